@@ -1,0 +1,36 @@
+# Everything is installed into .venv by the stock pip; the stamp is renewed when the pins change.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check bench clean
+
+help: ## show these lines
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: .venv/installed ## make the example icons: plan -> images -> checks -> atlas
+	$(BIN)/atelier run jobs/plans/icons.yaml
+
+test: .venv/installed-dev ## the whole test suite
+	$(BIN)/pytest
+
+check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not slow"
+
+bench: .venv/installed ## what a bulk run costs beside generation itself
+	$(BIN)/python -m jobs bench-bulk
+
+clean: ## forget everything made here: images, catalog, pages
+	rm -rf .atelier
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,19 @@
+"""Atelier: plan -> route -> generate -> check -> refine -> finish -> pack -> store -> promote.
+
+`app/<verb>` is the rule, `jobs/<verb>` is the rule in bulk; `app` knows no Ray. Read `flow.py`
+(what becomes of one asset) and `jobs/bulk.py` (the same for a whole plan), and you know the house.
+
+types.py      the values that flow           digest.py    identity: canonical JSON and sha256
+errors.py     the error tree                 settings.py  addresses, read at the edges only
+plan/         what a person writes, expanded exactly
+route.py      which model version answers a request, and why
+engine/       requests share denoising steps; company does not change an image
+models/       model families behind the engine's Pipeline protocol; the starter's weights
+backends/     whatever turns requests into images
+check/        one number per measure, and the judge who applies the plan's rules
+finish/       specks, trim, pivot, exact sizes
+pack/         atlas pages and their metadata
+store/        blobs by digest, the catalog, and the one way in
+flow.py       from a plan's request to a finished asset
+cli.py        thin commands
+"""

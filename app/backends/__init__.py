@@ -1,0 +1,1 @@
+"""Whatever turns requests into images, behind one protocol."""

@@ -1,0 +1,75 @@
+"""From a model folder to something that renders: safetensors only, nothing is downloaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.engine.pipeline import Pipeline
+from app.errors import DigestMismatch, ModelNotFound
+from app.models.sd3 import Sd3Pipeline
+from app.models.versions import weights_digest
+from app.models.whole import WholePipeline
+from app.types import ModelVersion
+
+REFUSED_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".py")
+
+
+def load(folder: Path, version: ModelVersion, *, threads: int = 1) -> Pipeline | WholePipeline:
+    """Load a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
+
+    `threads` is the number of CPU threads of this process; it is recorded because sums may be
+    ordered by it. Raises ModelNotFound, or DigestMismatch when the files are not the version's.
+    """
+    torch.set_num_threads(threads)
+    _refuse_code(folder)
+    _verify(folder, version)
+    stock = _from_pretrained(folder)
+    if version.family == "sd3":
+        return Sd3Pipeline(stock, max_sequence_length=version.max_sequence_length)
+    return WholePipeline(stock)
+
+
+def _refuse_code(folder: Path) -> None:
+    unsafe = sorted(path.name for path in folder.rglob("*") if path.suffix in REFUSED_SUFFIXES)
+    if unsafe:
+        raise ModelNotFound(
+            f"{folder} holds files that can run code ({', '.join(unsafe[:3])}); "
+            "convert the weights to safetensors and remove them"
+        )
+
+
+def _verify(folder: Path, version: ModelVersion) -> None:
+    found = weights_digest(folder)
+    if found != version.weights_digest:
+        raise DigestMismatch(
+            f"the files of {version.reference} in {folder} have digest {found[:12]}, its version "
+            f"says {version.weights_digest[:12]}; restore the files or register a new version"
+        )
+
+
+def _from_pretrained(folder: Path) -> Any:
+    """diffusers' own loading, quiet; absent text encoders are passed as None, as it asks for."""
+    import diffusers
+    from transformers.utils import logging as transformers_logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    stock = diffusers.DiffusionPipeline.from_pretrained(
+        folder,
+        torch_dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        **dict.fromkeys(_absent_parts(folder)),
+    )
+    return stock.to(device)
+
+
+def _absent_parts(folder: Path) -> list[str]:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise ModelNotFound(f"no model_index.json in {folder}; give a diffusers model folder")
+    parts = json.loads(index.read_text())
+    return [name for name, part in parts.items() if part == [None, None]]

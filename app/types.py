@@ -1,0 +1,386 @@
+"""The values that flow: frozen, complete when constructed, named by their digest."""
+
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.digest import Json, digest, digest_bytes
+
+PIPELINE_VERSION = "1"
+"""Part of every key: raise it when the same request would give other pixels."""
+
+Digest: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=120)
+]
+Pixels: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Value(BaseModel):
+    """A frozen value that crosses borders; unknown fields and infinite numbers are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with changes, validated again and without this value's cached digests."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))
+
+    def as_json(self) -> dict[str, Json]:
+        """The value as plain JSON types."""
+        return self.model_dump(mode="json")
+
+
+class Kind(StrEnum):
+    """What sort of asset a plan asks for."""
+
+    ICON = "icon"
+    SPRITE = "sprite"
+    TEXTURE = "texture"
+    POSTER = "poster"
+    PRODUCT = "product"
+
+
+class Tier(StrEnum):
+    """Which role answers: quick and rough, or final."""
+
+    DRAFT = "draft"
+    FINAL = "final"
+
+
+class Measure(StrEnum):
+    """Every number a check can give; a plan's rules may use these names."""
+
+    DECODES = "decodes"
+    """1 when the file is a whole PNG with 8-bit RGBA pixels, else 0."""
+    SIZE_ERROR = "size_error"
+    """|width - asked| + |height - asked| in pixels; 0 is exact."""
+    COVERAGE = "coverage"
+    """Share of pixels at least half opaque, 0 to 1."""
+    SOFTNESS = "softness"
+    """Share of non-transparent pixels that are neither nearly clear nor nearly opaque, 0 to 1."""
+    FRAGMENTS = "fragments"
+    """Share of the opaque area that lies outside the largest connected piece, 0 to 1."""
+    BORDER = "border"
+    """Largest alpha on the outermost pixel ring, 0 to 1; above 0.5 something is cut off."""
+    CONTRAST = "contrast"
+    """Standard deviation of luminance over the opaque area, 0 to 0.5; 0 is flat."""
+    SHARPNESS = "sharpness"
+    """1 - blur effect (Crete et al. 2007) over the composited image, 0 to 1."""
+    AGREEMENT = "agreement"
+    """The image-text critic's probability that picture and prompt belong together, 0 to 1."""
+    DUPLICATE_DISTANCE = "duplicate_distance"
+    """Bits between this image's perceptual hash and the nearest accepted one's, 0 to 64."""
+
+
+class Verdict(StrEnum):
+    """What the judge says of one image."""
+
+    ACCEPT = "accept"
+    REVIEW = "review"
+    RETRY = "retry"
+    REJECT = "reject"
+
+
+class Status(StrEnum):
+    """What became of an asset."""
+
+    ACCEPTED = "accepted"
+    REVIEW = "review"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class Size(Value):
+    """A width and a height in pixels."""
+
+    width: Pixels
+    height: Pixels
+
+    def __str__(self) -> str:
+        """The size as people write it: 64x64."""
+        return f"{self.width}x{self.height}"
+
+
+class Rect(Value):
+    """A rectangle in pixels, origin at the top left."""
+
+    x: Annotated[int, Field(ge=0)]
+    y: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=0)]
+    height: Annotated[int, Field(ge=0)]
+
+
+class Pivot(Value):
+    """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the foot."""
+
+    x: Annotated[float, Field(ge=0, le=1)] = 0.5
+    y: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class TextLayer(Value):
+    """Text set in a real font over the picture."""
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    font: str = ""
+    box: Rect | None = None
+    colour: str = "#000000"
+    alignment: str = "centre"
+
+
+class Tags(Value):
+    """Who asked and under which terms; never part of what is made."""
+
+    team: str = ""
+    residency: str = ""
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+
+
+class GenerationRequest(Value):
+    """One image asked for."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=2000)]
+    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    width: Pixels
+    height: Pixels
+    num_inference_steps: Annotated[int, Field(ge=1, le=200)]
+    guidance_scale: Annotated[float, Field(ge=0, le=30)]
+    seed: Seed = 0
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    init_image: Digest | None = None
+    text_layers: tuple[TextLayer, ...] = ()
+    tier: Tier = Tier.FINAL
+    tags: Tags = Tags()
+
+    @cached_property
+    def id(self) -> str:
+        """The digest of all that decides the pixels; tier and tags do not."""
+        return digest(self.model_dump(mode="json", exclude={"tier", "tags"}))
+
+    @property
+    def prompt_digest(self) -> str:
+        """The sha256 of the prompt's UTF-8 bytes."""
+        return digest_bytes(self.prompt.encode())
+
+
+class Rule(Value):
+    """One acceptance rule: a measure, its limits, and what follows when it is broken."""
+
+    check: Measure
+    at_least: float | None = None
+    at_most: float | None = None
+    otherwise: Verdict = Verdict.RETRY
+
+    def holds(self, score: float) -> bool:
+        """Whether the score lies inside the limits."""
+        above = self.at_least is None or score >= self.at_least
+        return above and (self.at_most is None or score <= self.at_most)
+
+    def __str__(self) -> str:
+        """The rule as a person would say it: agreement >= 0.5."""
+        low = [f"{self.check} >= {self.at_least:g}"] if self.at_least is not None else []
+        high = [f"{self.check} <= {self.at_most:g}"] if self.at_most is not None else []
+        return " and ".join(low + high)
+
+
+class AssetSpec(Value):
+    """One asset asked for: an expanded row of a plan, complete in itself."""
+
+    name: Name
+    kind: Kind
+    usage: str
+    axes: dict[str, str]
+    request: GenerationRequest
+    sizes: Annotated[tuple[Size, ...], Field(min_length=1)]
+    candidates: Annotated[int, Field(ge=1, le=64)] = 1
+    attempts: Annotated[int, Field(ge=1, le=256)] = 1
+    rules: tuple[Rule, ...] = ()
+    pivot: Pivot = Pivot()
+    model: str = "starter"
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of all that decides the finished asset; tier and tags do not."""
+        return digest(self.model_dump(mode="json", exclude={"request": {"tier", "tags"}}))
+
+    def candidate(self, index: int) -> GenerationRequest:
+        """The request for candidate `index`, counted from 0: the seeds follow each other."""
+        return self.request.replace(seed=(self.request.seed + index) % 2**32)
+
+
+class ModelVersion(Value):
+    """A model as a measured good: what it is, what it can do, what it knows."""
+
+    name: Name
+    version: str
+    family: str
+    weights_digest: Digest
+    licence: str
+    source: str = ""
+    latent_space: str = ""
+    capabilities: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    """Every word it was trained on, lower case; empty when it knows open language."""
+    sizes: tuple[Size, ...] = ()
+    """The sizes it was trained at; empty when any size will do."""
+    num_inference_steps: int
+    guidance_scale: float
+    max_sequence_length: int
+    critic: str = ""
+    """The folder of the image-text critic that knows the same words, beside the model's own."""
+
+    @property
+    def reference(self) -> str:
+        """The resolved name that is recorded, never an alias: starter-icons/1."""
+        return f"{self.name}/{self.version}"
+
+
+class Route(Value):
+    """Which model version answers a request, and why."""
+
+    backend: str
+    model: ModelVersion
+    reason: str
+    refused: tuple[str, ...] = ()
+
+    def key(self, digest_of_what: str) -> str:
+        """The key of what this route makes of a request or spec: law 1."""
+        return digest([digest_of_what, self.model.weights_digest, self.backend, PIPELINE_VERSION])
+
+
+class NoiseSchedule(Value):
+    """The scheduler and the sigmas one request ran through."""
+
+    scheduler: str
+    sigmas_digest: Digest
+    steps: int
+
+
+class EngineSettings(Value):
+    """How the engine ran: what the pixels may depend on besides request and weights."""
+
+    mode: str
+    row_bucket: int
+    dtype: str
+    device: str
+    attention: str
+    threads: int
+
+
+class Environment(Value):
+    """The machine and the libraries that made an image."""
+
+    python: str
+    platform: str
+    processor: str
+    libraries: dict[str, str]
+
+
+class Provenance(Value):
+    """Where an image comes from: enough to make it again. No field has a default."""
+
+    request: GenerationRequest
+    request_id: Digest
+    prompt_digest: Digest
+    prompt_embedding_digest: Digest | None
+    noise_schedule: NoiseSchedule | None
+    model: str
+    weights_digest: Digest
+    backend: str
+    pipeline_version: str
+    engine: EngineSettings | None
+    environment: Environment
+    finishing: tuple[str, ...]
+    attempt: Annotated[int, Field(ge=1)]
+    parent: Digest | None
+
+
+class GeneratedImage(Value):
+    """One image as the backend made it, stored under its digest."""
+
+    key: Digest
+    request_id: Digest
+    digest: Digest
+    width: Pixels
+    height: Pixels
+    seconds: Annotated[float, Field(ge=0)]
+    cost_usd: Annotated[float, Field(ge=0)]
+    provenance: Provenance
+
+
+class Finding(Value):
+    """One rule that spoke: its measure, the number, the rule in words, what follows."""
+
+    check: Measure
+    score: float
+    rule: str
+    verdict: Verdict
+
+
+class QualityReport(Value):
+    """The judge's answer for one image."""
+
+    scores: dict[Measure, float]
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+
+
+class FinishedFile(Value):
+    """A finished image at one target size: the file, and where its pixels are."""
+
+    size: Size
+    format: str
+    digest: Digest
+    trim: Rect
+    pivot: Pivot
+
+
+class Asset(Value):
+    """A finished asset: one file for each target size."""
+
+    name: Name
+    version: str
+    files: tuple[FinishedFile, ...]
+
+
+class Placement(Value):
+    """Where one sprite stands on a page; `frame` is its trimmed rectangle there."""
+
+    name: Name
+    frame: Rect
+    trim: Rect
+    source: Size
+    pivot: Pivot
+
+
+class AtlasPage(Value):
+    """One atlas page and what stands on it."""
+
+    name: str
+    size: Size
+    image: Digest
+    metadata: Digest
+    placements: tuple[Placement, ...]
+
+
+class AssetRecord(Value):
+    """The catalog row of an asset: what was asked, what was made, what was said of it."""
+
+    key: Digest
+    name: Name
+    version: str
+    status: Status
+    spec: AssetSpec
+    model: str
+    report: QualityReport | None
+    reasons: tuple[str, ...]
+    image: GeneratedImage | None
+    asset: Asset | None
+    provenance: Provenance | None
+    attempts: int
+    phash: int = 0
+    run_id: str
+    created_at: str = ""
