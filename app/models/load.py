@@ -59,7 +59,7 @@ def _from_pretrained(folder: Path) -> Any:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stock = diffusers.DiffusionPipeline.from_pretrained(
         folder,
-        torch_dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+        dtype=torch.bfloat16 if device == "cuda" else torch.float32,
         use_safetensors=True,
         local_files_only=True,
         **dict.fromkeys(_absent_parts(folder)),
