@@ -5,6 +5,7 @@
     + PlanError      every fault of a plan at once
     + OutOfBounds    a parameter outside the declared bounds
     + NoRoute        no model version may or can serve the request
+    + BadImage       the bytes are not the one whole image they should be
   x BackendError     .backend .request_id .retryable
     + RateLimited(.retry_after) + BackendTimeout + BackendUnavailable + BackendRejected
   x EngineError      + OutOfCapacity (retryable) + Cancelled + OutOfMemory + NotFinite
@@ -59,6 +60,10 @@ class OutOfBounds(InvalidRequest):
 
 class NoRoute(InvalidRequest):
     """No model version may or can serve the request."""
+
+
+class BadImage(InvalidRequest):
+    """The bytes are not the one whole image they should be."""
 
 
 class BackendError(AtelierError):

@@ -61,15 +61,15 @@ class Measure(StrEnum):
     COVERAGE = "coverage"
     """Share of pixels at least half opaque, 0 to 1."""
     SOFTNESS = "softness"
-    """Share of non-transparent pixels that are neither nearly clear nor nearly opaque, 0 to 1."""
+    """Share of the visible pixels (alpha above 0.1) whose alpha stays below 0.9, 0 to 1."""
     FRAGMENTS = "fragments"
-    """Share of the opaque area that lies outside the largest connected piece, 0 to 1."""
+    """Specks beside the largest piece, and pinholes, as a share of the opaque area, 0 to 1."""
     BORDER = "border"
     """Largest alpha on the outermost pixel ring, 0 to 1; above 0.5 something is cut off."""
     CONTRAST = "contrast"
     """Standard deviation of luminance over the opaque area, 0 to 0.5; 0 is flat."""
     SHARPNESS = "sharpness"
-    """1 - blur effect (Crete et al. 2007) over the composited image, 0 to 1."""
+    """1 - blur effect (Crete et al. 2007) over alpha and the picture on mid grey, 0 to 1."""
     AGREEMENT = "agreement"
     """The image-text critic's probability that picture and prompt belong together, 0 to 1."""
     DUPLICATE_DISTANCE = "duplicate_distance"
@@ -229,6 +229,8 @@ class ModelVersion(Value):
     num_inference_steps: int
     guidance_scale: float
     max_sequence_length: int
+    seconds_per_image: Annotated[float, Field(gt=0)] | None = None
+    """As measured on one CPU core at the default steps, for estimates before any history."""
     critic: str = ""
     """The folder of the image-text critic that knows the same words, beside the model's own."""
 
@@ -312,10 +314,10 @@ class GeneratedImage(Value):
 
 
 class Finding(Value):
-    """One rule that spoke: its measure, the number, the rule in words, what follows."""
+    """One rule that spoke: its measure, the number (None: not measured), the rule, what follows."""
 
     check: Measure
-    score: float
+    score: float | None
     rule: str
     verdict: Verdict
 
@@ -326,6 +328,34 @@ class QualityReport(Value):
     scores: dict[Measure, float]
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
+
+
+class Outcome(Value):
+    """What became of one request: an image of the store, or the reason why there is none."""
+
+    request: GenerationRequest
+    image: GeneratedImage | None = None
+    made: bool = False
+    """Whether this run generated it; else it was found in the store."""
+    error: str = ""
+    cpu_seconds: Annotated[float, Field(ge=0)] = 0
+
+
+class Candidate(Value):
+    """An outcome with the checks' numbers and the judge's word on all but its neighbours."""
+
+    outcome: Outcome
+    report: QualityReport | None = None
+    phash: int = 0
+
+
+class Decision(Value):
+    """What becomes of an asset; without a status another attempt is due."""
+
+    status: Status | None
+    winner: Candidate | None
+    report: QualityReport | None
+    reasons: tuple[str, ...]
 
 
 class FinishedFile(Value):

@@ -1,0 +1,69 @@
+"""The judge: scores and rules in, a verdict with every broken rule out. Knows no pixels."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from app.types import Finding, Measure, QualityReport, Rule, Verdict
+
+_FROM_MILD_TO_GRAVE = (Verdict.ACCEPT, Verdict.REVIEW, Verdict.RETRY, Verdict.REJECT)
+
+_COMPLAINTS: dict[Measure, str] = {
+    Measure.DECODES: "not a whole 8-bit RGBA PNG",
+    Measure.SIZE_ERROR: "another size than asked",
+    Measure.COVERAGE: "fills too little or too much of the frame",
+    Measure.SOFTNESS: "soft at the edges or see-through",
+    Measure.FRAGMENTS: "in pieces or with pinholes",
+    Measure.BORDER: "cut off at the border",
+    Measure.CONTRAST: "flat",
+    Measure.SHARPNESS: "blurred",
+    Measure.AGREEMENT: "does not show what the prompt asks for",
+    Measure.DUPLICATE_DISTANCE: "nearly repeats another picture",
+}
+
+
+def judge(scores: Mapping[Measure, float], rules: Sequence[Rule]) -> QualityReport:
+    """Apply the rules: one finding per broken rule in the rules' order, the gravest decides.
+
+    A rule whose measure has no score, or one that is not a finite number, is broken: what was
+    not measured is not accepted. Such scores are left out of the report and their finding has the
+    score None. Without findings the verdict is accept.
+    """
+    known = {measure: float(score) for measure, score in scores.items() if math.isfinite(score)}
+    broken = [rule for rule in rules if not _holds(rule, known.get(rule.check))]
+    findings = tuple(_finding(rule, known.get(rule.check)) for rule in broken)
+    verdict = max((finding.verdict for finding in findings), key=gravity, default=Verdict.ACCEPT)
+    return QualityReport(scores=known, verdict=verdict, findings=findings)
+
+
+def gravity(verdict: Verdict) -> int:
+    """How grave a verdict is: accept 0, review 1, retry 2, reject 3."""
+    return _FROM_MILD_TO_GRAVE.index(verdict)
+
+
+def rank(report: QualityReport) -> tuple[int, float, float]:
+    """The sort key of candidates, larger is better: milder verdict, then agreement, then sharpness.
+
+    A missing score ranks below every other. `max` over candidates keeps the first of equals.
+    """
+    agreement = report.scores.get(Measure.AGREEMENT, -math.inf)
+    sharpness = report.scores.get(Measure.SHARPNESS, -math.inf)
+    return -gravity(report.verdict), agreement, sharpness
+
+
+def reasons(report: QualityReport) -> tuple[str, ...]:
+    """The findings in words, in their order: what is wrong, the number, and the rule."""
+    return tuple(_in_words(finding) for finding in report.findings)
+
+
+def _in_words(finding: Finding) -> str:
+    if finding.score is None:
+        return f"{finding.check} could not be measured (rule: {finding.rule})"
+    return f"{_COMPLAINTS[finding.check]}: {finding.score:.3g} (rule: {finding.rule})"
+
+
+def _holds(rule: Rule, score: float | None) -> bool:
+    return score is not None and rule.holds(score)
+
+
+def _finding(rule: Rule, score: float | None) -> Finding:
+    return Finding(check=rule.check, score=score, rule=str(rule), verdict=rule.otherwise)

@@ -1,0 +1,83 @@
+"""PNG in and out: the one encoder, deterministic, and the one audited decoder, with limits.
+
+Only 8-bit RGBA goes in or comes out (W3C PNG, third edition); nothing is converted silently.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from app.errors import BadImage
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGBA_8_BIT = (8, 6)
+_ADVICE = "; give one whole 8-bit RGBA PNG"
+
+
+def png_bytes(
+    pixels: npt.NDArray[np.uint8], *, text: Mapping[str, str], compress_level: int = 6
+) -> bytes:
+    """The file for RGBA pixels [height, width, 4] and its text chunks (iTXt, UTF-8).
+
+    The same input gives the same bytes with the same Pillow. Raises ValueError for another
+    shape or type of array.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}; give uint8 [h, w, 4]")
+    chunks = PngInfo()
+    for keyword in sorted(text):
+        chunks.add_itxt(keyword, text[keyword])
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=chunks, compress_level=compress_level)
+    return file.getvalue()
+
+
+def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> npt.NDArray[np.uint8]:
+    """The RGBA pixels [height, width, 4] of one whole, unmoving 8-bit RGBA PNG.
+
+    Safe on bytes from outside: the size is checked in the header before anything is
+    unpacked, every chunk's checksum is verified, and nothing may follow the end. Raises
+    BadImage with a fixed sentence: a decoder's own words may carry addresses.
+    """
+    width, height = _header(data)
+    if not 0 < width * height <= max_pixels:
+        raise BadImage(f"the PNG is {width}x{height}; give 1 to {max_pixels} pixels")
+    kinds = list(_chunk_kinds(data))
+    whole = kinds[-1] == b"IEND" and [kinds.count(k) for k in (b"IHDR", b"IEND")] == [1, 1]
+    if not whole or b"acTL" in kinds:
+        raise BadImage("the PNG is torn, moving or followed by other bytes" + _ADVICE)
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            pixels: npt.NDArray[np.uint8] = np.array(image)
+    except Exception as exc:  # Pillow promises no closed set; only its own calls stand above.
+        raise BadImage("the PNG cannot be decoded" + _ADVICE) from exc
+    if pixels.shape != (height, width, 4):
+        raise BadImage("the PNG is not what its header says" + _ADVICE)
+    return pixels
+
+
+def _header(data: bytes) -> tuple[int, int]:
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
+        raise BadImage("the file is no PNG" + _ADVICE)
+    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+    if (depth, colour) != _RGBA_8_BIT:
+        raise BadImage(f"the PNG has bit depth {depth} and colour type {colour}" + _ADVICE)
+    return width, height
+
+
+def _chunk_kinds(data: bytes) -> Iterator[bytes]:
+    position = len(_SIGNATURE)
+    while position < len(data):
+        length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
+        end = position + 12 + length
+        checksum = data[end - 4 : end]
+        if zlib.crc32(data[position + 4 : end - 4]).to_bytes(4, "big") != checksum:
+            raise BadImage("the PNG is torn or altered" + _ADVICE)
+        yield kind
+        position = end
