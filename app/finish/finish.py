@@ -1,0 +1,67 @@
+"""From a checked image to its finished sizes: the steps of finishing, in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import InvalidRequest
+from app.finish.bleed import bleed
+from app.finish.cutout import (
+    CLEAR_BELOW,
+    OPAQUE_ABOVE,
+    SPECK_FRAME_SHARE,
+    SPECK_SHARE,
+    remove_specks,
+    snap_alpha,
+)
+from app.finish.resize import letterbox, resize
+from app.finish.trim import pivot_in, trim_rectangle
+from app.types import Pivot, Rect, Size
+
+FINISHING: tuple[str, ...] = (
+    f"alpha:<{CLEAR_BELOW}=0,>{OPAQUE_ABOVE}=255",
+    f"specks:<{SPECK_SHARE:.1%}-of-largest,<{SPECK_FRAME_SHARE:.2%}-of-frame",
+    "resize:fit,premultiplied,shrink=area-linear,enlarge=bicubic-srgb",
+    "trim:alpha>0",
+    "bleed:nearest",
+)
+"""The steps with their parameters, in order, as provenance records them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedImage:
+    """One target size: RGBA pixels [height, width, 4], the trim rectangle, the pivot."""
+
+    size: Size
+    pixels: npt.NDArray[np.uint8]
+    trim: Rect
+    pivot: Pivot
+
+
+def finish(
+    pixels: npt.NDArray[np.uint8], sizes: Sequence[Size], *, pivot: Pivot
+) -> tuple[FinishedImage, ...]:
+    """The finished image at each size, in the order given; safe to repeat.
+
+    Takes straight-alpha sRGB bytes [h, w, 4]; raises InvalidRequest for anything else. At the
+    size it has, every visible pixel keeps its colour, and finishing again changes nothing.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4 or not pixels.size:
+        raise InvalidRequest(
+            f"an image of {pixels.dtype} {list(pixels.shape)} cannot be finished; "
+            "give RGBA bytes as uint8 [height, width, 4]"
+        )
+    cutout = remove_specks(snap_alpha(pixels))
+    return tuple(_finished(cutout, size, pivot) for size in sizes)
+
+
+def _finished(cutout: npt.NDArray[np.uint8], size: Size, pivot: Pivot) -> FinishedImage:
+    # The filters leave haze of their own, so alpha is snapped once more at the final size.
+    sized = snap_alpha(resize(cutout, size))
+    trim = trim_rectangle(sized)
+    box = letterbox(Size(width=cutout.shape[1], height=cutout.shape[0]), size)
+    return FinishedImage(
+        size=size, pixels=bleed(sized, trim), trim=trim, pivot=pivot_in(pivot, box, size)
+    )

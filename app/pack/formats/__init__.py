@@ -1,0 +1,1 @@
+"""Sheet metadata, one file per format that engines read."""
