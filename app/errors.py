@@ -5,12 +5,11 @@
     + PlanError      every fault of a plan at once
     + OutOfBounds    a parameter outside the declared bounds
     + NoRoute        no model version may or can serve the request
-    + BadImage       the bytes are not the one whole image they should be
+    + BadImage       bytes that are not the image they should be
   x BackendError     .backend .request_id .retryable
-    + RateLimited(.retry_after) + BackendTimeout + BackendUnavailable + BackendRejected
-  x EngineError      + OutOfCapacity (retryable) + Cancelled + OutOfMemory + NotFinite
-  x StoreError       + BlobNotFound + DigestMismatch + LeaseLost + KeyConflict
-  x CatalogError     + AssetNotFound + PromotionRefused
+  x EngineError      + NotFinite
+  x StoreError       + BlobNotFound + DigestMismatch + KeyConflict
+  x CatalogError     + AssetNotFound
   x RegistryError    + ModelNotFound
 
 A message names the thing, the value and the remedy. Foreign exceptions are translated at
@@ -81,8 +80,6 @@ class BackendError(AtelierError):
 class EngineError(AtelierError):
     """The step engine could not finish a request."""
 
-    retryable = False
-
 
 class NotFinite(EngineError):
     """A request's latents became NaN or infinite; its neighbours are untouched."""
@@ -102,10 +99,6 @@ class DigestMismatch(StoreError):
 
 class KeyConflict(StoreError):
     """Two different byte strings were offered for one key: an alarm, never an overwrite."""
-
-
-class LeaseLost(StoreError):
-    """The lease on a key ran out and another worker took it."""
 
 
 class CatalogError(AtelierError):

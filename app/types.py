@@ -17,6 +17,11 @@ Name: TypeAlias = Annotated[
 ]
 Pixels: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+Steps: TypeAlias = Annotated[int, Field(ge=1, le=200)]
+GuidanceScale: TypeAlias = Annotated[float, Field(ge=0, le=30)]
+Candidates: TypeAlias = Annotated[int, Field(ge=1, le=64)]
+Attempts: TypeAlias = Annotated[int, Field(ge=1, le=256)]
+Priority: TypeAlias = Annotated[int, Field(ge=0, le=9)]
 
 
 class Value(BaseModel):
@@ -136,7 +141,7 @@ class Tags(Value):
 
     team: str = ""
     residency: str = ""
-    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    priority: Priority = 5
 
 
 class GenerationRequest(Value):
@@ -146,8 +151,8 @@ class GenerationRequest(Value):
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     width: Pixels
     height: Pixels
-    num_inference_steps: Annotated[int, Field(ge=1, le=200)]
-    guidance_scale: Annotated[float, Field(ge=0, le=30)]
+    num_inference_steps: Steps
+    guidance_scale: GuidanceScale
     seed: Seed = 0
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     init_image: Digest | None = None
@@ -195,8 +200,8 @@ class AssetSpec(Value):
     axes: dict[str, str]
     request: GenerationRequest
     sizes: Annotated[tuple[Size, ...], Field(min_length=1)]
-    candidates: Annotated[int, Field(ge=1, le=64)] = 1
-    attempts: Annotated[int, Field(ge=1, le=256)] = 1
+    candidates: Candidates = 1
+    attempts: Attempts = 1
     rules: tuple[Rule, ...] = ()
     pivot: Pivot = Pivot()
     model: str = "starter"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from app.errors import BadImage
 from app.png import png_bytes, read_png
@@ -52,6 +53,7 @@ def test_pixels_and_text_come_back_and_the_same_image_is_the_same_bytes(
     assert data == png_bytes(pixels.copy(), text=shuffled, compress_level=level)
     assert (read_png(data) == pixels).all()
     with Image.open(io.BytesIO(data)) as image:
+        assert isinstance(image, PngImageFile)
         assert image.text == text
 
 
@@ -87,6 +89,7 @@ ATTACKS = {
     "too few pixels": SIGNATURE + header(3, 5) + chunk(b"IDAT", zlib.compress(b"\0" * 20)) + END,
     "no pixel data": SIGNATURE + header(3, 5) + END,
     "two files in one": WHOLE + WHOLE,
+    "a chunk after the end": WHOLE + chunk(b"tEXt", b"k\0v"),
     "a page after the end": WHOLE + b"<script>",
     "a JPEG named PNG": saved(Image.new("RGB", (3, 5)), "JPEG"),
     "a GIF named PNG": saved(Image.new("P", (3, 5)), "GIF"),

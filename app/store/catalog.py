@@ -1,0 +1,273 @@
+"""The catalog as people and tools ask it: images and assets by key, name, rule, model or run.
+
+It reads what was made and never writes it, that is `publish.py`'s part; only a run notes
+its own beginning and end here.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, Connection, Engine, Select, case, insert, select, update
+
+from app.digest import Json, canonical_json
+from app.errors import AssetNotFound, CatalogError
+from app.store import database, rows, tables
+from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
+
+_NEIGHBOURS = 500
+"""Names looked at on either side of a name that is not there, to suggest the nearest."""
+
+
+class RunRecord(Value):
+    """One run of a plan: when it began, and once it has ended, when and with what summary."""
+
+    run_id: str
+    plan: str
+    plan_digest: Digest
+    started_at: str
+    ended_at: str | None
+    summary: dict[str, JsonValue] | None
+
+
+class Catalog:
+    """Every method is one transaction and raises CatalogError when the database fails.
+
+    One catalog may be used from many threads; each process opens its own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Catalog":
+        """Open `sqlite:////absolute/file`, made and migrated when needed; safe to repeat.
+
+        Raises CatalogError for another scheme and for a catalog that a newer version wrote.
+        """
+        return cls(database.open_engine(url))
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One consistent snapshot."""
+        return database.reading(self._engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One immediate transaction, for `publish.py`: all of it or nothing."""
+        return database.writing(self._engine)
+
+    def images(self, keys: Iterable[str]) -> dict[str, GeneratedImage]:
+        """The committed images among the keys."""
+        with self.reading() as connection:
+            return rows.images_by_key(connection, keys)
+
+    def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
+        """The recorded assets among the keys, whatever became of them."""
+        with self.reading() as connection:
+            return rows.records_by_key(connection, keys)
+
+    def find_images(
+        self,
+        *,
+        request_id: str | None = None,
+        prompt_digest: str | None = None,
+        prompt_embedding_digest: str | None = None,
+        negative_prompt: str | None = None,
+        seed: int | None = None,
+        schedule_digest: str | None = None,
+        model: str | None = None,
+        weights_digest: str | None = None,
+        processor: str | None = None,
+        limit: int | None = None,
+    ) -> list[GeneratedImage]:
+        """The images whose provenance says all of this, by key; a schedule is its sigmas_digest."""
+        column = tables.provenance.c
+        conditions = _equal(
+            (column.request_id, request_id),
+            (column.prompt_digest, prompt_digest),
+            (column.prompt_embedding_digest, prompt_embedding_digest),
+            (column.negative_prompt, negative_prompt),
+            (column.seed, seed),
+            (column.schedule_digest, schedule_digest),
+            (column.model, model),
+            (column.weights_digest, weights_digest),
+            (column.processor, processor),
+        )
+        query = rows.select_images().where(*conditions).order_by(tables.images.c.key)
+        with self.reading() as connection:
+            return rows.read_images(connection, query.limit(limit))
+
+    def find_assets(
+        self,
+        *,
+        status: Status | None = None,
+        model: str | None = None,
+        prompt_digest: str | None = None,
+        rule: Measure | None = None,
+        team: str | None = None,
+        run_id: str | None = None,
+        name_glob: str | None = None,
+        limit: int | None = None,
+    ) -> list[AssetRecord]:
+        """The assets that meet every condition, by name, the newest version first.
+
+        `rule` is the measure of an acceptance rule that spoke; a glob knows `*` and `?`.
+        """
+        column = tables.assets.c
+        conditions = _equal(
+            (column.status, status),
+            (column.model, model),
+            (column.prompt_digest, prompt_digest),
+            (column.team, team),
+            (column.run_id, run_id),
+        )
+        conditions += [_spoke(rule)] if rule is not None else []
+        conditions += _like_glob(column.name, name_glob) if name_glob is not None else []
+        query = select(tables.assets).where(*conditions)
+        query = query.order_by(column.name, column.sequence.desc()).limit(limit)
+        with self.reading() as connection:
+            return rows.read_records(connection, query)
+
+    def asset(self, name: str, version: str | None = None) -> AssetRecord:
+        """One asset: the version asked for, or the newest that was accepted or is in review.
+
+        Only when there is no such version, the newest of the others answers. A version may
+        be shortened to any beginning that no other version of the name shares. Raises
+        AssetNotFound with the nearest names or the versions there are, CatalogError when
+        the beginning is shared.
+        """
+        column = tables.assets.c
+        query = select(tables.assets).where(column.name == name)
+        with self.reading() as connection:
+            if version is not None:
+                query = query.where(column.version == _whole_version(connection, name, version))
+            usable = column.status.in_([Status.ACCEPTED, Status.REVIEW])
+            query = query.order_by(case((usable, 0), else_=1), column.sequence.desc()).limit(1)
+            found = rows.read_records(connection, query)
+            if not found:
+                raise _no_such_name(connection, name)
+            return found[0]
+
+    def versions(self, name: str) -> list[AssetRecord]:
+        """Every version of an asset, the newest first. Raises AssetNotFound."""
+        column = tables.assets.c
+        query = select(tables.assets).where(column.name == name)
+        with self.reading() as connection:
+            found = rows.read_records(connection, query.order_by(column.sequence.desc()))
+            if not found:
+                raise _no_such_name(connection, name)
+            return found
+
+    def pages(self, run_id: str) -> tuple[AtlasPage, ...]:
+        """The atlas pages of a run in their order; none when it has none."""
+        with self.reading() as connection:
+            return rows.read_pages(connection, run_id)
+
+    def begin_run(self, run_id: str, *, plan: str, plan_digest: str) -> RunRecord:
+        """Note that a run begins. Raises CatalogError when the id is taken."""
+        with self.writing() as connection:
+            if _find_run(connection, run_id) is not None:
+                raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
+            cells: rows.Cells = {
+                "run_id": run_id,
+                "plan": plan,
+                "plan_digest": plan_digest,
+                "started_at": rows.timestamp(database.clock(connection)),
+            }
+            connection.execute(insert(tables.runs), cells)
+        return self.run(run_id)
+
+    def end_run(self, run_id: str, summary: Mapping[str, Json]) -> RunRecord:
+        """Note that a run has ended, and how; repeated, the last word stands."""
+        with self.writing() as connection:
+            ended_at = rows.timestamp(database.clock(connection))
+            change = update(tables.runs).where(tables.runs.c.run_id == run_id)
+            text = canonical_json(summary).decode()
+            connection.execute(change.values(ended_at=ended_at, summary=text))
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> RunRecord:
+        """One run. Raises CatalogError when there is none with the id."""
+        with self.reading() as connection:
+            found = _find_run(connection, run_id)
+        if found is None:
+            raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
+        return found
+
+    def runs(self, *, limit: int | None = None) -> list[RunRecord]:
+        """The runs, the newest first."""
+        query = select(tables.runs).order_by(tables.runs.c.sequence.desc()).limit(limit)
+        with self.reading() as connection:
+            return _read_runs(connection, query)
+
+
+def _equal(*pairs: tuple[ColumnElement[Any], str | int | None]) -> list[ColumnElement[bool]]:
+    return [column == value for column, value in pairs if value is not None]
+
+
+def _spoke(rule: Measure) -> ColumnElement[bool]:
+    findings = tables.findings.c
+    heard = select(findings.asset_key).where(findings.measure == rule)
+    return tables.assets.c.key.in_(heard)
+
+
+def _like_glob(column: ColumnElement[str], glob: str) -> list[ColumnElement[bool]]:
+    if "[" in glob:
+        raise CatalogError(f"the name pattern {glob!r} has a '['; only * and ? are known")
+    escaped = glob.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    pattern = escaped.replace("*", "%").replace("?", "_")
+    beginning = glob.replace("?", "*").partition("*")[0]
+    # LIKE alone reads every name; the range lets the index skip to those that begin so.
+    within = column.between(beginning, beginning + "\U0010ffff")
+    return [within, column.like(pattern, escape="\\")]
+
+
+def _whole_version(connection: Connection, name: str, version: str) -> str:
+    column = tables.assets.c
+    query = select(column.version).where(column.name == name).order_by(column.version)
+    known: list[str] = list(connection.execute(query).scalars())
+    matching = [one for one in known if one.startswith(version)]
+    if version in known or len(matching) == 1:
+        return matching[0]  # the names are sorted: the exact one comes first
+    if not known:
+        raise _no_such_name(connection, name)
+    if not matching:
+        raise AssetNotFound(f"{name} has no version {version!r}; it has {', '.join(known)}")
+    raise CatalogError(
+        f"{name}@{version} could be any of {', '.join(matching)}; give more of the version"
+    )
+
+
+def _no_such_name(connection: Connection, name: str) -> AssetNotFound:
+    near = difflib.get_close_matches(name, _neighbours(connection, name), n=3)
+    advice = f"did you mean {', '.join(near)}?" if near else "list the assets to see their names"
+    return AssetNotFound(f"there is no asset {name!r}; {advice}")
+
+
+def _neighbours(connection: Connection, name: str) -> Sequence[str]:
+    column = tables.assets.c.name
+    names = select(column).distinct().limit(_NEIGHBOURS)
+    before = names.where(column < name).order_by(column.desc())
+    after = names.where(column >= name).order_by(column)
+    return [one for query in (before, after) for one in connection.execute(query).scalars()]
+
+
+def _find_run(connection: Connection, run_id: str) -> RunRecord | None:
+    found = _read_runs(connection, select(tables.runs).where(tables.runs.c.run_id == run_id))
+    return found[0] if found else None
+
+
+def _read_runs(connection: Connection, query: Select[Any]) -> list[RunRecord]:
+    return [
+        RunRecord(
+            run_id=row.run_id,
+            plan=row.plan,
+            plan_digest=row.plan_digest,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            summary=json.loads(row.summary) if row.summary is not None else None,
+        )
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,6 @@
+"""Alembic's entry point: runs the steps inside the transaction that the catalog has opened."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()

@@ -1,0 +1,154 @@
+"""The catalog's tables: indexed columns to find a value by, and the value as canonical JSON.
+
+`value_digest` is the sha256 of `value`, so an altered byte shows when the row is read.
+The numbered migrations build these tables; a test holds that both say the same.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+provenance = Table(
+    "provenance",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("request_id", String(64), nullable=False),
+    Column("prompt_digest", String(64), nullable=False),
+    Column("prompt_embedding_digest", String(64)),
+    Column("negative_prompt", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("schedule_digest", String(64)),
+    Column("model", String, nullable=False),
+    Column("weights_digest", String(64), nullable=False),
+    Column("backend", String, nullable=False),
+    Column("processor", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("ix_provenance_prompt_digest", "prompt_digest"),
+    Index("ix_provenance_model", "model"),
+    Index("ix_provenance_weights_digest_seed", "weights_digest", "seed"),
+    Index("ix_provenance_schedule_digest", "schedule_digest"),
+    Index("ix_provenance_seed", "seed"),
+)
+"""Append-only, named by the sha256 of `value`; a trigger refuses updates and deletions."""
+
+images = Table(
+    "images",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("request_id", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("provenance_digest", String(64), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("value_digest", String(64), nullable=False),
+    Column("created_at", String, nullable=False),
+    ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
+    Index("ix_images_request_id", "request_id"),
+    Index("ix_images_digest", "digest"),
+    Index("ix_images_provenance_digest", "provenance_digest"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+"""Keys being made; a row stays after its lease ends so that attempts are never forgotten."""
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("name", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt_digest", String(64), nullable=False),
+    Column("team", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("image_key", String(64)),
+    Column("provenance_digest", String(64)),
+    Column("human_score", Float),
+    Column("value", Text, nullable=False),
+    Column("value_digest", String(64), nullable=False),
+    Column("created_at", String, nullable=False),
+    ForeignKeyConstraint(["image_key"], ["images.key"]),
+    ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
+    Index("ix_assets_key", "key", unique=True),
+    Index("ix_assets_name_version", "name", "version", unique=True),
+    Index("ix_assets_status", "status"),
+    Index("ix_assets_model", "model"),
+    Index("ix_assets_prompt_digest", "prompt_digest"),
+    Index("ix_assets_team", "team"),
+    Index("ix_assets_run_id", "run_id"),
+    Index("ix_assets_image_key", "image_key"),
+    sqlite_autoincrement=True,
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("asset_key", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("measure", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Index("ix_findings_measure", "measure"),
+)
+"""The rules that spoke, so that an audit can ask by rule."""
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("metadata", String(64), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("value_digest", String(64), nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("plan", String, nullable=False),
+    Column("plan_digest", String(64), nullable=False),
+    Column("started_at", String, nullable=False),
+    Column("ended_at", String),
+    Column("summary", Text),
+    Index("ix_runs_run_id", "run_id", unique=True),
+    sqlite_autoincrement=True,
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("subject", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("stored", String(64), nullable=False),
+    Column("offered", String(64), nullable=False),
+    Column("source", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("ix_alarms_key", "key"),
+    sqlite_autoincrement=True,
+)
+"""Other bytes offered for a committed key: what stands, what was offered, and by whom."""

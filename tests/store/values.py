@@ -1,0 +1,174 @@
+"""Complete values for the store's tests: each differs only in what the test varies."""
+
+import sqlite3
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from app.digest import digest, digest_bytes
+from app.store.catalog import Catalog
+from app.store.publish import Store, open_store
+from app.types import (
+    Asset,
+    AssetRecord,
+    AssetSpec,
+    EngineSettings,
+    Environment,
+    Finding,
+    FinishedFile,
+    GeneratedImage,
+    GenerationRequest,
+    Kind,
+    Measure,
+    NoiseSchedule,
+    Pivot,
+    Provenance,
+    QualityReport,
+    Rect,
+    Size,
+    Status,
+    Tags,
+    Verdict,
+)
+
+
+@cache
+def migrated_catalog() -> bytes:
+    """A new catalog's file, made once: migrating takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "catalog.db"
+        Catalog.open(f"sqlite:///{path}")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
+
+
+def store_in(folder: Path) -> Store:
+    """The store with its blobs and its catalog in this folder, new ones if there are none."""
+    if not (folder / "catalog.db").exists():
+        (folder / "catalog.db").write_bytes(migrated_catalog())
+    return open_store_in(folder)
+
+
+def open_store_in(folder: Path) -> Store:
+    """The same as anybody opens it, migrations included."""
+    return open_store((folder / "blobs").as_uri(), f"sqlite:///{folder / 'catalog.db'}")
+
+
+def request_for(seed: int, *, prompt: str = "a red potion", team: str = "") -> GenerationRequest:
+    """A request that differs by seed, prompt and team."""
+    return GenerationRequest(
+        prompt=prompt,
+        negative_prompt="blurry",
+        width=64,
+        height=64,
+        num_inference_steps=4,
+        guidance_scale=4.5,
+        seed=seed,
+        tags=Tags(team=team),
+    )
+
+
+def provenance_of(request: GenerationRequest, *, model: str = "starter-icons/1") -> Provenance:
+    """A provenance without gaps."""
+    return Provenance(
+        request=request,
+        request_id=request.id,
+        prompt_digest=request.prompt_digest,
+        prompt_embedding_digest=digest(["embedding", request.prompt]),
+        noise_schedule=NoiseSchedule(
+            scheduler="FlowMatchEulerDiscreteScheduler", sigmas_digest=digest("sigmas"), steps=4
+        ),
+        model=model,
+        weights_digest=digest(["weights", model]),
+        backend="engine",
+        pipeline_version="1",
+        engine=EngineSettings(
+            mode="reproducible", row_bucket=8, dtype="float32", device="cpu",
+            attention="sdpa", threads=1,
+        ),
+        environment=Environment(
+            python="3.11.7", platform="Linux", processor="a processor",
+            libraries={"torch": "2.13.0", "diffusers": "0.42.1", "transformers": "5.23.0"},
+        ),
+        finishing=(),
+        attempt=1,
+        parent=None,
+    )  # fmt: skip
+
+
+def key_of(seed: int) -> str:
+    """The key of the image with this seed."""
+    return digest(["key", seed])
+
+
+def image_of(
+    seed: int, data: bytes, *, request: GenerationRequest | None = None, model: str = "starter/1"
+) -> GeneratedImage:
+    """A generated image of these bytes."""
+    request = request or request_for(seed)
+    return GeneratedImage(
+        key=key_of(seed),
+        request_id=request.id,
+        digest=digest_bytes(data),
+        width=64,
+        height=64,
+        seconds=0.25,
+        cost_usd=0.0,
+        provenance=provenance_of(request, model=model),
+    )
+
+
+def record_of(
+    image: GeneratedImage | None,
+    file: bytes | None,
+    *,
+    name: str = "red-potion",
+    version: str = "1",
+    status: Status = Status.ACCEPTED,
+    run_id: str = "run",
+    findings: tuple[Finding, ...] = (),
+) -> AssetRecord:
+    """The record of an asset with one finished file, or with none."""
+    request = image.provenance.request if image else request_for(0)
+    files = () if file is None else (finished(file),)
+    return AssetRecord(
+        key=digest(["asset", name, version]),
+        name=name,
+        version=version,
+        status=status,
+        spec=AssetSpec(
+            name=name, kind=Kind.ICON, usage="inventory", axes={"colour": "red"},
+            request=request, sizes=(Size(width=32, height=32),),
+        ),
+        model=image.provenance.model if image else "starter/1",
+        report=QualityReport(
+            scores={Measure.AGREEMENT: 0.9}, verdict=Verdict.ACCEPT, findings=findings
+        ),
+        reasons=(),
+        image=image,
+        asset=Asset(name=name, version=version, files=files) if files else None,
+        provenance=image.provenance.replace(finishing=("trim",)) if image else None,
+        attempts=1,
+        phash=2**63,
+        run_id=run_id,
+    )  # fmt: skip
+
+
+def finished(data: bytes) -> FinishedFile:
+    """A finished file of these bytes."""
+    return FinishedFile(
+        size=Size(width=32, height=32),
+        format="png",
+        digest=digest_bytes(data),
+        trim=Rect(x=1, y=2, width=20, height=30),
+        pivot=Pivot(),
+    )
+
+
+def agreement_spoke() -> Finding:
+    """A rule on agreement that spoke."""
+    return Finding(
+        check=Measure.AGREEMENT, score=0.2, rule="agreement >= 0.5", verdict=Verdict.RETRY
+    )
