@@ -1,9 +1,9 @@
 """Which model version answers, and why: the first form, one model by its written reference."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from app.errors import NoRoute, OutOfBounds
+from app.errors import OutOfBounds
+from app.fleet import resolve
 from app.types import AssetSpec, ModelVersion, Route, Size
 
 
@@ -21,14 +21,3 @@ def route(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
         )
     backend = "echo" if model.family == "echo" else "engine"
     return Route(backend=backend, model=model, reason=f"the plan names {spec.model}")
-
-
-def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
-    """The version behind a reference; raises NoRoute with the nearest known one."""
-    if reference in fleet:
-        return fleet[reference]
-    near = get_close_matches(reference, fleet, n=1, cutoff=0)
-    raise NoRoute(
-        f"no model stands under {reference!r}; did you mean {near[0]!r}? "
-        f"Known: {', '.join(sorted(fleet))}"
-    )

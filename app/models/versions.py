@@ -6,7 +6,8 @@ from app.digest import digest, digest_folder
 from app.errors import ModelNotFound
 from app.types import ModelVersion
 
-STARTER = Path(__file__).parent / "starter"
+FOLDERS = {"starter": Path(__file__).parent / "starter" / "icons"}
+"""The bundled models by the reference a plan may write."""
 CARD_FILES = frozenset({"version.json", "README.md", "sheet.png"})
 """Files of a model folder that describe it and take no part in its weights digest."""
 
@@ -26,7 +27,20 @@ ECHO = ModelVersion(
 
 def fleet() -> dict[str, ModelVersion]:
     """Every model by the reference a plan may write."""
-    return {"starter": read_version(STARTER / "icons"), "echo": ECHO}
+    return {name: read_version(folder) for name, folder in FOLDERS.items()} | {"echo": ECHO}
+
+
+def folder_of(version: ModelVersion) -> Path:
+    """Where a version's files stand on this machine; raises ModelNotFound."""
+    for folder in FOLDERS.values():
+        if read_version(folder).reference == version.reference:
+            return folder
+    raise ModelNotFound(f"{version.reference} is not on this machine; install the same release")
+
+
+def critic_folder_of(version: ModelVersion) -> Path | None:
+    """Where the critic that knows the version's words stands; None when it has none."""
+    return folder_of(version).parent / version.critic if version.critic else None
 
 
 def read_version(folder: Path) -> ModelVersion:

@@ -1,0 +1,79 @@
+"""Complete: a decided asset is finished, and stands in the catalog with its files and reasons."""
+
+from app.digest import digest_bytes
+from app.finish.finish import FINISHING, FinishedImage, finish
+from app.png import png_bytes, read_png
+from app.store.metadata import image_text
+from app.store.publish import Store, publish_assets
+from app.types import (
+    Asset,
+    AssetRecord,
+    AssetSpec,
+    Decision,
+    FinishedFile,
+    GeneratedImage,
+    Provenance,
+    Route,
+    Status,
+)
+
+VERSION_DIGITS = 12
+
+
+def complete(
+    spec: AssetSpec, route: Route, decision: Decision, store: Store, *, run_id: str, attempts: int
+) -> AssetRecord:
+    """Publish what became of the asset; accepted and review images are finished first."""
+    key = route.key(spec.digest)
+    image = decision.winner.outcome.image if decision.winner else None
+    keeps = decision.status in (Status.ACCEPTED, Status.REVIEW)
+    provenance = _provenance(image) if image and keeps else None
+    files = _files(image, spec, store, provenance) if image and provenance else ()
+    record = AssetRecord(
+        key=key,
+        name=spec.name,
+        version=key[:VERSION_DIGITS],
+        status=decision.status or Status.FAILED,
+        spec=spec,
+        model=route.model.reference,
+        report=decision.report,
+        reasons=decision.reasons,
+        image=image,
+        asset=_asset(spec, key, files) if files else None,
+        provenance=provenance,
+        attempts=attempts,
+        phash=decision.winner.phash if decision.winner else 0,
+        run_id=run_id,
+    )
+    (published,) = publish_assets(store, [(record, [data for _, data in files])])
+    return published
+
+
+def _provenance(image: GeneratedImage) -> Provenance:
+    return image.provenance.replace(finishing=FINISHING, parent=image.digest)
+
+
+def _files(
+    image: GeneratedImage, spec: AssetSpec, store: Store, provenance: Provenance
+) -> list[tuple[FinishedImage, bytes]]:
+    pixels = read_png(store.blobs.get(image.digest))
+    text = image_text(provenance)
+    finished = finish(pixels, spec.sizes, pivot=spec.pivot)
+    return [(item, png_bytes(item.pixels, text=text)) for item in finished]
+
+
+def _asset(spec: AssetSpec, key: str, files: list[tuple[FinishedImage, bytes]]) -> Asset:
+    return Asset(
+        name=spec.name,
+        version=key[:VERSION_DIGITS],
+        files=tuple(
+            FinishedFile(
+                size=item.size,
+                format="png",
+                digest=digest_bytes(data),
+                trim=item.trim,
+                pivot=item.pivot,
+            )
+            for item, data in files
+        ),
+    )

@@ -1,0 +1,71 @@
+"""Decide: of all candidates of one asset the best accepted one wins, or another attempt is due.
+
+Pure, and called in the plan's order: the same candidates and neighbours give the same decision.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from app.check.judge import judge, rank, reasons
+from app.check.similarity import Neighbours
+from app.types import AssetSpec, Candidate, Decision, Measure, QualityReport, Status, Verdict
+
+HASH_BITS = 64
+
+
+def decide(spec: AssetSpec, candidates: Sequence[Candidate], neighbours: Neighbours) -> Decision:
+    """The asset's fate so far; an accepted winner's hash joins the neighbours."""
+    judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
+    best = _best(judged, Verdict.ACCEPT)
+    if best:
+        neighbours.add(best[0].phash, spec.name)
+        return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
+    said = tuple(dict.fromkeys(_reasons(judged)))
+    if len(candidates) < spec.attempts and _worth_another(judged):
+        return Decision(status=None, winner=None, report=None, reasons=said)
+    return _ended(judged, said)
+
+
+Judged = tuple[Candidate, QualityReport | None]
+
+
+def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> QualityReport | None:
+    if candidate.report is None:
+        return None
+    nearest = neighbours.nearest(candidate.phash)
+    distance = nearest[0] if nearest else HASH_BITS
+    scores = candidate.report.scores | {Measure.DUPLICATE_DISTANCE: float(distance)}
+    return judge(scores, spec.rules)
+
+
+def _best(judged: Sequence[Judged], verdict: Verdict) -> tuple[Candidate, QualityReport] | None:
+    """The highest-ranking candidate with this verdict; ties go to the earlier seed."""
+    with_verdict = [
+        (candidate, report)
+        for candidate, report in judged
+        if report is not None and report.verdict is verdict
+    ]
+    return max(with_verdict, key=lambda pair: rank(pair[1]), default=None)
+
+
+def _worth_another(judged: Sequence[Judged]) -> bool:
+    """Whether any candidate failed in a way that another seed may mend."""
+    return any(report is None or report.verdict is Verdict.RETRY for _, report in judged)
+
+
+def _reasons(judged: Sequence[Judged]) -> Iterator[str]:
+    for candidate, report in judged:
+        if report is None:
+            yield candidate.outcome.error
+        else:
+            yield from reasons(report)
+
+
+def _ended(judged: Sequence[Judged], said: tuple[str, ...]) -> Decision:
+    """No attempts are left: for people, rejected, or failed when no image came at all."""
+    review = _best(judged, Verdict.REVIEW)
+    if review:
+        return Decision(status=Status.REVIEW, winner=review[0], report=review[1], reasons=said)
+    shown = _best(judged, Verdict.RETRY) or _best(judged, Verdict.REJECT)
+    if shown:
+        return Decision(status=Status.REJECTED, winner=shown[0], report=shown[1], reasons=said)
+    return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)

@@ -1,0 +1,50 @@
+"""Examine: a generated image gets its numbers and the judge's first word."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.check.integrity import integrity
+from app.check.judge import judge
+from app.check.measures import measures
+from app.check.similarity import perceptual_hash
+from app.errors import StoreError
+from app.png import read_png
+from app.store.publish import Store
+from app.types import AssetSpec, Candidate, Measure, Outcome
+
+
+class Critic(Protocol):
+    """Whoever says how well pictures and prompts belong together."""
+
+    def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
+        """One probability per image [n, height, width, 4]."""
+
+
+def examine(
+    outcomes: Sequence[Outcome], spec: AssetSpec, store: Store, critic: Critic | None
+) -> list[Candidate]:
+    """One candidate per outcome; a missing or damaged file is a score, not an error."""
+    return [_examine(outcome, spec, store, critic) for outcome in outcomes]
+
+
+def _examine(outcome: Outcome, spec: AssetSpec, store: Store, critic: Critic | None) -> Candidate:
+    if outcome.image is None:
+        return Candidate(outcome=outcome)
+    try:
+        data = store.blobs.get(outcome.image.digest)
+    except StoreError as error:
+        return Candidate(outcome=outcome.replace(image=None, error=str(error)))
+    request = outcome.request
+    scores = integrity(data, width=request.width, height=request.height)
+    if scores[Measure.DECODES] < 1:
+        return Candidate(outcome=outcome, report=judge(scores, spec.rules))
+    pixels = read_png(data)
+    scores = scores | measures(pixels)
+    if critic is not None:
+        (agreement,) = critic.agreement(pixels[None], [request.prompt])
+        scores = scores | {Measure.AGREEMENT: float(agreement)}
+    rules = [rule for rule in spec.rules if rule.check is not Measure.DUPLICATE_DISTANCE]
+    return Candidate(outcome=outcome, report=judge(scores, rules), phash=perceptual_hash(pixels))

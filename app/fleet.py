@@ -1,0 +1,18 @@
+"""The fleet: model versions by the reference a plan may write."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from app.errors import NoRoute
+from app.types import ModelVersion
+
+
+def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
+    """The version behind a reference; raises NoRoute with the nearest known one."""
+    if reference in fleet:
+        return fleet[reference]
+    near = get_close_matches(reference, fleet, n=1, cutoff=0)
+    raise NoRoute(
+        f"no model stands under {reference!r}; did you mean {near[0]!r}? "
+        f"Known: {', '.join(sorted(fleet))}"
+    )

@@ -1,0 +1,142 @@
+"""Generation makes each image at most once, whoever asks and whatever breaks."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.backends.echo import paint
+from app.engine.rendered import Failed, Rendered
+from app.errors import NotFinite
+from app.generate import MAX_TRIES, Generator
+from app.models.versions import ECHO
+from app.store.publish import Store, claim, forget, open_store
+from app.types import GenerationRequest, Route
+
+ROUTE = Route(backend="echo", model=ECHO, reason="the test names it")
+
+
+class CountingBackend:
+    """The echo with a log of what it was asked, as a paid service would keep it."""
+
+    def __init__(self, *, broken: str = "", deadly: str = "") -> None:
+        self.log: list[list[str]] = []
+        self._broken, self._deadly = broken, deadly
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+        batch = list(requests)
+        self.log += [[request.prompt for request in batch]] if batch else []
+        if any(request.prompt == self._deadly for request in batch):
+            raise SystemExit("this request kills the worker")
+        for request in batch:
+            if request.prompt == self._broken:
+                yield Failed(request, NotFinite("latents are not finite"))
+            else:
+                yield Rendered(request, paint(request), seconds=1.8)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store((tmp_path / "blobs").as_uri(), f"sqlite:///{tmp_path / 'catalog.db'}")
+
+
+def generator_of(store: Store, backend: CountingBackend, **changes: Any) -> Generator:
+    settings: dict[str, Any] = {"route": ROUTE, "backend": backend, "store": store, "owner": "run"}
+    return Generator(**(settings | changes))
+
+
+def test_what_was_committed_is_never_made_again(store: Store, request_of: Any) -> None:
+    backend = CountingBackend()
+    requests = [request_of(prompt=prompt) for prompt in "abc"]
+    first = generator_of(store, backend).generate(requests[:2])
+    second = generator_of(store, backend, owner="another run").generate(requests)
+    assert backend.log == [["a", "b"], ["c"]]
+    assert [outcome.made for outcome in first] == [True, True]
+    assert [outcome.made for outcome in second] == [False, False, True]
+    assert [outcome.image for outcome in second[:2]] == [outcome.image for outcome in first]
+
+
+def test_outcomes_keep_the_order_and_twins_share_an_image(store: Store, request_of: Any) -> None:
+    backend = CountingBackend()
+    requests = [request_of(prompt=prompt) for prompt in "abab"]
+    outcomes = generator_of(store, backend).generate(requests)
+    assert [outcome.request.prompt for outcome in outcomes] == list("abab")
+    assert outcomes[0].image == outcomes[2].image
+    assert backend.log == [["a", "b"]]
+
+
+def test_the_stored_bytes_are_the_backends_pixels(store: Store, request_of: Any) -> None:
+    from app.png import read_png
+
+    (outcome,) = generator_of(store, CountingBackend()).generate([request_of()])
+    assert outcome.image is not None
+    assert (read_png(store.blobs.get(outcome.image.digest)) == paint(request_of())).all()
+
+
+def test_an_image_carries_its_share_of_the_machines_price(store: Store, request_of: Any) -> None:
+    (outcome,) = generator_of(store, CountingBackend(), usd_per_hour=2.0).generate([request_of()])
+    assert outcome.image is not None
+    assert outcome.image.cost_usd == pytest.approx(2.0 * 1.8 / 3600)
+
+
+def test_a_failure_is_an_outcome_and_may_be_tried_again(store: Store, request_of: Any) -> None:
+    backend = CountingBackend(broken="b")
+    requests = [request_of(prompt=prompt) for prompt in "ab"]
+    for _ in range(MAX_TRIES + 1):
+        good, bad = generator_of(store, backend).generate(requests)
+        assert good.image is not None
+        assert bad.image is None
+        assert "not finite" in bad.error
+    assert backend.log == [["a", "b"], *[["b"]] * MAX_TRIES]
+
+
+def test_a_lease_of_another_run_is_waited_for(store: Store, request_of: Any) -> None:
+    request, backend, waited = request_of(), CountingBackend(), []
+    claim(store, [ROUTE.key(request.id)], owner="other", seconds=600)
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            forget(store, owner="other")
+
+    (outcome,) = generator_of(store, backend, wait=wait).generate([request])
+    assert outcome.made
+    assert len(waited) == 3
+
+
+def test_a_lease_that_never_ends_is_an_outcome(store: Store, request_of: Any) -> None:
+    request, backend = request_of(), CountingBackend()
+    claim(store, [ROUTE.key(request.id)], owner="other", seconds=600)
+    (outcome,) = generator_of(store, backend, wait=lambda _: None).generate([request])
+    assert outcome.image is None
+    assert "another run" in outcome.error
+    assert backend.log == []
+
+
+def test_a_deadly_request_ends_as_poison_and_its_neighbours_finish(
+    store: Store, request_of: Any
+) -> None:
+    backend = CountingBackend(deadly="b")
+    requests = [request_of(prompt=prompt) for prompt in "abc"]
+    deaths = 0
+    outcomes = None
+    while outcomes is None:
+        try:
+            outcomes = generator_of(store, backend).generate(requests)
+        except SystemExit:
+            deaths += 1
+    assert deaths == MAX_TRIES
+    assert [outcome.image is not None for outcome in outcomes] == [True, False, True]
+    assert "poison" in outcomes[1].error
+    assert sum(batch.count("b") for batch in backend.log) == MAX_TRIES
+
+
+def test_a_run_that_stopped_in_order_leaves_no_lease_behind(store: Store, request_of: Any) -> None:
+    request = request_of()
+    claim(store, [ROUTE.key(request.id)], owner="stopped", seconds=600)
+    forget(store, owner="stopped")
+    (outcome,) = generator_of(store, CountingBackend()).generate([request])
+    assert outcome.made
+    assert outcome.image is not None
+    assert outcome.image.provenance.attempt == 1
