@@ -8,7 +8,8 @@ from app.types import ModelVersion
 
 FOLDERS = {"starter": Path(__file__).parent / "starter" / "icons"}
 """The bundled models by the reference a plan may write."""
-CARD_FILES = frozenset({"version.json", "README.md", "sheet.png"})
+VERSION = "version.json"
+CARD_FILES = frozenset({VERSION, "README.md", "sheet.png"})
 """Files of a model folder that describe it and take no part in its weights digest."""
 
 ECHO = ModelVersion(
@@ -26,8 +27,9 @@ ECHO = ModelVersion(
 
 
 def fleet() -> dict[str, ModelVersion]:
-    """Every model by the reference a plan may write."""
-    return {name: read_version(folder) for name, folder in FOLDERS.items()} | {"echo": ECHO}
+    """Every model of this machine by the reference a plan may write."""
+    present = {name: folder for name, folder in FOLDERS.items() if (folder / VERSION).is_file()}
+    return {name: read_version(folder) for name, folder in present.items()} | {"echo": ECHO}
 
 
 def folder_of(version: ModelVersion) -> Path:
@@ -46,7 +48,7 @@ def critic_folder_of(version: ModelVersion) -> Path | None:
 def read_version(folder: Path) -> ModelVersion:
     """A model folder's own description; raises ModelNotFound when there is none."""
     try:
-        text = (folder / "version.json").read_text()
+        text = (folder / VERSION).read_text()
     except FileNotFoundError as exc:
         raise ModelNotFound(
             f"no version.json in {folder}; train or register the model first"

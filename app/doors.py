@@ -1,0 +1,77 @@
+"""What every command does at its door: one JSON document or words, errors as exit codes."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from app.digest import Json
+from app.errors import AtelierError, InvalidRequest, PlanError
+from app.types import Value
+
+FAILED, FAULTY, INTERRUPTED = 1, 2, 130
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")
+]
+
+PlanFile = Annotated[Path, typer.Argument(help="The plan, a YAML file.", metavar="PLAN")]
+AllowLarge = Annotated[
+    bool, typer.Option("--allow-large", help="Allow axes whose product is beyond 10,000 assets.")
+]
+
+Shown = TypeVar("Shown", bound=Value)
+
+
+def answer(value: Shown, as_json: bool, show: Callable[[Shown], None]) -> None:
+    """Print a value as JSON, or let `show` say it to a person."""
+    if as_json:
+        print_json(value.as_json())
+    else:
+        show(value)
+
+
+def print_json(document: Json) -> None:
+    """The one JSON document of a command."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def doors(as_json: bool) -> Iterator[None]:
+    """Turn errors into words and exit codes: 2 the caller's fault, 1 ours, 130 Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        _say(str(interrupt) or "interrupted", as_json)
+        raise typer.Exit(INTERRUPTED) from interrupt
+    except AtelierError as error:
+        _say(str(error), as_json, error)
+        raise typer.Exit(FAULTY if isinstance(error, InvalidRequest) else FAILED) from error
+
+
+def _say(message: str, as_json: bool, error: AtelierError | None = None) -> None:
+    if as_json:
+        kind = type(error).__name__ if error else "Interrupted"
+        print_json({"error": kind, "message": message, "faults": _faults(error)})
+    else:
+        Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+
+
+def _faults(error: AtelierError | None) -> list[Json]:
+    if not isinstance(error, PlanError):
+        return []
+    return [
+        {
+            "file": fault.file,
+            "line": fault.line,
+            "field": fault.field,
+            "value": fault.value,
+            "message": fault.message,
+            "remedy": fault.remedy,
+        }
+        for fault in error.faults
+    ]

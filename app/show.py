@@ -1,0 +1,125 @@
+"""How values are said to a person in a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.export import Exported
+from app.outlook import Outlook
+from app.types import AssetRecord, Status
+
+LISTED = 20
+COLOURS = {
+    Status.ACCEPTED: "green",
+    Status.REVIEW: "yellow",
+    Status.REJECTED: "red",
+    Status.FAILED: "magenta",
+}
+
+
+def show_outlook(outlook: Outlook) -> None:
+    """Counts, estimate and warnings first, then the head of the list."""
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]{escape(outlook.plan)}[/]: {outlook.asked} assets, {outlook.standing} stand "
+        f"already, {outlook.to_make} to make"
+    )
+    if outlook.to_make:
+        console.print(
+            f"{outlook.images_at_least} images to begin with, {outlook.images_at_most} at most; "
+            + _estimate(outlook)
+        )
+    for warning in outlook.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
+    console.print(_planned(outlook))
+    if outlook.asked > LISTED:
+        console.print(f"... and {outlook.asked - LISTED} more; --json lists them all")
+
+
+def _estimate(outlook: Outlook) -> str:
+    if outlook.seconds is None or outlook.cost_usd is None:
+        return "nothing was measured yet, so there is no estimate of time and cost"
+    return f"about {_duration(outlook.seconds)} on this machine, ${outlook.cost_usd:.4f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _planned(outlook: Outlook) -> Table:
+    table = Table("name", "version", "kind", "sizes", "now", "prompt", box=None)
+    for one in outlook.assets[:LISTED]:
+        sizes = " ".join(map(str, one.spec.sizes))
+        prompt = escape(one.spec.request.prompt)
+        table.add_row(one.name, one.version, one.spec.kind, sizes, _status(one.status), prompt)
+    return table
+
+
+def _status(status: Status | None) -> str:
+    return f"[{COLOURS[status]}]{status}[/]" if status else "to make"
+
+
+def show_assets(records: Sequence[AssetRecord]) -> None:
+    """One row per version."""
+    table = Table("name", "version", "status", "model", "attempts", "made", "reasons", box=None)
+    for one in records:
+        reasons = escape("; ".join(one.reasons[:2]))
+        table.add_row(
+            one.name, one.version, _status(one.status), one.model, str(one.attempts),
+            one.created_at, reasons,
+        )  # fmt: skip
+    Console(highlight=False).print(table if records else "no assets match")
+
+
+def show_asset(record: AssetRecord) -> None:
+    """All there is to know of one asset."""
+    table = Table(box=None, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, text in _facts(record):
+        table.add_row(label, text if label == "status" else escape(text))
+    Console(highlight=False).print(table)
+
+
+def _facts(record: AssetRecord) -> list[tuple[str, str]]:
+    request = record.spec.request
+    facts = [
+        ("asset", f"{record.name}@{record.version}"),
+        ("status", _status(record.status)),
+        ("prompt", request.prompt),
+        ("model", record.model),
+        ("made", f"{record.created_at}, attempt {record.attempts}, run {record.run_id}"),
+    ]
+    facts += [("reason", reason) for reason in record.reasons]
+    if record.report:
+        facts += [("score", f"{name} {score:.3f}") for name, score in record.report.scores.items()]
+    if record.asset:
+        facts += [
+            ("file", f"{file.size} {file.format} {file.digest}") for file in record.asset.files
+        ]
+    if record.provenance:
+        made = record.provenance
+        facts += [
+            ("seed", str(made.request.seed)),
+            (
+                "steps",
+                f"{made.request.num_inference_steps}, guidance {made.request.guidance_scale:g}",
+            ),
+            ("weights", made.weights_digest),
+            ("finishing", ", ".join(made.finishing)),
+            ("machine", f"{made.environment.processor}, Python {made.environment.python}"),
+            ("libraries", ", ".join(f"{k} {v}" for k, v in made.environment.libraries.items())),
+        ]
+    return facts
+
+
+def show_exported(exported: Exported) -> None:
+    """How many files went where."""
+    console = Console(highlight=False)
+    for file in exported.files[:LISTED]:
+        console.print(file.path, soft_wrap=True, markup=False)
+    console.print(f"{len(exported.files)} files")
