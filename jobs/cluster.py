@@ -1,0 +1,140 @@
+"""Ray, started quietly on this machine or joined by address, with finite retries everywhere."""
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import ray
+import ray.data
+import ray.exceptions
+
+from app.errors import BackendError
+from app.types import Value
+
+OBJECT_STORE_BYTES = 200 * 2**20
+"""Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
+NO_PROGRESS_SECONDS = 1800
+ACTOR_RESTARTS = 8
+TASK_RETRIES = 4
+
+In = TypeVar("In", bound=Value)
+Out = TypeVar("Out", bound=Value)
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Join `RAY_ADDRESS` if it is set, else start Ray here; ends only what it started."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
+    previous = signal.signal(signal.SIGTERM, _interrupt)  # after init, which sets its own
+    try:
+        _bound_and_quiet()
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        ray.shutdown()
+
+
+def _local() -> dict[str, Any]:
+    if os.environ.get("RAY_ADDRESS"):
+        return {}
+    return {
+        "include_dashboard": False,
+        "num_cpus": max(cores(), 4),  # logical: stages ask for fractions, none may starve a read
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+
+
+def _bound_and_quiet() -> None:
+    context = ray.data.DataContext.get_current()
+    context.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Stage(Generic[In, Out]):
+    """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
+
+    takes: type[In]
+
+    def run(self, value: In) -> Out:
+        """The stage's rule for one value."""
+        raise NotImplementedError
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Ray Data's calling convention around `run`."""
+        value = self.takes.model_validate_json(batch["payload"][0])
+        return {"payload": np.array([self.run(value).model_dump_json()], dtype=object)}
+
+
+def rows(values: Iterable[Value]) -> ray.data.Dataset:
+    """One block per value, so that a value is the unit of work, retry and loss."""
+    items = [{"payload": value.model_dump_json()} for value in values]
+    return ray.data.from_items(items, override_num_blocks=max(len(items), 1))
+
+
+def through(
+    dataset: ray.data.Dataset,
+    stage: type[Stage[In, Out]],
+    *,
+    workers: int,
+    num_cpus: float,
+    num_gpus: float = 0,
+    **constructor: Any,
+) -> ray.data.Dataset:
+    """Send the rows through a pool of at most `workers` warm actors of a stage."""
+    pool = ray.data.ActorPoolStrategy(
+        min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=4
+    )
+    with warnings.catch_warnings():
+        # Ray Data restarts actors and repeats their tasks for ever by default; finite numbers
+        # can be given only by the remote arguments that it warns about.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        return dataset.map_batches(
+            stage,
+            fn_constructor_kwargs=constructor,
+            batch_size=1,
+            compute=pool,
+            num_cpus=num_cpus,
+            num_gpus=num_gpus or None,
+            udf_modifying_row_count=False,
+            max_restarts=ACTOR_RESTARTS,
+            max_task_retries=TASK_RETRIES,
+        )
+
+
+def values(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
+    """The rows' values as they come, in no fixed order.
+
+    Raises BackendError when a stage broke in a way that its own rules do not know.
+    """
+    try:
+        for row in dataset.iter_rows():
+            yield kind.model_validate_json(row["payload"])
+    except ray.exceptions.RayError as exc:
+        cause = str(exc).strip().splitlines()[-1]
+        raise BackendError(
+            f"a worker of the run broke: {cause}; run the same command again to go on",
+            backend="ray",
+        ) from exc

@@ -1,0 +1,69 @@
+"""The generate stage: a warm model per worker, one micro-batch at a time."""
+
+from app.backends.base import Backend
+from app.generate import Generator
+from app.settings import Settings
+from app.store.publish import Store, open_store
+from app.types import GenerationRequest, Outcome, Route
+from jobs.batches import AskedBatch, Generated, GeneratedBatch
+from jobs.cluster import Stage
+
+ROW_BUCKET = 16
+"""Rows of every forward pass; part of what a CPU image's bits may depend on, so one number."""
+
+
+class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
+    """Keeps one backend loaded; another model's batch replaces it."""
+
+    takes = AskedBatch
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._store: Store = open_store(settings.blobs, settings.catalog)
+        self._loaded: tuple[str, Backend] | None = None
+
+    def run(self, value: AskedBatch) -> GeneratedBatch:
+        """Every request's outcome; a failure is a value, and the neighbours go on."""
+        generator = Generator(
+            route=value.route,
+            backend=self._backend(value.route),
+            store=self._store,
+            owner=self._run_id,
+            usd_per_hour=self._settings.usd_per_hour,
+        )
+        requests = [request for item in value.items for request in item.requests]
+        outcomes = dict(zip(requests, generator.generate(requests), strict=True))
+        items = tuple(
+            Generated(spec=item.spec, outcomes=_of(item.requests, outcomes)) for item in value.items
+        )
+        return GeneratedBatch(route=value.route, items=items)
+
+    def _backend(self, route: Route) -> Backend:
+        reference = route.model.reference
+        if self._loaded is None or self._loaded[0] != reference:
+            self._loaded = (reference, load_backend(route))
+        return self._loaded[1]
+
+
+def _of(
+    requests: tuple[GenerationRequest, ...], outcomes: dict[GenerationRequest, Outcome]
+) -> tuple[Outcome, ...]:
+    return tuple(outcomes[request] for request in requests)
+
+
+def load_backend(route: Route) -> Backend:
+    """Load what the route names; heavy imports happen here, in the worker."""
+    if route.backend == "echo":
+        from app.backends.echo import EchoBackend
+
+        return EchoBackend()
+    from app.engine.engine import Engine
+    from app.models.load import load
+    from app.models.versions import folder_of
+    from app.models.whole import WholePipeline
+
+    pipeline = load(folder_of(route.model), route.model)
+    if isinstance(pipeline, WholePipeline):
+        return pipeline
+    return Engine(pipeline, row_bucket=ROW_BUCKET)

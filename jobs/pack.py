@@ -1,0 +1,100 @@
+"""The pack stage: the finished files of one size become atlas pages with metadata."""
+
+from collections.abc import Iterable, Sequence
+
+from app.digest import digest, digest_bytes
+from app.pack.atlas import Page, Sprite, pack
+from app.pack.formats.texturepacker import texturepacker_json
+from app.plan.schema import Pack
+from app.png import png_bytes, read_png
+from app.settings import Settings
+from app.store.metadata import page_text
+from app.store.publish import Store, open_store, publish_pages
+from app.types import AssetRecord, AtlasPage, FinishedFile, Size, Value
+from jobs.cluster import Stage
+
+
+class SpriteFile(Value):
+    """A finished file under the name that engines will know it by."""
+
+    name: str
+    file: FinishedFile
+
+
+class Atlas(Value):
+    """One atlas to pack: all sprites of one size. Equal atlases are packed once."""
+
+    name: str
+    sprites: tuple[SpriteFile, ...]
+    options: Pack
+
+    @property
+    def id(self) -> str:
+        """The digest of all that decides the pages."""
+        return digest(self.as_json())
+
+
+class PackedAtlas(Value):
+    """The pages of one atlas, in order."""
+
+    id: str
+    pages: tuple[AtlasPage, ...]
+
+
+class PackStage(Stage[Atlas, PackedAtlas]):
+    """Holds one atlas's pixels at a time."""
+
+    takes = Atlas
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = open_store(settings.blobs, settings.catalog)
+
+    def run(self, value: Atlas) -> PackedAtlas:
+        """Pack and publish; the order of the sprites does not matter."""
+        options = value.options
+        packed = pack(
+            [_sprite(item, self._store) for item in value.sprites],
+            name=value.name,
+            max_page_size=options.max_page_size,
+            padding=options.padding,
+            extrude=options.extrude,
+            power_of_two=options.power_of_two,
+        )
+        encoded = [_encode(page, packed) for page in packed]
+        pages = publish_pages(self._store, value.id, encoded)
+        return PackedAtlas(id=value.id, pages=pages)
+
+
+def _sprite(item: SpriteFile, store: Store) -> Sprite:
+    pixels = read_png(store.blobs.get(item.file.digest))
+    return Sprite(name=item.name, pixels=pixels, trim=item.file.trim, pivot=item.file.pivot)
+
+
+def _encode(page: Page, pages: Sequence[Page]) -> tuple[AtlasPage, bytes, bytes]:
+    image = png_bytes(page.pixels, text=page_text())
+    related = [f"{other.name}.json" for other in pages if other.name != page.name]
+    metadata = texturepacker_json(page, image=f"{page.name}.png", related=related)
+    height, width, _ = page.pixels.shape
+    row = AtlasPage(
+        name=page.name,
+        size=Size(width=width, height=height),
+        image=digest_bytes(image),
+        metadata=digest_bytes(metadata),
+        placements=page.placements,
+    )
+    return row, image, metadata
+
+
+def atlases(name: str, records: Iterable[AssetRecord], options: Pack) -> list[Atlas]:
+    """One atlas per target size over the accepted records, sprites in the order of their names."""
+    by_size: dict[Size, list[SpriteFile]] = {}
+    for record in sorted(records, key=lambda record: record.name):
+        for file in record.asset.files if record.asset else ():
+            sprite = SpriteFile(name=record.name, file=file)
+            by_size.setdefault(file.size, []).append(sprite)
+    wanted = options.sizes or tuple(by_size)
+    return [
+        Atlas(name=f"{name}-{size}", sprites=tuple(by_size[size]), options=options)
+        for size in wanted
+        if size in by_size
+    ]

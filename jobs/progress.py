@@ -1,0 +1,96 @@
+"""What a person sees while a run is under way: images made, per minute, passing, time left."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from app.types import Candidate, Outcome, Verdict
+
+
+class RunProgress:
+    """Counts as the rows come back; draws on a terminal, prints plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=False,
+        )
+        self._started = perf_counter()
+        self.made = 0
+        self.first_image_seconds = 0.0
+        self.cost_usd = 0.0
+        self.cpu_seconds = 0.0
+        self.seconds = 0.0
+
+    @contextmanager
+    def stage(self, description: str, total: int) -> Iterator["StageProgress"]:
+        """Show one stage with `total` things to come."""
+        task = self._bar.add_task(description, total=total, detail="")
+        if not self._console.is_terminal:
+            self._console.print(f"{description}: {total}")
+        try:
+            yield StageProgress(self, self._bar, task)
+        finally:
+            self._bar.stop_task(task)
+
+    def count(self, outcome: Outcome) -> None:
+        """Add an outcome to the run's figures; what stood before was not made here."""
+        if outcome.made and outcome.image:
+            self.first_image_seconds = self.first_image_seconds or perf_counter() - self._started
+            self.made += 1
+            self.cost_usd += outcome.image.cost_usd
+            self.seconds += outcome.image.seconds
+            self.cpu_seconds += outcome.cpu_seconds
+
+    def __enter__(self) -> "RunProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+class StageProgress:
+    """One line of the display."""
+
+    def __init__(self, run: RunProgress, bar: Progress, task: TaskID) -> None:
+        self._run, self._bar, self._task = run, bar, task
+        self._passing = 0
+
+    def seen(self, candidates: Sequence[Candidate]) -> None:
+        """Count one asset's images and what the checks said of them."""
+        for candidate in candidates:
+            self._run.count(candidate.outcome)
+            self._passing += _passes(candidate)
+        task = self._bar.tasks[self._bar.task_ids.index(self._task)]
+        rate = f"{task.speed * 60:.0f}/min, " if task.speed else ""
+        self.advance(len(candidates), f"{rate}{self._run.made} made, {self._passing} pass")
+
+    def advance(self, number: int, detail: str = "") -> None:
+        """Count things done."""
+        self._bar.update(self._task, advance=number, detail=detail)
+
+
+def _passes(candidate: Candidate) -> bool:
+    return candidate.report is not None and candidate.report.verdict is Verdict.ACCEPT

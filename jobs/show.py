@@ -1,0 +1,40 @@
+"""How a run's summary and figures are said to a person."""
+
+from rich.console import Console
+from rich.table import Table
+
+from jobs.bench_bulk import BenchFigures
+from jobs.summary import Summary
+
+
+def show_summary(summary: Summary) -> None:
+    """The fates that add up, the pace, and where to look."""
+    console = Console(highlight=False)
+    fates = (
+        f"[bold]{summary.asked}[/] asked = {summary.reused} reused + {summary.accepted} accepted "
+        f"+ {summary.review} review + {summary.rejected} rejected + {summary.failed} failed"
+    )
+    console.print(fates if summary.adds_up else f"[bold red]does not add up:[/] {fates}")
+    console.print(
+        f"{summary.made} images made in {summary.seconds:.1f} s "
+        f"({summary.images_per_hour:.0f} an hour), cost ${summary.cost_usd:.4f}"
+    )
+    paths = Table.grid(padding=(0, 2))
+    for page in summary.pages:
+        paths.add_row("atlas" if page.endswith(".png") else "", page)
+    paths.add_row("contact sheet", summary.contact_sheet)
+    console.print(paths, soft_wrap=True)
+
+
+def show_figures(figures: BenchFigures) -> None:
+    """Both runs side by side, then what each further image costs."""
+    table = Table("", "small", "large", box=None)
+    for name in type(figures.small).model_fields:
+        small, large = getattr(figures.small, name), getattr(figures.large, name)
+        table.add_row(name.replace("_", " "), f"{small:g}", f"{large:g}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"each further image: {figures.further_images_per_hour:.0f} an hour, "
+        f"{figures.further_other_cpu_share:.1%} of CPU time beside generation"
+    )
