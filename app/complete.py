@@ -1,10 +1,10 @@
-"""Complete: a decided asset is finished, and stands in the catalog with its files and reasons."""
+"""Complete: a decided asset becomes finished files and the record that will stand for them."""
 
 from app.digest import digest_bytes
 from app.finish.finish import FINISHING, FinishedImage, finish
 from app.png import png_bytes, read_png
 from app.store.metadata import image_text
-from app.store.publish import Store, publish_assets
+from app.store.publish import Store
 from app.types import (
     Asset,
     AssetRecord,
@@ -22,8 +22,12 @@ VERSION_DIGITS = 12
 
 def complete(
     spec: AssetSpec, route: Route, decision: Decision, store: Store, *, run_id: str, attempts: int
-) -> AssetRecord:
-    """Publish what became of the asset; accepted and review images are finished first."""
+) -> tuple[AssetRecord, tuple[bytes, ...]]:
+    """The asset's record and its files' bytes, ready for `publish_assets`.
+
+    Accepted and review images are finished; of others the record keeps the image and the
+    reasons. Raises StoreError when the image's bytes are gone or damaged.
+    """
     key = route.key(spec.digest)
     image = decision.winner.outcome.image if decision.winner else None
     keeps = decision.status in (Status.ACCEPTED, Status.REVIEW)
@@ -45,8 +49,7 @@ def complete(
         phash=decision.winner.phash if decision.winner else 0,
         run_id=run_id,
     )
-    (published,) = publish_assets(store, [(record, [data for _, data in files])])
-    return published
+    return record, tuple(data for _, data in files)
 
 
 def _provenance(image: GeneratedImage) -> Provenance:

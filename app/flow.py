@@ -9,6 +9,7 @@ from app.decide import decide
 from app.examine import Critic, examine
 from app.generate import Generator
 from app.refine import next_attempts
+from app.store.publish import publish_assets
 from app.types import AssetRecord, AssetSpec, Candidate
 
 
@@ -27,4 +28,6 @@ def make(
         candidates += examine(outcomes, spec, generator.store, critic)
         decision = decide(spec, candidates, neighbours)
     route, store, run_id = generator.route, generator.store, generator.owner
-    return complete(spec, route, decision, store, run_id=run_id, attempts=len(candidates))
+    made = complete(spec, route, decision, store, run_id=run_id, attempts=len(candidates))
+    (record,) = publish_assets(store, [made])
+    return record

@@ -3,14 +3,16 @@
 from app.complete import complete
 from app.errors import AtelierError
 from app.settings import Settings
-from app.store.publish import open_store
-from app.types import AssetRecord
-from jobs.batches import CompletedBatch, DecidedBatch
+from app.store.publish import open_store, publish_assets
+from app.types import AssetRecord, Route
+from jobs.batches import CompletedBatch, Decided, DecidedBatch
 from jobs.cluster import Stage
+
+Made = tuple[AssetRecord, tuple[bytes, ...]]
 
 
 class FinishStage(Stage[DecidedBatch, CompletedBatch]):
-    """Publishes each asset on its own: one that cannot be finished fails alone, with its reason."""
+    """Publishes a row's assets in one transaction; what cannot be finished fails alone."""
 
     takes = DecidedBatch
 
@@ -20,20 +22,40 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
 
     def run(self, value: DecidedBatch) -> CompletedBatch:
         """The catalog's records, and an error by name for what could not be published."""
-        records: list[AssetRecord] = []
+        made, errors = self._finished(value)
+        try:
+            records = publish_assets(self._store, made)
+        except AtelierError:
+            records, refused = self._one_by_one(made)  # so that the guilty one is named
+            errors |= refused
+        return CompletedBatch(records=records, errors=errors)
+
+    def _finished(self, value: DecidedBatch) -> tuple[list[Made], dict[str, str]]:
+        made: list[Made] = []
         errors: dict[str, str] = {}
         for item in value.items:
             try:
-                records.append(
-                    complete(
-                        item.spec,
-                        value.route,
-                        item.decision,
-                        self._store,
-                        run_id=self._run_id,
-                        attempts=item.attempts,
-                    )
-                )
+                made.append(self._complete(item, value.route))
             except AtelierError as error:
                 errors[item.spec.name] = str(error)
-        return CompletedBatch(records=tuple(records), errors=errors)
+        return made, errors
+
+    def _complete(self, item: Decided, route: Route) -> Made:
+        return complete(
+            item.spec,
+            route,
+            item.decision,
+            self._store,
+            run_id=self._run_id,
+            attempts=item.attempts,
+        )
+
+    def _one_by_one(self, made: list[Made]) -> tuple[tuple[AssetRecord, ...], dict[str, str]]:
+        records: list[AssetRecord] = []
+        errors: dict[str, str] = {}
+        for one in made:
+            try:
+                records += publish_assets(self._store, [one])
+            except AtelierError as error:
+                errors[one[0].name] = str(error)
+        return tuple(records), errors
