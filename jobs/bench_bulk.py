@@ -16,6 +16,7 @@ import psutil
 from app.errors import BackendError
 from app.store.catalog import Catalog, RunRecord
 from app.types import Value
+from jobs.cluster import cores
 from jobs.summary import RunNotes
 
 CLASSES = (
@@ -176,8 +177,6 @@ def _figures(run: RunRecord, watch: Watch) -> BulkFigures:
         cpu_seconds=round(watch.cpu_seconds, 1),
         generation_cpu_seconds=round(notes.generation_cpu_seconds, 1),
         other_cpu_share=round(1 - notes.generation_cpu_seconds / watch.cpu_seconds, 3),
-        generation_wall_share=round(
-            notes.generation_seconds / (watch.wall_seconds * notes.workers), 3
-        ),
+        generation_wall_share=round(notes.generation_seconds / (watch.wall_seconds * cores()), 3),
         peak_memory_mib=round(watch.peak_memory_mib),
     )

@@ -43,7 +43,7 @@ from jobs.batches import (
     decided_batches,
 )
 from jobs.check import CheckStage
-from jobs.cluster import cluster, cores, rows, through, values
+from jobs.cluster import cluster, generation_workers, gpus, rows, through, values
 from jobs.finish import FinishStage
 from jobs.generate import GenerateStage
 from jobs.pack import Atlas, PackedAtlas, PackStage, atlases
@@ -66,7 +66,8 @@ class Run:
     settings: Settings
     store: Store
     routes: Mapping[str, Route]
-    workers: int
+    workers: int | None
+    """Generation workers; None means one per GPU or, without one, per core."""
     progress: RunProgress
 
 
@@ -80,7 +81,7 @@ def bulk(
     started = perf_counter()
     models = fleet()
     specs = list(expand(plan, models))
-    run = _begin(plan, specs, models, settings, progress, workers or cores())
+    run = _begin(plan, specs, models, settings, progress, workers)
     standing, todo = _standing(run, specs)
     try:
         with progress, cluster() if todo else nullcontext():
@@ -105,7 +106,6 @@ def _notes(run: Run, summary: Summary) -> RunNotes:
     """The summary with what explains its pace."""
     return RunNotes(
         **dict(summary),
-        workers=run.workers,
         first_image_seconds=run.progress.first_image_seconds,
         generation_seconds=run.progress.seconds,
         generation_cpu_seconds=run.progress.cpu_seconds,
@@ -118,7 +118,7 @@ def _begin(
     models: Mapping[str, ModelVersion],
     settings: Settings,
     progress: RunProgress,
-    workers: int,
+    workers: int | None,
 ) -> Run:
     """Refuse what cannot be made, open the store, and note that a run begins."""
     routes = {spec.model: route(spec, models) for spec in specs}
@@ -179,12 +179,14 @@ def _make(run: Run, todo: Sequence[AssetSpec], neighbours: Neighbours) -> Iterat
 
 def _examined(run: Run, asked: Sequence[Asked]) -> Iterator[Examined]:
     """Generate and check, each with workers of its own; an asset whose row is lost is told so."""
-    batches = list(asked_batches(asked, run.routes, workers=run.workers))
+    workers = generation_workers(run.workers)
+    batches = list(asked_batches(asked, run.routes, workers=workers))
     dataset = through(
         rows(batches),
         GenerateStage,
-        workers=min(run.workers, len(batches)),
+        workers=min(workers, len(batches)),
         num_cpus=0.5,
+        num_gpus=1 if gpus() else 0,
         settings=run.settings,
         run_id=run.id,
     )

@@ -73,6 +73,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpus() -> int:
+    """The GPUs of the running cluster."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def generation_workers(asked: int | None) -> int:
+    """As many as asked for, by default one per GPU or core; never more than there are GPUs."""
+    if gpus():
+        return min(asked or gpus(), gpus())
+    return asked or cores()
+
+
 class Stage(Generic[In, Out]):
     """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
 
@@ -116,7 +128,7 @@ def through(
             fn_constructor_kwargs=constructor,
             batch_size=1,
             compute=pool,
-            num_cpus=num_cpus,
+            num_cpus=0 if num_gpus else num_cpus,  # a GPU worker would reserve a core as well
             num_gpus=num_gpus or None,
             udf_modifying_row_count=False,
             max_restarts=ACTOR_RESTARTS,

@@ -1,10 +1,14 @@
 """How a run's summary and figures are said to a person."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
-from jobs.bench_bulk import BenchFigures
 from jobs.summary import Summary
+
+if TYPE_CHECKING:
+    from jobs.bench_bulk import BenchFigures
 
 
 def show_summary(summary: Summary) -> None:
@@ -26,7 +30,7 @@ def show_summary(summary: Summary) -> None:
     console.print(paths, soft_wrap=True)
 
 
-def show_figures(figures: BenchFigures) -> None:
+def show_figures(figures: "BenchFigures") -> None:
     """Both runs side by side, then what each further image costs."""
     table = Table("", "small", "large", box=None)
     for name in type(figures.small).model_fields:

@@ -43,7 +43,6 @@ class Summary(Value):
 class RunNotes(Summary):
     """The summary as the catalog keeps it, with what explains the pace."""
 
-    workers: int
     first_image_seconds: float
     generation_seconds: float
     generation_cpu_seconds: float

@@ -1,10 +1,18 @@
-"""One tiny SD3 pipeline for every test that renders."""
+"""What every test may rely on: one tiny SD3 pipeline, and properties that never time anything."""
 
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.types import GenerationRequest
+
+settings.register_profile(
+    "atelier",
+    deadline=None,  # machines are busy; tests count, benchmarks measure
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("atelier")
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_pixels_equal_the_stock_pipelines_to_the_last_level(stock: Any, request_
     assert (ours.pixels[:, :, 3] == 255).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(batch=st.lists(requests, min_size=1, max_size=6, unique_by=lambda r: r.id), data=st.data())
 def test_company_does_not_change_an_image(stock: Any, batch: list[Any], data: Any) -> None:
     pipeline = Sd3Pipeline(stock, max_sequence_length=LENGTH)
