@@ -1,0 +1,110 @@
+"""Expand: a plan becomes its asset specs, exactly and in order."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from app.digest import digest
+from app.errors import OutOfBounds
+from app.fleet import resolve
+from app.plan.combinations import Row, remaining, rows
+from app.plan.inherit import CompleteAsset, complete, outside, replaced
+from app.plan.schema import RULES, Plan, PlanAsset
+from app.plan.words import fill, normalise
+from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion, Rule, Size
+
+
+def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec]:
+    """The specs in the order of the plan's lists, made one by one as they are asked for.
+
+    Within an asset the axes stand sorted by name and the last one turns fastest. Of identical
+    specs only the first is given. `models` holds the versions under the references that plans
+    write; what the plan leaves open (size, steps, guidance) the version answers. Raises NoRoute
+    for a reference that is not there, and OutOfBounds when a version's answer lies outside the
+    plan's bounds, both before the first spec.
+    """
+    shared = [_answered(plan, complete(plan, asset), models) for asset in plan.assets]
+    return _specs(plan.assets, shared)
+
+
+def count(plan: Plan) -> int:
+    """The number of specs `expand` gives, without making them."""
+    families = sorted(plan.assets, key=_name)
+    return sum(distinct(list(family)) for _, family in groupby(families, key=_name))
+
+
+def distinct(assets: Sequence[PlanAsset]) -> int:
+    """The number of rows with different names among assets of one name."""
+    if len(assets) == 1:
+        return remaining(assets[0])
+    return len({row.name for asset in assets for row in rows(asset)})
+
+
+def filled(asset: CompleteAsset, row: Row) -> CompleteAsset:
+    """The asset for one row: named, and its texts with the row's values."""
+    return asset.replace(
+        name=row.name,
+        prompt=normalise(fill(asset.prompt, row.axes)),
+        negative_prompt=normalise(fill(asset.negative_prompt, row.axes)),
+        text_layers=tuple(
+            layer.replace(text=fill(layer.text, row.axes)) for layer in asset.text_layers
+        ),
+    )
+
+
+def _name(asset: PlanAsset) -> str:
+    return asset.name
+
+
+def _specs(assets: Sequence[PlanAsset], shared: Sequence[CompleteAsset]) -> Iterator[AssetSpec]:
+    """Names can only meet among assets of one name, so only those are remembered."""
+    families = Counter(asset.name for asset in assets)
+    seen: set[str] = set()
+    for asset, common in zip(assets, shared, strict=True):
+        for row in rows(asset):
+            if row.name in seen:
+                continue
+            if families[asset.name] > 1:
+                seen.add(row.name)
+            yield _spec(filled(common, row), row)
+
+
+def _answered(
+    plan: Plan, asset: CompleteAsset, models: Mapping[str, ModelVersion]
+) -> CompleteAsset:
+    """The asset with the model version's own answers, inside the plan's bounds."""
+    model = resolve(asset.model, models)
+    frame = model.sizes[0] if model.sizes else max(asset.sizes, key=_area)
+    answers = {
+        "width": frame.width,
+        "height": frame.height,
+        "num_inference_steps": model.num_inference_steps,
+        "guidance_scale": model.guidance_scale,
+    }
+    open_fields = {field: own for field, own in answers.items() if getattr(asset, field) is None}
+    answered = asset.replace(rules=replaced(_rules(asset, model), asset.rules), **open_fields)
+    for field, number, limits in outside(answered, plan.bounds):
+        raise OutOfBounds(
+            f"{asset.name}: {field} is {number:g} by {model.reference}, outside the plan's bounds "
+            f"({limits}); write {field} in the plan or widen the bounds"
+        )
+    return answered
+
+
+def _area(size: Size) -> tuple[int, int]:
+    return size.width * size.height, size.width
+
+
+def _rules(asset: CompleteAsset, model: ModelVersion) -> list[Rule]:
+    """The kind's rules; without a critic nobody can say whether picture and prompt agree."""
+    rules = RULES[asset.kind]
+    return [rule for rule in rules if model.critic or rule.check is not Measure.AGREEMENT]
+
+
+def _spec(asset: CompleteAsset, row: Row) -> AssetSpec:
+    """The seed follows from the plan's seed and the name alone, so neighbours never change it."""
+    fields = {name: getattr(asset, name) for name in CompleteAsset.model_fields}
+    seed = int(digest([asset.seed, asset.name])[:8], 16)
+    request = {name: fields[name] for name in GenerationRequest.model_fields if name in fields}
+    spec = {name: fields[name] for name in AssetSpec.model_fields if name in fields}
+    return AssetSpec(**spec, axes=row.axes, request=GenerationRequest(**request | {"seed": seed}))

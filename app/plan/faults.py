@@ -1,0 +1,194 @@
+"""Faults of single values: what pydantic finds wrong, in our own words and with a remedy."""
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from app.plan.document import Complaint, Document, Path
+from app.plan.fields import Range
+from app.plan.schema import AssetTags, Bounds, Defaults, Pack, Plan, PlanAsset
+from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "assets": PlanAsset,
+    "bounds": Bounds,
+    "box": Rect,
+    "defaults": Defaults,
+    "pack": Pack,
+    "pivot": Pivot,
+    "rules": Rule,
+    "sizes": Size,
+    "tags": AssetTags,
+    "text_layers": TextLayer,
+}
+"""Which keys stand below which key; what is not here is a range of the bounds."""
+_HOMES: dict[str, type[BaseModel]] = {
+    "the top of the plan": Plan,
+    "the defaults": Defaults,
+    "an asset": PlanAsset,
+}
+_HOW_TO_ADD = {
+    "assets": "list at least one asset below assets:",
+    "atelier": "begin the plan with the line atelier: 1",
+    "check": f"add check: with one of {', '.join(Measure)}",
+    "height": "write both, 64x64 say",
+    "kind": "add kind: icon to the asset or to the defaults",
+    "name": "add name: with a plain name, potion say",
+    "prompt": 'add prompt: "a red potion" to the asset or to the defaults',
+    "sizes": "add sizes: [64x64] to the asset or to the defaults",
+    "width": "write both, 64x64 say",
+}
+_A_LIST = "write a list: [red, green], or one line with a dash for each"
+
+Words = tuple[str, str]
+"""A message and a remedy."""
+
+
+def path_of(error: ErrorDetails) -> Path:
+    """Where the error stands in the data."""
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def complaint_of(error: ErrorDetails, document: Document) -> Complaint:
+    """The error in words that name the remedy."""
+    if error["type"] == "missing":
+        return missing(path_of(error))
+    path = path_of(error)
+    written = document.written(path)
+    if error["type"] == "extra_forbidden":
+        return Complaint(written, "is no known key here", _other_key(path))
+    if error["type"] == "plan":
+        context = error["ctx"]
+        return Complaint(written, context["message"], context["remedy"])
+    words = _WORDS.get(error["type"], _unforeseen)
+    message, remedy = words(error, path, document.place(path).text)
+    return Complaint(written, message, remedy)
+
+
+def missing(path: Path) -> Complaint:
+    """The complaint that a key is not there."""
+    remedy = _HOW_TO_ADD.get(str(path[-1]), "add it")
+    return Complaint(path, "is missing", remedy, value="nothing")
+
+
+def meant(path: Path) -> str:
+    """The known key nearest to an unknown one, "" when none comes near."""
+    return nearest(str(path[-1]), list(_model_at(path[:-1]).model_fields))
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """The known word nearest to this one, "" when none comes near."""
+    return next(iter(get_close_matches(word.lower(), known, n=1)), "")
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """The remedy for a word that is not among the known ones."""
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else f"use one of {', '.join(known) or 'none'}"
+
+
+def _model_at(path: Path) -> type[BaseModel]:
+    around = [part for part in path if isinstance(part, str)]
+    return _MODELS.get(around[-1], Range) if around else Plan
+
+
+def _other_key(path: Path) -> str:
+    key, model = str(path[-1]), _model_at(path[:-1])
+    homes = [home for home, other in _HOMES.items() if key in other.model_fields]
+    if homes and model in _HOMES.values():
+        return f"move {key} to {' or '.join(homes)}"
+    return did_you_mean(key, sorted(model.model_fields))
+
+
+def _unforeseen(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "is not valid here", "compare it with the example plans"
+
+
+def _text(error: ErrorDetails, path: Path, written: str) -> Words:
+    if isinstance(error["input"], bool | int | float):
+        what = "a YAML truth value" if isinstance(error["input"], bool) else "a number"
+        return f"is {what} where text is meant", f'quote it: "{written}"'
+    return "must be text", "write text, in quotes when it holds signs"
+
+
+def _whole_number(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "must be a whole number", "write digits only, without quotes"
+
+
+def _number(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "must be a number", "write digits, 4 or 4.5 say, without quotes"
+
+
+def _truth(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "must be true or false", "write true or false, without quotes"
+
+
+def _choice(error: ErrorDetails, path: Path, written: str) -> Words:
+    if path == ("atelier",):
+        return "is no schema version that is read here", "write atelier: 1"
+    known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    near = nearest(str(error["input"]), known)
+    hint = f"did you mean {near}? " if near else ""
+    return "is not known here", f"{hint}use one of {', '.join(known)}"
+
+
+def _keys(error: ErrorDetails, path: Path, written: str) -> Words:
+    if path[-2:-1] == ("sizes",):
+        return "is no size", "write 64x64, or 64 for a square"
+    known = (
+        sorted(_model_at(path).model_fields)
+        if path[-1] != "axes" and path[-2:-1] != ("exclude",)
+        else []
+    )
+    if path[:1] == ("bounds",):
+        return "must be a lowest and a highest number", "write [4, 30] or {at_most: 30}"
+    example = f"one of {', '.join(known)}" if known else "colour"
+    return "must be keys with values", f"write key: value, the key {example}"
+
+
+def _list(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "must be a list", _A_LIST
+
+
+def _too_small(error: ErrorDetails, path: Path, written: str) -> Words:
+    context = error["ctx"]
+    return "is too small", f"write at least {context['ge']:g}"
+
+
+def _too_large(error: ErrorDetails, path: Path, written: str) -> Words:
+    context = error["ctx"]
+    largest = context["le"] if "le" in context else context["lt"] - 1
+    return "is too large", f"write at most {largest}"
+
+
+def _empty(error: ErrorDetails, path: Path, written: str) -> Words:
+    return "is empty", "give it at least one value, or remove the key"
+
+
+def _too_long(error: ErrorDetails, path: Path, written: str) -> Words:
+    longest = error["ctx"]["max_length"]
+    return f"is longer than {longest} signs", f"shorten it to {longest}"
+
+
+_WORDS: dict[str, Callable[[ErrorDetails, Path, str], Words]] = {
+    "bool_type": _truth,
+    "dict_type": _keys,
+    "enum": _choice,
+    "finite_number": _number,
+    "float_type": _number,
+    "greater_than_equal": _too_small,
+    "int_from_float": _whole_number,
+    "int_type": _whole_number,
+    "less_than": _too_large,
+    "less_than_equal": _too_large,
+    "literal_error": _choice,
+    "model_type": _keys,
+    "string_too_long": _too_long,
+    "string_too_short": _empty,
+    "string_type": _text,
+    "too_short": _empty,
+    "tuple_type": _list,
+}

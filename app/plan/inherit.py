@@ -1,0 +1,74 @@
+"""Inherit: an asset of a plan with everything that it leaves to the plan."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.plan.fields import Range
+from app.plan.schema import Bounds, Plan, PlanAsset
+from app.types import Kind, Pivot, Rule, Size, Tags, TextLayer, Value
+
+REQUIRED = ("kind", "prompt", "sizes")
+"""What the asset or the defaults must say."""
+
+
+class CompleteAsset(Value):
+    """What all rows of an asset share; what is None here, the model version answers."""
+
+    name: str
+    model: str
+    seed: int
+    kind: Kind
+    usage: str = ""
+    prompt: str
+    negative_prompt: str = ""
+    sizes: tuple[Size, ...]
+    candidates: int = 1
+    attempts: int
+    rules: tuple[Rule, ...]
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    pivot: Pivot = Pivot()
+    tags: Tags
+    text_layers: tuple[TextLayer, ...]
+
+
+def missing(plan: Plan, asset: PlanAsset) -> list[str]:
+    """The required fields that neither the asset nor the defaults give."""
+    said = _said(plan.defaults) | _said(asset)
+    return [field for field in REQUIRED if field not in said]
+
+
+def complete(plan: Plan, asset: PlanAsset) -> CompleteAsset:
+    """The asset after inheritance; no required field may be `missing`."""
+    own: dict[str, Any] = {"model": plan.model, "seed": plan.seed}
+    said = own | _said(plan.defaults) | _said(asset)
+    written = {name: value for name, value in said.items() if name in CompleteAsset.model_fields}
+    return CompleteAsset(
+        **{"attempts": min(3 * said.get("candidates", 1), 256)}
+        | written
+        | {
+            "rules": replaced(plan.defaults.rules, asset.rules),
+            "tags": Tags(**_said(plan.tags) | _said(asset.tags)),
+        }
+    )
+
+
+def replaced(rules: Sequence[Rule], by: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules, those for the same check as one of `by` replaced by all of `by` for it."""
+    checks = {rule.check for rule in by}
+    return (*(rule for rule in rules if rule.check not in checks), *by)
+
+
+def outside(asset: CompleteAsset, bounds: Bounds) -> Iterator[tuple[str, float, Range]]:
+    """The parameters that the bounds forbid: field, number, and what is allowed."""
+    for field in Bounds.model_fields:
+        limits, number = getattr(bounds, field), getattr(asset, field, None)
+        if isinstance(limits, Range) and number is not None and number not in limits:
+            yield field, number, limits
+
+
+def _said(value: Value) -> dict[str, Any]:
+    fields = {name: getattr(value, name) for name in type(value).model_fields}
+    return {name: field for name, field in fields.items() if field is not None}

@@ -1,0 +1,59 @@
+"""Read: a plan file becomes a Plan, or every fault in it at once."""
+
+from pathlib import Path
+
+from app.errors import Fault, PlanError
+from app.plan.document import Document, Unreadable, read_document
+from app.plan.look import Look
+from app.plan.meaning import asset_complaints
+from app.plan.salvage import salvage
+from app.plan.schema import Plan
+from app.plan.whole import pack_complaints, plan_complaints
+
+MAX_BYTES = 1 << 20
+
+
+def read_plan(path: Path, *, allow_large: bool = False) -> Plan:
+    """The plan in a YAML file of at most 1 MiB.
+
+    Raises PlanError with every fault in the order of the file, also when the file cannot be read.
+    `allow_large` permits assets whose axes multiply to more than 10,000 combinations.
+    """
+    try:
+        document = read_document(_text(path))
+    except Unreadable as error:
+        raise PlanError((_fault(path, error),)) from error
+    return _checked(document, str(path), allow_large=allow_large)
+
+
+def _checked(document: Document, file: str, *, allow_large: bool) -> Plan:
+    written = salvage(document)
+    looks = [Look(written, at) for at in range(len(written.plan.assets))]
+    complaints = [
+        *written.complaints,
+        *(complaint for look in looks for complaint in asset_complaints(look)),
+        *plan_complaints(looks, written, allow_large=allow_large),
+        *pack_complaints(looks, written),
+    ]
+    if complaints:
+        raise PlanError(document.faults(complaints, file))
+    return written.plan
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise Unreadable(1, f"is larger than {MAX_BYTES} bytes", "use axes, or split the plan")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise Unreadable(1, f"cannot be read: {reason}", "give the path of a plan file") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable(line, "is not UTF-8 text", "save the file as UTF-8") from error
+
+
+def _fault(path: Path, error: Unreadable) -> Fault:
+    return Fault(str(path), error.line, "plan", path.name, error.message, error.remedy)

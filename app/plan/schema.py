@@ -1,0 +1,151 @@
+"""The schema of a plan file, version 1, and the acceptance rules that each kind starts from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.plan.fields import (
+    AcceptanceRule,
+    AxisName,
+    AxisValues,
+    Limits,
+    PlainName,
+    Prompt,
+    ShortText,
+    Sizes,
+    Template,
+)
+from app.types import (
+    Attempts,
+    Candidates,
+    GuidanceScale,
+    Kind,
+    Measure,
+    Pivot,
+    Pixels,
+    Priority,
+    Rule,
+    Seed,
+    Steps,
+    TextLayer,
+    Value,
+)
+
+CARRIED_AXES = frozenset({"locale", "experiment"})
+"""Axes that need not appear in the prompt: their value is part of the name and is recorded."""
+
+_ANY_PICTURE = (
+    Rule(check=Measure.DECODES, at_least=1),
+    Rule(check=Measure.SIZE_ERROR, at_most=0),
+    Rule(check=Measure.CONTRAST, at_least=0.005),
+    Rule(check=Measure.SHARPNESS, at_least=0.1),
+    Rule(check=Measure.AGREEMENT, at_least=0.5),
+    Rule(check=Measure.DUPLICATE_DISTANCE, at_least=1),
+)
+_CUTOUT = (
+    *_ANY_PICTURE,
+    Rule(check=Measure.COVERAGE, at_least=0.04, at_most=0.92),
+    Rule(check=Measure.FRAGMENTS, at_most=0.2),
+    Rule(check=Measure.BORDER, at_most=0.5),
+)
+RULES: dict[Kind, tuple[Rule, ...]] = {
+    Kind.ICON: _CUTOUT,
+    Kind.SPRITE: _CUTOUT,
+    Kind.PRODUCT: _CUTOUT,
+    Kind.TEXTURE: _ANY_PICTURE,
+    Kind.POSTER: _ANY_PICTURE,
+}
+"""A plan's rules for a check take the place of these for the same check."""
+
+
+class Inheritable(Value):
+    """What an asset may say for itself or leave to the plan's defaults (None: left)."""
+
+    kind: Kind | None = None
+    usage: ShortText | None = None
+    prompt: Prompt | None = None
+    negative_prompt: Template | None = None
+    sizes: Sizes | None = None
+    candidates: Candidates | None = None
+    attempts: Attempts | None = None
+    """Images made of one asset at most; three times the candidates when nobody says."""
+    rules: tuple[AcceptanceRule, ...] = ()
+    num_inference_steps: Steps | None = None
+    """This and the next three: the model version's own when nobody says."""
+    guidance_scale: GuidanceScale | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
+    pivot: Pivot | None = None
+
+
+class Defaults(Inheritable):
+    """What every asset inherits that does not say otherwise."""
+
+
+class AssetTags(Value):
+    """Who asks for it and under which terms; an asset's tags stand over the plan's one by one."""
+
+    team: ShortText | None = None
+    residency: Literal["local"] | None = None
+    """`local`: no machine but one's own may ever see it."""
+    priority: Priority | None = None
+
+
+class PlanAsset(Inheritable):
+    """One asset, or one for every combination of its axes' values."""
+
+    name: PlainName
+    axes: dict[AxisName, AxisValues] = Field(default_factory=dict)
+    """Put into the texts as {axis}; in names and in expansion the axes stand sorted by name."""
+    exclude: tuple[dict[str, AxisValues], ...] = ()
+    """Combinations left out; an entry matches all that agree with it on the axes it names."""
+    carry: tuple[str, ...] = ()
+    """Axes that need not appear in the prompt, beside `locale` and `experiment`."""
+    model: ShortText | None = None
+    seed: Seed | None = None
+    tags: AssetTags = AssetTags()
+    text_layers: tuple[TextLayer, ...] = ()
+
+
+class Bounds(Value):
+    """Where a plan's parameters must stay; what lies outside is refused."""
+
+    num_inference_steps: Limits | None = None
+    guidance_scale: Limits | None = None
+    width: Limits | None = None
+    height: Limits | None = None
+    candidates: Limits | None = None
+    attempts: Limits | None = None
+    axes: dict[AxisName, AxisValues] = Field(default_factory=dict)
+    """Closed sets, a palette say: an axis of this name may hold no other value."""
+
+
+class Pack(Value):
+    """How finished assets are packed; `sizes` names those that are, None means all."""
+
+    sizes: Sizes | None = None
+    max_page_size: Annotated[int, Field(ge=16, le=4096)] = 2048
+    padding: Annotated[int, Field(ge=0, le=64)] = 2
+    extrude: Annotated[int, Field(ge=0, le=16)] = 1
+    power_of_two: bool = True
+
+
+class Plan(Value):
+    """A whole plan as it was written; `expand` says what follows from it."""
+
+    atelier: Literal[1]
+    name: PlainName
+    model: ShortText = "starter"
+    seed: Seed = 0
+    max_assets: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """The plan is refused when it asks for more assets than this."""
+    tags: AssetTags = AssetTags()
+    defaults: Defaults = Defaults()
+    bounds: Bounds = Bounds()
+    assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]
+    pack: Pack = Pack()
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the schema, which the file gives under the key `atelier`."""
+        return self.atelier
