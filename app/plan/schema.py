@@ -38,14 +38,15 @@ _ANY_PICTURE = (
     Rule(check=Measure.DECODES, at_least=1),
     Rule(check=Measure.SIZE_ERROR, at_most=0),
     Rule(check=Measure.CONTRAST, at_least=0.005),
-    Rule(check=Measure.SHARPNESS, at_least=0.1),
-    Rule(check=Measure.AGREEMENT, at_least=0.5),
-    Rule(check=Measure.DUPLICATE_DISTANCE, at_least=1),
+    Rule(check=Measure.SHARPNESS, at_least=0.45),
+    Rule(check=Measure.AGREEMENT, at_least=0.75),
+    Rule(check=Measure.DUPLICATE_DISTANCE, at_least=3),
 )
 _CUTOUT = (
     *_ANY_PICTURE,
-    Rule(check=Measure.COVERAGE, at_least=0.04, at_most=0.92),
-    Rule(check=Measure.FRAGMENTS, at_most=0.2),
+    Rule(check=Measure.COVERAGE, at_least=0.05, at_most=0.9),
+    Rule(check=Measure.SOFTNESS, at_most=0.4),
+    Rule(check=Measure.FRAGMENTS, at_most=0.05),
     Rule(check=Measure.BORDER, at_most=0.5),
 )
 RULES: dict[Kind, tuple[Rule, ...]] = {
