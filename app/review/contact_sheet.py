@@ -61,7 +61,7 @@ def contact_sheet(
     folder.mkdir(parents=True, exist_ok=True)
     html, png = folder / "contact_sheet.html", folder / "contact_sheet.png"
     html.write_text(text, encoding="utf-8", newline="\n")
-    draw_grid(selection, title=title, summary=figures).save(png)
+    draw_grid(selection, title=title, summary=figures).save(png, compress_level=2)
     return html, png
 
 
