@@ -1,5 +1,6 @@
 """Complete: a decided asset becomes finished files and the record that will stand for them."""
 
+from app.attempt import Decision
 from app.digest import digest_bytes
 from app.finish.finish import FINISHING, FinishedImage, finish
 from app.png import png_bytes, read_png
@@ -9,7 +10,6 @@ from app.types import (
     Asset,
     AssetRecord,
     AssetSpec,
-    Decision,
     FinishedFile,
     GeneratedImage,
     Provenance,

@@ -5,9 +5,10 @@ Pure, and called in the plan's order: the same candidates and neighbours give th
 
 from collections.abc import Iterator, Sequence
 
+from app.attempt import Candidate, Decision
 from app.check.judge import judge, rank, reasons
 from app.check.similarity import Neighbours
-from app.types import AssetSpec, Candidate, Decision, Measure, QualityReport, Status, Verdict
+from app.types import AssetSpec, Measure, QualityReport, Status, Verdict
 
 HASH_BITS = 64
 

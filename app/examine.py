@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.attempt import Candidate, Outcome
 from app.check.integrity import integrity
 from app.check.judge import judge
 from app.check.measures import measures
@@ -13,7 +14,7 @@ from app.check.similarity import perceptual_hash
 from app.errors import StoreError
 from app.png import read_png
 from app.store.publish import Store
-from app.types import AssetSpec, Candidate, Measure, Outcome
+from app.types import AssetSpec, Measure
 
 
 class Critic(Protocol):

@@ -3,6 +3,7 @@
 `jobs/bulk.py` runs the same verbs over a whole plan, each as a stage of its own.
 """
 
+from app.attempt import Candidate
 from app.check.similarity import Neighbours
 from app.complete import complete
 from app.decide import decide
@@ -10,7 +11,7 @@ from app.examine import Critic, examine
 from app.generate import Generator
 from app.refine import next_attempts
 from app.store.publish import publish_assets
-from app.types import AssetRecord, AssetSpec, Candidate
+from app.types import AssetRecord, AssetSpec
 
 
 def make(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import process_time, sleep
 
+from app.attempt import Outcome
 from app.backends.base import Backend
 from app.digest import digest_bytes
 from app.engine.rendered import Failed, Rendered
@@ -11,14 +12,7 @@ from app.environment import environment
 from app.png import png_bytes
 from app.store.metadata import image_text
 from app.store.publish import Claim, Store, attempts, claim, publish_images, release
-from app.types import (
-    PIPELINE_VERSION,
-    GeneratedImage,
-    GenerationRequest,
-    Outcome,
-    Provenance,
-    Route,
-)
+from app.types import PIPELINE_VERSION, GeneratedImage, GenerationRequest, Provenance, Route
 
 LEASE_SECONDS = 60
 MAX_TRIES = 3

@@ -335,34 +335,6 @@ class QualityReport(Value):
     findings: tuple[Finding, ...] = ()
 
 
-class Outcome(Value):
-    """What became of one request: an image of the store, or the reason why there is none."""
-
-    request: GenerationRequest
-    image: GeneratedImage | None = None
-    made: bool = False
-    """Whether this run generated it; else it was found in the store."""
-    error: str = ""
-    cpu_seconds: Annotated[float, Field(ge=0)] = 0
-
-
-class Candidate(Value):
-    """An outcome with the checks' numbers and the judge's word on all but its neighbours."""
-
-    outcome: Outcome
-    report: QualityReport | None = None
-    phash: int = 0
-
-
-class Decision(Value):
-    """What becomes of an asset; without a status another attempt is due."""
-
-    status: Status | None
-    winner: Candidate | None
-    report: QualityReport | None
-    reasons: tuple[str, ...]
-
-
 class FinishedFile(Value):
     """A finished image at one target size: the file, and where its pixels are."""
 

@@ -3,16 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from app.types import (
-    AssetRecord,
-    AssetSpec,
-    Candidate,
-    Decision,
-    GenerationRequest,
-    Outcome,
-    Route,
-    Value,
-)
+from app.attempt import Candidate, Decision, Outcome
+from app.types import AssetRecord, AssetSpec, GenerationRequest, Route, Value
 
 REQUESTS_PER_BATCH = 32
 

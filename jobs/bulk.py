@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from uuid import uuid4
 
+from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
 from app.decide import decide
 from app.digest import digest
@@ -22,17 +23,7 @@ from app.refine import next_attempts
 from app.route import route
 from app.settings import Settings
 from app.store.publish import Store, forget, open_store
-from app.types import (
-    AssetRecord,
-    AssetSpec,
-    AtlasPage,
-    Candidate,
-    Kind,
-    ModelVersion,
-    Outcome,
-    Route,
-    Status,
-)
+from app.types import AssetRecord, AssetSpec, AtlasPage, Kind, ModelVersion, Route, Status
 from jobs.batches import (
     Asked,
     CompletedBatch,

@@ -1,10 +1,11 @@
 """The generate stage: a warm model per worker, one micro-batch at a time."""
 
+from app.attempt import Outcome
 from app.backends.base import Backend
 from app.generate import Generator
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from app.types import GenerationRequest, Outcome, Route
+from app.types import GenerationRequest, Route
 from jobs.batches import AskedBatch, Generated, GeneratedBatch
 from jobs.cluster import Stage
 

@@ -16,7 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from app.types import Candidate, Outcome, Verdict
+from app.attempt import Candidate, Outcome
+from app.types import Verdict
 
 
 class RunProgress:

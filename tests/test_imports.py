@@ -14,7 +14,9 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["app.cli", "app.doors", "app.outlook", "app.show", "jobs.__main__"])
+@pytest.mark.parametrize(
+    "module", ["app.cli", "app.doors", "app.outlook", "app.show", "jobs.__main__"]
+)
 def test_the_doors_load_nothing_heavy(module: str) -> None:
     code = f"import {module}, sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
     assert run(code) == "[]"

@@ -1,13 +1,12 @@
 """Small complete values for tests that need one and do not care which."""
 
+from app.attempt import Candidate, Outcome
 from app.models.versions import ECHO
 from app.types import (
     AssetSpec,
-    Candidate,
     GenerationRequest,
     Kind,
     Measure,
-    Outcome,
     QualityReport,
     Route,
     Rule,
