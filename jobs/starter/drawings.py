@@ -43,7 +43,7 @@ _ROLES: dict[str, tuple[int, int, int]] = {
     "paper": (244, 228, 190),
     "ink": (120, 92, 66),
     "spot": (250, 244, 230),
-    "string": (214, 206, 190),
+    "string": (150, 140, 128),
     "flame": (246, 140, 36),
     "spark": (255, 232, 120),
     "jewel": (250, 244, 230),
@@ -71,7 +71,11 @@ def draw(label: Label, seed: int) -> Pixels:
 
     The same label and seed give the same bytes.
     """
-    indices = (KINDS.index(label.kind), list(COLOURS).index(label.colour), STYLES.index(label.style))
+    indices = (
+        KINDS.index(label.kind),
+        list(COLOURS).index(label.colour),
+        STYLES.index(label.style),
+    )
     rng = np.random.default_rng([seed, *indices])
     outline = 1.5 * SUPERSAMPLING if label.style == "cartoon" else 0.0
     parts = _placed(SHAPES[label.kind](rng), outline, rng)
@@ -99,7 +103,7 @@ def _placed(parts: list[Part], outline: float, rng: np.random.Generator) -> list
 
 def _palette(colour: str, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     """The colour of each role, with a little jitter on the named one."""
-    main = np.array(COLOURS[colour], dtype=np.float64) + rng.normal(0, 5, 3)
+    main = np.array(COLOURS[colour], dtype=np.float64) + rng.normal(0, 3, 3)
     roles = {role: np.array(value, dtype=np.float64) for role, value in _ROLES.items()}
     if colour == "white":
         roles["spot"] = np.array([214.0, 186.0, 176.0])
@@ -143,15 +147,15 @@ def _painted(
 
 def _fixed(points: Points) -> NDArray[np.int32]:
     """OpenCV's fixed point coordinates with 4 fractional bits, about pixel centres."""
-    return np.round((points - 0.5) * 16).astype(np.int32)[None]
+    return np.round((points - 0.5) * 16).astype(np.int32)
 
 
 def _fill(image: Pixels, points: Points, colour: float | tuple[float, float, float]) -> None:
-    cv2.fillPoly(image, _fixed(points), colour, cv2.LINE_8, 4)  # type: ignore[arg-type]
+    cv2.fillPoly(image, [_fixed(points)], colour, cv2.LINE_8, 4)
 
 
 def _stroke(image: Pixels, points: Points, colour: tuple[float, float, float], width: int) -> None:
-    cv2.polylines(image, _fixed(points), True, colour, width, cv2.LINE_8, 4)  # type: ignore[arg-type]
+    cv2.polylines(image, [_fixed(points)], True, colour, width, cv2.LINE_8, 4)
 
 
 def _paint_bevelled(rgb: Pixels, points: Points, colour: tuple[float, float, float]) -> None:
@@ -179,7 +183,7 @@ def _outlined(rgb: Pixels, alpha: Pixels, dark: NDArray[np.float64], outline: fl
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     grown = cv2.dilate(alpha, disc)
     rgb[(grown > 0) & (alpha == 0)] = np.clip(dark, 0, 255).astype(np.uint8)
-    return grown.astype(np.uint8)
+    return np.asarray(grown, dtype=np.uint8)
 
 
 def _reduced(rgb: Pixels, alpha: Pixels, fill: NDArray[np.float64]) -> Pixels:

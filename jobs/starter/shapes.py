@@ -71,14 +71,14 @@ def turned(parts: list[Part], degrees: float) -> list[Part]:
 
 
 def _sword(rng: np.random.Generator) -> list[Part]:
-    w = rng.uniform(0.2, 0.24)
-    tip = rng.uniform(-1.32, -1.22)
+    w = rng.uniform(0.29, 0.32)
+    tip = rng.uniform(-1.14, -1.08)
     parts = [
-        Part(polygon((-w, 0.4), (-w, tip + 0.3), (0, tip), (w, tip + 0.3), (w, 0.4))),
-        Part(polygon((-w, 0.4), (-w, tip + 0.3), (0, tip), (0, 0.4)), tone=0.3, detail=True),
-        Part(box(-0.13, 0.45, 0.13, 1.05), "wood"),
-        Part(soften(polygon((-0.58, 0.3), (0.58, 0.3), (0.5, 0.58), (-0.5, 0.58))), "gold"),
-        Part(ellipse(0, 1.12, 0.2), "gold"),
+        Part(polygon((-w, 0.4), (-w, tip + 0.46), (0, tip), (w, tip + 0.46), (w, 0.4))),
+        Part(polygon((-w, 0.4), (-w, tip + 0.46), (0, tip), (0, 0.4)), tone=0.35, detail=True),
+        Part(box(-0.17, 0.45, 0.17, 1.0), "wood"),
+        Part(soften(polygon((-0.66, 0.26), (0.66, 0.26), (0.58, 0.58), (-0.58, 0.58))), "gold"),
+        Part(ellipse(0, 1.02, 0.25), "gold"),
     ]
     return turned(parts, 45)
 
@@ -99,14 +99,14 @@ def _shield(rng: np.random.Generator) -> list[Part]:
 
 def _potion(rng: np.random.Generator) -> list[Part]:
     level = rng.uniform(-0.12, 0.02)
-    liquid = ellipse(0, 0.32, 0.62)
+    liquid = ellipse(0, 0.32, 0.7)
     liquid = liquid[liquid[:, 1] > level]
     liquid = liquid[np.argsort(np.arctan2(liquid[:, 1] - 0.5, liquid[:, 0]))]
     return [
-        Part(box(-0.22, -1.12, 0.22, -0.7), "wood"),
-        Part(box(-0.25, -0.75, 0.25, 0.0), "glass"),
-        Part(ellipse(0, 0.32, 0.76), "glass"),
-        Part(box(-0.36, -0.82, 0.36, -0.6), "glass"),
+        Part(box(-0.26, -1.0, 0.26, -0.6), "wood"),
+        Part(box(-0.29, -0.65, 0.29, 0.0), "glass"),
+        Part(ellipse(0, 0.32, 0.84), "glass"),
+        Part(box(-0.42, -0.76, 0.42, -0.5), "glass"),
         Part(liquid, detail=True),
         Part(ellipse(-0.26, 0.26, 0.13, 0.19), tone=0.55, detail=True),
         Part(ellipse(0.2, 0.55, 0.1), tone=0.3, detail=True),
@@ -141,15 +141,15 @@ def _coin(rng: np.random.Generator) -> list[Part]:
 
 
 def _key(rng: np.random.Generator) -> list[Part]:
-    tooth = rng.uniform(0.46, 0.52)
+    tooth = rng.uniform(0.56, 0.62)
     parts = [
-        Part(box(-0.17, -0.4, 0.17, 1.25)),
-        Part(box(0.0, 0.98, tooth, 1.25)),
-        Part(box(0.0, 0.5, tooth, 0.78)),
-        Part(box(-0.17, 0.0, 0.03, 1.25), tone=0.25, detail=True),
-        Part(ellipse(0, -0.62, 0.6)),
-        Part(ellipse(-0.04, -0.66, 0.48), tone=0.25, detail=True),
-        Part(ellipse(0, -0.62, 0.26), "hole"),
+        Part(box(-0.22, -0.4, 0.22, 1.12)),
+        Part(box(0.0, 0.8, tooth, 1.12)),
+        Part(box(0.0, 0.28, tooth, 0.6)),
+        Part(box(-0.22, 0.0, 0.02, 1.12), tone=0.25, detail=True),
+        Part(ellipse(0, -0.55, 0.66)),
+        Part(ellipse(-0.04, -0.59, 0.52), tone=0.25, detail=True),
+        Part(ellipse(0, -0.55, 0.27), "hole"),
     ]
     return turned(parts, 45)
 
@@ -161,7 +161,7 @@ def _heart(rng: np.random.Generator) -> list[Part]:
     return [
         Part(points, tone=-0.2),
         Part(points * 0.84 + np.array([-0.05, -0.05]), detail=True),
-        Part(turned([Part(ellipse(-0.5, -0.25, 0.13, 0.22))], 0)[0].points, tone=0.65, detail=True),
+        Part(ellipse(-0.5, -0.25, 0.13, 0.22), tone=0.65, detail=True),
     ]
 
 
@@ -179,37 +179,34 @@ def _star(rng: np.random.Generator) -> list[Part]:
 
 
 def _axe(rng: np.random.Generator) -> list[Part]:
-    reach = rng.uniform(0.95, 1.05)
+    reach = rng.uniform(1.0, 1.06)
     edge = np.linspace(-1, 1, 13)
-    x = reach - 0.24 * edge**2
-    blade = polygon((-0.1, -0.72), (0.2, -0.78), (0.45, -0.92))
-    lower = polygon((0.45, 0.18), (0.2, 0.04), (-0.1, -0.02))
-    curve = np.stack([x, -0.37 + 0.75 * edge], axis=1)
-    sharp = np.concatenate([curve, (curve - np.array([0.22, 0]))[::-1]])
+    curve = np.stack([reach - 0.26 * edge**2, -0.3 + 0.9 * edge], axis=1)
+    upper = polygon((-0.1, -0.7), (0.2, -0.78), (0.5, -1.02))
+    lower = polygon((0.5, 0.42), (0.2, 0.18), (-0.1, 0.1))
+    sharp = np.concatenate([curve, (curve - np.array([0.27, 0]))[::-1]])
     parts = [
-        Part(box(-0.15, -1.0, 0.15, 1.3), "wood"),
-        Part(np.concatenate([blade, curve, lower])),
+        Part(box(-0.19, -1.05, 0.19, 1.15), "wood"),
+        Part(np.concatenate([upper, curve, lower])),
         Part(sharp, tone=0.45, detail=True),
-        Part(box(-0.36, -0.68, 0.24, -0.06), tone=-0.2),
+        Part(box(-0.42, -0.68, 0.26, 0.06), tone=-0.25),
     ]
     return turned(parts, 38)
 
 
 def _bow(rng: np.random.Generator) -> list[Part]:
     t = np.linspace(-1, 1, 33)
-    bend = rng.uniform(0.82, 0.92)
-    limb = np.stack([bend * np.cos(t * np.pi / 2) - 0.3, 1.2 * t], axis=1)
-    limb[:, 0] -= 0.12 * np.clip(np.abs(t) - 0.85, 0, 1) / 0.15
-    widths = 0.19 - 0.07 * np.abs(t)
-    arrow = rng.uniform(1.2, 1.28)
-    head = polygon((arrow - 0.42, -0.3), (arrow, 0), (arrow - 0.42, 0.3))
+    bend = rng.uniform(0.86, 0.94)
+    limb = np.stack([bend * np.cos(t * np.pi / 2) - 0.4, 1.1 * t], axis=1)
+    arrow = rng.uniform(1.16, 1.22)
+    head = polygon((arrow - 0.5, -0.38), (arrow, 0), (arrow - 0.5, 0.38))
     parts = [
-        Part(box(-0.47, -1.15, -0.35, 1.15, rounds=0), "string"),
-        Part(box(-0.85, -0.09, arrow - 0.4, 0.09, rounds=0), "wood"),
+        Part(box(-0.52, -1.08, -0.36, 1.08, rounds=0), "string"),
+        Part(box(-0.8, -0.12, arrow - 0.45, 0.12, rounds=0), "wood"),
         Part(head, "steel"),
-        Part(ribbon(limb, widths)),
-        Part(ribbon(limb[:, :] - np.array([0.04, 0]), widths * 0.4), tone=0.35, detail=True),
-        Part(box(bend - 0.52, -0.24, bend - 0.08, 0.24), "wood"),
+        Part(ribbon(limb, 0.27 - 0.1 * np.abs(t))),
+        Part(ribbon(limb - np.array([0.05, 0]), 0.09 - 0.03 * np.abs(t)), tone=0.4, detail=True),
+        Part(ribbon(limb[13:20], np.full(7, 0.29)), tone=-0.45, detail=True),
     ]
     return turned(parts, -45)
 
@@ -232,7 +229,9 @@ def _mushroom(rng: np.random.Generator) -> list[Part]:
     t = np.linspace(np.pi, 2 * np.pi, 32)
     cap = np.stack([np.cos(t), 0.05 + rng.uniform(0.98, 1.06) * np.sin(t)], axis=1)
     brim = np.array([[0.92, 0.25], [0.4, 0.34], [-0.4, 0.34], [-0.92, 0.25]])
-    stem = polygon((-0.32, 0.1), (0.32, 0.1), (0.42, 0.9), (0.25, 1.02), (-0.25, 1.02), (-0.42, 0.9))
+    stem = polygon(
+        (-0.32, 0.1), (0.32, 0.1), (0.42, 0.9), (0.25, 1.02), (-0.25, 1.02), (-0.42, 0.9)
+    )
     return [
         Part(stem, "paper"),
         Part(np.concatenate([cap, brim])),
@@ -244,25 +243,31 @@ def _mushroom(rng: np.random.Generator) -> list[Part]:
 
 def _bomb(rng: np.random.Generator) -> list[Part]:
     t = np.linspace(0, 1, 12)
-    fuse = np.stack([0.42 + 0.42 * t, -0.62 - 0.42 * np.sin(t * np.pi * 0.55)], axis=1)
+    fuse = np.stack([0.4 + 0.32 * t, -0.45 - 0.3 * np.sin(t * np.pi * 0.55)], axis=1)
     angle = np.arange(16) * np.pi / 8
-    radius = np.where(np.arange(16) % 2 == 0, 0.36, 0.2)
-    spark = np.stack([radius * np.cos(angle) + 0.88, radius * np.sin(angle) - 1.0], axis=1)
-    neck = turned([Part(box(-0.27, -1.0, 0.27, -0.6))], 33)[0].points
+    radius = np.where(np.arange(16) % 2 == 0, 0.38, 0.23)
+    spark = np.stack([radius * np.cos(angle) + 0.72, radius * np.sin(angle) - 0.72], axis=1)
+    neck = turned([Part(box(-0.3, -1.02, 0.3, -0.6))], 40)[0].points
     return [
-        Part(ribbon(fuse, np.full(12, 0.1)), "wood"),
-        Part(neck + np.array([-0.1, 0.2]), "steel"),
-        Part(ellipse(-0.1, 0.25, rng.uniform(0.82, 0.86))),
-        Part(ellipse(-0.42, -0.1, 0.17, 0.2), tone=0.6, detail=True),
+        Part(ribbon(fuse, np.full(12, 0.13)), "wood"),
+        Part(neck + np.array([-0.14, 0.3]), "steel"),
+        Part(ellipse(-0.14, 0.28, rng.uniform(0.85, 0.89))),
+        Part(ellipse(-0.48, -0.08, 0.19, 0.22), tone=0.6, detail=True),
         Part(spark, "flame"),
-        Part(ellipse(0.88, -1.0, 0.14), "spark", detail=True),
+        Part(ellipse(0.72, -0.72, 0.17), "spark", detail=True),
     ]
 
 
 def _crown(rng: np.random.Generator) -> list[Part]:
     dip = rng.uniform(-0.02, 0.06)
     body = polygon(
-        (-0.82, 0.62), (-1.0, -0.42), (-0.46, dip), (0, -0.66), (0.46, dip), (1.0, -0.42), (0.82, 0.62)
+        (-0.82, 0.62),
+        (-1.0, -0.42),
+        (-0.46, dip),
+        (0, -0.66),
+        (0.46, dip),
+        (1.0, -0.42),
+        (0.82, 0.62),
     )
     balls = [(-0.98, -0.5), (0.0, -0.74), (0.98, -0.5)]
     return [
