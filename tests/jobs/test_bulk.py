@@ -68,7 +68,7 @@ class Home:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.command(*arguments), env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
     def command(self, *arguments: str) -> list[str]:
@@ -168,7 +168,7 @@ def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(tmp_path: Path) -> N
     with home.start(path) as process:
         while not home.images and process.poll() is None:
             sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # to every process of the job, as a terminal does
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "go on" in json.loads(output)["message"]
