@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
+    with _stderr_kept():
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
     previous = signal.signal(signal.SIGTERM, _interrupt)  # after init, which sets its own
     try:
         _bound_and_quiet()
@@ -44,6 +46,23 @@ def cluster() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         ray.shutdown()
+
+
+@contextmanager
+def _stderr_kept() -> Iterator[None]:
+    """Keep what Ray's core says of its own logging to itself, unless starting it fails."""
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _local() -> dict[str, Any]:

@@ -77,6 +77,8 @@ class StageProgress:
 
     def __init__(self, run: RunProgress, bar: Progress, task: TaskID) -> None:
         self._run, self._bar, self._task = run, bar, task
+        self._started = perf_counter()
+        self._seen = 0
         self._passing = 0
 
     def seen(self, candidates: Sequence[Candidate]) -> None:
@@ -84,9 +86,10 @@ class StageProgress:
         for candidate in candidates:
             self._run.count(candidate.outcome)
             self._passing += _passes(candidate)
-        task = self._bar.tasks[self._bar.task_ids.index(self._task)]
-        rate = f"{task.speed * 60:.0f}/min, " if task.speed else ""
-        self.advance(len(candidates), f"{rate}{self._run.made} made, {self._passing} pass")
+        self._seen += len(candidates)
+        rate = self._seen / (perf_counter() - self._started) * 60
+        detail = f"{rate:.0f}/min, {self._run.made} made, {self._passing} pass"
+        self.advance(len(candidates), detail)
 
     def advance(self, number: int, detail: str = "") -> None:
         """Count things done."""

@@ -1,5 +1,6 @@
 """How a run's summary and figures are said to a person."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,11 +24,16 @@ def show_summary(summary: Summary) -> None:
         f"{summary.made} images made in {summary.seconds:.1f} s "
         f"({summary.images_per_hour:.0f} an hour), cost ${summary.cost_usd:.4f}"
     )
-    paths = Table.grid(padding=(0, 2))
     for page in summary.pages:
-        paths.add_row("atlas" if page.endswith(".png") else "", page)
-    paths.add_row("contact sheet", summary.contact_sheet)
-    console.print(paths, soft_wrap=True)
+        if page.endswith(".png"):
+            console.print(f"atlas          {_near(page)}  and .json", soft_wrap=True)
+    console.print(f"contact sheet  {_near(summary.contact_sheet)}", soft_wrap=True)
+
+
+def _near(path: str) -> str:
+    """The path as one would type it here."""
+    here, there = Path.cwd(), Path(path)
+    return str(there.relative_to(here)) if there.is_relative_to(here) else path
 
 
 def show_figures(figures: "BenchFigures") -> None:

@@ -27,7 +27,7 @@ from jobs.starter import vae as vaes
 from jobs.starter.captions import TEMPLATES, vocabulary
 from jobs.starter.card import write_cards
 from jobs.starter.evaluation import Evaluation, evaluate, plain_labels, plain_prompts
-from jobs.starter.judges import load_classifier, train_judges
+from jobs.starter.judges import load_classifier, make_classifier, make_critic
 from jobs.starter.publish import model_version, replace_folder, save_parts
 from jobs.starter.recipe import Recipe
 from jobs.starter.score import calibrated
@@ -44,11 +44,12 @@ def train(recipe: Recipe, stages: Stages, out: Path, device: torch.device, proce
     latents = encode_sets(stages, drawings, vae, device)
     with beside(recipe, stages, drawings, vae, latents, device):
         generator = train_generator(recipe, stages, latents, vae, device)
-    judges = judge(recipe, stages, drawings, vae, device)
+    critic = train_critic(recipe, stages, drawings, vae, device)
+    referee = appoint_referee(recipe, stages, drawings, vae, device)
     decoder = tune_decoder(recipe, stages, drawings, vae, latents, device)
     parts = assemble(recipe, stages, generator, decoder)
-    scores = score(recipe, stages, parts, judges, drawings, device)
-    publish(recipe, parts, judges, scores, out)
+    scores = score(recipe, stages, parts, critic, referee, drawings, device)
+    publish(recipe, parts, critic, scores, out)
 
 
 def draw_sets(recipe: Recipe, stages: Stages, processes: int) -> Path:
@@ -119,21 +120,37 @@ def _side_stages(
 ) -> None:
     os.nice(10)
     torch.set_num_threads(1)
-    judge(recipe, stages, drawings, vae, device)
+    train_critic(recipe, stages, drawings, vae, device)
+    appoint_referee(recipe, stages, drawings, vae, device)
     tune_decoder(recipe, stages, drawings, vae, latents, device)
 
 
-def judge(recipe: Recipe, stages: Stages, drawings: Path, vae: Path, device: torch.device) -> Path:
-    """The critic that ships and the classifier that scores."""
+def train_critic(
+    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, device: torch.device
+) -> Path:
+    """The critic that ships, with its threshold."""
     settings = {"judges": asdict(recipe.judges), "words": list(vocabulary())}
 
     def make(folder: Path) -> None:
         training = data.load(drawings / "training.npz")
         calibration = data.load(drawings / "calibration.npz")
         softener = AutoencoderKL.from_pretrained(vae)
-        train_judges(folder, training, calibration, softener, recipe.judges, device)
+        make_critic(folder, training, calibration, softener, recipe.judges, device)
 
     return stages.run("judges", settings, make, after=[drawings, vae])
+
+
+def appoint_referee(
+    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, device: torch.device
+) -> Path:
+    """The classifier that scores."""
+
+    def make(folder: Path) -> None:
+        training = data.load(drawings / "training.npz")
+        softener = AutoencoderKL.from_pretrained(vae)
+        make_classifier(folder, training, softener, recipe.judges, device)
+
+    return stages.run("referee", recipe.judges, make, after=[drawings, vae])
 
 
 def tune_decoder(
@@ -211,35 +228,40 @@ def assemble(recipe: Recipe, stages: Stages, generator: Path, decoder: Path) -> 
         )
         save_parts(trained, AutoencoderKL.from_pretrained(decoder), tokenizer, folder)
 
-    return stages.run("parts", {}, make, after=[generator, decoder])
+    return stages.run("parts", {"precision": "float16"}, make, after=[generator, decoder])
 
 
 def score(
-    recipe: Recipe, stages: Stages, parts: Path, judges: Path, drawings: Path, device: torch.device
+    recipe: Recipe,
+    stages: Stages,
+    parts: Path,
+    critic: Path,
+    referee: Path,
+    drawings: Path,
+    device: torch.device,
 ) -> Path:
     """The finished folder loaded as a user loads it, its scores and its sheet."""
 
     def make(folder: Path) -> None:
-        critic = Critic.load(judges / "critic")
         calibration = data.load(drawings / "calibration.npz")
-        panel = calibrated(load_classifier(judges), critic, calibration)
+        judges = load_classifier(referee), Critic.load(critic / "critic")
+        panel = calibrated(*judges, calibration)
         fresh = data.load(drawings / "fresh.npz")
         found = evaluate(parts, panel, fresh, recipe.scores, device, folder)
         (folder / "scores.json").write_text(found.model_dump_json(indent=2), "utf-8")
 
-    return stages.run("scores", recipe.scores, make, after=[parts, judges, drawings])
+    return stages.run("scores", recipe.scores, make, after=[parts, critic, referee, drawings])
 
 
-def publish(recipe: Recipe, parts: Path, judges: Path, scores: Path, out: Path) -> None:
+def publish(recipe: Recipe, parts: Path, critic: Path, scores: Path, out: Path) -> None:
     """Put parts, sheet, version and cards in `out`, and the critic beside it."""
     found = Evaluation.model_validate_json((scores / "scores.json").read_text("utf-8"))
-    critic = out.parent / "critic"
     replace_folder(parts, out)
-    replace_folder(judges / "critic", critic)
+    replace_folder(critic / "critic", out.parent / "critic")
     shutil.copy(scores / "sheet.png", out / "sheet.png")
     version = model_version(out, found, recipe.scores)
     (out / "version.json").write_text(version.model_dump_json(indent=2) + "\n", "utf-8")
-    write_cards(out, critic, version, found, recipe)
+    write_cards(out, out.parent / "critic", version, found, recipe)
     kind, share = found.plain.weakest
     say(f"strict {found.plain.strict:.3f}, weakest {kind} {share:.2f}, guidance {found.guidance:g}")
     say(f"{version.reference} stands in {out}, weights {version.weights_digest}")

@@ -78,8 +78,8 @@ pictures of another kind, and a strict pass is not a verdict on beauty.
 - It knows {word_count} words (`version.json`) and nothing else. "A dragon" gives some known
   object or a blend; the critic rejects it, and planning warns.
 - 64 x 64 only, one object, one view, clear background. No scenes, letters, people or animals.
-- The three styles differ less than the drawings they were learned from.
-- Pictures of one caption differ little from seed to seed.
+- Pictures of one caption differ little from seed to seed: in style, when none is named, in light
+  and in proportion, but hardly in shape.
 
 ## Recipe
 

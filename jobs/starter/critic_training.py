@@ -64,7 +64,7 @@ def train_classifier(
             torch.tensor([STYLES.index(label.style) for label in labels]),
         ]
         pairs = zip(logits, targets, strict=True)
-        losses = [F.cross_entropy(a, b.to(device), label_smoothing=0.02) for a, b in pairs]
+        losses = [F.cross_entropy(a, b.to(device)) for a, b in pairs]
         return torch.stack(losses).sum()
 
     _descend(classifier, loss, settings.classifier_samples, settings, report)

@@ -1,4 +1,4 @@
-"""The critic and the classifier as a stage: trained, calibrated, written, measured."""
+"""The critic and the classifier: trained, calibrated, written."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,20 @@ def soften(
     return Drawings(vaes.decode(vae, latents + level * noise, device), drawings.labels[:count])
 
 
-def train_judges(
+def make_classifier(
+    folder: Path,
+    training: Drawings,
+    vae: AutoencoderKL,
+    settings: JudgeSettings,
+    device: torch.device,
+) -> None:
+    """Train the classifier and write its weights into the folder."""
+    soft = soften(training, vae.to(device), settings, device)
+    classifier = train_classifier(training, soft, settings, device, Progress("classifier"))
+    _save_half(classifier, folder / CLASSIFIER_FILE)
+
+
+def make_critic(
     folder: Path,
     training: Drawings,
     calibration: Drawings,
@@ -41,10 +54,8 @@ def train_judges(
     settings: JudgeSettings,
     device: torch.device,
 ) -> None:
-    """Write `critic/` (as shipped) and the classifier's weights into the folder."""
+    """Train the critic and write it, as it ships, into `critic/` in the folder."""
     soft = soften(training, vae.to(device), settings, device)
-    classifier = train_classifier(training, soft, settings, device, Progress("classifier"))
-    _save_half(classifier, folder / CLASSIFIER_FILE)
     critic = train_critic(training, soft, settings, device, Progress("critic"))
     (folder / "critic").mkdir(exist_ok=True)
     _save_half(critic, folder / "critic" / WEIGHTS_FILE)
@@ -61,7 +72,7 @@ def fresh_threshold(critic: Critic, drawings: Drawings) -> float:
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """The classifier that `train_judges` wrote."""
+    """The classifier that `make_classifier` wrote."""
     classifier = Classifier()
     weights = load_file(folder / CLASSIFIER_FILE)
     classifier.load_state_dict({name: value.float() for name, value in weights.items()})

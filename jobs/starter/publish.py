@@ -23,6 +23,7 @@ def save_parts(
     generator: Generator, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path
 ) -> None:
     """The standard pipeline folder, every part in half precision as safetensors."""
+    vae.register_to_config(_name_or_path=NAME)  # else the folder of this machine would be told
     pipe = pipeline(generator, vae, tokenizer).to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
 

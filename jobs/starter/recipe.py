@@ -31,7 +31,7 @@ class ScoreSettings:
     long: int = 32
     """How many are made again with the pipeline's default of 256 zero tokens."""
     steps: int = 12
-    guidances: tuple[float, ...] = (2.0, 3.0, 4.0, 5.0)
+    guidances: tuple[float, ...] = (1.5, 2.0, 3.0)
     choosing: int = 160
     """Prompts for choosing, with seeds that the score does not use."""
 
