@@ -4,26 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from app.models.versions import fleet
 from app.plan.expand import count, expand
 from app.plan.read import read_plan
 from app.plan.vocabulary import unknown_words
 from tests.plan.plans import MODELS
 
 PLANS = Path(__file__).parents[2] / "jobs" / "plans"
-TAUGHT = frozenset(
-    {"a", "axe", "black", "blue", "bomb", "bow", "coin", "crown", "cyan", "gem", "green", "heart"}
-    | {"key", "mushroom", "orange", "pink", "potion", "purple", "red", "scroll", "shield", "star"}
-    | {"sword", "white", "yellow"}
-)
-"""What the starter is trained to draw, and in which colours."""
 
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.name)
 def test_an_example_plan_reads_expands_and_uses_known_words(path: Path) -> None:
-    plan = read_plan(path)
-    specs = list(expand(plan, MODELS))
+    plan, models = read_plan(path), fleet()
+    specs = list(expand(plan, models))
     assert count(plan) == len(specs) > 0
-    assert {unknown_words(spec.request.prompt, TAUGHT) for spec in specs} == {()}
+    taught = models["starter"].vocabulary
+    assert taught
+    assert {unknown_words(spec.request.prompt, taught) for spec in specs} == {()}
 
 
 def test_the_icons_are_at_least_48_different_assets_at_two_sizes() -> None:
