@@ -56,7 +56,7 @@ times as fast as the pipeline's default of 256 and gives much the same picture.
 {steps} steps, guidance {guidance:g} (chosen by rule among {guidances} on other seeds). Lenient: an
 independent classifier names kind and colour rightly. Strict: also its probability for the kind
 and the critic's agreement lie above the 5th percentile of fresh drawings
-({kind_probability:.3f} and {agreement:.3f}).
+({kind_probability:.4f} and {agreement:.4f}).
 
 | pictures | count | kind | colour | lenient | strict |
 |---|---|---|---|---|---|

@@ -12,7 +12,7 @@ from diffusers.models.attention_processor import JointAttnProcessor2_0
 from app.models.versions import read_version, weights_digest
 from jobs.starter import data, flow_matching
 from jobs.starter import vae as vaes
-from jobs.starter.captions import vocabulary
+from jobs.starter.captions import NEUTRAL, vocabulary
 from jobs.starter.drawings import KINDS, all_labels
 from jobs.starter.recipe import Recipe
 from jobs.starter.stages import Progress, Stages
@@ -173,7 +173,7 @@ def test_the_command_writes_a_folder_that_describes_itself_and_is_not_made_twice
     assert main(command) == 0
     version = read_version(out)
     assert version.weights_digest == weights_digest(out)
-    assert version.vocabulary == vocabulary()
+    assert set(version.vocabulary) == {*vocabulary(), *NEUTRAL}
     assert (out / "sheet.png").exists()
     assert version.weights_digest in (out / "README.md").read_text()
     assert (out.parent / "critic" / "README.md").exists()
