@@ -25,7 +25,7 @@ def bulk(
     plan: PlanFile,
     allow_large: AllowLarge = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Generation workers; one per core or GPU by default.")
+        int | None, typer.Option(min=1, help="Generation workers; by default as many as pay.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

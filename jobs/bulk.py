@@ -170,7 +170,8 @@ def _make(run: Run, todo: Sequence[AssetSpec], neighbours: Neighbours) -> Iterat
 
 def _examined(run: Run, asked: Sequence[Asked]) -> Iterator[Examined]:
     """Generate and check, each with workers of its own; an asset whose row is lost is told so."""
-    workers = generation_workers(run.workers)
+    images = sum(len(item.requests) for item in asked)
+    workers = generation_workers(run.workers, images)
     batches = list(asked_batches(asked, run.routes, workers=workers))
     dataset = through(
         rows(batches),
@@ -183,7 +184,7 @@ def _examined(run: Run, asked: Sequence[Asked]) -> Iterator[Examined]:
     )
     dataset = through(dataset, CheckStage, workers=1, num_cpus=0.25, settings=run.settings)
     missing = {item.spec.name: item for item in asked}
-    with run.progress.stage("images", sum(len(item.requests) for item in asked)) as stage:
+    with run.progress.stage("images", images) as stage:
         for batch in values(dataset, ExaminedBatch):
             for examined in batch.items:
                 del missing[examined.name]

@@ -21,6 +21,8 @@ from app.types import Value
 OBJECT_STORE_BYTES = 200 * 2**20
 """Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
 NO_PROGRESS_SECONDS = 1800
+IMAGES_PER_WORKER = 100
+"""Loading the starter takes a core as long as making about so many images."""
 ACTOR_RESTARTS = 8
 TASK_RETRIES = 4
 
@@ -97,11 +99,11 @@ def gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-def generation_workers(asked: int | None) -> int:
-    """As many as asked for, by default one per GPU or core; never more than there are GPUs."""
+def generation_workers(asked: int | None, images: int) -> int:
+    """As many as asked for; else one per GPU or core, as far as their start-up pays."""
     if gpus():
         return min(asked or gpus(), gpus())
-    return asked or cores()
+    return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
 
 
 class Stage(Generic[In, Out]):
