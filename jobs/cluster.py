@@ -80,6 +80,7 @@ def _local() -> dict[str, Any]:
 def _bound_and_quiet() -> None:
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
+    context.memory_usage_poll_interval_s = None  # reads every worker's page tables each second
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
