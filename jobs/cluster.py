@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -107,14 +108,14 @@ def generation_workers(asked: int | None, images: int) -> int:
     return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
 
 
-class Stage(Generic[In, Out]):
+class Stage(ABC, Generic[In, Out]):
     """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
 
     takes: type[In]
 
+    @abstractmethod
     def run(self, value: In) -> Out:
         """The stage's rule for one value."""
-        raise NotImplementedError
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Ray Data's calling convention around `run`."""
