@@ -44,8 +44,9 @@ from diffusers import StableDiffusion3Pipeline
 pipe = StableDiffusion3Pipeline.from_pretrained(
     "app/models/starter/icons", text_encoder_3=None, tokenizer_3=None, dtype=torch.float32
 )
-picture = pipe("a red shield", num_inference_steps={steps}, guidance_scale={guidance:g},
-               max_sequence_length=1).images[0]  # RGBA
+picture = pipe(
+    "a red shield", num_inference_steps={steps}, guidance_scale={guidance:g}, max_sequence_length=1
+).images[0]  # RGBA
 ```
 
 The two `None` are needed, for there is no third text encoder. `max_sequence_length=1` is three
