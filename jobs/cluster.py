@@ -8,6 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +25,10 @@ OBJECT_STORE_BYTES = 200 * 2**20
 NO_PROGRESS_SECONDS = 1800
 IMAGES_PER_WORKER = 100
 """Loading the starter takes a core as long as making about so many images."""
+_stop = Event()
+"""Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray,
+so `values` looks here as well."""
+
 ACTOR_RESTARTS = 8
 TASK_RETRIES = 4
 
@@ -42,12 +47,15 @@ def cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     with _stderr_kept():
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
-    previous = signal.signal(signal.SIGTERM, _interrupt)  # after init, which sets its own
+    _stop.clear()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(one, _interrupt) for one in signals]  # after init, which sets its own
     try:
         _bound_and_quiet()
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for one, handler in zip(signals, previous, strict=True):
+            signal.signal(one, handler)
         ray.shutdown()
 
 
@@ -88,6 +96,7 @@ def _bound_and_quiet() -> None:
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
+    _stop.set()
     raise KeyboardInterrupt
 
 
@@ -166,6 +175,8 @@ def values(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
     """
     try:
         for row in dataset.iter_rows():
+            if _stop.is_set():
+                raise KeyboardInterrupt
             yield kind.model_validate_json(row["payload"])
     except ray.exceptions.RayError as exc:
         cause = str(exc).strip().splitlines()[-1]

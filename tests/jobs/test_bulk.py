@@ -186,7 +186,7 @@ def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(tmp_path: Path) -> N
     [
         ({"model": "echoo"}, "did you mean 'echo'"),
         ({"assets": []}, "at least one value"),
-        ({"nmae": "x"}, "did you mean 'name'"),
+        ({"nmae": "x"}, "did you mean name"),
     ],
 )
 def test_a_faulty_plan_costs_nothing_and_exits_with_2(
