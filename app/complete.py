@@ -15,9 +15,8 @@ from app.types import (
     Provenance,
     Route,
     Status,
+    version_of,
 )
-
-VERSION_DIGITS = 12
 
 
 def complete(
@@ -36,7 +35,7 @@ def complete(
     record = AssetRecord(
         key=key,
         name=spec.name,
-        version=key[:VERSION_DIGITS],
+        version=version_of(key),
         status=decision.status or Status.FAILED,
         spec=spec,
         model=route.model.reference,
@@ -68,7 +67,7 @@ def _files(
 def _asset(spec: AssetSpec, key: str, files: list[tuple[FinishedImage, bytes]]) -> Asset:
     return Asset(
         name=spec.name,
-        version=key[:VERSION_DIGITS],
+        version=version_of(key),
         files=tuple(
             FinishedFile(
                 size=item.size,

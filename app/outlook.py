@@ -6,7 +6,7 @@ from statistics import fmean
 from app.plan.vocabulary import unknown_words
 from app.route import route
 from app.store.catalog import Catalog
-from app.types import AssetSpec, ModelVersion, Status, Value
+from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
 SAMPLE = 200
 STARTUP_SECONDS = 15.0
@@ -52,7 +52,7 @@ def outlook(
     assets = tuple(
         PlannedAsset(
             name=spec.name,
-            version=keys[spec.name][:12],
+            version=version_of(keys[spec.name]),
             status=found[keys[spec.name]].status if keys[spec.name] in found else None,
             spec=spec,
         )

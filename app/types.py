@@ -258,6 +258,11 @@ class Route(Value):
         return digest([digest_of_what, self.model.weights_digest, self.backend, PIPELINE_VERSION])
 
 
+def version_of(key: str) -> str:
+    """An asset's version: the first digits of its key."""
+    return key[:12]
+
+
 class NoiseSchedule(Value):
     """The scheduler and the sigmas one request ran through."""
 

@@ -58,7 +58,7 @@ class Run:
     store: Store
     routes: Mapping[str, Route]
     workers: int | None
-    """Generation workers; None means one per GPU or, without one, per core."""
+    """Generation workers as asked for; None leaves it to `generation_workers`."""
     progress: RunProgress
 
 
