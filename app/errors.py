@@ -7,7 +7,7 @@
     + NoRoute        no model version may or can serve the request
     + BadImage       bytes that are not the image they should be
   x BackendError     .backend .request_id .retryable
-  x EngineError      + NotFinite
+  x EngineError      + NotFinite + OutOfMemory + OutOfCapacity + Cancelled
   x StoreError       + BlobNotFound + DigestMismatch + KeyConflict
   x CatalogError     + AssetNotFound
   x RegistryError    + ModelNotFound
@@ -83,6 +83,18 @@ class EngineError(AtelierError):
 
 class NotFinite(EngineError):
     """A request's latents became NaN or infinite; its neighbours are untouched."""
+
+
+class OutOfMemory(EngineError):
+    """The device has no room for so many rows, or, in the end, for this request at all."""
+
+
+class OutOfCapacity(EngineError):
+    """The engine holds as many requests as it may; the same call may be made again later."""
+
+
+class Cancelled(EngineError):
+    """Whoever asked for the request no longer wants it."""
 
 
 class StoreError(AtelierError):

@@ -1,6 +1,7 @@
 """Where things are: addresses from the environment, read at the edges only."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import NonNegativeFloat, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +19,11 @@ class Settings(BaseSettings):
     catalog_url: str = ""
     usd_per_hour: NonNegativeFloat = 0.0
     """What an hour of this machine's generation costs; images carry their share of it."""
+    engine_mode: Literal["reproducible", "fast"] = "reproducible"
+    attention: Literal["native", "xformers"] = "native"
+    compiled: bool = False
+    """Compile each transformer block: slow to start, worth it on a GPU at volume."""
+    cuda_graphs: bool = False
 
     @field_validator("home", mode="after")
     @classmethod

@@ -156,6 +156,7 @@ class GenerationRequest(Value):
     seed: Seed = 0
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     init_image: Digest | None = None
+    mask_image: Digest | None = None
     text_layers: tuple[TextLayer, ...] = ()
     tier: Tier = Tier.FINAL
     tags: Tags = Tags()
@@ -275,7 +276,8 @@ class EngineSettings(Value):
     """How the engine ran: what the pixels may depend on besides request and weights."""
 
     mode: str
-    row_bucket: int
+    row_buckets: tuple[int, ...]
+    rounding: str
     dtype: str
     device: str
     attention: str

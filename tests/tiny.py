@@ -17,7 +17,9 @@ def tokenizer_folder(folder: Path) -> Path:
     return folder
 
 
-def tiny_sd3(folder: Path, *, vae_channels: int = 3, seed: int = 0) -> Any:
+def tiny_sd3(
+    folder: Path, *, vae_channels: int = 3, latent_channels: int = 4, seed: int = 0
+) -> Any:
     """Every part of StableDiffusion3Pipeline from a config, with dual attention as SD3.5 Medium."""
     from diffusers import (
         AutoencoderKL,
@@ -36,14 +38,14 @@ def tiny_sd3(folder: Path, *, vae_channels: int = 3, seed: int = 0) -> Any:
         projection_dim=32,
     )  # fmt: skip
     transformer = SD3Transformer2DModel(
-        sample_size=8, patch_size=2, in_channels=4, num_layers=3, attention_head_dim=8,
+        sample_size=8, patch_size=2, in_channels=latent_channels, num_layers=3, attention_head_dim=8,
         num_attention_heads=4, joint_attention_dim=64, caption_projection_dim=32,
-        pooled_projection_dim=64, out_channels=4, qk_norm="rms_norm",
+        pooled_projection_dim=64, out_channels=latent_channels, qk_norm="rms_norm",
         dual_attention_layers=(0, 1), pos_embed_max_size=16,
     )  # fmt: skip
     vae = AutoencoderKL(
         in_channels=vae_channels, out_channels=vae_channels, block_out_channels=(8, 8),
-        norm_num_groups=2, layers_per_block=1, latent_channels=4, sample_size=16,
+        norm_num_groups=2, layers_per_block=1, latent_channels=latent_channels, sample_size=16,
         use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.06, scaling_factor=1.5,
         down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
     )  # fmt: skip

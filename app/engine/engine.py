@@ -1,116 +1,235 @@
 """The engine: schedule -> run -> postprocess, one batched forward pass per denoising step.
 
 What a request yields depends on the request and the pipeline alone: text is encoded and latents
-are decoded one request at a time, noise comes from the request's seed, and every forward pass
-runs at one fixed number of rows, padded with rows that nobody reads.
+are decoded one request at a time, noise comes from the request's seed, and in the mode
+`reproducible` every forward pass of a family is padded to one fixed number of rows. Mode `fast`
+pads to the smallest bucket that fits, which is quicker when little is to do.
 """
 
-from collections.abc import Iterable, Iterator
-from time import perf_counter
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from time import monotonic, perf_counter
+from typing import Literal
 
 import torch
 
-from app.engine.pipeline import Pipeline, Rows
-from app.engine.rendered import Failed, Rendered
-from app.engine.scheduler import Scheduler
-from app.engine.state import DenoiseState, PromptEmbedding
-from app.errors import AtelierError, NotFinite
+from app.engine.advance import advance, kept
+from app.engine.decoder import Decoder
+from app.engine.pipeline import Pipeline, Pixels, Rows
+from app.engine.rendered import Event, Failed, Preview, Rendered
+from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
+from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
+from app.engine.state import Delivery, DenoiseState
+from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest
+
+Mode = Literal["reproducible", "fast"]
+GUIDED_ROWS = 2
+SMOOTHING = 0.2
 
 
 class Engine:
-    """Drives one pipeline; not thread-safe, one owner calls it."""
+    """Drives one pipeline; not thread-safe, one owner calls it.
 
-    def __init__(self, pipeline: Pipeline, *, row_bucket: int = 16) -> None:
+    `knee` gives the row budget for a width and a height in pixels (`app/engine/curve.py`
+    measures it); `images` gives the RGBA pixels behind a digest that a request names.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        knee: Callable[[int, int], int],
+        mode: Mode = "reproducible",
+        images: Callable[[str], Pixels] | None = None,
+        clock: Callable[[], float] = monotonic,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.pipeline = pipeline
-        self.settings: EngineSettings = pipeline.settings.replace(row_bucket=row_bucket)
-        self.forward_passes = 0
-        self._scheduler = Scheduler(row_bucket)
-        self._outcomes: list[Rendered | Failed] = []
+        self.mode: Mode = mode
+        self.row_steps = 0
+        self._knee = knee
+        self._images = images
+        self._clock = clock
+        self._step_seconds = 0.0
+        self._tickets = 0
+        self._sizes: dict[Hashable, tuple[int, int]] = {}
+        self._budgets = RowBudgets(
+            lambda family: knee(*self._sizes[family]),
+            smallest=EXACT_ROWS if mode == "reproducible" else GUIDED_ROWS,
+        )
+        self._scheduler: Scheduler[DenoiseState] = Scheduler(
+            self._budgets.rows, patience_seconds=patience_seconds
+        )
+        self._decoder = Decoder(pipeline.decode, self._settings)
+        self._events: deque[Event] = deque()
 
-    def submit(self, request: GenerationRequest) -> None:
-        """Let a request join at the next step; what cannot start becomes `Failed`."""
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way or not yet told."""
+        return bool(len(self._scheduler) or self._events or self._decoder.busy)
+
+    @property
+    def idle(self) -> bool:
+        """Whether a step would have nothing to do but to wait for pictures being decoded."""
+        return not len(self._scheduler) and not self._events
+
+    def on_decoded(self, call: Callable[[], None]) -> None:
+        """Call this, in the decoding thread, whenever a picture has been decoded."""
+        self._decoder.on_decoded = call
+
+    @property
+    def forward_passes(self) -> int:
+        """Forward passes run so far."""
+        return self._budgets.forward_passes
+
+    @property
+    def trace(self) -> Iterable[RowChange]:
+        """Every change of a row budget and its reason, the oldest first; the last thousand."""
+        return tuple(self._budgets.trace)
+
+    def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> int:
+        """Let a request join at the next step; the ticket names it in every later word.
+
+        What cannot start becomes a `Failed` of the next step.
+        """
+        self._tickets += 1
         started = perf_counter()
         try:
-            state = self.pipeline.begin(request)
+            state = self.pipeline.begin(
+                request,
+                init=self._pixels(request.init_image),
+                mask=self._pixels(request.mask_image),
+            )
         except AtelierError as error:
-            self._outcomes.append(Failed(request, error))
-            return
+            self._events.append(Event(self._tickets, Failed(request, error)))
+            return self._tickets
+        state.ticket, state.joined = self._tickets, self._clock()
+        state.delivery = delivery or Delivery()
         state.seconds = perf_counter() - started
+        self._sizes.setdefault(state.family, (request.width, request.height))
         self._scheduler.add(state)
+        return self._tickets
 
-    def step(self) -> list[Rendered | Failed]:
-        """Advance the scheduled requests by one step; returns those that ended, in order."""
-        states = self._scheduler.take()
+    def _pixels(self, digest: str | None) -> Pixels | None:
+        if digest is None:
+            return None
+        if self._images is None:
+            raise InvalidRequest(
+                f"image {digest[:12]} cannot be looked up here; give the engine its images"
+            )
+        return self._images(digest)
+
+    def cancel(self, ticket: int) -> None:
+        """Let a request go before the next step; one that ended already is left as it is."""
+        state = self._scheduler.remove(ticket) or self._decoder.cancel(ticket)
+        if state is not None:
+            error = Cancelled(f"request {state.request.id[:12]} was cancelled")
+            self._events.append(Event(ticket, Failed(state.request, error)))
+
+    def prioritise(self, ticket: int, delivery: Delivery) -> None:
+        """From the next step on serve a request otherwise; unknown tickets have ended."""
+        state = self._scheduler.find(ticket)
+        if state is not None:
+            state.delivery = delivery
+
+    def step(self, *, wait: bool = True) -> list[Event]:
+        """Advance the scheduled requests by one step; returns what there is to say, in order.
+
+        Decoding goes on beside the next steps; only with nothing else to do it is waited for,
+        and not at all without `wait`: then `on_decoded` tells when to look again.
+        """
+        states = self._scheduler.take(self._clock(), step_seconds=self._step_seconds)
         if states:
             self._run(states)
-            self._scheduler.put_back([state for state in states if not state.finished])
-            self._outcomes += [self._finish(state) for state in states if state.finished]
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        for state, outcome in self._decoder.done(wait=wait and not states and not self._events):
+            self._events.append(Event(state.ticket, outcome))
+        events = list(self._events)
+        self._events.clear()
+        return events
 
     def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
         """Run requests to their end, yielding each as it ends; order is not kept."""
         for request in requests:
             self.submit(request)
-        while len(self._scheduler) or self._outcomes:
-            yield from self.step()
+        while self.busy:
+            for event in self.step():
+                if not isinstance(event.said, Preview):
+                    yield event.said
+
+    def close(self) -> None:
+        """End the decoding thread; what is under way is dropped."""
+        self._decoder.close()
 
     @torch.inference_mode()
     def _run(self, states: list[DenoiseState]) -> None:
         started = perf_counter()
-        velocity = self.pipeline.predict(self._rows(states)).float()
-        self.forward_passes += 1
-        row = 0
-        for state in states:
-            _advance(state, velocity[row : row + state.rows])
-            row += state.rows
-        seconds = perf_counter() - started
-        for state in states:
-            state.seconds += seconds * state.rows / row
+        rows = sum(state.rows for state in states)
+        bucket = self._bucket(states[0].family, rows)
+        try:
+            velocity = self.pipeline.predict(_rows(states, bucket))
+            latents, guided = advance(states, velocity, rounding=self.pipeline.settings.rounding)
+            self.pipeline.keep_pace()
+        except OutOfMemory as error:
+            self._out_of_memory(states, bucket, error)
+            return
+        self._budgets.worked(states[0].family)
+        self.row_steps += rows
+        self._count(states, bucket, seconds=perf_counter() - started)
+        for state, after, velocity in zip(states, latents, guided, strict=True):
+            self._move(state, after, velocity)
 
-    def _rows(self, states: list[DenoiseState]) -> Rows:
-        """Stack every request's rows (unconditional before conditional) and pad to the bucket."""
-        rows = [(state, embedding) for state in states for embedding in _embeddings(state)]
-        rows += [rows[-1]] * (self.settings.row_bucket - len(rows))
-        return Rows(
-            latents=torch.stack([state.latents for state, _ in rows]),
-            timesteps=torch.stack([state.timesteps[state.step] for state, _ in rows]),
-            tokens=torch.cat([embedding.tokens for _, embedding in rows]),
-            pooled=torch.cat([embedding.pooled for _, embedding in rows]),
+    def _bucket(self, family: Hashable, rows: int) -> int:
+        budget = self._budgets.rows(family)
+        return budget if self.mode == "reproducible" else min(bucket_for(rows), budget)
+
+    def _count(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
+        """A request pays for its share of the rows that were of use."""
+        rows = sum(state.rows for state in states)
+        for state in states:
+            state.seconds += seconds * state.rows / rows
+            state.buckets.add(bucket)
+        self._step_seconds += SMOOTHING * (seconds - self._step_seconds)
+
+    def _move(self, state: DenoiseState, after: torch.Tensor, velocity: torch.Tensor) -> None:
+        clean = state.latents - state.sigmas[state.step].to(velocity.device) * velocity
+        state.latents = kept(state, after)
+        state.step += 1
+        if state.finished:
+            self._scheduler.remove(state.ticket)
+            self._decoder.submit(state)
+        elif state.delivery.preview_every and state.step % state.delivery.preview_every == 0:
+            self._events.append(Event(state.ticket, self._preview(state, clean)))
+
+    def _preview(self, state: DenoiseState, clean: torch.Tensor) -> Preview:
+        return Preview(
+            request=state.request,
+            step=state.step,
+            steps=len(state.timesteps),
+            pixels=self.pipeline.preview(clean),
         )
 
-    def _finish(self, state: DenoiseState) -> Rendered | Failed:
-        request = state.request
-        if not torch.isfinite(state.latents).all():
-            return Failed(
-                request,
-                NotFinite(
-                    f"request {request.id[:12]} ended in latents that are not finite; "
-                    "try another seed or a lower guidance_scale"
-                ),
-            )
-        started = perf_counter()
-        pixels = self.pipeline.decode(state.latents)
-        return Rendered(
-            request=request,
-            pixels=pixels,
-            seconds=state.seconds + perf_counter() - started,
-            prompt_embedding_digest=state.prompt.digest,
-            noise_schedule=state.schedule,
-            engine=self.settings,
+    def _out_of_memory(self, states: list[DenoiseState], bucket: int, error: OutOfMemory) -> None:
+        """Nothing has moved: the same step is taken again with half the rows."""
+        if self._budgets.halve(states[0].family, f"out of memory at {bucket} rows"):
+            return
+        for state in states:
+            self._scheduler.remove(state.ticket)
+            self._events.append(Event(state.ticket, Failed(state.request, error)))
+
+    def _settings(self, state: DenoiseState) -> EngineSettings:
+        return self.pipeline.settings.replace(
+            mode=self.mode, row_buckets=tuple(sorted(state.buckets))
         )
 
 
-def _embeddings(state: DenoiseState) -> tuple[PromptEmbedding, ...]:
-    return (state.prompt,) if state.negative is None else (state.negative, state.prompt)
-
-
-def _advance(state: DenoiseState, velocity: torch.Tensor) -> None:
-    """Guidance (Ho & Salimans 2022) and one Euler step of the flow, in fp32."""
-    guided = velocity[0]
-    if state.negative is not None:
-        guided = guided + state.request.guidance_scale * (velocity[1] - velocity[0])
-    change = state.sigmas[state.step + 1] - state.sigmas[state.step]
-    state.latents = state.latents + change * guided
-    state.step += 1
+def _rows(states: list[DenoiseState], bucket: int) -> Rows:
+    """Stack every request's rows and pad to the bucket with rows that nobody reads."""
+    rows = [(state, embedding) for state in states for embedding in state.embeddings]
+    rows += [rows[-1]] * (bucket - len(rows))
+    return Rows(
+        latents=torch.stack([state.latents for state, _ in rows]),
+        timesteps=torch.stack([state.timesteps[state.step] for state, _ in rows]),
+        tokens=torch.cat([embedding.tokens for _, embedding in rows]),
+        pooled=torch.cat([embedding.pooled for _, embedding in rows]),
+    )

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from app.engine.state import DenoiseState, PromptEmbedding
 from app.types import EngineSettings, GenerationRequest
 
+Pixels = NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """One batch for the transformer, row by row: nothing in it needs rows to agree but the shape.
 
-    latents [rows, channels, height, width], timesteps [rows], tokens [rows, length, width],
-    pooled [rows, width].
+    latents [rows, channels, height, width], timesteps [rows] on the CPU,
+    tokens [rows, length, width], pooled [rows, width].
     """
 
     latents: torch.Tensor
@@ -26,20 +28,40 @@ class Rows:
 
 
 class Pipeline(Protocol):
-    """What the engine needs of a model family; `app/models/sd3.py` is the reference."""
+    """What the engine needs of a model family; `app/models/sd3.py` is the reference.
+
+    All but `decode` are called by the thread that owns the engine, `decode` by another one.
+    """
 
     @property
     def settings(self) -> EngineSettings:
-        """How this pipeline computes; the row bucket is the engine's to fill in."""
+        """How this pipeline computes; mode and row buckets are the engine's to fill in."""
 
     def encode(self, text: str) -> PromptEmbedding:
         """Encode one text on its own, so that company cannot change it."""
 
-    def begin(self, request: GenerationRequest) -> DenoiseState:
-        """Encode, draw the noise from the request's seed alone and lay out its schedule."""
+    def begin(
+        self, request: GenerationRequest, *, init: Pixels | None = None, mask: Pixels | None = None
+    ) -> DenoiseState:
+        """Encode, draw the noise from the request's seed alone and lay out its schedule.
+
+        `init` is RGBA [height, width, 4] to start from; `mask` too, painted anew where white.
+        """
 
     def predict(self, rows: Rows) -> torch.Tensor:
-        """One forward pass: the predicted velocity [rows, channels, height, width]."""
+        """One forward pass: the predicted velocity [rows, channels, height, width].
 
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """One image: latents [channels, height, width] -> RGBA pixels [height, width, 4]."""
+        Raises OutOfMemory when so many rows do not fit; then nothing has changed.
+        """
+
+    def keep_pace(self) -> None:
+        """Wait until at most one step is under way on the device, so that steps can be timed."""
+
+    def preview(self, latents: torch.Tensor) -> Pixels:
+        """A rough picture of clean latents [channels, height, width], one pixel per latent."""
+
+    def decode(self, latents: torch.Tensor) -> Pixels:
+        """One image: latents [channels, height, width] -> RGBA pixels [height, width, 4].
+
+        Raises OutOfMemory, or NotFinite when the latents are no numbers.
+        """

@@ -1,4 +1,4 @@
-"""What becomes of one request: pixels with the facts of their making, or the reason why not."""
+"""What the engine says of a request: a rough picture under way, the picture, or why none came."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,19 @@ from numpy.typing import NDArray
 
 from app.errors import AtelierError
 from app.types import EngineSettings, GenerationRequest, NoiseSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the picture will be like, as far as step `step` of `steps` can tell.
+
+    `pixels` are uint8 RGBA at the size of the latents; whoever shows them scales them up.
+    """
+
+    request: GenerationRequest
+    step: int
+    steps: int
+    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +40,11 @@ class Failed:
 
     request: GenerationRequest
     error: AtelierError
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One word from the engine on the request that `submit` gave this ticket."""
+
+    ticket: int
+    said: Preview | Rendered | Failed

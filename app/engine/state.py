@@ -1,10 +1,31 @@
 """One request in flight inside the engine: what changes between two steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
 
 import torch
 
 from app.types import GenerationRequest, NoiseSchedule
+
+
+class Service(IntEnum):
+    """Who waits for the picture; the smaller goes first."""
+
+    INTERACTIVE = 0
+    BULK = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a request wishes to be served; never part of what is made.
+
+    `deadline` is in seconds on the engine's clock. `preview_every` asks for a rough picture
+    after every so many steps; 0 asks for none.
+    """
+
+    service: Service = Service.BULK
+    deadline: float | None = None
+    preview_every: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +42,25 @@ class PromptEmbedding:
         return self.tokens.nbytes + self.pooled.nbytes
 
 
+@dataclass(frozen=True, slots=True)
+class Repaint:
+    """What an inpainted request keeps: outside the mask the picture stays as it was.
+
+    `latents` and `noise` are [channels, height, width]; `mask` [1, height, width] is 1 where
+    the picture is painted anew.
+    """
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    mask: torch.Tensor
+
+
 @dataclass(slots=True)
 class DenoiseState:
     """The latents of one request on their way from noise to image.
 
-    `latents` are fp32 [channels, height, width]; `sigmas` has one entry more than `timesteps`.
+    `latents` are [channels, height, width], in fp32 but for the mode `stock`; `sigmas` has one
+    entry more than `timesteps`. `buckets` are the row counts its forward passes ran at.
     """
 
     request: GenerationRequest
@@ -35,8 +70,13 @@ class DenoiseState:
     prompt: PromptEmbedding
     negative: PromptEmbedding | None
     schedule: NoiseSchedule
+    repaint: Repaint | None = None
+    ticket: int = 0
+    joined: float = 0.0
+    delivery: Delivery = Delivery()
     step: int = 0
     seconds: float = 0.0
+    buckets: set[int] = field(default_factory=set)
 
     @property
     def rows(self) -> int:
@@ -52,3 +92,13 @@ class DenoiseState:
     def finished(self) -> bool:
         """Whether the last step is done."""
         return self.steps_left == 0
+
+    @property
+    def family(self) -> tuple[int, ...]:
+        """What rows must share to be stacked: the latent shape and the prompt's length."""
+        return (*self.latents.shape, self.prompt.tokens.shape[1])
+
+    @property
+    def embeddings(self) -> tuple[PromptEmbedding, ...]:
+        """One embedding per row, the unconditional before the conditional."""
+        return (self.prompt,) if self.negative is None else (self.negative, self.prompt)

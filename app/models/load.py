@@ -8,6 +8,7 @@ import torch
 
 from app.engine.pipeline import Pipeline
 from app.errors import DigestMismatch, ModelNotFound
+from app.models.device import Attention, choose_attention, compile_blocks
 from app.models.sd3 import Sd3Pipeline
 from app.models.versions import weights_digest
 from app.models.whole import WholePipeline
@@ -16,18 +17,36 @@ from app.types import ModelVersion
 REFUSED_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".py")
 
 
-def load(folder: Path, version: ModelVersion, *, threads: int = 1) -> Pipeline | WholePipeline:
+def load(
+    folder: Path,
+    version: ModelVersion,
+    *,
+    threads: int = 1,
+    attention: Attention = "native",
+    compiled: bool = False,
+    graphs: bool = False,
+) -> Pipeline | WholePipeline:
     """Load a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
 
     `threads` is the number of CPU threads of this process; it is recorded because sums may be
-    ordered by it. Raises ModelNotFound, or DigestMismatch when the files are not the version's.
+    ordered by it. `compiled` compiles each transformer block, `graphs` replays a CUDA graph per
+    row bucket. Raises ModelNotFound, DigestMismatch when the files are not the version's, or
+    InvalidRequest when this device cannot do what is asked.
     """
     torch.set_num_threads(threads)
     _refuse_code(folder)
     _verify(folder, version)
     stock = _from_pretrained(folder)
     if version.family == "sd3":
-        return Sd3Pipeline(stock, max_sequence_length=version.max_sequence_length)
+        kernel = choose_attention(stock.transformer, attention)
+        if compiled:
+            compile_blocks(stock.transformer)
+        return Sd3Pipeline(
+            stock,
+            max_sequence_length=version.max_sequence_length,
+            attention=kernel,
+            graphs=graphs,
+        )
     return WholePipeline(stock)
 
 

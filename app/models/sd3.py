@@ -1,45 +1,80 @@
 """The SD3 family behind the engine's Pipeline protocol: the starter and SD3.5 run the same code.
 
-Built on diffusers' own parts. Equal to `StableDiffusion3Pipeline` request by request; what it
-leaves out of the stock pipeline (IP adapters, skip-layer guidance) it does not accept either.
+Built on diffusers' own parts. Equal to `StableDiffusion3Pipeline` and its img2img and inpaint
+siblings request by request; what it leaves out of them (IP adapters, skip-layer guidance) it
+does not accept either.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from app.digest import digest, digest_bytes
 from app.engine.embeddings import EmbeddingCache
-from app.engine.pipeline import Rows
+from app.engine.pipeline import Pixels, Rows
 from app.engine.state import DenoiseState, PromptEmbedding
-from app.errors import OutOfBounds
+from app.errors import NotFinite, OutOfBounds, OutOfMemory
+from app.models.device import GraphedForward, Pace
+from app.models.preview import LatentColours, with_alpha
+from app.models.start import (
+    check_pictures,
+    noise,
+    noised,
+    picture_latents,
+    repaint,
+    steps_skipped,
+)
 from app.types import EngineSettings, GenerationRequest, NoiseSchedule
 
 EMBEDDING_CACHE_BYTES = 256 * 2**20
+Rounding = Literal["fp32", "stock"]
 
 
 class Sd3Pipeline:
-    """One loaded `StableDiffusion3Pipeline`, driven step by step by the engine."""
+    """One loaded `StableDiffusion3Pipeline`, driven step by step by the engine.
 
-    def __init__(self, stock: Any, *, max_sequence_length: int) -> None:
+    With `rounding` "fp32" latents, guidance and step sizes stay in fp32 and only the network
+    computes in its own dtype, which is closer to an fp32 run; "stock" rounds where diffusers
+    does, for parity. `attention` is the name of the kernel that was chosen (`device.py`);
+    `graphs` replays each row bucket's forward pass as one CUDA graph.
+    """
+
+    def __init__(
+        self,
+        stock: Any,
+        *,
+        max_sequence_length: int,
+        rounding: Rounding = "fp32",
+        attention: str = "native",
+        graphs: bool = False,
+    ) -> None:
         self._stock = stock
         self._max_sequence_length = max_sequence_length
+        self._rounding = rounding
+        self._attention = attention
         self._device = stock.transformer.device
         self._dtype = stock.transformer.dtype
+        self._forward = (
+            GraphedForward(stock.transformer, self._device) if graphs else stock.transformer
+        )
         self._embeddings = EmbeddingCache(self._encode, byte_limit=EMBEDDING_CACHE_BYTES)
+        self._pace = Pace(self._device)
+        self._colours = LatentColours(stock.vae)
 
     @property
     def settings(self) -> EngineSettings:
-        """How this pipeline computes; the row bucket is the engine's to fill in."""
+        """How this pipeline computes; mode and row buckets are the engine's to fill in."""
         return EngineSettings(
             mode="reproducible",
-            row_bucket=1,
+            row_buckets=(),
+            rounding=self._rounding,
             dtype=str(self._dtype).removeprefix("torch."),
             device=self._device.type,
-            attention="native",
+            attention=self._attention,
             threads=torch.get_num_threads(),
         )
 
@@ -48,45 +83,70 @@ class Sd3Pipeline:
         """How often the text encoders ran: once per distinct text while the cache holds it."""
         return self._embeddings.encoder_calls
 
-    def encode(self, text: str) -> PromptEmbedding:
+    def encode(self, text: str, *, pin: bool = False) -> PromptEmbedding:
         """The text's embedding; encoded alone, so that company cannot change it."""
-        return self._embeddings.get(text)
+        return self._embeddings.get(text, pin=pin)
 
     @torch.inference_mode()
     def _encode(self, text: str) -> PromptEmbedding:
-        tokens, _, pooled, _ = self._stock.encode_prompt(
-            prompt=text,
-            prompt_2=None,
-            prompt_3=None,
-            do_classifier_free_guidance=False,
-            max_sequence_length=self._max_sequence_length,
-        )
+        with _memory("the text encoders"):
+            tokens, _, pooled, _ = self._stock.encode_prompt(
+                prompt=text,
+                prompt_2=None,
+                prompt_3=None,
+                do_classifier_free_guidance=False,
+                max_sequence_length=self._max_sequence_length,
+            )
         tokens, pooled = tokens.to(self._dtype), pooled.to(self._dtype)
         return PromptEmbedding(tokens, pooled, digest_bytes(_bytes(tokens) + _bytes(pooled)))
 
-    def begin(self, request: GenerationRequest) -> DenoiseState:
+    @torch.inference_mode()
+    def begin(
+        self, request: GenerationRequest, *, init: Pixels | None = None, mask: Pixels | None = None
+    ) -> DenoiseState:
         """A request's start: its noise from its seed alone, its own schedule, its embeddings.
 
-        Raises OutOfBounds when the size does not fit the latent grid.
+        Raises OutOfBounds when the size does not fit the latent grid or a picture not the size,
+        InvalidRequest when the pictures do not belong together.
         """
-        latents = self._noise(request)
-        timesteps, sigmas = self._schedule(request.num_inference_steps, latents)
+        check_pictures(request, init, mask)
+        shape = self._latent_shape(request)
+        skipped = steps_skipped(request)
+        timesteps, sigmas = self._schedule(request.num_inference_steps, shape)
+        generator = torch.Generator("cpu").manual_seed(request.seed)
+        original = None if init is None else self._picture(init, generator)
+        latents = drawn = noise(shape, generator, self._like)
+        if original is not None and (mask is None or request.strength < 1):
+            latents = noised(original, drawn, sigmas[skipped])
         guided = request.guidance_scale > 1
         return DenoiseState(
             request=request,
-            latents=latents,
-            timesteps=timesteps,
-            sigmas=sigmas,
+            latents=latents[0],
+            timesteps=timesteps[skipped:],
+            sigmas=sigmas[skipped:],
             prompt=self.encode(request.prompt),
-            negative=self.encode(request.negative_prompt) if guided else None,
+            negative=self.encode(request.negative_prompt, pin=True) if guided else None,
             schedule=NoiseSchedule(
                 scheduler=type(self._stock.scheduler).__name__,
                 sigmas_digest=digest(sigmas.tolist()),
-                steps=len(timesteps),
+                steps=len(timesteps) - skipped,
             ),
+            repaint=repaint(original, drawn, mask)
+            if original is not None and mask is not None
+            else None,
         )
 
-    def _noise(self, request: GenerationRequest) -> torch.Tensor:
+    @property
+    def _like(self) -> torch.Tensor:
+        """A tensor of the kind that latents are."""
+        dtype = self._dtype if self._rounding == "stock" else torch.float32
+        return torch.empty(0, device=self._device, dtype=dtype)
+
+    def _picture(self, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
+        with _memory("encoding the picture"):
+            return picture_latents(self._stock.vae, pixels, generator).to(self._like)
+
+    def _latent_shape(self, request: GenerationRequest) -> tuple[int, int, int]:
         scale = self._stock.vae_scale_factor
         grid = scale * self._stock.patch_size
         if request.width % grid or request.height % grid:
@@ -95,23 +155,24 @@ class Sd3Pipeline:
                 f"use multiples of {grid} pixels"
             )
         channels = self._stock.transformer.config.in_channels
-        shape = (channels, request.height // scale, request.width // scale)
-        generator = torch.Generator("cpu").manual_seed(request.seed)
-        return torch.randn(shape, generator=generator).to(self._device)
+        return channels, request.height // scale, request.width // scale
 
-    def _schedule(self, steps: int, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _schedule(
+        self, steps: int, shape: tuple[int, int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Timesteps and sigmas on the CPU, where the next step's numbers are picked out."""
         scheduler = deepcopy(self._stock.scheduler)
-        shift = self._shift(latents) if scheduler.config.get("use_dynamic_shifting") else {}
-        scheduler.set_timesteps(steps, device=self._device, **shift)
-        return scheduler.timesteps, scheduler.sigmas.to(self._device)
+        shift = self._shift(shape) if scheduler.config.get("use_dynamic_shifting") else {}
+        scheduler.set_timesteps(steps, device="cpu", **shift)
+        return scheduler.timesteps, scheduler.sigmas
 
-    def _shift(self, latents: torch.Tensor) -> dict[str, float]:
+    def _shift(self, shape: tuple[int, int, int]) -> dict[str, float]:
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import (
             calculate_shift,
         )
 
         config, patch = self._stock.scheduler.config, self._stock.patch_size
-        _, height, width = latents.shape
+        _, height, width = shape
         return {
             "mu": calculate_shift(
                 (height // patch) * (width // patch),
@@ -124,30 +185,49 @@ class Sd3Pipeline:
 
     def predict(self, rows: Rows) -> torch.Tensor:
         """One forward pass of the transformer over all rows."""
-        velocity: torch.Tensor = self._stock.transformer(
-            hidden_states=rows.latents.to(self._dtype),
-            timestep=rows.timesteps,
-            encoder_hidden_states=rows.tokens,
-            pooled_projections=rows.pooled,
-            return_dict=False,
-        )[0]
+        with _memory(f"{len(rows.latents)} rows"):
+            velocity: torch.Tensor = self._forward(
+                hidden_states=rows.latents.to(self._dtype),
+                timestep=rows.timesteps.to(self._device),
+                encoder_hidden_states=rows.tokens,
+                pooled_projections=rows.pooled,
+                return_dict=False,
+            )[0]
         return velocity
 
+    def keep_pace(self) -> None:
+        """Wait until at most one step is under way on the device, so that steps can be timed."""
+        self._pace.keep()
+
+    def preview(self, latents: torch.Tensor) -> Pixels:
+        """A rough picture of clean latents, one pixel per latent, by a linear map."""
+        return self._colours.picture(latents)
+
     @torch.inference_mode()
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
+    def decode(self, latents: torch.Tensor) -> Pixels:
         """Latents -> RGBA pixels; a model without an alpha channel gives opaque pixels."""
-        vae = self._stock.vae
-        scaled = latents[None].to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
-        image = vae.decode(scaled, return_dict=False)[0][0]
-        unit = (image.float() * 0.5 + 0.5).clamp(0, 1)
-        return with_alpha((unit.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8))
+        if not torch.isfinite(latents).all():
+            raise NotFinite(
+                "the latents ended as no finite numbers; try another seed or less guidance_scale"
+            )
+        with _memory("decoding"), self._pace.aside():
+            return _decoded(self._stock.vae, latents)
 
 
-def with_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB or RGBA pixels [height, width, 3 or 4] -> RGBA; missing alpha is opaque."""
-    if pixels.shape[2] == 4:
-        return pixels
-    return np.concatenate([pixels, np.full_like(pixels[:, :, :1], 255)], axis=2)
+@contextmanager
+def _memory(what: str) -> Iterator[None]:
+    """Translate the device's own words for being full."""
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        raise OutOfMemory(f"the device has no memory for {what}; use a smaller size") from exc
+
+
+def _decoded(vae: Any, latents: torch.Tensor) -> Pixels:
+    scaled = latents[None].to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
+    image = vae.decode(scaled, return_dict=False)[0][0]
+    unit = (image.float() * 0.5 + 0.5).clamp(0, 1)
+    return with_alpha((unit.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8))
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -9,7 +9,7 @@ from app.types import ModelVersion
 FOLDERS = {"starter": Path(__file__).parent / "starter" / "icons"}
 """The bundled models by the reference a plan may write."""
 VERSION = "version.json"
-CARD_FILES = frozenset({VERSION, "README.md", "sheet.png"})
+CARD_FILES = frozenset({VERSION, "README.md", "sheet.png", "curves.json"})
 """Files of a model folder that describe it and take no part in its weights digest."""
 
 ECHO = ModelVersion(

@@ -13,7 +13,7 @@ import torch
 
 from app.engine.rendered import Failed, Rendered
 from app.errors import EngineError, NotFinite
-from app.models.sd3 import with_alpha
+from app.models.preview import with_alpha
 from app.types import EngineSettings, GenerationRequest
 
 
@@ -29,7 +29,8 @@ class WholePipeline:
         """How this pipeline computes: alone, so that company cannot change an image."""
         return EngineSettings(
             mode="whole",
-            row_bucket=1,
+            row_buckets=(1,),
+            rounding="stock",
             dtype=str(self._stock.dtype).removeprefix("torch."),
             device=self._stock.device.type,
             attention="native",

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine.engine import Engine
 from app.engine.rendered import Failed, Rendered
 from app.errors import DigestMismatch, ModelNotFound
 from app.models.load import load
@@ -14,6 +13,7 @@ from app.models.sd3 import Sd3Pipeline
 from app.models.versions import read_version, weights_digest
 from app.models.whole import WholePipeline
 from app.types import ModelVersion
+from tests.engine.engines import engine_of
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def version_of(folder: Path, family: str = "sd3") -> ModelVersion:
 def test_a_loaded_folder_renders_what_was_saved(folder: Path, stock: Any, request_of: Any) -> None:
     loaded = load(folder, version_of(folder))
     assert isinstance(loaded, Sd3Pipeline)
-    (ours,) = Engine(loaded).generate([request_of()])
-    (direct,) = Engine(Sd3Pipeline(stock, max_sequence_length=8)).generate([request_of()])
+    (ours,) = engine_of(loaded).generate([request_of()])
+    (direct,) = engine_of(Sd3Pipeline(stock, max_sequence_length=8)).generate([request_of()])
     assert isinstance(ours, Rendered)
     assert isinstance(direct, Rendered)
     assert np.array_equal(ours.pixels, direct.pixels)

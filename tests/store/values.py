@@ -1,14 +1,6 @@
 """Complete values for the store's tests: each differs only in what the test varies."""
 
-import sqlite3
-from contextlib import closing
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from app.digest import digest, digest_bytes
-from app.store.catalog import Catalog
-from app.store.publish import Store, open_store
 from app.types import (
     Asset,
     AssetRecord,
@@ -31,29 +23,6 @@ from app.types import (
     Tags,
     Verdict,
 )
-
-
-@cache
-def migrated_catalog() -> bytes:
-    """A new catalog's file, made once: migrating takes longer than most tests."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "catalog.db"
-        Catalog.open(f"sqlite:///{path}")
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return path.read_bytes()
-
-
-def store_in(folder: Path) -> Store:
-    """The store with its blobs and its catalog in this folder, new ones if there are none."""
-    if not (folder / "catalog.db").exists():
-        (folder / "catalog.db").write_bytes(migrated_catalog())
-    return open_store_in(folder)
-
-
-def open_store_in(folder: Path) -> Store:
-    """The same as anybody opens it, migrations included."""
-    return open_store((folder / "blobs").as_uri(), f"sqlite:///{folder / 'catalog.db'}")
 
 
 def request_for(seed: int, *, prompt: str = "a red potion", team: str = "") -> GenerationRequest:
@@ -85,7 +54,7 @@ def provenance_of(request: GenerationRequest, *, model: str = "starter-icons/1")
         backend="engine",
         pipeline_version="1",
         engine=EngineSettings(
-            mode="reproducible", row_bucket=8, dtype="float32", device="cpu",
+            mode="reproducible", row_buckets=(8,), rounding="fp32", dtype="float32", device="cpu",
             attention="sdpa", threads=1,
         ),
         environment=Environment(

@@ -1,0 +1,60 @@
+"""One step of the flow for every request of a batch: guidance, Euler, and what inpainting keeps."""
+
+from collections.abc import Sequence
+
+import torch
+
+from app.engine.state import DenoiseState
+
+
+def advance(
+    states: Sequence[DenoiseState], velocity: torch.Tensor, *, rounding: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next latents and the guided velocities, both [requests, channels, height, width].
+
+    `velocity` has the rows in the order of the requests, the unconditional before the
+    conditional; rows behind them are padding. Guidance is that of Ho & Salimans 2022, the step
+    Euler's. The states are not changed. `rounding` is "fp32", or "stock" for what diffusers
+    does in the model's own precision: the step size itself is rounded first.
+    """
+    guided = _guided(states, velocity, rounding)
+    change = _column([state.sigmas[state.step + 1] - state.sigmas[state.step] for state in states])
+    latents = torch.stack([state.latents for state in states])
+    if rounding == "stock":
+        moved = change.to(guided) * guided
+        return (latents.float() + moved).to(latents.dtype), guided
+    return latents + change.to(guided.device) * guided, guided
+
+
+def _guided(states: Sequence[DenoiseState], velocity: torch.Tensor, rounding: str) -> torch.Tensor:
+    """An unguided request's one row stands for both, so that its difference is exactly 0."""
+    exact = velocity if rounding == "stock" else velocity.float()
+    unconditional, conditional = [], []
+    row = 0
+    for state in states:
+        unconditional.append(exact[row])
+        conditional.append(exact[row + state.rows - 1])
+        row += state.rows
+    base = torch.stack(unconditional)
+    scale = _column([torch.tensor(state.request.guidance_scale) for state in states])
+    difference = torch.stack(conditional) - base
+    return base + (scale.to(base.device) * difference).to(base.dtype)
+
+
+def _column(numbers: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(list(numbers)).float().reshape(-1, 1, 1, 1)
+
+
+def kept(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
+    """The latents after the state's next step, with what its mask protects put back.
+
+    What is protected is the original at the noise of the step to come, and without noise at
+    the end (as diffusers' inpainting pipeline does for models without mask channels).
+    """
+    if state.repaint is None:
+        return latents
+    original, mask = state.repaint.latents, state.repaint.mask
+    if state.steps_left > 1:
+        sigma = state.sigmas[state.step + 1].to(original)
+        original = sigma * state.repaint.noise + (1.0 - sigma) * original
+    return (1 - mask) * original + mask * latents

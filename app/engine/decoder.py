@@ -1,0 +1,92 @@
+"""From last latents to pixels, in a thread of its own so that the next step need not wait."""
+
+import concurrent.futures
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
+
+import torch
+
+from app.engine.pipeline import Pixels
+from app.engine.rendered import Failed, Rendered
+from app.engine.state import DenoiseState
+from app.errors import AtelierError, OutOfMemory
+from app.types import EngineSettings
+
+TRIES = 3
+"""How often a picture is decoded that found no memory: steps beside it may have taken it."""
+
+
+class Decoder:
+    """Decodes one picture after the other, in the order they were finished."""
+
+    def __init__(
+        self,
+        decode: Callable[[torch.Tensor], Pixels],
+        settings: Callable[[DenoiseState], EngineSettings],
+    ) -> None:
+        self._decode = decode
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._running: dict[int, tuple[DenoiseState, Future[Rendered | Failed]]] = {}
+        self.on_decoded: Callable[[], None] = _nothing
+
+    @property
+    def busy(self) -> int:
+        """Pictures handed in and not yet handed out."""
+        return len(self._running)
+
+    def submit(self, state: DenoiseState) -> None:
+        """Queue a finished request."""
+        future = self._pool.submit(self._outcome, state)
+        self._running[state.ticket] = (state, future)
+        future.add_done_callback(lambda _: self.on_decoded())
+
+    def cancel(self, ticket: int) -> DenoiseState | None:
+        """Forget a picture; None when it is not here."""
+        if ticket not in self._running:
+            return None
+        state, future = self._running.pop(ticket)
+        future.cancel()
+        return state
+
+    def done(self, *, wait: bool) -> Iterator[tuple[DenoiseState, Rendered | Failed]]:
+        """What was decoded since the last look; `wait` for the first if there is none yet."""
+        if wait and self._running:
+            futures = [future for _, future in self._running.values()]
+            concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
+        ended = [ticket for ticket, (_, future) in self._running.items() if future.done()]
+        for ticket in ended:
+            state, future = self._running.pop(ticket)
+            yield state, future.result()
+
+    def close(self) -> None:
+        """End the thread; pictures still queued are dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _outcome(self, state: DenoiseState) -> Rendered | Failed:
+        started = perf_counter()
+        try:
+            pixels = self._tried(state)
+        except AtelierError as error:
+            return Failed(state.request, error)
+        return Rendered(
+            request=state.request,
+            pixels=pixels,
+            seconds=state.seconds + perf_counter() - started,
+            prompt_embedding_digest=state.prompt.digest,
+            noise_schedule=state.schedule,
+            engine=self._settings(state),
+        )
+
+    def _tried(self, state: DenoiseState) -> Pixels:
+        for _ in range(TRIES - 1):
+            try:
+                return self._decode(state.latents)
+            except OutOfMemory:
+                continue  # the steps beside it go on and give back what they took
+        return self._decode(state.latents)
+
+
+def _nothing() -> None:
+    """For those who wait in `done`."""

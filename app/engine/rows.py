@@ -1,0 +1,93 @@
+"""How many rows a forward pass may have: the knee, less when memory runs out, more again later."""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+BUCKETS = (1, 2, 4, 8, 16, 32)
+"""The row counts a forward pass may be padded to."""
+EXACT_ROWS = 4
+"""From this many rows on, a CPU's sums do not depend on how many there are."""
+PROBE_AFTER = 32
+PROBE_AFTER_AT_MOST = 4096
+CHANGES_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One entry of the trace: from this forward pass on a family runs at `rows`, and why."""
+
+    forward_pass: int
+    family: Hashable
+    rows: int
+    reason: str
+
+
+@dataclass(slots=True)
+class _Budget:
+    knee: int
+    rows: int
+    good_steps: int = 0
+    probe_after: int = PROBE_AFTER
+    probing: bool = False
+
+
+class RowBudgets:
+    """One row budget per family, each starting at its knee.
+
+    Never below `smallest` rows: what does not fit there cannot be made on this device.
+    """
+
+    def __init__(self, knee: Callable[[Hashable], int], *, smallest: int) -> None:
+        self._knee = knee
+        self._smallest = smallest
+        self._budgets: dict[Hashable, _Budget] = {}
+        self.trace: deque[RowChange] = deque(maxlen=CHANGES_KEPT)
+        self.forward_passes = 0
+
+    def rows(self, family: Hashable) -> int:
+        """The row budget of a family at present."""
+        return self._budget(family).rows
+
+    def worked(self, family: Hashable) -> None:
+        """Count a forward pass; after enough good ones at a reduced budget, try double."""
+        self.forward_passes += 1
+        budget = self._budget(family)
+        budget.good_steps += 1
+        if budget.good_steps < budget.probe_after:
+            return
+        budget.probing = budget.rows < budget.knee
+        if budget.probing:
+            budget.rows = min(budget.rows * 2, budget.knee)
+            self._changed(family, f"probe after {budget.good_steps} good steps")
+
+    def halve(self, family: Hashable, reason: str) -> bool:
+        """Halve a family's budget; False when it is as small as it may be.
+
+        A probe that failed is repeated only after twice as many good steps.
+        """
+        budget = self._budget(family)
+        if budget.rows // 2 < self._smallest:
+            return False
+        if budget.probing:
+            budget.probe_after = min(budget.probe_after * 2, PROBE_AFTER_AT_MOST)
+        budget.rows, budget.probing = budget.rows // 2, False
+        self._changed(family, reason)
+        return True
+
+    def _budget(self, family: Hashable) -> _Budget:
+        if family not in self._budgets:
+            knee = max(self._knee(family), self._smallest)
+            self._budgets[family] = _Budget(knee, knee)
+            self._changed(family, "the knee of the measured curve")
+        return self._budgets[family]
+
+    def _changed(self, family: Hashable, reason: str) -> None:
+        budget = self._budgets[family]
+        budget.good_steps = 0
+        self.trace.append(RowChange(self.forward_passes, family, budget.rows, reason))
+
+
+def bucket_for(rows: int) -> int:
+    """The smallest bucket that holds so many rows."""
+    return next((bucket for bucket in BUCKETS if bucket >= rows), rows)

@@ -1,0 +1,76 @@
+"""Where a request's latents begin: noise, a noised picture, or a noised picture under a mask.
+
+The arithmetic is that of diffusers' SD3 pipelines, draw by draw from the same generator.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from app.engine.pipeline import Pixels
+from app.engine.state import Repaint
+from app.errors import InvalidRequest, OutOfBounds
+from app.types import GenerationRequest
+
+MID = 0.5
+
+
+def steps_skipped(request: GenerationRequest) -> int:
+    """How many of the steps a picture to start from makes unnecessary; one step is always left."""
+    if request.init_image is None:
+        return 0
+    steps = request.num_inference_steps
+    return min(int(steps - steps * request.strength), steps - 1)
+
+
+def noise(shape: tuple[int, ...], generator: torch.Generator, like: Any) -> torch.Tensor:
+    """Noise [1, *shape] from a CPU generator, drawn in the dtype it is used in, as stock does."""
+    drawn = torch.randn((1, *shape), generator=generator, dtype=like.dtype)
+    return drawn.to(like.device)
+
+
+def picture_latents(vae: Any, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
+    """A picture [height, width, 4] as latents [1, channels, height, width].
+
+    A model without an alpha channel sees the picture on white.
+    """
+    unit = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)
+    if vae.config.in_channels == 3:
+        unit = unit[:3] * unit[3:] + (1 - unit[3:])
+    image = (2 * unit - 1)[None].to(device=vae.device, dtype=vae.dtype)
+    image = image.clone(memory_format=torch.channels_last)  # the strides pick the kernel
+    drawn = vae.encode(image).latent_dist.sample(generator)
+    latents: torch.Tensor = (drawn - vae.config.shift_factor) * vae.config.scaling_factor
+    return latents
+
+
+def noised(latents: torch.Tensor, drawn: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """The flow at `sigma` between a picture (0) and noise (1)."""
+    at = sigma.to(latents)
+    return at * drawn + (1.0 - at) * latents
+
+
+def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint:
+    """What inpainting keeps: the mask is white (red channel at least half) where to paint anew."""
+    white = torch.from_numpy((mask[:, :, 0] >= 255 * MID).astype(np.float32))
+    small = interpolate(white[None, None], size=latents.shape[2:])[0]
+    return Repaint(latents=latents[0], noise=drawn[0], mask=small.to(latents))
+
+
+def check_pictures(request: GenerationRequest, init: Pixels | None, mask: Pixels | None) -> None:
+    """Refuse pictures that do not belong to the request; raises InvalidRequest or OutOfBounds."""
+    if mask is not None and init is None:
+        raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")
+    if init is None and request.strength < 1:
+        raise InvalidRequest(
+            f"strength {request.strength:g} needs init_image; give a picture or leave strength at 1"
+        )
+    for name, pixels in (("init_image", init), ("mask_image", mask)):
+        if pixels is not None and pixels.shape[:2] != (request.height, request.width):
+            height, width = pixels.shape[:2]
+            raise OutOfBounds(
+                f"{name} is {width}x{height} and the request {request.width}x{request.height}; "
+                "resize the picture first"
+            )

@@ -1,0 +1,99 @@
+"""Every kind of request equals diffusers' own pipeline for it, in any company."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+
+from app.engine.rendered import Rendered
+from app.types import GenerationRequest
+from tests.engine.engines import (
+    Album,
+    Sd3Latents,
+    engine_of,
+    half_mask,
+    picture,
+    stock_latents,
+)
+from tests.tiny import tiny_sd3
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """As everywhere, but with the 16 latent channels that stock inpainting insists on."""
+    torch.set_num_threads(1)
+    return tiny_sd3(tmp_path_factory.mktemp("tiny16"), latent_channels=16)
+
+
+@pytest.fixture(scope="module")
+def album() -> Album:
+    return Album()
+
+
+def mixed_batch(album: Album) -> list[GenerationRequest]:
+    """Text to image, img2img and inpainting with differing steps, guidance, prompts, strengths."""
+    batch = []
+    for number in range(18):
+        width = 16 + 16 * (number % 2)
+        pictures: dict[str, Any] = {}
+        if number % 3:
+            pictures["init_image"] = album.add(picture(width, 16, number))
+            pictures["strength"] = [0.35, 0.6, 1.0][number % 4 % 3]
+        if number % 3 == 2:
+            pictures["mask_image"] = album.add(half_mask(width, 16))
+        batch.append(
+            GenerationRequest(
+                prompt=f"a red potion {number}",
+                negative_prompt="blur" * (number % 2),
+                seed=number,
+                width=width,
+                height=16,
+                num_inference_steps=3 + number,
+                guidance_scale=[0.0, 2.5, 7.0, 1.0, 4.5][number % 5],
+                **pictures,
+            )
+        )
+    return batch
+
+
+def finals(pipeline: Sd3Latents, album: Album, rows: int) -> dict[str, torch.Tensor]:
+    engine = engine_of(pipeline, rows=rows, images=album.__getitem__)
+    outcomes = list(engine.generate(mixed_batch(album)))
+    assert all(isinstance(outcome, Rendered) for outcome in outcomes)
+    order = [outcome.request.id for outcome in outcomes]
+    return dict(zip(order, pipeline.finals, strict=True))
+
+
+@pytest.mark.parametrize("rows", [4, 16])
+def test_every_request_of_a_mixed_batch_equals_its_stock_pipeline(
+    stock: Any, album: Album, rows: int
+) -> None:
+    ours = finals(Sd3Latents(stock), album, rows)
+    for request in mixed_batch(album):
+        expected = stock_latents(stock, request, album)
+        assert (ours[request.id] - expected).norm() / expected.norm() <= 1e-5
+
+
+def test_guided_requests_equal_stock_bf16_to_the_bit_in_the_parity_mode(
+    stock: Any, album: Album
+) -> None:
+    half = deepcopy(stock).to(torch.bfloat16)
+    ours = finals(Sd3Latents(half, rounding="stock"), album, 8)
+    guided = [request for request in mixed_batch(album) if request.guidance_scale > 1]
+    assert len(guided) == 11
+    for request in guided:
+        assert torch.equal(ours[request.id], stock_latents(half, request, album))
+
+
+def test_fp32_latents_around_a_bf16_network_come_closer_to_fp32_than_stock(
+    stock: Any, album: Album
+) -> None:
+    half = deepcopy(stock).to(torch.bfloat16)
+    ours = finals(Sd3Latents(half), album, 8)
+    distances = []
+    for request in mixed_batch(album)[::3]:  # pictures would differ by the bf16 encoder alone
+        exact = stock_latents(stock, request, album)
+        theirs = stock_latents(half, request, album).float()
+        distances.append(((ours[request.id] - exact).norm(), (theirs - exact).norm()))
+    assert sum(ours for ours, _ in distances) < sum(theirs for _, theirs in distances)
