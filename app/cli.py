@@ -5,6 +5,7 @@ Nothing heavy is imported here: help and plans answer without loading a model or
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,6 +115,83 @@ def export(
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
         answer(export_assets(store, to, name_glob=name), as_json, show_exported)
+
+
+@atelier.command()
+def replay(
+    reference: Annotated[
+        str | None, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="A set instead: name=GLOB, status=, model=, rule=, team=, run=; repeat."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Levels of 255 (root mean square) that count as the same.")
+    ] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Render assets again from their provenance alone and say what differs, and why.
+
+    Nothing is stored. Exit code 1 when any differs beyond the tolerance.
+    """
+    from app.choose import chosen
+    from app.models.versions import fleet
+    from app.renderer import renderer
+    from app.replay import Replay, Sameness
+    from app.replay import replay as replay_assets
+    from app.show_runs import show_replay
+    from app.store.publish import open_store
+
+    found: list[Replay] = []
+    with doors(as_json):
+        settings = Settings()
+        store = open_store(settings.blobs, settings.catalog)
+        records = chosen(store.catalog, reference, where or [])
+        load = partial(renderer, settings=settings, store=store)
+        for one in replay_assets(records, fleet(), store, load, tolerance=tolerance):
+            found.append(one)
+            if not as_json:
+                show_replay(one)
+        if as_json:
+            print_json([one.as_json() for one in found])
+    raise typer.Exit(int(any(one.sameness is Sameness.DIFFERS for one in found)))
+
+
+runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)
+atelier.add_typer(runs, name="runs", invoke_without_command=True)
+
+
+@runs.callback()
+def list_runs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, the newest first."""
+    from app.show_runs import show_runs
+
+    if context.invoked_subcommand is not None:
+        return
+    with doors(as_json):
+        found = _catalog(Settings()).runs(limit=limit)
+        if as_json:
+            print_json([run.as_json() for run in found])
+        else:
+            show_runs(found)
+
+
+@runs.command("show")
+def show_one_run(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run was asked, what became of each asset, how long it took, what it cost."""
+    from app.history import history
+    from app.show_runs import show_run
+
+    with doors(as_json):
+        answer(history(_catalog(Settings()), run_id), as_json, show_run)
 
 
 def _catalog(settings: Settings) -> "Catalog":

@@ -3,7 +3,7 @@
 from app.attempt import Outcome
 from app.backends.base import Backend
 from app.generate import Generator
-from app.png import read_png
+from app.renderer import renderer
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import GenerationRequest, Route
@@ -41,7 +41,7 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
     def _backend(self, route: Route) -> Backend:
         reference = route.model.reference
         if self._loaded is None or self._loaded[0] != reference:
-            self._loaded = (reference, load_backend(route, self._settings, self._store))
+            self._loaded = (reference, renderer(route, self._settings, self._store))
         return self._loaded[1]
 
 
@@ -49,33 +49,3 @@ def _of(
     requests: tuple[GenerationRequest, ...], outcomes: dict[GenerationRequest, Outcome]
 ) -> tuple[Outcome, ...]:
     return tuple(outcomes[request] for request in requests)
-
-
-def load_backend(route: Route, settings: Settings, store: Store) -> Backend:
-    """Load what the route names; heavy imports happen here, in the worker."""
-    if route.backend == "echo":
-        from app.backends.echo import EchoBackend
-
-        return EchoBackend()
-    from app.engine.engine import Engine
-    from app.models.curves import knee_of
-    from app.models.load import load
-    from app.models.versions import folder_of
-    from app.models.whole import WholePipeline
-
-    folder = folder_of(route.model)
-    pipeline = load(
-        folder,
-        route.model,
-        attention=settings.attention,
-        compiled=settings.compiled,
-        graphs=settings.cuda_graphs,
-    )
-    if isinstance(pipeline, WholePipeline):
-        return pipeline
-    return Engine(
-        pipeline,
-        mode=settings.engine_mode,
-        knee=knee_of(pipeline, route.model, folder=folder, home=settings.home),
-        images=lambda digest: read_png(store.blobs.get(digest)),
-    )

@@ -1,0 +1,57 @@
+"""Which assets a person means: one by its name, or all that meet conditions."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from app.errors import InvalidRequest
+from app.store.catalog import Catalog
+from app.types import AssetRecord, Measure, Status
+
+CONDITIONS = ("name", "status", "model", "rule", "team", "run")
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> list[AssetRecord]:
+    """One asset by NAME or NAME@VERSION, or those that meet every `condition=value`.
+
+    Raises InvalidRequest when neither or both are given or a condition is unknown, AssetNotFound.
+    """
+    if (reference is None) == (not where):
+        raise InvalidRequest(
+            "name one asset, or a set with --where; for all of them use --where 'name=*'"
+        )
+    if reference is not None:
+        name, _, version = reference.partition("@")
+        return [catalog.asset(name, version or None)]
+    given = dict(_condition(text) for text in where)
+    return catalog.find_assets(
+        name_glob=given.get("name"),
+        status=_word(Status, given.get("status")),
+        model=given.get("model"),
+        rule=_word(Measure, given.get("rule")),
+        team=given.get("team"),
+        run_id=given.get("run"),
+    )
+
+
+def _condition(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if name not in CONDITIONS or not equals:
+        raise InvalidRequest(
+            f"--where {text!r} is no condition; write one of {_listed(CONDITIONS)} as name=value"
+        )
+    return name, value
+
+
+def _word(kind: type[Word], text: str | None) -> Word | None:
+    try:
+        return None if text is None else kind(text)
+    except ValueError as exc:
+        raise InvalidRequest(
+            f"{text!r} is no {kind.__name__.lower()}; use {_listed(kind)}"
+        ) from exc
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)

@@ -1,0 +1,41 @@
+"""From a route to what renders it on this machine, with the settings of this machine."""
+
+from app.backends.base import Backend
+from app.png import read_png
+from app.settings import Settings
+from app.store.publish import Store
+from app.types import Route
+
+
+def renderer(route: Route, settings: Settings, store: Store) -> Backend:
+    """Load what the route names; heavy imports happen here.
+
+    Raises ModelNotFound, DigestMismatch when its files are not the version's, or InvalidRequest
+    when this device cannot do what the settings ask.
+    """
+    if route.backend == "echo":
+        from app.backends.echo import EchoBackend
+
+        return EchoBackend()
+    from app.engine.engine import Engine
+    from app.models.curves import knee_of
+    from app.models.load import load
+    from app.models.versions import folder_of
+    from app.models.whole import WholePipeline
+
+    folder = folder_of(route.model)
+    pipeline = load(
+        folder,
+        route.model,
+        attention=settings.attention,
+        compiled=settings.compiled,
+        graphs=settings.cuda_graphs,
+    )
+    if isinstance(pipeline, WholePipeline):
+        return pipeline
+    return Engine(
+        pipeline,
+        mode=settings.engine_mode,
+        knee=knee_of(pipeline, route.model, folder=folder, home=settings.home),
+        images=lambda digest: read_png(store.blobs.get(digest)),
+    )

@@ -1,0 +1,61 @@
+"""How runs and what was made again are said to a person in a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.history import RunHistory, state_of
+from app.replay import Replay, Sameness
+from app.store.catalog import RunRecord
+
+LISTED = 40
+COUNTS = ("asked", "reused", "accepted", "review", "rejected", "failed", "made")
+SAMENESS = {
+    Sameness.IDENTICAL: "green",
+    Sameness.WITHIN_TOLERANCE: "yellow",
+    Sameness.DIFFERS: "red",
+}
+
+
+def show_runs(runs: Sequence[RunRecord]) -> None:
+    """One row per run, the newest first."""
+    table = Table("run", "plan", "state", *COUNTS, "seconds", "USD", box=None)
+    for run in runs:
+        said = run.summary or {}
+        numbers = [str(said.get(name, "")) for name in (*COUNTS, "seconds", "cost_usd")]
+        table.add_row(run.run_id, escape(run.plan), state_of(run), *numbers)
+    Console(highlight=False).print(table if runs else "no run was begun here yet")
+
+
+def show_run(history: RunHistory) -> None:
+    """The run's own numbers, then every asset it decided."""
+    console = Console(highlight=False)
+    run, said = history.run, history.run.summary or {}
+    console.print(f"[bold]{run.run_id}[/] of {escape(run.plan)}: {history.state}")
+    console.print(f"began {run.started_at}, ended {run.ended_at or 'not yet'}")
+    if history.state == "begun":
+        console.print("no end was noted: it is still running, or it was killed; run the plan again")
+    numbers = ", ".join(f"{name} {said[name]}" for name in COUNTS if name in said)
+    console.print(f"{numbers}; {said.get('seconds', '?')} s, ${history.cost_usd:.4f}")
+    table = Table("name", "version", "status", "attempts", "seconds", "USD", "reasons", box=None)
+    for one in history.assets[:LISTED]:
+        table.add_row(
+            one.name, one.version, one.status, str(one.attempts), f"{one.seconds:.2f}",
+            f"{one.cost_usd:.5f}", escape("; ".join(one.reasons[:2])),
+        )  # fmt: skip
+    console.print(table)
+    if len(history.assets) > LISTED:
+        console.print(f"... and {len(history.assets) - LISTED} more; --json lists them all")
+
+
+def show_replay(replay: Replay) -> None:
+    """One answer, with what changed from what to what."""
+    console = Console(highlight=False)
+    name = f"{escape(replay.name)}@{replay.version}"
+    console.print(f"{name}: [{SAMENESS[replay.sameness]}]{escape(str(replay))}[/]", soft_wrap=True)
+    for change in replay.changes:
+        console.print(
+            f"    {change.field}: {change.then} -> {change.now}", markup=False, soft_wrap=True
+        )
