@@ -56,6 +56,14 @@ class Tier(StrEnum):
     FINAL = "final"
 
 
+class Sampler(StrEnum):
+    """How a step follows from the model's velocity; both cost one forward pass a step."""
+
+    EULER = "euler"
+    DPMPP_2M = "dpmpp_2m"
+    """DPM-Solver++ of second order, multistep (Lu et al. 2022): less error in few steps."""
+
+
 class Measure(StrEnum):
     """Every number a check can give; a plan's rules may use these names."""
 
@@ -153,6 +161,7 @@ class GenerationRequest(Value):
     height: Pixels
     num_inference_steps: Steps
     guidance_scale: GuidanceScale
+    sampler: Sampler = Sampler.EULER
     seed: Seed = 0
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     init_image: Digest | None = None

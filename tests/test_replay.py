@@ -59,6 +59,9 @@ def test_an_untouched_asset_comes_out_identical(
     assert (answer.sameness, answer.changes, str(answer)) == (Sameness.IDENTICAL, (), "identical")
 
 
+NAMED = {"request.tier": "draft", "request.sampler": "dpmpp_2m"}
+
+
 def leaves(value: Json, name: str = "") -> Iterator[tuple[str, Json]]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -69,8 +72,8 @@ def leaves(value: Json, name: str = "") -> Iterator[tuple[str, Json]]:
 
 def other(name: str, value: Json) -> Json:
     """Another value that the field's type allows."""
-    if name == "request.tier":
-        return "draft"
+    if name in NAMED:
+        return NAMED[name]
     if name.endswith("strength"):
         return 0.5
     if name.endswith("layers"):
@@ -119,14 +122,12 @@ def test_a_field_that_changed_since_is_named_with_both_values(
 
 
 def test_other_weights_under_the_same_name_differ_and_are_named(
-    record: AssetRecord, store: Store, engine: Engine, tmp_path: Path
+    record: AssetRecord, store: Store, engine: Engine
 ) -> None:
-    from tests.tiny import tiny_sd3
+    from app.models.random_weights import Sd3Shape, random_sd3
 
     retrained = TINY.replace(version="2", weights_digest="e" * 64)
-    backend = engine_of(
-        Sd3Pipeline(tiny_sd3(tmp_path / "t", seed=1), max_sequence_length=LENGTH), 8
-    )
+    backend = engine_of(Sd3Pipeline(random_sd3(Sd3Shape(), seed=1), max_sequence_length=LENGTH), 8)
     (answer,) = replay([record], {"tiny": retrained}, store, lambda route: backend)
     assert answer.sameness is Sameness.DIFFERS
     assert {"model", "weights_digest"} <= {change.field for change in answer.changes}

@@ -15,13 +15,14 @@ import torch
 
 from app.engine.advance import advance, kept
 from app.engine.decoder import Decoder
+from app.engine.multistep import multistep
 from app.engine.pipeline import Pipeline, Pixels, Rows
 from app.engine.rendered import Event, Failed, Preview, Rendered
 from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
 from app.engine.state import Delivery, DenoiseState
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
-from app.types import EngineSettings, GenerationRequest
+from app.types import EngineSettings, GenerationRequest, Sampler
 
 Mode = Literal["reproducible", "fast"]
 GUIDED_ROWS = 2
@@ -193,7 +194,9 @@ class Engine:
 
     def _move(self, state: DenoiseState, after: torch.Tensor, velocity: torch.Tensor) -> None:
         clean = state.latents - state.sigmas[state.step].to(velocity.device) * velocity
-        state.latents = kept(state, after)
+        if state.request.sampler is Sampler.DPMPP_2M:
+            after = multistep(state, clean)
+        state.latents, state.clean = kept(state, after), clean
         state.step += 1
         if state.finished:
             self._scheduler.remove(state.ticket)

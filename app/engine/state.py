@@ -60,7 +60,8 @@ class DenoiseState:
     """The latents of one request on their way from noise to image.
 
     `latents` are [channels, height, width], in fp32 but for the mode `stock`; `sigmas` has one
-    entry more than `timesteps`. `buckets` are the row counts its forward passes ran at.
+    entry more than `timesteps`. `clean` is what the last step took the finished latents to be;
+    `buckets` are the row counts its forward passes ran at.
     """
 
     request: GenerationRequest
@@ -71,6 +72,7 @@ class DenoiseState:
     negative: PromptEmbedding | None
     schedule: NoiseSchedule
     repaint: Repaint | None = None
+    clean: torch.Tensor | None = None
     ticket: int = 0
     joined: float = 0.0
     delivery: Delivery = Delivery()

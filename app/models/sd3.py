@@ -8,6 +8,7 @@ does not accept either.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from math import exp
 from typing import Any, Literal
 
 import numpy as np
@@ -22,13 +23,14 @@ from app.models.device import GraphedForward, Pace
 from app.models.preview import LatentColours, with_alpha
 from app.models.start import (
     check_pictures,
+    multistep_schedule,
     noise,
     noised,
     picture_latents,
     repaint,
     steps_skipped,
 )
-from app.types import EngineSettings, GenerationRequest, NoiseSchedule
+from app.types import EngineSettings, GenerationRequest, NoiseSchedule, Sampler
 
 EMBEDDING_CACHE_BYTES = 256 * 2**20
 Rounding = Literal["fp32", "stock"]
@@ -112,7 +114,7 @@ class Sd3Pipeline:
         check_pictures(request, init, mask)
         shape = self._latent_shape(request)
         skipped = steps_skipped(request)
-        timesteps, sigmas = self._schedule(request.num_inference_steps, shape)
+        scheduler, timesteps, sigmas = self._schedule(request, shape)
         generator = torch.Generator("cpu").manual_seed(request.seed)
         original = None if init is None else self._picture(init, generator)
         latents = drawn = noise(shape, generator, self._like)
@@ -127,7 +129,7 @@ class Sd3Pipeline:
             prompt=self.encode(request.prompt),
             negative=self.encode(request.negative_prompt, pin=True) if guided else None,
             schedule=NoiseSchedule(
-                scheduler=type(self._stock.scheduler).__name__,
+                scheduler=scheduler,
                 sigmas_digest=digest(sigmas.tolist()),
                 steps=len(timesteps) - skipped,
             ),
@@ -158,13 +160,21 @@ class Sd3Pipeline:
         return channels, request.height // scale, request.width // scale
 
     def _schedule(
-        self, steps: int, shape: tuple[int, int, int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Timesteps and sigmas on the CPU, where the next step's numbers are picked out."""
+        self, request: GenerationRequest, shape: tuple[int, int, int]
+    ) -> tuple[str, torch.Tensor, torch.Tensor]:
+        """The scheduler's name, its timesteps and sigmas on the CPU, where steps pick theirs."""
         scheduler = deepcopy(self._stock.scheduler)
-        shift = self._shift(shape) if scheduler.config.get("use_dynamic_shifting") else {}
-        scheduler.set_timesteps(steps, device="cpu", **shift)
-        return scheduler.timesteps, scheduler.sigmas
+        config = scheduler.config
+        shift = self._shift(shape) if config.get("use_dynamic_shifting") else {}
+        if request.sampler is Sampler.DPMPP_2M:
+            timesteps, sigmas = multistep_schedule(
+                request.num_inference_steps,
+                shift=exp(shift["mu"]) if shift else config.shift,
+                train_steps=config.num_train_timesteps,
+            )
+            return "DPMSolverMultistepScheduler", timesteps, sigmas
+        scheduler.set_timesteps(request.num_inference_steps, device="cpu", **shift)
+        return type(scheduler).__name__, scheduler.timesteps, scheduler.sigmas
 
     def _shift(self, shape: tuple[int, int, int]) -> dict[str, float]:
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import (

@@ -25,6 +25,16 @@ def steps_skipped(request: GenerationRequest) -> int:
     return min(int(steps - steps * request.strength), steps - 1)
 
 
+def multistep_schedule(
+    steps: int, *, shift: float, train_steps: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Timesteps and sigmas [steps + 1] of diffusers' multistep scheduler over a shifted flow."""
+    even = np.linspace(1 - 1 / train_steps, 0, steps + 1)
+    sigmas = shift * even / (1 + (shift - 1) * even)
+    timesteps = (sigmas[:-1] * train_steps).astype(np.int64)  # whole numbers, as there
+    return torch.from_numpy(timesteps).float(), torch.from_numpy(sigmas).float()
+
+
 def noise(shape: tuple[int, ...], generator: torch.Generator, like: Any) -> torch.Tensor:
     """Noise [1, *shape] from a CPU generator, drawn in the dtype it is used in, as stock does."""
     drawn = torch.randn((1, *shape), generator=generator, dtype=like.dtype)

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.plan.fields import Range
 from app.plan.schema import Bounds, Plan, PlanAsset
-from app.types import Kind, Pivot, Rule, Size, Tags, TextLayer, Value
+from app.types import Kind, Pivot, Rule, Sampler, Size, Tags, TextLayer, Value
 
 REQUIRED = ("kind", "prompt", "sizes")
 """What the asset or the defaults must say."""
@@ -27,6 +27,7 @@ class CompleteAsset(Value):
     rules: tuple[Rule, ...]
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    sampler: Sampler = Sampler.EULER
     width: int | None = None
     height: int | None = None
     pivot: Pivot = Pivot()

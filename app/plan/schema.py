@@ -25,6 +25,7 @@ from app.types import (
     Pixels,
     Priority,
     Rule,
+    Sampler,
     Seed,
     Steps,
     TextLayer,
@@ -76,6 +77,7 @@ class Inheritable(Value):
     guidance_scale: GuidanceScale | None = None
     width: Pixels | None = None
     height: Pixels | None = None
+    sampler: Sampler | None = None
     pivot: Pivot | None = None
 
 

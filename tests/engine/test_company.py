@@ -11,7 +11,7 @@ from app.engine.rendered import Rendered
 from app.engine.state import Delivery, Service
 from app.models.sd3 import Sd3Pipeline
 from app.png import png_bytes
-from app.types import GenerationRequest
+from app.types import GenerationRequest, Sampler
 from tests.engine.engines import LENGTH, Album, engine_of, half_mask, picture
 
 PLACEMENTS = 500
@@ -35,7 +35,8 @@ def watched(album: Album) -> list[GenerationRequest]:
     )
     init = text.replace(init_image=album.add(picture(16, 16, 1)), strength=0.7)
     mask = album.add(half_mask(16, 16))
-    return [text, text.replace(guidance_scale=0.0), init, init.replace(mask_image=mask)]
+    multistep = text.replace(sampler=Sampler.DPMPP_2M)
+    return [text, text.replace(guidance_scale=0.0), init, init.replace(mask_image=mask), multistep]
 
 
 def payload(outcome: Any) -> bytes:
