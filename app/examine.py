@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.attempt import Candidate, Outcome
-from app.check.integrity import integrity
+from app.check.integrity import decoded, integrity
 from app.check.judge import judge
 from app.check.measures import measures
 from app.check.similarity import perceptual_hash
 from app.errors import StoreError
-from app.png import read_png
 from app.store.publish import Store
 from app.types import AssetSpec, Measure
 
@@ -38,11 +37,10 @@ def _examine(outcome: Outcome, spec: AssetSpec, store: Store, critic: Critic | N
         data = store.blobs.get(outcome.image.digest)
     except StoreError as error:
         return Candidate(outcome=outcome.replace(image=None, error=str(error)))
-    request = outcome.request
-    scores = integrity(data, width=request.width, height=request.height)
-    if scores[Measure.DECODES] < 1:
+    request, pixels = outcome.request, decoded(data)
+    scores = integrity(pixels, width=request.width, height=request.height)
+    if pixels is None:
         return Candidate(outcome=outcome, report=judge(scores, spec.rules))
-    pixels = read_png(data)
     scores = scores | measures(pixels)
     if critic is not None:
         (agreement,) = critic.agreement(pixels[None], [request.prompt])

@@ -95,7 +95,7 @@ class Generator:
 
     def _encode(self, item: Rendered, attempt: int) -> tuple[GeneratedImage, bytes]:
         provenance = self._provenance(item, attempt)
-        data = png_bytes(item.pixels, text=image_text(provenance), compress_level=1)
+        data = png_bytes(item.pixels, text=image_text(provenance))
         height, width, _ = item.pixels.shape
         image = GeneratedImage(
             key=self.route.key(item.request.id),

@@ -36,6 +36,7 @@ class RunProgress:
             TimeRemainingColumn(),
             console=console,
             transient=False,
+            auto_refresh=console.is_terminal,  # a thread that redraws what nobody sees
         )
         self._started = perf_counter()
         self.made = 0

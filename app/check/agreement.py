@@ -63,6 +63,7 @@ class Critic:
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
+        from torch import channels_last
 
         from app.check.critic_network import CriticNetwork
 
@@ -76,6 +77,8 @@ class Critic:
                 f"no usable critic in {folder} ({type(error).__name__}: {error}); "
                 "train one with `python -m jobs train-starter`"
             ) from error
+        # Pictures come with their channels last; convolutions that take them so need no copies.
+        network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         return cls(network.eval().requires_grad_(False), config)
 
     @property

@@ -1,5 +1,7 @@
 """Similarity: a 64-bit perceptual hash that sees shape and colour, and its nearest neighbours."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +58,15 @@ def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
 
 def _shape_bits(object_pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
     frequencies = cv2.dct(np.ascontiguousarray(object_pixels[..., :3] @ _LUMINANCE))
-    row, column = np.indices(frequencies.shape)
-    from_low_to_high = np.lexsort((row.ravel(), (row + column).ravel()))
-    lowest = frequencies.ravel()[from_low_to_high[1 : _SHAPE_BITS + 1]]
+    lowest = frequencies.ravel()[_from_low_to_high()[1 : _SHAPE_BITS + 1]]
     return np.asarray(lowest > np.median(lowest))
+
+
+@cache
+def _from_low_to_high() -> NDArray[np.intp]:
+    """Where the frequencies stand in the flat transform, the constant one first."""
+    row, column = np.indices((_SIDE, _SIDE))
+    return np.lexsort((row.ravel(), (row + column).ravel()))
 
 
 def _hue_bits(mean: NDArray[np.float32]) -> NDArray[np.bool_]:

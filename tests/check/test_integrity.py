@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.check.integrity import integrity
+from app.check.integrity import decoded, integrity
 from app.png import png_bytes
 from app.types import Measure
 from tests.check import drawn
@@ -17,34 +17,34 @@ REFUSED = {Measure.DECODES: 0.0, Measure.SIZE_ERROR: 128.0}
 
 
 def test_a_whole_file_of_the_size_asked_for_is_perfect() -> None:
-    scores = integrity(WHOLE, width=64, height=64)
+    scores = integrity(decoded(WHOLE), width=64, height=64)
     assert scores == {Measure.DECODES: 1.0, Measure.SIZE_ERROR: 0.0}
 
 
 def test_the_size_comes_from_the_file_and_both_sides_count() -> None:
-    scores = integrity(WHOLE, width=60, height=70)
+    scores = integrity(decoded(WHOLE), width=60, height=70)
     assert scores == {Measure.DECODES: 1.0, Measure.SIZE_ERROR: 10.0}
 
 
 @given(st.integers(0, len(WHOLE) - 1))
 def test_a_file_torn_anywhere_does_not_decode(length: int) -> None:
-    assert integrity(WHOLE[:length], width=64, height=64) == REFUSED
+    assert integrity(decoded(WHOLE[:length]), width=64, height=64) == REFUSED
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
 def test_a_changed_byte_anywhere_does_not_decode(position: int, change: int) -> None:
     data = bytearray(WHOLE)
     data[position] ^= change
-    assert integrity(bytes(data), width=64, height=64) == REFUSED
+    assert integrity(decoded(bytes(data)), width=64, height=64) == REFUSED
 
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_picture_are_a_score_and_no_error(data: bytes) -> None:
-    assert integrity(data, width=64, height=64) == REFUSED
+    assert integrity(decoded(data), width=64, height=64) == REFUSED
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("PNG", "P"), ("WEBP", "RGBA")])
 def test_another_format_or_pixel_type_is_refused(kind: str, mode: str) -> None:
     file = io.BytesIO()
     Image.new(mode, (64, 64)).save(file, kind)
-    assert integrity(file.getvalue(), width=64, height=64) == REFUSED
+    assert integrity(decoded(file.getvalue()), width=64, height=64) == REFUSED
