@@ -1,20 +1,24 @@
 """Generate: requests become images of the store, each made at most once whoever asks for it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from time import process_time, sleep
+from time import monotonic, process_time, sleep, thread_time
 
 from app.attempt import Outcome
 from app.backends.base import Backend
 from app.digest import digest_bytes
 from app.engine.rendered import Failed, Rendered
-from app.environment import environment
+from app.heartbeat import Heartbeat
 from app.png import png_bytes
+from app.provenance import provenance_of
 from app.store.metadata import image_text
 from app.store.publish import Claim, Store, attempts, claim, publish_images, release
-from app.types import PIPELINE_VERSION, GeneratedImage, GenerationRequest, Provenance, Route
+from app.types import GeneratedImage, GenerationRequest, Route
 
 LEASE_SECONDS = 60
+PUBLISH_SECONDS = 5.0
+"""Images wait so long for company at most: a death loses no more than that."""
 MAX_TRIES = 3
 """How often one request may be begun without coming to an end before it counts as poison."""
 
@@ -33,6 +37,8 @@ class Generator:
     owner: str
     usd_per_hour: float = 0.0
     wait: Callable[[float], None] = sleep
+    stuck_seconds: float | None = None
+    """When no image came for so long, the process ends itself; None: it never does."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """One outcome per request, in their order: committed images are reused, the rest made.
@@ -63,38 +69,60 @@ class Generator:
     def _make(self, claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
         """Render and publish what was won; hand back the leases of what came to nothing."""
         poison = {key for key, tries in claimed.won.items() if tries > MAX_TRIES}
-        requests = [wanted[key] for key in claimed.won if key not in poison]
-        started = process_time()
-        rendered = list(self.backend.generate(requests))
-        cpu_seconds = (process_time() - started) / max(len(rendered), 1)
-        outcomes = self._published(rendered, claimed, cpu_seconds)
-        outcomes |= {self.route.key(item.request.id): _failed(item) for item in _failures(rendered)}
-        outcomes |= {key: _poisoned(wanted[key]) for key in poison}
+        outcomes = {key: _poisoned(wanted[key]) for key in poison}
+        keys = [key for key in claimed.won if key not in poison]
+        if keys:
+            outcomes |= self._rendered([wanted[key] for key in keys], claimed)
         lost = [key for key, outcome in outcomes.items() if outcome.image is None]
         if lost:
             release(self.store, lost, owner=self.owner)
         return outcomes
 
-    def _published(
-        self, rendered: Sequence[Rendered | Failed], claimed: Claim, cpu_seconds: float
+    def _rendered(
+        self, requests: Sequence[GenerationRequest], claimed: Claim
     ) -> dict[str, Outcome]:
-        images = [
-            self._encode(item, claimed.won[self.route.key(item.request.id)])
-            for item in rendered
-            if isinstance(item, Rendered)
-        ]
-        if not images:
+        """Files are written beside the next steps, and published every few seconds."""
+        outcomes: dict[str, Outcome] = {}
+        heartbeat = Heartbeat(
+            self.store,
+            [self.route.key(request.id) for request in requests],
+            owner=self.owner,
+            lease_seconds=LEASE_SECONDS,
+            stuck_seconds=self.stuck_seconds,
+        )
+        with heartbeat, ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
+            batch = _Batch()
+            for item in self.backend.generate(requests):
+                heartbeat.beat()
+                key = self.route.key(item.request.id)
+                if isinstance(item, Failed):
+                    outcomes[key] = _failed(item)
+                    continue
+                batch.files.append(encoder.submit(self._encode, item, claimed.won[key]))
+                if batch.seconds > PUBLISH_SECONDS:
+                    outcomes |= self._publish(batch)
+                    batch = _Batch()
+            return outcomes | self._publish(batch)
+
+    def _publish(self, batch: "_Batch") -> dict[str, Outcome]:
+        if not batch.files:
             return {}
-        published = publish_images(self.store, images, owner=self.owner)
+        cpu_seconds = batch.cpu_seconds
+        files = [file.result() for file in batch.files]
+        encoding = sum(seconds for _, _, seconds in files)
+        share = max(cpu_seconds - encoding, 0.0) / len(files)
+        images = [(image, data) for image, data, _ in files]
         return {
             image.key: Outcome(
-                request=image.provenance.request, image=image, made=True, cpu_seconds=cpu_seconds
+                request=image.provenance.request, image=image, made=True, cpu_seconds=share
             )
-            for image in published
+            for image in publish_images(self.store, images, owner=self.owner)
         }
 
-    def _encode(self, item: Rendered, attempt: int) -> tuple[GeneratedImage, bytes]:
-        provenance = self._provenance(item, attempt)
+    def _encode(self, item: Rendered, attempt: int) -> tuple[GeneratedImage, bytes, float]:
+        """The image, its file, and the CPU seconds that making the file took."""
+        started = thread_time()
+        provenance = provenance_of(item, self.route, attempt=attempt)
         data = png_bytes(item.pixels, text=image_text(provenance))
         height, width, _ = item.pixels.shape
         image = GeneratedImage(
@@ -107,35 +135,31 @@ class Generator:
             cost_usd=item.seconds * self.usd_per_hour / 3600,
             provenance=provenance,
         )
-        return image, data
+        return image, data, thread_time() - started
 
-    def _provenance(self, item: Rendered, attempt: int) -> Provenance:
-        return Provenance(
-            request=item.request,
-            request_id=item.request.id,
-            prompt_digest=item.request.prompt_digest,
-            prompt_embedding_digest=item.prompt_embedding_digest,
-            noise_schedule=item.noise_schedule,
-            model=self.route.model.reference,
-            weights_digest=self.route.model.weights_digest,
-            backend=self.route.backend,
-            pipeline_version=PIPELINE_VERSION,
-            engine=item.engine,
-            environment=environment(),
-            finishing=(),
-            attempt=attempt,
-            parent=None,
-        )
+
+class _Batch:
+    """Images on their way to be published together, and what making them took so far."""
+
+    def __init__(self) -> None:
+        self.files: list[Future[tuple[GeneratedImage, bytes, float]]] = []
+        self._started, self._cpu_started = monotonic(), process_time()
+
+    @property
+    def seconds(self) -> float:
+        """How long the batch has been filling."""
+        return monotonic() - self._started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of this process since the batch was begun."""
+        return process_time() - self._cpu_started
 
 
 def _found(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
     return {
         key: Outcome(request=wanted[key], image=image) for key, image in claimed.committed.items()
     }
-
-
-def _failures(rendered: Sequence[Rendered | Failed]) -> list[Failed]:
-    return [item for item in rendered if isinstance(item, Failed)]
 
 
 def _failed(item: Failed) -> Outcome:

@@ -14,9 +14,9 @@ def renderer(route: Route, settings: Settings, store: Store) -> Backend:
     when this device cannot do what the settings ask.
     """
     if route.backend == "echo":
-        from app.backends.echo import EchoBackend
+        from app.backends.echo import EchoBackend, EchoSettings
 
-        return EchoBackend()
+        return EchoBackend(EchoSettings())
     from app.engine.engine import Engine
     from app.models.curves import knee_of
     from app.models.load import load

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import NonNegativeFloat, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,10 +16,13 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".atelier")
-    store_url: str = ""
-    catalog_url: str = ""
+    store_url: str = Field("", repr=False)
+    catalog_url: str = Field("", repr=False)
+    """URLs may hold a password, so they are not shown."""
     usd_per_hour: NonNegativeFloat = 0.0
     """What an hour of this machine's generation costs; images carry their share of it."""
+    stuck_seconds: PositiveFloat = 900.0
+    """A worker from which no image came for so long ends itself; its requests are begun anew."""
     engine_mode: Literal["reproducible", "fast"] = "reproducible"
     attention: Literal["native", "xformers"] = "native"
     compiled: bool = False
@@ -31,12 +35,27 @@ class Settings(BaseSettings):
         """Workers may stand in another directory than the person who typed the command."""
         return home.absolute()
 
+    @field_validator("store_url", mode="after")
+    @classmethod
+    def _absolute_folder(cls, url: str) -> str:
+        """A plain folder is as good as its URL."""
+        return Path(url).absolute().as_uri() if url and not urlsplit(url).scheme else url
+
+    @field_validator("catalog_url", mode="after")
+    @classmethod
+    def _absolute_file(cls, url: str) -> str:
+        """SQLAlchemy takes `sqlite:///file` to be relative: three slashes, not four."""
+        scheme, separator, path = url.partition(":///")
+        if not path or not scheme.startswith("sqlite") or path == ":memory:":
+            return url
+        return f"{scheme}{separator}{Path(path).absolute()}"
+
     @property
     def blobs(self) -> str:
-        """The blob store's URL: a local folder below home unless `ATELIER_STORE_URL` is set."""
+        """The blobs' URL: `file://` or `s3://`; a folder below home unless set."""
         return self.store_url or (self.home / "blobs").as_uri()
 
     @property
     def catalog(self) -> str:
-        """The catalog's SQLAlchemy URL: SQLite below home unless `ATELIER_CATALOG_URL` is set."""
+        """The catalog's URL: `sqlite:///` or `postgresql://`; a file below home unless set."""
         return self.catalog_url or f"sqlite:///{self.home / 'catalog.db'}"

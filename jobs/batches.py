@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from app.attempt import Candidate, Decision, Outcome
-from app.types import AssetRecord, AssetSpec, GenerationRequest, Route, Value
+from app.types import AssetRecord, AssetSpec, FinishedFile, GenerationRequest, Route, Value
 
 REQUESTS_PER_BATCH = 32
 
@@ -31,8 +31,9 @@ class Examined(Value):
 
 
 class Decided(Value):
-    """An asset whose fate is known, to be finished and published."""
+    """An asset whose fate is known, to be finished and published; `index` is its place."""
 
+    index: int
     spec: AssetSpec
     decision: Decision
     attempts: int
@@ -70,6 +71,13 @@ class CompletedBatch(Value):
 
     records: tuple[AssetRecord, ...]
     errors: dict[str, str]
+
+
+class SpriteFile(Value):
+    """A finished file under the name that engines will know it by."""
+
+    name: str
+    file: FinishedFile
 
 
 def asked_batches(

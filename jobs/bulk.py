@@ -4,16 +4,18 @@ Every stage is a pool of warm workers of its own; rows carry digests and numbers
 What was committed stays: the same command goes on where the last one stopped.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from time import perf_counter
 from uuid import uuid4
 
+from ray.data import Dataset
+
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
-from app.decide import decide
 from app.digest import digest
 from app.errors import InvalidRequest
 from app.models.versions import fleet
@@ -23,12 +25,11 @@ from app.refine import next_attempts
 from app.route import route
 from app.settings import Settings
 from app.store.publish import Store, forget, open_store
-from app.types import AssetRecord, AssetSpec, AtlasPage, Kind, ModelVersion, Route, Status
+from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Route, Status
 from jobs.batches import (
     Asked,
     CompletedBatch,
     Decided,
-    Examined,
     ExaminedBatch,
     asked_batches,
     decided_batches,
@@ -41,6 +42,7 @@ from jobs.pack import Atlas, PackedAtlas, PackStage, atlases
 from jobs.progress import RunProgress
 from jobs.report import report
 from jobs.summary import Fates, RunNotes, Summary
+from jobs.waves import Item, decided, waves
 
 FINISHED_KINDS = frozenset({Kind.ICON, Kind.SPRITE})
 
@@ -60,6 +62,9 @@ class Run:
     workers: int | None
     """Generation workers as asked for; None leaves it to `generation_workers`."""
     progress: RunProgress
+    fates: Fates
+    ray: ExitStack
+    """Holds the cluster from the first row on; a plan that stands already never starts it."""
 
 
 def bulk(
@@ -67,18 +72,16 @@ def bulk(
 ) -> Summary:
     """Make every asset of a plan that does not stand yet, and pack what was accepted.
 
+    The driver's memory does not grow with the plan, but for a few numbers per accepted asset.
     Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
     started = perf_counter()
     models = fleet()
-    specs = list(expand(plan, models))
-    run = _begin(plan, specs, models, settings, progress, workers)
-    standing, todo = _standing(run, specs)
+    run = _begin(plan, models, settings, progress, workers)
     try:
-        with progress, cluster() if todo else nullcontext():
-            completed = list(_make(run, todo, _neighbours(standing)))
-            fates = Fates(specs, standing, completed)
-            pages = _pack(run, atlases(plan.name, fates.accepted, plan.pack))
+        with progress, run.ray:
+            _make(run, waves(expand(plan, models)))
+            pages = _pack(run, atlases(plan.name, run.fates.sprites, plan.pack))
     except KeyboardInterrupt as interrupt:
         forget(run.store, owner=run.id)
         run.store.catalog.end_run(run.id, {"stopped": True, "made": progress.made})
@@ -87,8 +90,8 @@ def bulk(
             "run the same command to go on"
         ) from interrupt
     folder = settings.home / "runs" / run.id
-    summary = fates.summary(run.id, progress, perf_counter() - started)
-    summary = report(fates, pages, summary, run.store, folder, title=plan.name)
+    summary = run.fates.summary(run.id, progress, perf_counter() - started)
+    summary = report(run.fates, pages, summary, run.store, folder, title=plan.name)
     run.store.catalog.end_run(run.id, _notes(run, summary).as_json())
     return summary
 
@@ -105,72 +108,82 @@ def _notes(run: Run, summary: Summary) -> RunNotes:
 
 def _begin(
     plan: Plan,
-    specs: Sequence[AssetSpec],
     models: Mapping[str, ModelVersion],
     settings: Settings,
     progress: RunProgress,
     workers: int | None,
 ) -> Run:
     """Refuse what cannot be made, open the store, and note that a run begins."""
-    routes = {spec.model: route(spec, models) for spec in specs}
-    unfinished = sorted({spec.kind for spec in specs} - FINISHED_KINDS)
-    if unfinished:
-        raise InvalidRequest(
-            f"plan {plan.name} asks for {', '.join(unfinished)}, which cannot be finished yet; "
-            f"use {' or '.join(sorted(FINISHED_KINDS))}"
-        )
+    routes: dict[str, Route] = {}
+    asked = 0
+    for spec in expand(plan, models):
+        routes[spec.model] = route(spec, models)
+        _require_finishing(spec)
+        asked += 1
     store = open_store(settings.blobs, settings.catalog)
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
     store.catalog.begin_run(run_id, plan=plan.name, plan_digest=digest(plan.as_json()))
-    return Run(run_id, settings, store, routes, workers, progress)
+    return Run(run_id, settings, store, routes, workers, progress, Fates(asked), ExitStack())
 
 
-def _standing(run: Run, specs: Sequence[AssetSpec]) -> tuple[list[AssetRecord], list[AssetSpec]]:
-    """What the catalog holds a final word on, and what is to do; failed is not final."""
-    keys = {spec.name: run.routes[spec.model].key(spec.digest) for spec in specs}
-    found = run.store.catalog.asset_records(keys.values())
-    final = {key: one for key, one in found.items() if one.status is not Status.FAILED}
-    standing = [final[keys[spec.name]] for spec in specs if keys[spec.name] in final]
-    return standing, [spec for spec in specs if keys[spec.name] not in final]
+def _require_finishing(spec: AssetSpec) -> None:
+    if spec.kind not in FINISHED_KINDS:
+        raise InvalidRequest(
+            f"{spec.name} is a {spec.kind}, which cannot be finished yet; "
+            f"use {' or '.join(sorted(FINISHED_KINDS))}"
+        )
 
 
-def _neighbours(standing: Iterable[AssetRecord]) -> Neighbours:
-    neighbours = Neighbours()
-    for record in standing:
-        if record.status is Status.ACCEPTED:
-            neighbours.add(record.phash, record.name)
-    return neighbours
+def _make(run: Run, coming: Iterator[list[Item]]) -> None:
+    """Rounds of generate and check; whoever is undecided goes along into the next one.
 
-
-def _make(run: Run, todo: Sequence[AssetSpec], neighbours: Neighbours) -> Iterator[CompletedBatch]:
-    """Rounds of generate and check until every asset's fate is known; each round's are finished.
-
-    Decisions fall in the plan's order, whatever order the rows came back in.
+    Decisions fall in the plan's order within a round, whatever order the rows came back in.
     """
-    candidates: dict[str, list[Candidate]] = {spec.name: [] for spec in todo}
-    pending = list(todo)
-    while pending:
-        asked = [
-            Asked(spec=spec, requests=next_attempts(spec, len(candidates[spec.name])))
-            for spec in pending
-        ]
-        for examined in _examined(run, asked):
-            candidates[examined.name] += examined.candidates
-        decided = [
-            Decided(
-                spec=spec,
-                decision=decide(spec, candidates[spec.name], neighbours),
-                attempts=len(candidates[spec.name]),
-            )
-            for spec in pending
-        ]
-        yield from _completed(run, [one for one in decided if one.decision.status])
-        pending = [one.spec for one in decided if not one.decision.status]
+    neighbours = Neighbours()
+    pending: list[Item] = []
+    for wave in chain(coming, repeat([])):
+        _find_standing(run, wave)
+        pending += wave
+        if not pending:
+            return
+        _examine(run, [item for item in pending if item.standing is None])
+        _complete(run, list(decided(pending, neighbours, run.fates)))
+        pending = [item for item in pending if not item.ended]
 
 
-def _examined(run: Run, asked: Sequence[Asked]) -> Iterator[Examined]:
+def _find_standing(run: Run, wave: Sequence[Item]) -> None:
+    """What the catalog holds a final word on; failed is not final."""
+    keys = {item.index: run.routes[item.spec.model].key(item.spec.digest) for item in wave}
+    found = run.store.catalog.asset_records(keys.values())
+    for item in wave:
+        record = found.get(keys[item.index])
+        if record is not None and record.status is not Status.FAILED:
+            item.standing = record
+
+
+def _examine(run: Run, items: Sequence[Item]) -> None:
     """Generate and check, each with workers of its own; an asset whose row is lost is told so."""
-    images = sum(len(item.requests) for item in asked)
+    if not items:
+        return
+    by_name = {item.spec.name: item for item in items}
+    asked = [
+        Asked(spec=item.spec, requests=next_attempts(item.spec, len(item.candidates)))
+        for item in items
+    ]
+    missing = {one.spec.name: one for one in asked}
+    images = sum(len(one.requests) for one in asked)
+    with run.progress.stage("images", images) as stage:
+        for batch in values(_generated_and_checked(run, asked, images), ExaminedBatch):
+            for examined in batch.items:
+                del missing[examined.name]
+                stage.seen(examined.candidates)
+                by_name[examined.name].candidates += examined.candidates
+    for one in missing.values():
+        by_name[one.spec.name].candidates += _lost(one)
+
+
+def _generated_and_checked(run: Run, asked: Sequence[Asked], images: int) -> Dataset:
+    run.ray.enter_context(cluster())
     workers = generation_workers(run.workers, images)
     batches = list(asked_batches(asked, run.routes, workers=workers))
     dataset = through(
@@ -182,28 +195,21 @@ def _examined(run: Run, asked: Sequence[Asked]) -> Iterator[Examined]:
         settings=run.settings,
         run_id=run.id,
     )
-    dataset = through(dataset, CheckStage, workers=1, num_cpus=0.25, settings=run.settings)
-    missing = {item.spec.name: item for item in asked}
-    with run.progress.stage("images", images) as stage:
-        for batch in values(dataset, ExaminedBatch):
-            for examined in batch.items:
-                del missing[examined.name]
-                stage.seen(examined.candidates)
-                yield examined
-    yield from (_lost(item) for item in missing.values())
+    return through(dataset, CheckStage, workers=1, num_cpus=0.25, settings=run.settings)
 
 
-def _lost(item: Asked) -> Examined:
+def _lost(asked: Asked) -> list[Candidate]:
     error = "the workers of this row died and it did not come back"
-    outcomes = [Outcome(request=request, error=error) for request in item.requests]
-    candidates = tuple(Candidate(outcome=outcome) for outcome in outcomes)
-    return Examined(name=item.spec.name, candidates=candidates)
+    return [Candidate(outcome=Outcome(request=request, error=error)) for request in asked.requests]
 
 
-def _completed(run: Run, decided: Sequence[Decided]) -> Iterator[CompletedBatch]:
+def _complete(run: Run, decided: Sequence[Decided]) -> None:
     """Finish and publish; what could not be published comes back by name with its reason."""
     if not decided:
         return
+    run.ray.enter_context(cluster())
+    indices = {one.spec.name: one.index for one in decided}
+    specs = {one.spec.name: one.spec for one in decided}
     dataset = through(
         rows(decided_batches(decided, run.routes)),
         FinishStage,
@@ -214,8 +220,11 @@ def _completed(run: Run, decided: Sequence[Decided]) -> Iterator[CompletedBatch]
     )
     with run.progress.stage("finished", len(decided)) as stage:
         for batch in values(dataset, CompletedBatch):
+            for record in batch.records:
+                run.fates.completed(indices[record.name], record)
+            for name, error in batch.errors.items():
+                run.fates.failed(indices[name], specs[name], error)
             stage.advance(len(batch.records) + len(batch.errors))
-            yield batch
 
 
 def _pack(run: Run, wanted: Sequence[Atlas]) -> list[AtlasPage]:
@@ -223,9 +232,7 @@ def _pack(run: Run, wanted: Sequence[Atlas]) -> list[AtlasPage]:
     packed = {atlas.id: run.store.catalog.pages(atlas.id) for atlas in wanted}
     missing = [atlas for atlas in wanted if not packed[atlas.id]]
     if missing:
-        with cluster():
-            dataset = through(
-                rows(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings
-            )
-            packed |= {result.id: result.pages for result in values(dataset, PackedAtlas)}
+        run.ray.enter_context(cluster())
+        dataset = through(rows(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings)
+        packed |= {result.id: result.pages for result in values(dataset, PackedAtlas)}
     return [page for atlas in wanted for page in packed[atlas.id]]

@@ -30,6 +30,7 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
             store=self._store,
             owner=self._run_id,
             usd_per_hour=self._settings.usd_per_hour,
+            stuck_seconds=self._settings.stuck_seconds,
         )
         requests = [request for item in value.items for request in item.requests]
         outcomes = dict(zip(requests, generator.generate(requests), strict=True))

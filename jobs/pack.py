@@ -1,6 +1,6 @@
 """The pack stage: the finished files of one size become atlas pages with metadata."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.digest import digest, digest_bytes
 from app.pack.atlas import Page, Sprite, pack
@@ -10,15 +10,12 @@ from app.png import png_bytes, read_png
 from app.settings import Settings
 from app.store.metadata import page_text
 from app.store.publish import Store, open_store, publish_pages
-from app.types import AssetRecord, AtlasPage, FinishedFile, Size, Value
+from app.types import AtlasPage, Size, Value
+from jobs.batches import SpriteFile
 from jobs.cluster import Stage
 
-
-class SpriteFile(Value):
-    """A finished file under the name that engines will know it by."""
-
-    name: str
-    file: FinishedFile
+PIXEL_BYTES = 256 * 2**20
+"""Sprites of one atlas at most: a worker holds their pixels together."""
 
 
 class Atlas(Value):
@@ -85,16 +82,25 @@ def _encode(page: Page, pages: Sequence[Page]) -> tuple[AtlasPage, bytes, bytes]
     return row, image, metadata
 
 
-def atlases(name: str, records: Iterable[AssetRecord], options: Pack) -> list[Atlas]:
-    """One atlas per target size over the accepted records, sprites in the order of their names."""
+def atlases(name: str, sprites: Iterable[SpriteFile], options: Pack) -> list[Atlas]:
+    """One atlas per target size, sprites in the order of their names.
+
+    A size with more sprites than fit into a worker's memory becomes several atlases.
+    """
     by_size: dict[Size, list[SpriteFile]] = {}
-    for record in sorted(records, key=lambda record: record.name):
-        for file in record.asset.files if record.asset else ():
-            sprite = SpriteFile(name=record.name, file=file)
-            by_size.setdefault(file.size, []).append(sprite)
+    for sprite in sorted(sprites, key=lambda sprite: sprite.name):
+        by_size.setdefault(sprite.file.size, []).append(sprite)
     wanted = options.sizes or tuple(by_size)
     return [
-        Atlas(name=f"{name}-{size}", sprites=tuple(by_size[size]), options=options)
+        atlas
         for size in wanted
         if size in by_size
+        for atlas in _parts(f"{name}-{size}", by_size[size], size, options)
     ]
+
+
+def _parts(name: str, sprites: Sequence[SpriteFile], size: Size, options: Pack) -> Iterator[Atlas]:
+    limit = max(PIXEL_BYTES // (size.width * size.height * 4), 1)
+    for number, start in enumerate(range(0, len(sprites), limit)):
+        part = f"{name}-part{number}" if len(sprites) > limit else name
+        yield Atlas(name=part, sprites=tuple(sprites[start : start + limit]), options=options)

@@ -38,6 +38,7 @@ class RunProgress:
             transient=False,
             auto_refresh=console.is_terminal,  # a thread that redraws what nobody sees
         )
+        self._tasks: dict[str, TaskID] = {}
         self._started = perf_counter()
         self.made = 0
         self.first_image_seconds = 0.0
@@ -47,14 +48,17 @@ class RunProgress:
 
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator["StageProgress"]:
-        """Show one stage with `total` things to come."""
-        task = self._bar.add_task(description, total=total, detail="")
+        """Show one stage with `total` (more) things to come; each has one line."""
+        if description in self._tasks:
+            task = self._tasks[description]
+            known = self._bar.tasks[self._bar.task_ids.index(task)].total or 0
+            self._bar.update(task, total=known + total)
+        else:
+            task = self._bar.add_task(description, total=total, detail="")
+            self._tasks[description] = task
         if not self._console.is_terminal:
             self._console.print(f"{description}: {total}")
-        try:
-            yield StageProgress(self, self._bar, task)
-        finally:
-            self._bar.stop_task(task)
+        yield StageProgress(self, self._bar, task)
 
     def count(self, outcome: Outcome) -> None:
         """Add an outcome to the run's figures; what stood before was not made here."""

@@ -29,7 +29,9 @@ def report(
     folder.mkdir(parents=True, exist_ok=True)
     written = tuple(str(path) for page in pages for path in write_page(page, store, folder))
     figures = {name: getattr(summary, name) for name in (*COUNTS, "seconds", "images_per_hour")}
-    html, _ = contact_sheet(_entries(fates, store), folder, title=title, summary=figures)
+    html, _ = contact_sheet(
+        _entries(fates, store), folder, title=title, summary=figures, counts=fates.counts
+    )
     return summary.replace(pages=written, contact_sheet=str(html))
 
 
@@ -42,13 +44,12 @@ def write_page(page: AtlasPage, store: Store, folder: Path) -> tuple[Path, Path]
 
 
 def _entries(fates: Fates, store: Store) -> Iterator[SheetEntry]:
-    """One entry per asset, in the plan's order."""
-    for spec in fates.specs:
-        record = fates.records.get(spec.name)
-        if record is None:
-            yield _unrecorded(spec, fates.errors.get(spec.name, "no fate is known: an alarm"))
+    """One entry per asset that is shown, in the plan's order."""
+    for shown in fates.shown:
+        if shown.record is None:
+            yield _unrecorded(shown.spec, shown.error)
         else:
-            yield _entry(record, store, reused=spec.name in fates.standing)
+            yield _entry(shown.record, store, reused=shown.reused)
 
 
 def _entry(record: AssetRecord, store: Store, *, reused: bool) -> SheetEntry:

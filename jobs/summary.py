@@ -1,10 +1,12 @@
 """The summary of a run: numbers that add up, or an alarm."""
 
+import heapq
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 
+from app.review.contact_sheet import HTML_LIMIT
 from app.types import AssetRecord, AssetSpec, Status, Value
-from jobs.batches import CompletedBatch
+from jobs.batches import SpriteFile
 from jobs.progress import RunProgress
 
 
@@ -49,41 +51,65 @@ class RunNotes(Summary):
 
 
 class Fates:
-    """What became of every asset of a plan: found, made now, or failed with a reason."""
+    """What became of every asset of a plan, counted one by one, so that a lost asset shows.
 
-    def __init__(
-        self,
-        specs: Sequence[AssetSpec],
-        standing: Sequence[AssetRecord],
-        completed: Sequence[CompletedBatch],
-    ) -> None:
-        self.specs = specs
-        self.standing = {record.name: record for record in standing}
-        self.fresh = {record.name: record for batch in completed for record in batch.records}
-        self.errors = {name: error for batch in completed for name, error in batch.errors.items()}
+    Kept are the sprites of what was accepted, and for the contact sheet the first records of
+    each status: memory does not follow the size of the records.
+    """
+
+    def __init__(self, asked: int) -> None:
+        self.asked = asked
+        self.before: Counter[Status] = Counter()
+        self.now: Counter[Status] = Counter()
+        self.sprites: list[SpriteFile] = []
+        self._shown: dict[Status, list[tuple[int, Shown]]] = {status: [] for status in Status}
+
+    def stood(self, index: int, record: AssetRecord) -> None:
+        """Count what an earlier run decided."""
+        self.before[record.status] += 1
+        self._keep(index, Shown(record.spec, record, reused=True), record.status)
+
+    def completed(self, index: int, record: AssetRecord) -> None:
+        """Count what this run decided and published."""
+        self.now[record.status] += 1
+        self._keep(index, Shown(record.spec, record), record.status)
+
+    def failed(self, index: int, spec: AssetSpec, error: str) -> None:
+        """Count what could not be published."""
+        self.now[Status.FAILED] += 1
+        self._keep(index, Shown(spec, error=error), Status.FAILED)
+
+    def _keep(self, index: int, shown: "Shown", status: Status) -> None:
+        if status is Status.ACCEPTED and shown.record and shown.record.asset:
+            files = shown.record.asset.files
+            self.sprites += [SpriteFile(name=shown.spec.name, file=file) for file in files]
+        kept = self._shown[status]
+        heapq.heappush(kept, (-index, shown))
+        if len(kept) > HTML_LIMIT:
+            heapq.heappop(kept)
 
     @property
-    def records(self) -> dict[str, AssetRecord]:
-        """Every asset that has a row in the catalog, by name."""
-        return self.standing | self.fresh
+    def counts(self) -> Counter[Status]:
+        """How many assets have each fate, whenever it was decided."""
+        return self.before + self.now
 
     @property
-    def accepted(self) -> list[AssetRecord]:
-        """What goes into the atlas."""
-        return [one for one in self.records.values() if one.status is Status.ACCEPTED]
+    def shown(self) -> list["Shown"]:
+        """The kept ones in the plan's order."""
+        kept = [one for heap in self._shown.values() for one in heap]
+        return [shown for _, shown in sorted(kept, key=lambda pair: -pair[0])]
 
     def summary(self, run_id: str, progress: RunProgress, seconds: float) -> Summary:
-        """Count the fates one by one, so that a lost asset shows; reused is accepted before."""
-        before = Counter(record.status for record in self.standing.values())
-        now = Counter(record.status for record in self.fresh.values())
+        """The numbers; reused is what was accepted before."""
+        counts = self.counts
         return Summary(
             run_id=run_id,
-            asked=len(self.specs),
-            reused=before[Status.ACCEPTED],
-            accepted=now[Status.ACCEPTED],
-            review=before[Status.REVIEW] + now[Status.REVIEW],
-            rejected=before[Status.REJECTED] + now[Status.REJECTED],
-            failed=now[Status.FAILED] + len(self.errors),
+            asked=self.asked,
+            reused=self.before[Status.ACCEPTED],
+            accepted=self.now[Status.ACCEPTED],
+            review=counts[Status.REVIEW],
+            rejected=counts[Status.REJECTED],
+            failed=counts[Status.FAILED],
             made=progress.made,
             seconds=round(seconds, 3),
             images_per_hour=round(progress.made / seconds * 3600, 1),
@@ -91,3 +117,13 @@ class Fates:
             pages=(),
             contact_sheet="",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One asset for the contact sheet; without a record, the error says why."""
+
+    spec: AssetSpec
+    record: AssetRecord | None = None
+    error: str = ""
+    reused: bool = False

@@ -1,22 +1,64 @@
-"""Paints the prompt instead of imagining it: the honest test double, deterministic and instant."""
+"""Paints the prompt instead of imagining it: the honest test double, deterministic and instant.
 
+It keeps a diary, and can be told to be slow, to hang or to die, so that trials can count what a
+paid model would have been asked for while everything around it breaks.
+"""
+
+import os
+import signal
+import time
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import NonNegativeFloat
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.engine.rendered import Rendered
 from app.types import GenerationRequest
 
 
+class EchoSettings(BaseSettings):
+    """How the double behaves, from `ATELIER_ECHO_...`; by default it is instant and obedient."""
+
+    model_config = SettingsConfigDict(env_prefix="ATELIER_ECHO_", extra="ignore", frozen=True)
+
+    diary: Path | None = None
+    """A file that gets a line per card painted: seconds since 1970, and the request's id."""
+    seconds: NonNegativeFloat = 0.0
+    """What each card takes."""
+    dies_at: str = ""
+    """A word of a prompt at which the process kills itself."""
+    hangs_at: str = ""
+    """A word of a prompt at which it never comes back."""
+
+
 class EchoBackend:
     """A rounded card in a colour of the request's digest, with the prompt's words on it."""
 
+    def __init__(self, settings: EchoSettings | None = None) -> None:
+        self._settings = settings or EchoSettings.model_construct()
+
     def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered]:
         """One card per request, in order; the request alone decides its pixels."""
-        return (Rendered(request, paint(request), seconds=0.0) for request in requests)
+        for request in requests:
+            self._behave(request)
+            yield Rendered(request, paint(request), seconds=self._settings.seconds)
+
+    def _behave(self, request: GenerationRequest) -> None:
+        words, settings = request.prompt.split(), self._settings
+        if settings.dies_at in words:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while settings.hangs_at in words:
+            signal.pause()
+        time.sleep(settings.seconds)
+        if settings.diary is not None:
+            line = f"{time.time():.6f} {request.id}\n".encode()
+            with settings.diary.open("ab", buffering=0) as diary:
+                diary.write(line)  # one short append: lines of several processes never mix
 
 
 def paint(request: GenerationRequest) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -47,14 +47,18 @@ def contact_sheet(
     *,
     title: str,
     summary: Mapping[str, str | float | int],
+    counts: Mapping[Status, int] | None = None,
 ) -> tuple[Path, Path]:
     """Write contact_sheet.html and contact_sheet.png into the folder and return their paths.
 
     Entries may be a generator of any length: memory stays bounded. Beyond HTML_LIMIT the gravest
-    are shown, and both sheets say how many of how many. The same entries give the same bytes.
+    are shown, and both sheets say how many of how many: of the entries, or of `counts` when
+    whoever calls has chosen before. The same entries give the same bytes.
     Safe to repeat: both files are replaced.
     """
     selection = select(entries, limit=HTML_LIMIT)
+    if counts is not None:
+        selection = replace(selection, counts=counts)
     figures = {key.replace("_", " "): _figure(value) for key, value in summary.items()}
     page = _environment().get_template("contact_sheet.html")
     text = page.render(title=title, summary=figures, selection=selection, statuses=tuple(Status))

@@ -1,0 +1,101 @@
+"""Waves and rounds: whatever is resumed meets the same neighbours as what was never stopped."""
+
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.attempt import Candidate, Outcome
+from app.check.similarity import Neighbours
+from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Verdict
+from jobs.batches import Decided
+from jobs.summary import Fates
+from jobs.waves import Item, decided, waves
+from tests.values import request_with, spec_with
+
+UNLIKE = Rule(check=Measure.DUPLICATE_DISTANCE, at_least=8, otherwise=Verdict.RETRY)
+ATTEMPTS = 3
+
+
+def specs_of(number: int) -> list[AssetSpec]:
+    return [
+        spec_with(UNLIKE, name=f"gem.{index}", candidates=1, attempts=ATTEMPTS)
+        for index in range(number)
+    ]
+
+
+def candidate_of(phash: int) -> Candidate:
+    report = QualityReport(scores={}, verdict=Verdict.ACCEPT)
+    return Candidate(outcome=Outcome(request=request_with()), report=report, phash=phash)
+
+
+def record_of(one: Decided) -> AssetRecord:
+    """As much of a catalog row as the rounds look at."""
+    assert one.decision.status is not None
+    return AssetRecord(
+        key="0" * 64, name=one.spec.name, version="v", status=one.decision.status, spec=one.spec,
+        model="echo/1", report=one.decision.report, reasons=one.decision.reasons, image=None,
+        asset=None, provenance=None, attempts=one.attempts, run_id="r",
+        phash=one.decision.winner.phash if one.decision.winner else 0,
+    )  # fmt: skip
+
+
+def played(
+    hashes: list[list[int]], standing: Mapping[str, AssetRecord], *, size: int
+) -> dict[str, AssetRecord]:
+    """Run every round to the end; asset n's k-th attempt looks like hashes[n][k]."""
+    neighbours, fates = Neighbours(), Fates(len(hashes))
+    found = dict(standing)
+    pending: list[Item] = []
+    coming = waves(specs_of(len(hashes)), size=size)
+    while True:
+        wave = next(coming, [])
+        pending += wave
+        if not pending:
+            return found
+        for item in pending:
+            item.standing = standing.get(item.spec.name)
+            if item.standing is None:
+                item.candidates.append(candidate_of(hashes[item.index][item.rounds]))
+        for one in decided(pending, neighbours, fates):
+            found[one.spec.name] = record_of(one)
+        pending = [item for item in pending if not item.ended]
+
+
+looks = st.lists(
+    st.lists(
+        st.sampled_from([0, 1, 0xFF, 0xFFFF, 2**40 - 1]), min_size=ATTEMPTS, max_size=ATTEMPTS
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(hashes=looks, size=st.integers(1, 5), data=st.data())
+def test_a_resumed_run_decides_as_one_that_was_never_stopped(
+    hashes: list[list[int]], size: int, data: st.DataObject
+) -> None:
+    undisturbed = played(hashes, {}, size=size)
+    assert len(undisturbed) == len(hashes)
+    kept = data.draw(st.sets(st.sampled_from(sorted(undisturbed))))
+    standing = {name: undisturbed[name] for name in kept}
+    assert played(hashes, standing, size=size) == undisturbed
+
+
+def test_every_asset_of_a_plan_joins_once_and_in_order() -> None:
+    found = list(waves(specs_of(7), size=3))
+    assert [len(wave) for wave in found] == [3, 3, 1]
+    assert [item.index for wave in found for item in wave] == list(range(7))
+
+
+def test_what_stood_before_is_counted_as_reused_and_keeps_its_round() -> None:
+    hashes = [[0, 0xFF, 0], [1, 0xFFFF, 0]]
+    done = played(hashes, {}, size=5)
+    assert [one.attempts for one in done.values()] == [1, 2]  # the second looked like the first
+    fates = Fates(2)
+    late = Item(1, specs_of(2)[1], standing=done["gem.1"])
+    assert list(decided([late], Neighbours(), fates)) == []
+    assert not late.ended
+    assert list(decided([late], Neighbours(), fates)) == []
+    assert late.ended
+    assert fates.before[Status.ACCEPTED] == 1
