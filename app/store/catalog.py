@@ -7,15 +7,15 @@ its own beginning and end here.
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Engine, Select, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, insert, select, update
 
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
 from app.store import database, rows, tables
+from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
 
 _NEIGHBOURS = 500
@@ -39,34 +39,30 @@ class Catalog:
     One catalog may be used from many threads; each process opens its own.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, opened: Database) -> None:
+        self.read = opened.read
+        self.write = opened.write
+        self.reading = opened.reading
+        self.writing = opened.writing
+        self.close = opened.close
 
     @classmethod
     def open(cls, url: str) -> "Catalog":
-        """Open `sqlite:////absolute/file`, made and migrated when needed; safe to repeat.
+        """Open a SQLite file or a PostgreSQL database, migrated when needed; safe to repeat.
 
         Raises CatalogError for another scheme and for a catalog that a newer version wrote.
         """
-        return cls(database.open_engine(url))
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """One consistent snapshot."""
-        return database.reading(self._engine)
-
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One immediate transaction, for `publish.py`: all of it or nothing."""
-        return database.writing(self._engine)
+        return cls(open_database(url))
 
     def images(self, keys: Iterable[str]) -> dict[str, GeneratedImage]:
         """The committed images among the keys."""
-        with self.reading() as connection:
-            return rows.images_by_key(connection, keys)
+        wanted = tuple(keys)
+        return self.read(lambda connection: rows.images_by_key(connection, wanted))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
         """The recorded assets among the keys, whatever became of them."""
-        with self.reading() as connection:
-            return rows.records_by_key(connection, keys)
+        wanted = tuple(keys)
+        return self.read(lambda connection: rows.records_by_key(connection, wanted))
 
     def find_images(
         self,
@@ -95,9 +91,8 @@ class Catalog:
             (column.weights_digest, weights_digest),
             (column.processor, processor),
         )
-        query = rows.select_images().where(*conditions).order_by(tables.images.c.key)
-        with self.reading() as connection:
-            return rows.read_images(connection, query.limit(limit))
+        query = rows.select_images().where(*conditions).order_by(tables.images.c.key).limit(limit)
+        return self.read(lambda connection: rows.read_images(connection, query))
 
     def find_assets(
         self,
@@ -127,8 +122,7 @@ class Catalog:
         conditions += _like_glob(column.name, name_glob) if name_glob is not None else []
         query = select(tables.assets).where(*conditions)
         query = query.order_by(column.name, column.sequence.desc()).limit(limit)
-        with self.reading() as connection:
-            return rows.read_records(connection, query)
+        return self.read(lambda connection: rows.read_records(connection, query))
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:
         """One asset: the version asked for, or the newest that was accepted or is in review.
@@ -138,60 +132,31 @@ class Catalog:
         AssetNotFound with the nearest names or the versions there are, CatalogError when
         the beginning is shared.
         """
-        column = tables.assets.c
-        query = select(tables.assets).where(column.name == name)
-        with self.reading() as connection:
-            if version is not None:
-                query = query.where(column.version == _whole_version(connection, name, version))
-            usable = column.status.in_([Status.ACCEPTED, Status.REVIEW])
-            query = query.order_by(case((usable, 0), else_=1), column.sequence.desc()).limit(1)
-            found = rows.read_records(connection, query)
-            if not found:
-                raise _no_such_name(connection, name)
-            return found[0]
+        return self.read(lambda connection: _newest_usable(connection, name, version))
 
     def versions(self, name: str) -> list[AssetRecord]:
         """Every version of an asset, the newest first. Raises AssetNotFound."""
-        column = tables.assets.c
-        query = select(tables.assets).where(column.name == name)
-        with self.reading() as connection:
-            found = rows.read_records(connection, query.order_by(column.sequence.desc()))
-            if not found:
-                raise _no_such_name(connection, name)
-            return found
+        return self.read(lambda connection: _versions(connection, name))
 
     def pages(self, run_id: str) -> tuple[AtlasPage, ...]:
         """The atlas pages of a run in their order; none when it has none."""
-        with self.reading() as connection:
-            return rows.read_pages(connection, run_id)
+        return self.read(lambda connection: rows.read_pages(connection, run_id))
 
     def begin_run(self, run_id: str, *, plan: str, plan_digest: str) -> RunRecord:
         """Note that a run begins. Raises CatalogError when the id is taken."""
-        with self.writing() as connection:
-            if _find_run(connection, run_id) is not None:
-                raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
-            cells: rows.Cells = {
-                "run_id": run_id,
-                "plan": plan,
-                "plan_digest": plan_digest,
-                "started_at": rows.timestamp(database.clock(connection)),
-            }
-            connection.execute(insert(tables.runs), cells)
+        cells: rows.Cells = {"run_id": run_id, "plan": plan, "plan_digest": plan_digest}
+        self.write(lambda connection: _begin_run(connection, run_id, cells), names=[run_id])
         return self.run(run_id)
 
     def end_run(self, run_id: str, summary: Mapping[str, Json]) -> RunRecord:
         """Note that a run has ended, and how; repeated, the last word stands."""
-        with self.writing() as connection:
-            ended_at = rows.timestamp(database.clock(connection))
-            change = update(tables.runs).where(tables.runs.c.run_id == run_id)
-            text = canonical_json(summary).decode()
-            connection.execute(change.values(ended_at=ended_at, summary=text))
+        text = canonical_json(summary).decode()
+        self.write(lambda connection: _end_run(connection, run_id, text), names=[run_id])
         return self.run(run_id)
 
     def run(self, run_id: str) -> RunRecord:
         """One run. Raises CatalogError when there is none with the id."""
-        with self.reading() as connection:
-            found = _find_run(connection, run_id)
+        found = self.read(lambda connection: _find_run(connection, run_id))
         if found is None:
             raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
         return found
@@ -199,8 +164,7 @@ class Catalog:
     def runs(self, *, limit: int | None = None) -> list[RunRecord]:
         """The runs, the newest first."""
         query = select(tables.runs).order_by(tables.runs.c.sequence.desc()).limit(limit)
-        with self.reading() as connection:
-            return _read_runs(connection, query)
+        return self.read(lambda connection: _read_runs(connection, query))
 
 
 def _equal(*pairs: tuple[ColumnElement[Any], str | int | None]) -> list[ColumnElement[bool]]:
@@ -220,8 +184,31 @@ def _like_glob(column: ColumnElement[str], glob: str) -> list[ColumnElement[bool
     pattern = escaped.replace("*", "%").replace("?", "_")
     beginning = glob.replace("?", "*").partition("*")[0]
     # LIKE alone reads every name; the range lets the index skip to those that begin so.
-    within = column.between(beginning, beginning + "\U0010ffff")
-    return [within, column.like(pattern, escape="\\")]
+    # Not BETWEEN: PostgreSQL does not take a bound value with a collation there.
+    first, last = column >= beginning, column <= beginning + "\U0010ffff"
+    return [first, last, column.like(pattern, escape="\\")]
+
+
+def _newest_usable(connection: Connection, name: str, version: str | None) -> AssetRecord:
+    column = tables.assets.c
+    query = select(tables.assets).where(column.name == name)
+    if version is not None:
+        query = query.where(column.version == _whole_version(connection, name, version))
+    usable = column.status.in_([Status.ACCEPTED, Status.REVIEW])
+    query = query.order_by(case((usable, 0), else_=1), column.sequence.desc()).limit(1)
+    found = rows.read_records(connection, query)
+    if not found:
+        raise _no_such_name(connection, name)
+    return found[0]
+
+
+def _versions(connection: Connection, name: str) -> list[AssetRecord]:
+    column = tables.assets.c
+    query = select(tables.assets).where(column.name == name)
+    found = rows.read_records(connection, query.order_by(column.sequence.desc()))
+    if not found:
+        raise _no_such_name(connection, name)
+    return found
 
 
 def _whole_version(connection: Connection, name: str, version: str) -> str:
@@ -252,6 +239,19 @@ def _neighbours(connection: Connection, name: str) -> Sequence[str]:
     before = names.where(column < name).order_by(column.desc())
     after = names.where(column >= name).order_by(column)
     return [one for query in (before, after) for one in connection.execute(query).scalars()]
+
+
+def _begin_run(connection: Connection, run_id: str, cells: rows.Cells) -> None:
+    if _find_run(connection, run_id) is not None:
+        raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
+    started_at = rows.timestamp(database.clock(connection))
+    connection.execute(insert(tables.runs), cells | {"started_at": started_at})
+
+
+def _end_run(connection: Connection, run_id: str, summary: str) -> None:
+    ended_at = rows.timestamp(database.clock(connection))
+    change = update(tables.runs).where(tables.runs.c.run_id == run_id)
+    connection.execute(change.values(ended_at=ended_at, summary=summary))
 
 
 def _find_run(connection: Connection, run_id: str) -> RunRecord | None:

@@ -1,158 +1,174 @@
-"""The catalog's connections: SQLite made safe for many writers, brought to the newest schema.
+"""The catalog's transactions: one snapshot to read, one decision to write, on either database.
 
-WAL with full syncs keeps what was acknowledged through a power cut; `BEGIN IMMEDIATE` lets
-writers queue instead of failing on a stale snapshot (sqlite.org/isolation.html).
+What SQLite and PostgreSQL do differently stands in `sqlite.py` and `postgresql.py`.
 """
 
-import os
 import sqlite3
-import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import CatalogError
+from app.store import migrate
+from app.store.postgresql import PostgreSQL
+from app.store.retry import Wait, insist
+from app.store.sqlite import Sqlite
 
-_BUSY_SECONDS = 20
-_MIGRATIONS = Path(__file__).parent / "migrations"
-_CLOCK = {"sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0"}
+_Result = TypeVar("_Result")
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:////absolute/file`, its folder made and its schema the newest.
+class Dialect(Protocol):
+    """What the two databases do differently."""
 
-    Safe to call from several processes at once. Raises CatalogError for any other URL, for
-    a file that cannot be opened, and for one that a newer version wrote.
+    clock: str
+    """A query for the seconds since 1970 at this moment, not at the transaction's beginning."""
+    remedy: str
+    """What to look after when the database fails."""
+
+    def open(self, url: URL) -> Engine:
+        """An engine for the database."""
+
+    def to_read(self, engine: Engine) -> Engine:
+        """The engine whose transactions see one snapshot."""
+
+    def to_write(self, engine: Engine) -> Engine:
+        """The engine whose transactions write."""
+
+    def lock(self, connection: Connection, names: Iterable[str]) -> None:
+        """Bar every other writer of these names until the transaction ends."""
+
+    def in_passing(self, error: Exception) -> bool:
+        """Whether the same transaction may well succeed in a moment."""
+
+
+_DIALECTS: dict[str, type[Dialect]] = {
+    "sqlite": Sqlite,
+    "sqlite+pysqlite": Sqlite,
+    "postgresql": PostgreSQL,
+    "postgresql+psycopg": PostgreSQL,
+}
+
+
+def open_database(url: str) -> "Database":
+    """The database a URL names, brought to the newest schema; a SQLite file is made when needed.
+
+    `sqlite:////absolute/file` or `postgresql+psycopg://user@host/database`. Safe to call from
+    several processes at once. Raises CatalogError for any other URL, for a database that
+    cannot be opened, and for one that a newer version wrote.
     """
-    path = _sqlite_path(url)
-    with _database_errors(str(path)):
-        _create(path)
-        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-        event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin)
-        _migrate(engine)
-        return engine
+    parsed = _parsed(url)
+    dialect = _DIALECTS[parsed.drivername]()
+    with _explained(parsed, dialect):
+        database = Database(dialect.open(parsed), dialect)
+    try:
+        if not database.read(migrate.is_newest):
+            # The lock lets one process migrate; the others wait, then find nothing to do, and
+            # a death in the middle leaves the catalog as it was.
+            database.write(migrate.upgrade, names=["migrate"])
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent snapshot. Raises CatalogError when the database fails."""
-    with _database_errors(str(engine.url)), engine.begin() as connection:
-        yield connection
+class Database:
+    """A catalog's database. Every method raises CatalogError when the database fails."""
 
+    def __init__(self, engine: Engine, dialect: Dialect, *, wait: Wait = time.sleep) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._wait = wait
 
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """One immediate transaction: all of it or, on any exception, nothing.
+    def read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """What the work finds in one consistent snapshot; the work may run more than once."""
+        return self._insist(lambda: self._done(self._snapshot(), work))
 
-    Waits up to 20 seconds for its turn. Raises CatalogError when the database fails.
-    """
-    writer = engine.execution_options(writes=True)
-    with _database_errors(str(engine.url)), writer.begin() as connection:
-        yield connection
+    def write(self, work: Callable[[Connection], _Result], *, names: Iterable[str]) -> _Result:
+        """What the work decided in one transaction: all of it or, on any exception, nothing.
+
+        No other writer that gives one of the names is inside its work meanwhile. A lock, a
+        lost connection or a serialization failure is met by doing the whole work again, a
+        finite number of times and even after a commit whose answer was lost: the work must
+        decide by what it reads.
+        """
+        wanted = tuple(names)
+        return self._insist(lambda: self._done(self._locked(wanted), work))
+
+    def close(self) -> None:
+        """Hang up; used again, it connects again."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent snapshot, tried once."""
+        with _explained(self._engine.url, self._dialect), self._snapshot() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, names: Iterable[str] = ()) -> Iterator[Connection]:
+        """One write transaction, tried once."""
+        with _explained(self._engine.url, self._dialect), self._locked(names) as connection:
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self._dialect.to_read(self._engine).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _locked(self, names: Iterable[str]) -> Iterator[Connection]:
+        with self._dialect.to_write(self._engine).begin() as connection:
+            self._dialect.lock(connection, names)
+            yield connection
+
+    def _insist(self, call: Callable[[], _Result]) -> _Result:
+        with _explained(self._engine.url, self._dialect):
+            return insist(call, passing=self._dialect.in_passing, wait=self._wait)
+
+    @staticmethod
+    def _done(
+        transaction: AbstractContextManager[Connection], work: Callable[[Connection], _Result]
+    ) -> _Result:
+        with transaction as connection:
+            return work(connection)
 
 
 def clock(connection: Connection) -> float:
     """Seconds since 1970 on the catalog's clock, the only one that leases are compared on."""
-    return float(connection.execute(text(_CLOCK[connection.dialect.name])).scalar_one())
+    query = _DIALECTS[connection.dialect.name].clock
+    return float(connection.execute(text(query)).scalar_one())
 
 
-def _sqlite_path(url: str) -> Path:
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as exc:
         raise _unknown("no scheme") from exc
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+    if parsed.drivername not in _DIALECTS:
         raise _unknown(f"the scheme {parsed.drivername!r}")
     if not parsed.database or parsed.database == ":memory:":
-        raise _unknown("no file")
-    return Path(parsed.database)
+        raise _unknown("no file" if parsed.get_backend_name() == "sqlite" else "no database")
+    return parsed
 
 
 def _unknown(what: str) -> CatalogError:
     # Not the whole URL: it may hold a password.
     return CatalogError(
-        f"the catalog's URL has {what}, which cannot be opened here; "
-        "give a local file as sqlite:////absolute/file"
+        f"the catalog's URL has {what}, which cannot be opened here; give a local file as "
+        "sqlite:////absolute/file or a server as postgresql+psycopg://user@host/database"
     )
 
 
-def _create(path: Path) -> None:
-    # Switching a database to WAL ignores the busy timeout, so two first openers could fail;
-    # one that is linked into place already switched cannot be seen in any other state.
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        with closing(sqlite3.connect(draft)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late and too weak
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _migrate(engine: Engine) -> None:
-    # The file's number is the revision: a catalog that is up to date needs no Alembic.
-    newest = max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    with reading(engine) as connection:
-        if _revision(connection) == newest:
-            return
-    # One write transaction is the lock: a second process waits, then finds nothing to do,
-    # and a death in the middle leaves the catalog as it was.
-    with writing(engine) as connection:
-        _upgrade(connection, newest)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _upgrade(connection: Connection, newest: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    found = _revision(connection)
-    if found is not None and found > newest:
-        raise CatalogError(
-            f"the catalog is at schema {found} and this version knows {newest}; "
-            "install the newer version that wrote it"
-        )
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, newest)
-    except CommandError as exc:
-        raise CatalogError(f"the catalog cannot be brought to schema {newest}: {exc}") from exc
-
-
 @contextmanager
-def _database_errors(where: str) -> Iterator[None]:
+def _explained(url: URL, dialect: Dialect) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as exc:
+        where = f"{url.database} on {url.host}" if url.host else url.database
         raise CatalogError(
-            f"the catalog {where} failed: {str(exc).splitlines()[0]}; "
-            "see that its folder is writable and has space and that no other program locks it"
+            f"the catalog {where} failed: {str(exc).splitlines()[0]}; {dialect.remedy}"
         ) from exc

@@ -5,12 +5,12 @@ A value is stored as canonical JSON beside its sha256. A part that has a table o
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Column, Connection, Select, Table, delete, insert, select
 
 from app.digest import canonical_json, digest_bytes
 from app.errors import DigestMismatch
@@ -28,6 +28,18 @@ def chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     distinct = iter(dict.fromkeys(items))
     while piece := list(islice(distinct, _AT_ONCE)):
         yield piece
+
+
+def insert_all(connection: Connection, table: Table, cells: Sequence[Cells]) -> None:
+    """Add the rows; nothing to add is nothing to do."""
+    if cells:
+        connection.execute(insert(table), cells)
+
+
+def delete_all(connection: Connection, column: Column[str], keys: Iterable[str]) -> None:
+    """Delete the rows whose column holds one of the keys."""
+    for piece in chunks(keys):
+        connection.execute(delete(column.table).where(column.in_(piece)))
 
 
 def timestamp(seconds: float) -> str:
@@ -107,6 +119,22 @@ def page_cells(run_id: str, position: int, page: AtlasPage, created_at: str) -> 
     }
 
 
+def image_holdings(image: GeneratedImage) -> list[Cells]:
+    """Which blobs an image's row names: its own and the one it was drawn from."""
+    return _holdings("image", image.key, {image.digest, image.provenance.request.init_image})
+
+
+def asset_holdings(record: AssetRecord) -> list[Cells]:
+    """Which blobs an asset's row names: its finished files; its image has a row of its own."""
+    files = record.asset.files if record.asset else ()
+    return _holdings("asset", record.key, {file.digest for file in files})
+
+
+def page_holdings(run_id: str, page: AtlasPage) -> list[Cells]:
+    """Which blobs a page's row names."""
+    return _holdings("page", f"{run_id}/{page.name}", {page.image, page.metadata})
+
+
 def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, GeneratedImage]:
     """The committed images among the keys."""
     found: list[GeneratedImage] = []
@@ -168,6 +196,11 @@ def read_pages(connection: Connection, run_id: str) -> tuple[AtlasPage, ...]:
     """The atlas pages of a run in their order. Raises DigestMismatch on an altered row."""
     pages = tables.pages
     query = select(pages).where(pages.c.run_id == run_id).order_by(pages.c.position)
+    return read_page_rows(connection, query)
+
+
+def read_page_rows(connection: Connection, query: Select[Any]) -> tuple[AtlasPage, ...]:
+    """The atlas pages a query over the pages table finds. Raises DigestMismatch."""
     rows = connection.execute(query)
     return tuple(AtlasPage.model_validate(_verified(row.value, row.value_digest)) for row in rows)
 
@@ -179,6 +212,10 @@ def _provenances(connection: Connection, digests: Iterable[str]) -> dict[str, Pr
         for piece in chunks(digests)
         for row in connection.execute(select(table).where(table.c.digest.in_(piece)))
     }
+
+
+def _holdings(subject: str, key: str, digests: Collection[str | None]) -> list[Cells]:
+    return [{"digest": digest, "subject": subject, "key": key} for digest in digests if digest]
 
 
 def _stored(value: Value, created_at: str, *, without: Collection[str]) -> Cells:

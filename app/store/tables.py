@@ -19,6 +19,10 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+ordered = String().with_variant(String(collation="C"), "postgresql")
+"""Text that is sorted and searched by its beginning: by code point on every database, where
+PostgreSQL would go by the language of its host."""
+
 provenance = Table(
     "provenance",
     metadata,
@@ -74,8 +78,8 @@ assets = Table(
     metadata,
     Column("sequence", Integer, primary_key=True),
     Column("key", String(64), nullable=False),
-    Column("name", String, nullable=False),
-    Column("version", String, nullable=False),
+    Column("name", ordered, nullable=False),
+    Column("version", ordered, nullable=False),
     Column("status", String, nullable=False),
     Column("model", String, nullable=False),
     Column("prompt_digest", String(64), nullable=False),
@@ -123,6 +127,25 @@ pages = Table(
     Column("value_digest", String(64), nullable=False),
     Column("created_at", String, nullable=False),
 )
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Index("ix_holdings_subject_key", "subject", "key"),
+)
+"""Which blobs a row names, so that a check and a sweep can ask by digest: the subject is
+`image`, `asset` or `page`, the key that row's (a page's is `run/name`)."""
+
+swept = Table(
+    "swept",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("swept_at", Float, nullable=False),
+)
+"""Blobs that a sweep may have removed: who would name one puts it again first."""
 
 runs = Table(
     "runs",

@@ -24,16 +24,11 @@ from app.store.publish import (
 )
 from app.types import (
     AssetRecord,
-    AtlasPage,
     GeneratedImage,
-    Pivot,
-    Placement,
     Provenance,
-    Rect,
-    Size,
     Status,
 )
-from tests.store.values import image_of, key_of, record_of, request_for
+from tests.store.values import image_of, key_of, page_of, record_of, request_for
 
 FIELDS = sorted(Provenance.model_fields)
 BLANKS = ["model", "backend", "pipeline_version"]
@@ -286,23 +281,6 @@ def test_failed_gives_way_to_anything_and_the_first_final_word_stands(
             with pytest.raises(KeyConflict):
                 publish_assets(shared, [(record, files)])
         assert shared.catalog.versions(name) == [standing]
-
-
-def page_of(image: bytes, text: bytes, *, name: str = "icons-0") -> AtlasPage:
-    placement = Placement(
-        name="red-potion",
-        frame=Rect(x=0, y=0, width=20, height=30),
-        trim=Rect(x=1, y=2, width=20, height=30),
-        source=Size(width=32, height=32),
-        pivot=Pivot(),
-    )
-    return AtlasPage(
-        name=name,
-        size=Size(width=64, height=64),
-        image=digest_bytes(image),
-        metadata=digest_bytes(text),
-        placements=(placement,),
-    )
 
 
 def test_pages_are_kept_in_order_and_again_is_the_same(store: Store) -> None:

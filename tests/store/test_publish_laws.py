@@ -1,20 +1,28 @@
 """The laws of the one way in, against a model: two owners, leases that end, deaths in between."""
 
-import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import func, select, update
 
 from app.errors import KeyConflict
 from app.store import tables
 from app.store.publish import attempts, claim, forget, publish_images, release
 from app.types import GeneratedImage
-from tests.store.values import image_of, key_of, store_in
+from tests.store.places import BOTH, Places
+from tests.store.values import image_of, key_of
 
 OWNERS = st.sampled_from(["ann", "ben"])
 SEEDS = st.integers(0, 3)
@@ -32,10 +40,15 @@ def bytes_of(seed: int, variant: int) -> bytes:
 class TwoOwners(RuleBasedStateMachine):
     """What the store answers to any history of claims, deaths, late commits and other bytes."""
 
+    places: ClassVar[Places]
+    kind: ClassVar[str]
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.store = store_in(self.folder)
+        self.resources = ExitStack()
+        folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
+        place = self.resources.enter_context(self.places.new(self.kind, folder))
+        self.store = place.open()
         self.committed: dict[int, GeneratedImage] = {}
         self.leases: dict[int, tuple[str, bool]] = {}
         """Who began a key last, and whether that lease is living."""
@@ -43,7 +56,7 @@ class TwoOwners(RuleBasedStateMachine):
         self.alarms = 0
 
     def teardown(self) -> None:
-        shutil.rmtree(self.folder)
+        self.resources.close()
 
     @rule(owner=OWNERS, seeds=SEED_SETS)
     def claims(self, owner: str, seeds: list[int]) -> None:
@@ -122,11 +135,16 @@ class TwoOwners(RuleBasedStateMachine):
         assert begun == {key_of(seed): number for seed, number in self.attempts.items()}
 
 
-TestTwoOwners = TwoOwners.TestCase
-TestTwoOwners.settings = settings(
-    max_examples=15,
+HISTORIES = settings(
+    max_examples=6,
     stateful_step_count=25,
     deadline=None,
     # Every step waits for the disk: to shrink a failing history would take many minutes.
     phases=[Phase.reuse, Phase.generate],
 )
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_any_history_of_two_owners_keeps_the_laws(places: Places, kind: str) -> None:
+    here = type("Here", (TwoOwners,), {"places": places, "kind": kind})
+    run_state_machine_as_test(here, settings=HISTORIES)

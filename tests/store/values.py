@@ -5,6 +5,7 @@ from app.types import (
     Asset,
     AssetRecord,
     AssetSpec,
+    AtlasPage,
     EngineSettings,
     Environment,
     Finding,
@@ -15,6 +16,7 @@ from app.types import (
     Measure,
     NoiseSchedule,
     Pivot,
+    Placement,
     Provenance,
     QualityReport,
     Rect,
@@ -140,4 +142,22 @@ def agreement_spoke() -> Finding:
     """A rule on agreement that spoke."""
     return Finding(
         check=Measure.AGREEMENT, score=0.2, rule="agreement >= 0.5", verdict=Verdict.RETRY
+    )
+
+
+def page_of(image: bytes, text: bytes, *, name: str = "icons-0") -> AtlasPage:
+    """A page with one sprite."""
+    placement = Placement(
+        name="red-potion",
+        frame=Rect(x=0, y=0, width=20, height=30),
+        trim=Rect(x=1, y=2, width=20, height=30),
+        source=Size(width=32, height=32),
+        pivot=Pivot(),
+    )
+    return AtlasPage(
+        name=name,
+        size=Size(width=64, height=64),
+        image=digest_bytes(image),
+        metadata=digest_bytes(text),
+        placements=(placement,),
     )

@@ -15,6 +15,8 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_ORDERED = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Create every table and the triggers that keep provenance append-only."""
@@ -74,8 +76,8 @@ def _create_what_became_of_it() -> None:
         "assets",
         sa.Column("sequence", sa.Integer, primary_key=True),
         sa.Column("key", sa.String(64), nullable=False),
-        sa.Column("name", sa.String, nullable=False),
-        sa.Column("version", sa.String, nullable=False),
+        sa.Column("name", _ORDERED, nullable=False),
+        sa.Column("version", _ORDERED, nullable=False),
         sa.Column("status", sa.String, nullable=False),
         sa.Column("model", sa.String, nullable=False),
         sa.Column("prompt_digest", sa.String(64), nullable=False),
@@ -144,11 +146,21 @@ def _create_what_happened() -> None:
 
 
 def _protect_provenance() -> None:
-    for change in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER provenance_refuses_{change.lower()} BEFORE {change} ON provenance "
-            "BEGIN SELECT RAISE(ABORT, 'provenance is append-only'); END"
-        )
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER provenance_refuses_{change.lower()} BEFORE {change} ON provenance "
+                "BEGIN SELECT RAISE(ABORT, 'provenance is append-only'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION provenance_refuses() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'provenance is append-only'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER provenance_refuses BEFORE UPDATE OR DELETE OR TRUNCATE ON provenance "
+        "FOR EACH STATEMENT EXECUTE FUNCTION provenance_refuses()"
+    )
 
 
 def _index(table: str, *columns: str, unique: bool = False) -> None:

@@ -1,0 +1,52 @@
+"""Named points at which a process can be told to die, so that tests can kill it anywhere.
+
+`ATELIER_FAULT=blob.linked:2` ends this process with SIGKILL when it passes that point for the
+second time; several are separated by commas. Without it a point costs one dictionary look-up.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+
+from app.errors import StoreError
+
+POINTS = (
+    "lease.begin",
+    "lease.counted",
+    "lease.claimed",
+    "blob.begin",
+    "blob.written",
+    "blob.synced",
+    "blob.linked",
+    "blob.cleared",
+    "blob.settled",
+    "blob.sent",
+    "blob.verified",
+    "publish.begin",
+    "publish.kept",
+    "publish.written",
+    "publish.committed",
+)
+"""In the order of one publish; `blob.sent` and `blob.verified` belong to object stores only."""
+
+
+def passing(point: str) -> None:
+    """Say that the process is at this point; it ends here when the environment says so."""
+    armed = _armed().get(point)
+    if armed is not None and next(armed[0]) == armed[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def _armed() -> dict[str, tuple[Iterator[int], int]]:
+    text = os.environ.get("ATELIER_FAULT", "")
+    named = [one.partition(":") for one in text.split(",") if one]
+    for point, _, number in named:
+        if point not in POINTS or not number.isdecimal():
+            raise StoreError(
+                f"ATELIER_FAULT={text!r} names no point; give one of {', '.join(POINTS)} "
+                "and the number of the passing, as in blob.linked:2, or unset it"
+            )
+    return {point: (count(1), int(number)) for point, _, number in named}

@@ -1,0 +1,210 @@
+"""Blobs in a local folder: temporary file, sync, link, sync the folder, and only then done."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.digest import digest_bytes
+from app.errors import BlobNotFound, DigestMismatch, StoreError
+from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
+from app.store.fault import passing
+
+
+class LocalBlobs:
+    """Blobs in a local folder, as read-only files `ab/cd/abcd...`; nothing is created before a put.
+
+    A blob goes to a temporary file in the same file system, is synced, and is then linked
+    under its name, which fails if the name is taken: no reader ever sees half a blob. The
+    folders are synced before put returns, so a row that names the blob may follow. File
+    systems commit concurrent syncs together: a batch costs little more than one blob.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._settled: set[Path] = set()
+        """Folders whose own entry this process has synced; once is enough."""
+
+    def put(self, data: bytes) -> str:
+        """See `Blobs.put`."""
+        return self.put_all([data])[0]
+
+    def put_all(self, blobs: Sequence[bytes]) -> tuple[str, ...]:
+        """See `Blobs.put_all`."""
+        digests = tuple(digest_bytes(data) for data in blobs)
+        wanted = dict(zip(digests, blobs, strict=True))
+        for digest, data in wanted.items():
+            require_size(f"the blob {digest}", len(data))
+        with _disk_errors(self.root), ThreadPoolExecutor(AT_ONCE) as pool:
+            fresh = {d: data for d, data in wanted.items() if not self._holds(d, data)}
+            self._link_all(fresh, pool)
+            self._sync_folders(wanted, pool)
+        passing("blob.settled")
+        return digests
+
+    def get(self, digest: str) -> bytes:
+        """See `Blobs.get`."""
+        path = self._path(digest)
+        with self._present(path):
+            require_size(f"the file {path}", path.stat().st_size)
+            data = path.read_bytes()
+        if digest_bytes(data) != digest:
+            raise _rotten(path)
+        return data
+
+    def has(self, digest: str) -> bool:
+        """See `Blobs.has`."""
+        return self._path(digest).is_file()
+
+    def rehash(self, digest: str) -> str:
+        """See `Blobs.rehash`."""
+        path = self._path(digest)
+        with self._present(path), path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def kept(self) -> Iterator[Kept]:
+        """See `Blobs.kept`."""
+        with _disk_errors(self.root):
+            for folder in _names(self.root):
+                for inner in _names(self.root / folder) if len(folder) == 2 else ():
+                    found = _files(self.root / folder / inner)
+                    yield from (one for one in found if is_digest(one.digest))
+
+    def remove(self, digest: str) -> None:
+        """See `Blobs.remove`."""
+        with _disk_errors(self.root):
+            self._path(digest).unlink(missing_ok=True)
+
+    def drafts(self, before: float) -> tuple[str, ...]:
+        """See `Blobs.drafts`: the temporary files, by name."""
+        with _disk_errors(self.root):
+            found = _files(self._drafts)
+            return tuple(one.digest for one in found if one.modified_at < before)
+
+    def discard(self, draft: str) -> None:
+        """See `Blobs.discard`."""
+        with _disk_errors(self.root):
+            (self._drafts / Path(draft).name).unlink(missing_ok=True)
+
+    @property
+    def _drafts(self) -> Path:
+        return self.root / "tmp"
+
+    def _path(self, digest: str) -> Path:
+        return self.root / place(digest)
+
+    @contextmanager
+    def _present(self, path: Path) -> Iterator[None]:
+        with _disk_errors(self.root):
+            try:
+                yield
+            except FileNotFoundError as exc:
+                raise BlobNotFound(
+                    f"no blob {path.name} in {self.root}; make the asset again or restore a backup"
+                ) from exc
+
+    def _holds(self, digest: str, data: bytes) -> bool:
+        path = self._path(digest)
+        try:
+            found = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if found != data:
+            raise _rotten(path)
+        return True
+
+    def _link_all(self, blobs: dict[str, bytes], pool: Executor) -> None:
+        _make_folder(self._drafts)
+        temporary = {digest: self._drafts / uuid.uuid4().hex for digest in blobs}
+        try:
+            list(pool.map(_write_synced, temporary.values(), blobs.values()))
+            for digest, data in blobs.items():
+                self._link(temporary[digest], digest, data)
+        finally:
+            for path in temporary.values():
+                path.unlink(missing_ok=True)
+        passing("blob.cleared")
+
+    def _link(self, temporary: Path, digest: str, data: bytes) -> None:
+        path = self._path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Another writer may be first: its bytes must be ours, or the file is rotten. That it
+        # is gone again when we look is a sweep's work, and then the name is free for us.
+        while not (_linked(temporary, path) or self._holds(digest, data)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        passing("blob.linked")
+
+    def _sync_folders(self, digests: Iterable[str], pool: Executor) -> None:
+        # Folders that exist may be another process's, made but not yet synced: a row must
+        # not rely on them before this process has synced their entries itself.
+        holding = {self._path(digest).parent for digest in digests}
+        unsettled = {folder for one in holding for folder in (one, one.parent)} - self._settled
+        list(pool.map(_sync_folder, holding | {folder.parent for folder in unsettled}))
+        self._settled |= unsettled
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StoreError(
+            f"the blob store {root} failed: {exc.strerror}; "
+            "see that the disk is writable and has space, then run the same command again"
+        ) from exc
+
+
+def _rotten(path: Path) -> DigestMismatch:
+    return DigestMismatch(
+        f"the blob {path} does not hold the bytes its name promises; "
+        "move it away and make it again, or restore a backup"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def _files(folder: Path) -> Iterator[Kept]:
+    for name in _names(folder):
+        try:
+            status = (folder / name).stat()
+        except FileNotFoundError:
+            continue  # removed while we were listing
+        yield Kept(name, status.st_size, status.st_mtime)
+
+
+def _make_folder(path: Path) -> None:
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    passing("blob.begin")
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
+        file.write(data)
+        file.flush()
+        passing("blob.written")
+        os.fsync(file.fileno())
+    passing("blob.synced")
+
+
+def _linked(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,85 @@
+"""A catalog in a PostgreSQL database: many writers at once, each key written by one at a time.
+
+A write transaction first takes advisory locks for the names it decides about and then reads:
+what it sees of them cannot change before it commits (PostgreSQL manual, 13.3.5).
+"""
+
+import zlib
+from collections.abc import Iterable
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import CatalogError
+
+_SPACE = 0x41544C52
+"""Our part of the database's advisory locks: "ATLR"."""
+_STRIPES = 256
+"""Names share this many locks, so that no batch, however large, fills the server's lock table."""
+_CONNECT_SECONDS = 10
+_PASSING = ("08", "40", "53300", "55P03", "57P")
+"""Beginnings of SQLSTATE: connection lost, serialization or deadlock, too many connections,
+lock not available, server shutting down or starting (PostgreSQL manual, appendix A)."""
+
+
+class PostgreSQL:
+    """See `database.Dialect`."""
+
+    clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+    remedy = "see that the server runs, can be reached, and lets this user in"
+
+    def open(self, url: URL) -> Engine:
+        """An engine for the database, which must exist; no connection is made yet."""
+        try:
+            return create_engine(
+                url.set(drivername="postgresql+psycopg"),
+                connect_args={"connect_timeout": _CONNECT_SECONDS},
+            )
+        except ImportError as exc:
+            raise CatalogError(
+                "the catalog's URL has the scheme 'postgresql', which needs psycopg; "
+                "run: pip install 'atelier[postgresql]'"
+            ) from exc
+
+    def to_read(self, engine: Engine) -> Engine:
+        """Several statements must see one snapshot."""
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    def to_write(self, engine: Engine) -> Engine:
+        """Every statement after the locks must see what their last holders committed."""
+        return engine.execution_options(isolation_level="READ COMMITTED")
+
+    def lock(self, connection: Connection, names: Iterable[str]) -> None:
+        """Hold the names until the transaction ends; always in one order, so without deadlock.
+
+        A holder that has stopped is waited for 20 seconds; one that does nothing inside its
+        transaction for 60 seconds is cut off by the server.
+        """
+        connection.execute(
+            text(
+                "SELECT set_config('lock_timeout', '20s', true),"
+                " set_config('idle_in_transaction_session_timeout', '60s', true)"
+            )
+        )
+        self.hold(connection, names)
+
+    @staticmethod
+    def hold(connection: Connection, names: Iterable[str]) -> None:
+        """Take the locks, waiting as long as the transaction's `lock_timeout` says."""
+        stripes = sorted({zlib.crc32(name.encode()) % _STRIPES for name in names})
+        connection.execute(
+            text(
+                "SELECT pg_advisory_xact_lock(:space, stripe)"
+                " FROM unnest(CAST(:stripes AS int[])) AS stripe"
+            ),
+            {"space": _SPACE, "stripes": stripes},
+        )
+
+    def in_passing(self, error: Exception) -> bool:
+        """Whether the same transaction may well succeed in a moment."""
+        if not isinstance(error, DBAPIError):
+            return False
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:  # the server said nothing: it is gone or was never there
+            return error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
+        return str(state).startswith(_PASSING)

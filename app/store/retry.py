@@ -1,0 +1,38 @@
+"""Calls that may fail in passing: made again a finite number of times, ever more apart."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, TypeVar
+
+Wait: TypeAlias = Callable[[float], None]
+_Result = TypeVar("_Result")
+TRIES = 7
+_FIRST_SECONDS, _MOST_SECONDS = 0.1, 5.0
+
+
+def insist(
+    call: Callable[[], _Result],
+    *,
+    passing: Callable[[Exception], bool],
+    wait: Wait = time.sleep,
+) -> _Result:
+    """The call's result; raises its error when that is not `passing` or the tries are spent.
+
+    The call must be safe to repeat, also after it succeeded and only its answer was lost.
+    Pauses are drawn at random below a bound that doubles, so that many who failed together
+    do not come back together (AWS Architecture Blog: Exponential Backoff And Jitter, 2015).
+    """
+    for seconds in _pauses():
+        try:
+            return call()
+        except Exception as exc:
+            if not passing(exc):
+                raise
+            wait(seconds)
+    return call()
+
+
+def _pauses() -> Iterator[float]:
+    for number in range(TRIES - 1):
+        yield random.uniform(0.0, min(_MOST_SECONDS, _FIRST_SECONDS * 2**number))

@@ -1,0 +1,245 @@
+"""Blobs behind the S3 protocol: created once by a conditional PUT, checksummed both ways.
+
+Endpoint, region and credentials come from the standard AWS variables and files. Multipart
+uploads are never used: a blob is one request, so there is no half of one to be seen.
+Sources: Amazon S3 User Guide, "Conditional writes" and "Checking object integrity".
+"""
+
+import hashlib
+import os
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import cache
+from threading import Lock
+from typing import Any, Final
+
+from app.digest import digest_bytes
+from app.errors import BlobNotFound, DigestMismatch, StoreError
+from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
+from app.store.fault import passing
+from app.store.retry import Wait, insist
+from app.store.s3_errors import Unsettled, explained, in_passing, status_of
+
+_PIECE_BYTES = 2**20
+_ONE_AT_A_TIME = Lock()
+"""Clients may be used from many threads; they may not be created by several at once."""
+_SECONDS: Final = {"connect_timeout": 5, "read_timeout": 60}
+
+
+def open_s3(bucket: str, prefix: str, *, wait: Wait = time.sleep) -> "S3Blobs":
+    """The store below `s3://bucket/prefix`; nothing is asked of the server yet.
+
+    Raises StoreError when the `s3` extra is not installed.
+    """
+    session = _session()
+    from botocore.config import Config
+
+    # A server of one's own rarely has a DNS name for each bucket.
+    own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    config = Config(
+        retries={"total_max_attempts": 1},  # ours are counted in one place: retry.py
+        s3={"addressing_style": "path" if own else "auto"},
+        max_pool_connections=2 * AT_ONCE,
+        request_checksum_calculation="when_required",  # put sends the sha256 it has already
+        response_checksum_validation="when_required",  # get hashes what it has read itself
+        **_SECONDS,
+    )
+    with _ONE_AT_A_TIME:
+        client = session.client("s3", config=config)
+    return S3Blobs(client, bucket, prefix, wait=wait)
+
+
+@cache
+def _session() -> Any:
+    """One for the process: it has read the description of the protocol, which takes a while."""
+    try:
+        import boto3
+    except ImportError as exc:
+        raise StoreError(
+            "the blob store's URL has the scheme 's3', which needs boto3; "
+            "run: pip install 'atelier[s3]'"
+        ) from exc
+    return boto3.session.Session()
+
+
+class S3Blobs:
+    """Blobs as objects `prefix/ab/cd/abcd...` of a bucket that exists.
+
+    A blob is created with `If-None-Match: *`: of many writers one creates it and the others
+    find it there and see that it is whole. What may pass is tried again a finite number of
+    times; what stays wrong is a StoreError that names the object and the remedy.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str,
+        *,
+        wait: Wait = time.sleep,
+        listed_at_once: int = 1000,
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._wait = wait
+        self._listed_at_once = listed_at_once
+
+    def put(self, data: bytes) -> str:
+        """See `Blobs.put`."""
+        digest = digest_bytes(data)
+        require_size(f"the blob {digest}", len(data))
+        conditions = {"IfNoneMatch": "*"}
+        passing("blob.begin")
+        with explained(self._address(digest)):
+            insist(
+                lambda: self._create(digest, data, conditions),
+                passing=in_passing,
+                wait=self._wait,
+            )
+        passing("blob.verified")
+        return digest
+
+    def put_all(self, blobs: Sequence[bytes]) -> tuple[str, ...]:
+        """See `Blobs.put_all`."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self.put, dict.fromkeys(blobs)))
+        return tuple(digest_bytes(data) for data in blobs)
+
+    def get(self, digest: str) -> bytes:
+        """See `Blobs.get`."""
+        data = b"".join(self._read(digest))
+        if digest_bytes(data) != digest:
+            # The network may have done it: what the store itself holds is read once more.
+            data = b"".join(self._read(digest))
+        if digest_bytes(data) != digest:
+            raise self._rotten(digest)
+        return data
+
+    def has(self, digest: str) -> bool:
+        """See `Blobs.has`."""
+        try:
+            self._head(digest)
+        except BlobNotFound:
+            return False
+        return True
+
+    def rehash(self, digest: str) -> str:
+        """See `Blobs.rehash`."""
+        with explained(self._address(digest)):
+            return insist(lambda: self._rehash_once(digest), passing=in_passing, wait=self._wait)
+
+    def kept(self) -> Iterator[Kept]:
+        """See `Blobs.kept`."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._listed(token)
+            for item in page.get("Contents", ()):
+                digest = item["Key"].rpartition("/")[2]
+                if is_digest(digest) and item["Key"] == self._prefix + place(digest):
+                    yield Kept(digest, item["Size"], item["LastModified"].timestamp())
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def remove(self, digest: str) -> None:
+        """See `Blobs.remove`."""
+        self._ask(digest, "delete_object")
+
+    def drafts(self, before: float) -> tuple[str, ...]:
+        """See `Blobs.drafts`: a PUT that fails leaves nothing here."""
+        return ()
+
+    def discard(self, draft: str) -> None:
+        """See `Blobs.discard`."""
+
+    def _create(self, digest: str, data: bytes, conditions: dict[str, str]) -> None:
+        checksum = b64encode(bytes.fromhex(digest)).decode()
+        try:
+            answer = self._client.put_object(
+                Body=data,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=checksum,
+                **conditions,
+                **self._named(digest),
+            )
+        except Exception as exc:
+            if status_of(exc) != 412:
+                raise
+            # Another writer was first, or our own earlier try whose answer was lost.
+            if not self._is_whole(digest, len(data)):
+                raise self._rotten(digest) from exc
+            return
+        passing("blob.sent")
+        if answer.get("ChecksumSHA256") != checksum and not self._is_whole(digest, len(data)):
+            # Unsettled on its way to a store that does not check. What we put over it are the
+            # bytes of this name, so it can only become right; to remove it could be wrong.
+            conditions.clear()
+            raise Unsettled
+
+    def _is_whole(self, digest: str, size: int) -> bool:
+        """Whether the object has the size and the sha256; it is read only if it must be."""
+        try:
+            head = self._client.head_object(ChecksumMode="ENABLED", **self._named(digest))
+            if head["ContentLength"] != size:
+                return False
+            checksum = head.get("ChecksumSHA256")
+            if checksum is not None and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+                return bool(checksum == b64encode(bytes.fromhex(digest)).decode())
+            # The network may damage an answer as well: only what is wrong twice is wrong there.
+            return any(self._rehash_once(digest) == digest for _ in range(2))
+        except Exception as exc:
+            if status_of(exc) == 404:
+                raise Unsettled from exc
+            raise
+
+    def _rehash_once(self, digest: str) -> str:
+        running = hashlib.sha256()
+        for piece in self._pieces(digest):
+            running.update(piece)
+        return running.hexdigest()
+
+    def _read(self, digest: str) -> list[bytes]:
+        with explained(self._address(digest)):
+            return insist(lambda: list(self._pieces(digest)), passing=in_passing, wait=self._wait)
+
+    def _pieces(self, digest: str) -> Iterator[bytes]:
+        answer = self._client.get_object(**self._named(digest))
+        require_size(f"the object {self._address(digest)}", answer["ContentLength"])
+        with closing(answer["Body"]) as body:
+            yield from body.iter_chunks(_PIECE_BYTES)
+
+    def _head(self, digest: str) -> None:
+        self._ask(digest, "head_object")
+
+    def _ask(self, digest: str, operation: str) -> None:
+        named = self._named(digest)
+        call = getattr(self._client, operation)
+        with explained(self._address(digest)):
+            insist(lambda: call(**named), passing=in_passing, wait=self._wait)
+
+    def _listed(self, token: dict[str, str]) -> dict[str, Any]:
+        with explained(f"s3://{self._bucket}/{self._prefix}"):
+            page: dict[str, Any] = insist(
+                lambda: self._client.list_objects_v2(
+                    Bucket=self._bucket, Prefix=self._prefix, MaxKeys=self._listed_at_once, **token
+                ),
+                passing=in_passing,
+                wait=self._wait,
+            )
+        return page
+
+    def _named(self, digest: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + place(digest)}
+
+    def _address(self, digest: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{place(digest)}"
+
+    def _rotten(self, digest: str) -> DigestMismatch:
+        return DigestMismatch(
+            f"the blob {self._address(digest)} does not hold the bytes its name promises; "
+            "remove it and make it again, or restore an older version of the object"
+        )

@@ -1,0 +1,80 @@
+"""A catalog in a SQLite file, made safe for many writers.
+
+WAL with full syncs keeps what was acknowledged through a power cut; `BEGIN IMMEDIATE` lets
+writers queue instead of failing on a stale snapshot (sqlite.org/isolation.html).
+"""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_BUSY_SECONDS = 20
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class Sqlite:
+    """See `database.Dialect`. One writer at a time; readers never wait."""
+
+    clock = "SELECT (julianday('now') - 2440587.5) * 86400.0"
+    remedy = "see that its folder is writable and has space and that no other program locks it"
+
+    def open(self, url: URL) -> Engine:
+        """An engine for the file, which is made together with its folder when needed."""
+        _create(Path(str(url.database)))
+        waiting = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
+        engine = create_engine(url, connect_args=waiting)
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def to_read(self, engine: Engine) -> Engine:
+        """A transaction sees one snapshot anyway."""
+        return engine
+
+    def to_write(self, engine: Engine) -> Engine:
+        """Every write transaction is immediate."""
+        return engine.execution_options(writes=True)
+
+    def lock(self, connection: Connection, names: Iterable[str]) -> None:
+        """The immediate transaction holds the only lock there is."""
+
+    def in_passing(self, error: Exception) -> bool:
+        """Whether another connection was merely in the way."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        # The low byte is the error, the rest says more about it.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def _create(path: Path) -> None:
+    # Switching a database to WAL ignores the busy timeout, so two first openers could fail;
+    # one that is linked into place already switched cannot be seen in any other state.
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late and too weak
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

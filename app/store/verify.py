@@ -1,0 +1,201 @@
+"""Verify: hash every blob that a row names again, and hold the rows against each other.
+
+It only reads. However large the store, it remembers no more than a few hundred rows and the
+differences it has found.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+from sqlalchemy import Column, Connection, select
+
+from app.errors import BlobNotFound, DigestMismatch
+from app.store import rows, tables
+from app.store.blobs import AT_ONCE
+from app.store.store import Store
+from app.types import Value
+
+_PAGE = 200
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    MISSING = "missing"
+    """A row names a blob that is not there."""
+    DAMAGED = "damaged"
+    """Other bytes stand under the blob's name: bits flipped, cut off, replaced."""
+    SWAPPED = "swapped"
+    """Under the blob's name stand the bytes of another blob that rows name."""
+    ALTERED = "altered"
+    """A row's value is not the one that was committed."""
+    MISMATCHED = "mismatched"
+    """A row's columns do not say what its value says."""
+    UNNAMED = "unnamed"
+    """What a row holds is not what is noted of it, so that a sweep could be misled."""
+
+
+class Difference(Value):
+    """One thing that is not as it was committed."""
+
+    kind: Kind
+    named_by: tuple[str, ...]
+    """The rows concerned, each as subject and key: image 12ab..."""
+    digest: str = ""
+    """The blob concerned, if it is one."""
+    detail: str = ""
+
+
+_Check: TypeAlias = Callable[[Connection, str], Iterator[Difference]]
+
+
+def verify(store: Store) -> list[Difference]:
+    """Every difference between what the rows say and what is there; empty when all is well.
+
+    Safe beside writers. Raises StoreError and CatalogError only when it cannot go on reading.
+    """
+    return [
+        *_of_blobs(store),
+        *_of_rows(store, tables.images.c.key, _check_image),
+        *_of_rows(store, tables.assets.c.key, _check_asset),
+        *_of_rows(store, tables.pages.c.run_id, _check_pages),
+    ]
+
+
+def _of_blobs(store: Store) -> Iterator[Difference]:
+    digest = tables.holdings.c.digest
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for page in _pages(store, digest):
+            found = pool.map(lambda one: _found_under(store, one), page)
+            for named, bytes_of in zip(page, found, strict=True):
+                if bytes_of != named:
+                    yield from store.catalog.read(partial(_wrong, digest=named, found=bytes_of))
+
+
+def _found_under(store: Store, digest: str) -> str | None:
+    """The digest of what stands there; what seems wrong is read once more to be sure."""
+    for _ in range(2):
+        try:
+            found: str | None = store.blobs.rehash(digest)
+        except BlobNotFound:
+            found = None
+        if found == digest:
+            break
+    return found
+
+
+def _wrong(connection: Connection, digest: str, found: str | None) -> list[Difference]:
+    named_by = _named_by(connection, digest)
+    if not named_by:
+        return []  # the row that named it has given way in the meantime
+    if found is None:
+        return [Difference(kind=Kind.MISSING, named_by=named_by, digest=digest)]
+    other = _named_by(connection, found)
+    kind = Kind.SWAPPED if other else Kind.DAMAGED
+    detail = f"its bytes hash to {found}" + (f", which {', '.join(other)} names" if other else "")
+    return [Difference(kind=kind, named_by=named_by, digest=digest, detail=detail)]
+
+
+def _named_by(connection: Connection, digest: str) -> tuple[str, ...]:
+    held = tables.holdings.c
+    query = select(held.subject, held.key).where(held.digest == digest)
+    found = connection.execute(query.order_by(held.subject, held.key).limit(_PAGE))
+    return tuple(f"{row.subject} {row.key}" for row in found)
+
+
+def _of_rows(store: Store, column: Column[str], check: _Check) -> Iterator[Difference]:
+    for page in _pages(store, column):
+        yield from store.catalog.read(partial(_checked, keys=page, check=check))
+
+
+def _checked(connection: Connection, keys: Sequence[str], check: _Check) -> list[Difference]:
+    return [one for key in keys for one in check(connection, key)]
+
+
+def _check_image(connection: Connection, key: str) -> Iterator[Difference]:
+    named = f"image {key}"
+    try:
+        images = rows.read_images(
+            connection, rows.select_images().where(tables.images.c.key == key)
+        )
+    except (DigestMismatch, ValidationError) as exc:
+        yield _altered(named, exc)
+        return
+    row = connection.execute(select(tables.images).where(tables.images.c.key == key)).one()
+    for image in images:
+        cells = rows.image_cells(image, row.provenance_digest, row.created_at)
+        yield from _mismatched(named, row, cells)
+        yield from _misnamed(connection, named, "image", key, rows.image_holdings(image))
+
+
+def _check_asset(connection: Connection, key: str) -> Iterator[Difference]:
+    query = select(tables.assets).where(tables.assets.c.key == key)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return  # it gave way to a later one in the meantime, which has the same key
+    named = f"asset {key}"
+    try:
+        records = rows.read_records(connection, query)
+    except (DigestMismatch, ValidationError) as exc:
+        yield _altered(named, exc)
+        return
+    for record in records:
+        yield from _mismatched(named, row, rows.asset_cells(record, row.provenance_digest))
+        yield from _misnamed(connection, named, "asset", key, rows.asset_holdings(record))
+
+
+def _check_pages(connection: Connection, run_id: str) -> Iterator[Difference]:
+    stored = tables.pages
+    query = select(stored).where(stored.c.run_id == run_id).order_by(stored.c.position)
+    for row in connection.execute(query).all():
+        named = f"page {run_id}/{row.name}"
+        one = query.where(stored.c.name == row.name)
+        try:
+            page = rows.read_page_rows(connection, one)[0]
+        except (DigestMismatch, ValidationError) as exc:
+            yield _altered(named, exc)
+            continue
+        cells = rows.page_cells(run_id, row.position, page, row.created_at)
+        yield from _mismatched(named, row, cells)
+        held = rows.page_holdings(run_id, page)
+        yield from _misnamed(connection, named, "page", f"{run_id}/{row.name}", held)
+
+
+def _altered(named: str, exc: Exception) -> Difference:
+    return Difference(kind=Kind.ALTERED, named_by=(named,), detail=str(exc).splitlines()[0])
+
+
+def _mismatched(named: str, row: Any, cells: rows.Cells) -> Iterator[Difference]:
+    stored = row._mapping
+    wrong = [name for name, cell in cells.items() if stored[name] != cell]
+    if wrong:
+        detail = f"its value says otherwise than {', '.join(wrong)}"
+        yield Difference(kind=Kind.MISMATCHED, named_by=(named,), detail=detail)
+
+
+def _misnamed(
+    connection: Connection, named: str, subject: str, key: str, cells: Sequence[rows.Cells]
+) -> Iterator[Difference]:
+    held = tables.holdings.c
+    query = select(held.digest).where(held.subject == subject, held.key == key)
+    noted = set(connection.execute(query).scalars())
+    for digest in sorted(noted ^ {str(one["digest"]) for one in cells}):
+        detail = "noted, not held" if digest in noted else "held, not noted"
+        yield Difference(kind=Kind.UNNAMED, named_by=(named,), digest=digest, detail=detail)
+
+
+def _pages(store: Store, column: Column[str]) -> Iterator[list[str]]:
+    """The distinct values of a column, in order, a few hundred at a time."""
+    after = ""
+    while page := store.catalog.read(partial(_page, column=column, after=after)):
+        yield page
+        after = page[-1]
+
+
+def _page(connection: Connection, column: Column[str], after: str) -> list[str]:
+    query = select(column).distinct().where(column > after).order_by(column).limit(_PAGE)
+    return list(connection.execute(query).scalars())

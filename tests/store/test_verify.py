@@ -1,0 +1,142 @@
+"""Verify finds every blob and every row that is not as it was committed, and changes nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, text, update
+
+from app.digest import digest, digest_bytes
+from app.store import tables
+from app.store.publish import Store, publish_assets, publish_images, publish_pages
+from app.store.verify import Kind, verify
+from app.types import Status
+from tests.store.places import Place, Places
+from tests.store.values import image_of, key_of, page_of, record_of, request_for
+
+
+def bytes_of(seed: int) -> bytes:
+    return b"image %d " % seed * 20
+
+
+def published(store: Store, seeds: Sequence[int]) -> list[str]:
+    """Images of these seeds; their digests."""
+    images = [(image_of(seed, bytes_of(seed)), bytes_of(seed)) for seed in seeds]
+    return [image.digest for image in publish_images(store, images, owner="ann")]
+
+
+def full(store: Store) -> None:
+    """One row of every sort, and a record without an image."""
+    drawn_from = store.blobs.put(b"a sketch")
+    request = request_for(1).replace(init_image=drawn_from, strength=0.5)
+    image = image_of(1, b"an icon", request=request)
+    publish_images(store, [(image, b"an icon")], owner="ann")
+    rejected = record_of(None, None, name="lost", status=Status.REJECTED)
+    publish_assets(store, [(record_of(image, b"finished"), [b"finished"]), (rejected, [])])
+    publish_pages(store, "run", [(page_of(b"page", b"{}"), b"page", b"{}")])
+
+
+def test_a_store_as_it_was_committed_has_no_differences_and_is_left_alone(place: Place) -> None:
+    store = place.open()
+    full(store)
+    store.blobs.put(b"named by nobody")
+    before = place.blobs.all()
+    assert verify(store) == []
+    assert place.blobs.all() == before
+
+
+def test_every_damaged_blob_is_found_and_no_other(place: Place) -> None:
+    store = place.open()
+    digests = published(store, range(48))
+    flipped, cut, gone, swapped = digests[:16], digests[16:28], digests[28:34], digests[34:42]
+    for position, one in enumerate(flipped):
+        data = bytearray(bytes_of(position))
+        data[position * 7 % len(data)] ^= 1 << position % 8
+        place.blobs.overwrite(one, bytes(data))
+    for position, one in enumerate(cut):
+        data = bytes_of(16 + position)
+        place.blobs.overwrite(one, data[: len(data) * position // len(cut)])
+    for one in gone:
+        place.blobs.remove(one)
+    for position, one in enumerate(swapped):
+        place.blobs.overwrite(one, bytes_of(34 + (position ^ 1)))
+    found = verify(store)
+    expected = dict.fromkeys(flipped + cut, Kind.DAMAGED) | dict.fromkeys(gone, Kind.MISSING)
+    expected |= dict.fromkeys(swapped, Kind.SWAPPED)
+    assert {one.digest: one.kind for one in found} == expected
+    assert len(found) == len(expected) == 42
+    named = {f"image {key_of(seed)}" for seed in range(42)}
+    assert {one.named_by[0] for one in found} == named
+
+
+def test_every_file_of_every_sort_of_row_is_looked_at(place: Place) -> None:
+    store = place.open()
+    full(store)
+    blobs = [b"a sketch", b"an icon", b"finished", b"page", b"{}"]
+    for data in blobs:
+        place.blobs.remove(digest_bytes(data))
+    found = verify(store)
+    assert {one.digest for one in found} == {digest_bytes(data) for data in blobs}
+    assert {one.kind for one in found} == {Kind.MISSING}
+    assert {one.named_by[0].split()[0] for one in found} == {"image", "asset", "page"}
+
+
+ALTERED = "UPDATE {} SET value = replace(value, '64', '65')"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (ALTERED.format("images"), Kind.ALTERED),
+        ("UPDATE assets SET value = replace(value, 'red', 'blue')", Kind.ALTERED),
+        (ALTERED.format("pages"), Kind.ALTERED),
+        ("UPDATE images SET request_id = digest", Kind.MISMATCHED),
+        ("UPDATE images SET digest = request_id", Kind.MISMATCHED),
+        ("UPDATE assets SET status = 'review' WHERE status = 'rejected'", Kind.MISMATCHED),
+        ("UPDATE assets SET version = 'other' WHERE name = 'lost'", Kind.MISMATCHED),
+        ("UPDATE pages SET image = metadata", Kind.MISMATCHED),
+        ("UPDATE pages SET name = 'other'", Kind.MISMATCHED),
+        ("DELETE FROM holdings WHERE subject = 'asset'", Kind.UNNAMED),
+        ("DELETE FROM holdings WHERE subject = 'page'", Kind.UNNAMED),
+        ("UPDATE holdings SET key = 'another' WHERE subject = 'image'", Kind.UNNAMED),
+    ],
+)
+def test_every_row_that_was_tampered_with_is_found(store: Store, change: str, kind: Kind) -> None:
+    full(store)
+    with store.catalog.writing() as connection:
+        connection.execute(text(change))
+    assert kind in {one.kind for one in verify(store)}
+
+
+def test_rows_that_changed_places_are_found(store: Store) -> None:
+    published(store, range(2))
+    first, second = key_of(0), key_of(1)
+    column = tables.images.c.key
+    with store.catalog.writing() as connection:
+        for old, new in ((first, "swap"), (second, first), ("swap", second)):
+            connection.execute(update(tables.images).where(column == old).values(key=new))
+    found = verify(store)
+    assert {(one.kind, one.named_by) for one in found if one.kind is Kind.MISMATCHED} == {
+        (Kind.MISMATCHED, (f"image {first}",)),
+        (Kind.MISMATCHED, (f"image {second}",)),
+    }
+
+
+def test_a_store_of_many_pages_is_verified_to_its_end(places: Places, tmp_path: Path) -> None:
+    with places.new("sqlite+folder", tmp_path) as place:
+        store = place.open()
+        images = [(image_of(seed, b"same"), b"same") for seed in range(450)]
+        publish_images(store, images, owner="ann")
+        absent = [digest(number) for number in range(450)]
+        cells = [{"digest": one, "subject": "image", "key": "nobody"} for one in absent]
+        last = max(key_of(seed) for seed in range(450))
+        with store.catalog.writing() as connection:
+            connection.execute(insert(tables.holdings), cells)
+            connection.execute(
+                update(tables.images).where(tables.images.c.key == last).values(request_id="x")
+            )
+        found = verify(store)
+        assert {one.digest for one in found if one.kind is Kind.MISSING} == set(absent)
+        assert [one.named_by for one in found if one.kind is not Kind.MISSING] == [
+            (f"image {last}",)
+        ]
