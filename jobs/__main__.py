@@ -1,17 +1,21 @@
 """`python -m jobs ...`: the bulk jobs, for a terminal, a build machine or a cluster's job queue."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from app.doors import AllowLarge, AsJson, PlanFile, answer, doors
+from app.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.settings import Settings
+from jobs.said import read_pack, read_rule, read_size
 from jobs.show import show_figures, show_summary
 from jobs.summary import Summary
+
+if TYPE_CHECKING:
+    from jobs.progress import RunProgress
 
 jobs = typer.Typer(
     help="Atelier in bulk: stages on Ray, one row per micro-batch.",
@@ -20,13 +24,17 @@ jobs = typer.Typer(
 )
 
 
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Generation workers; by default as many as pay.")
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id: see `atelier runs`.")]
+
+
 @jobs.command()
 def bulk(
     plan: PlanFile,
     allow_large: AllowLarge = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Generation workers; by default as many as pay.")
-    ] = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Make every asset of PLAN that does not stand yet, check, finish and pack it.
@@ -43,12 +51,94 @@ def bulk(
     raise typer.Exit(summary.exit_code)
 
 
-def _run(plan: Plan, workers: int | None) -> Summary:
-    from jobs.bulk import bulk as run_bulk
+@jobs.command("generate")
+def generate_alone(
+    plan: PlanFile,
+    allow_large: AllowLarge = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only make the images of PLAN's first round; check, finish and pack them later."""
+    with doors(as_json):
+        written = read_plan(plan, allow_large=allow_large)
+        from jobs.generate_only import generate_only
+        from jobs.show import show_generation
+
+        generation = generate_only(written, Settings(), _progress(), workers=workers)
+        answer(generation, as_json, show_generation)
+    raise typer.Exit(0 if generation.adds_up and not generation.failed else FAILED)
+
+
+@jobs.command("check")
+def check_alone(
+    run_id: RunId,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(help="In place of the plan's: 'agreement>=0.9'; repeat for more."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the stored images of RUN again, by other rules; nothing is generated."""
+    with doors(as_json):
+        rules = [read_rule(text) for text in rule or []]
+        from jobs.again import check_again
+
+        summary = check_again(run_id, Settings(), _progress(), rules=rules)
+        answer(summary, as_json, show_summary)
+    raise typer.Exit(summary.exit_code)
+
+
+@jobs.command("finish")
+def finish_alone(
+    run_id: RunId,
+    size: Annotated[list[str], typer.Option(help="48x48, or 48; repeat for more.")],
+    as_json: AsJson = False,
+) -> None:
+    """Finish the images that RUN chose at other sizes; nothing is generated or checked."""
+    with doors(as_json):
+        sizes = [read_size(text) for text in size]
+        from jobs.again import finish_again
+
+        summary = finish_again(run_id, Settings(), _progress(), sizes=sizes)
+        answer(summary, as_json, show_summary)
+    raise typer.Exit(summary.exit_code)
+
+
+@jobs.command("pack")
+def pack_alone(
+    run_id: RunId,
+    max_page_size: Annotated[int | None, typer.Option(help="Pixels, 16 to 4096.")] = None,
+    padding: Annotated[int | None, typer.Option(help="Pixels between sprites.")] = None,
+    extrude: Annotated[int | None, typer.Option(help="Edge pixels repeated outwards.")] = None,
+    power_of_two: Annotated[bool | None, typer.Option(help="Page sides are powers of 2.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pack what RUN accepted with other options; nothing else is done again."""
+    said = {
+        "max_page_size": max_page_size,
+        "padding": padding,
+        "extrude": extrude,
+        "power_of_two": power_of_two,
+    }
+    with doors(as_json):
+        options = read_pack({name: value for name, value in said.items() if value is not None})
+        from jobs.again import pack_again
+
+        summary = pack_again(run_id, Settings(), _progress(), options=options)
+        answer(summary, as_json, show_summary)
+    raise typer.Exit(summary.exit_code)
+
+
+def _progress() -> "RunProgress":
     from jobs.progress import RunProgress
 
-    progress = RunProgress(Console(stderr=True))
-    return run_bulk(plan, Settings(), progress, workers=workers)
+    return RunProgress(Console(stderr=True))
+
+
+def _run(plan: Plan, workers: int | None) -> Summary:
+    from jobs.bulk import bulk as run_bulk
+
+    return run_bulk(plan, Settings(), _progress(), workers=workers)
 
 
 @jobs.command("bench-bulk")
@@ -61,6 +151,43 @@ def bench_bulk(
 
     with doors(as_json):
         answer(bench(assets), as_json, show_figures)
+
+
+@jobs.command("bench-engine")
+def bench_engine(
+    rounds: Annotated[int, typer.Option(min=1, help="How often the contenders take turns.")] = 7,
+    full_size: Annotated[
+        bool, typer.Option("--full-size", help="SD3.5 Medium and Large on a GPU, nine minutes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the step engine against a bare loop, diffusers' pipeline and whole-batch policies.
+
+    Weights are random and nothing is downloaded; Ray is not needed. What counts are the ratios
+    inside one run.
+    """
+    with doors(as_json):
+        if full_size:
+            _bench_full_size(as_json)
+        else:
+            from jobs.bench_engine import bench_engine as bench
+            from jobs.bench_engine import cpu_subjects
+            from jobs.show_engine import show_engine_figures
+
+            say = Console(stderr=True, highlight=False).print
+            answer(bench(cpu_subjects(), rounds, say), as_json, show_engine_figures)
+
+
+def _bench_full_size(as_json: bool) -> None:
+    """Figures are told as they come: the machine may be gone before the end."""
+    from jobs.bench_full_size import FULL, bench_full_size
+    from jobs.show_engine import show_full_size_figures
+
+    say = Console(stderr=as_json, highlight=False, soft_wrap=True).print
+    figures = bench_full_size(FULL, say)
+    answer(figures, as_json, show_full_size_figures)
+    if figures.failed:
+        raise typer.Exit(FAILED)
 
 
 @jobs.command(

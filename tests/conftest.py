@@ -16,14 +16,14 @@ settings.load_profile("atelier")
 
 
 @pytest.fixture(scope="session")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def stock() -> Any:
     """diffusers' own pipeline at tiny size; one thread suits tiny matrices best."""
     import torch
 
-    from tests.tiny import tiny_sd3
+    from app.models.random_weights import Sd3Shape, random_sd3
 
     torch.set_num_threads(1)
-    return tiny_sd3(tmp_path_factory.mktemp("tiny"))
+    return random_sd3(Sd3Shape())
 
 
 @pytest.fixture

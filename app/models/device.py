@@ -7,9 +7,12 @@ from typing import Any, Literal
 
 import torch
 
+from app.engine.rows import BUCKETS
 from app.errors import InvalidRequest
 
 Attention = Literal["native", "xformers"]
+BLOCK_VARIANTS = 3
+"""SD3.5's blocks of one class: with a second attention, without, and the last one."""
 PROBE_LENGTH = 1357
 """Tokens of a 512x512 picture with its text in SD3.5: the length the kernel is chosen for."""
 
@@ -41,7 +44,13 @@ def _native_kernel(transformer: Any) -> str:
 
 
 def compile_blocks(transformer: Any, *, backend: str = "inductor") -> None:
-    """Compile each transformer block by itself: one graph per kind of block and row bucket."""
+    """Compile each transformer block by itself: one graph per kind of block and row bucket.
+
+    PyTorch gives up after 8 graphs of one function, so its limit is raised to what that takes.
+    """
+    kinds = len({type(block) for block in transformer.transformer_blocks}) + BLOCK_VARIANTS
+    limit = max(torch._dynamo.config.recompile_limit, kinds * len(BUCKETS))
+    torch._dynamo.config.recompile_limit = limit
     for block in transformer.transformer_blocks:
         block.compile(fullgraph=True, dynamic=False, backend=backend)
 

@@ -1,0 +1,106 @@
+"""The benchmarks' own paths at tiny size: what they claim to compare, they really run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isfinite
+from time import process_time
+from typing import Any
+
+import pytest
+
+from app.models.sd3 import Sd3Pipeline
+from jobs.bench_engine import BUCKETS, bench_engine
+from jobs.bench_full_size import TINY, bench_full_size
+from jobs.contenders import Subject, replay
+from jobs.show_engine import show_engine_figures, show_full_size_figures
+from jobs.traces import MAX_ROWS, SATURATED, trace
+
+
+@pytest.fixture
+def subject(stock: Any) -> Subject:
+    pipeline = Sd3Pipeline(stock, max_sequence_length=8)
+    return Subject("tiny", pipeline, stock, 16, MAX_ROWS, process_time)
+
+
+def test_every_contender_runs_and_every_ratio_is_a_number(
+    subject: Subject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    figures = bench_engine([subject], 1, told.append, trace_requests=8)
+    assert set(figures.curves["tiny"].seconds) == {rows for rows in BUCKETS if rows <= 16}
+    assert [(one.model, one.guided) for one in figures.pace] == [("tiny", False), ("tiny", True)]
+    assert {(one.trace, one.load) for one in figures.traces} == {
+        ("presets", "load 0.5"),
+        ("free", "saturated"),
+    }
+    assert all(one.images_per_second.median > 0 for one in figures.traces)
+    show_engine_figures(figures)
+    printed = capsys.readouterr().out
+    assert "request-level" in printed
+    assert len(told) == 5
+
+
+@pytest.mark.parametrize("load", [0.5, SATURATED])
+def test_a_replayed_trace_does_exactly_the_work_it_asks_for(subject: Subject, load: float) -> None:
+    arrivals = trace("free", seed=3, load=load, count=12)
+    served = replay(subject, arrivals, mode="reproducible")
+    assert served.row_steps == sum(one.row_steps for one in arrivals)
+    assert max(one.steps for one in arrivals) <= served.forward_passes
+    assert served.forward_passes <= sum(one.steps for one in arrivals)
+    assert all(end > one.at for one, end in zip(arrivals, served.finished, strict=True))
+
+
+@pytest.mark.slow
+def test_the_full_size_run_goes_its_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    figures = bench_full_size(TINY, told.append)
+    assert (figures.failed, figures.skipped) == ((), ())
+    sections = {figure.section for figure in figures.figures}
+    assert {"ceilings", "unloaded draft", "sd3.5-large 64 compiled"} <= sections
+    assert all(isfinite(figure.value) and figure.value >= 0 for figure in figures.figures)
+    assert len(told) == len(figures.figures)
+    show_full_size_figures(figures)
+    assert "0 sections skipped, 0 failed" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_section_that_no_longer_fits_is_skipped_and_said() -> None:
+    def late() -> Iterator[float]:
+        yield 0.0
+        while True:
+            yield 530.0
+
+    clock = late()
+    told: list[str] = []
+    figures = bench_full_size(TINY, told.append, clock=lambda: next(clock))
+    assert figures.figures == ()
+    assert figures.skipped[0] == "skipped ceilings: takes 20 s, 10 left"
+    assert told == list(figures.skipped)
+
+
+def test_a_section_that_fails_is_told_and_stops_no_other() -> None:
+    broken = replace(TINY, device="nowhere")
+    figures = bench_full_size(broken, lambda line: None)
+    assert figures.failed[0].startswith("failed ceilings: RuntimeError")
+    assert any("has no curve" in line for line in figures.failed)
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['ray'] = None\n" + code],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+
+
+def test_the_benchmarks_need_no_ray() -> None:
+    done = run("import jobs.bench_engine, jobs.full_size_sections; print('loaded')")
+    assert done.stdout.strip() == "loaded", done.stderr
+
+
+def test_without_a_gpu_the_remedy_is_named() -> None:
+    done = run("from jobs.__main__ import jobs; jobs(['bench-engine', '--full-size'])")
+    assert done.returncode == 2
+    assert "run it on a machine with CUDA" in done.stderr
