@@ -2,11 +2,15 @@
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from app.digest import Json, digest, digest_bytes
+from app.digest import digest, digest_bytes
+from app.text_layer import TextLayer as TextLayer
+from app.value import Pixels as Pixels
+from app.value import Rect as Rect
+from app.value import Value as Value
 
 PIPELINE_VERSION = "1"
 """Part of every key: raise it when the same request would give other pixels."""
@@ -15,28 +19,12 @@ Digest: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=120)
 ]
-Pixels: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Steps: TypeAlias = Annotated[int, Field(ge=1, le=200)]
 GuidanceScale: TypeAlias = Annotated[float, Field(ge=0, le=30)]
 Candidates: TypeAlias = Annotated[int, Field(ge=1, le=64)]
 Attempts: TypeAlias = Annotated[int, Field(ge=1, le=256)]
 Priority: TypeAlias = Annotated[int, Field(ge=0, le=9)]
-
-
-class Value(BaseModel):
-    """A frozen value that crosses borders; unknown fields and infinite numbers are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with changes, validated again and without this value's cached digests."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**(fields | changes))
-
-    def as_json(self) -> dict[str, Json]:
-        """The value as plain JSON types."""
-        return self.model_dump(mode="json")
 
 
 class Kind(StrEnum):
@@ -118,30 +106,11 @@ class Size(Value):
         return f"{self.width}x{self.height}"
 
 
-class Rect(Value):
-    """A rectangle in pixels, origin at the top left."""
-
-    x: Annotated[int, Field(ge=0)]
-    y: Annotated[int, Field(ge=0)]
-    width: Annotated[int, Field(ge=0)]
-    height: Annotated[int, Field(ge=0)]
-
-
 class Pivot(Value):
     """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the foot."""
 
     x: Annotated[float, Field(ge=0, le=1)] = 0.5
     y: Annotated[float, Field(ge=0, le=1)] = 0.5
-
-
-class TextLayer(Value):
-    """Text set in a real font over the picture."""
-
-    text: Annotated[str, Field(min_length=1, max_length=500)]
-    font: str = ""
-    box: Rect | None = None
-    colour: str = "#000000"
-    alignment: str = "centre"
 
 
 class Tags(Value):

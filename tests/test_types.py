@@ -18,7 +18,9 @@ CHANGES: dict[str, Any] = {
     "guidance_scale": 1.5,
     "seed": 9,
     "strength": 0.5,
+    "sampler": "dpmpp_2m",
     "init_image": "0" * 64,
+    "mask_image": "0" * 64,
     "text_layers": ({"text": "Sale"},),
 }
 

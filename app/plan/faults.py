@@ -173,6 +173,11 @@ def _too_long(error: ErrorDetails, path: Path, written: str) -> Words:
     return f"is longer than {longest} signs", f"shorten it to {longest}"
 
 
+def _malformed(error: ErrorDetails, path: Path, written: str) -> Words:
+    shape = error["ctx"]["pattern"]
+    return "does not have the form it must have", f"write something that fits {shape}"
+
+
 _WORDS: dict[str, Callable[[ErrorDetails, Path, str], Words]] = {
     "bool_type": _truth,
     "dict_type": _keys,
@@ -186,6 +191,7 @@ _WORDS: dict[str, Callable[[ErrorDetails, Path, str], Words]] = {
     "less_than_equal": _too_large,
     "literal_error": _choice,
     "model_type": _keys,
+    "string_pattern_mismatch": _malformed,
     "string_too_long": _too_long,
     "string_too_short": _empty,
     "string_type": _text,

@@ -172,6 +172,12 @@ ASSETS: dict[str, Broken] = {
         "too large",
         "at most 4294967295",
     ),
+    "colour in words": Broken(
+        GEM + "text_layers: [{text: Sale, colour: red}] #!",
+        "text_layers[0].colour",
+        "does not have the form",
+        "#[0-9a-f]{6}",
+    ),
     "endless number": Broken(
         GEM + "guidance_scale: 1e999 #!",
         "guidance_scale",

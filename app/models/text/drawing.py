@@ -1,0 +1,115 @@
+"""Drawing a block: plate, shadow and outline first, then the glyphs, each a coverage in a colour.
+
+A coverage is uint8 [h, w] over a rectangle; nothing outside the painted one is touched.
+"""
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from app.errors import InvalidRequest
+from app.models.text.contrast import rgb
+from app.models.text.dress import Dress, plate_px, shadow_px
+from app.models.text.layout import Block
+from app.models.text.masks import Mask, closed
+from app.value import Rect
+
+SHADOW_OPACITY = 0.6
+_CORNER = 0.2
+"""A plate's corner radius in font sizes."""
+_SAMPLES = 4
+
+
+def region(picture: Mask, rect: Rect) -> Mask:
+    """The rectangle of the picture, as a view: painting it paints the picture."""
+    return picture[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
+
+
+def glyphs(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
+    """The coverage over `within` of the block's glyphs, widened by an outline.
+
+    Raises InvalidRequest when the glyphs of one line touch those of another.
+    """
+    covered = np.zeros((within.height, within.width), np.uint8)
+    for line in block.lines:
+        ink = block.face.ink(line.text, line.direction, outline_px=outline_px)
+        plain = block.face.ink(line.text, line.direction)
+        if not ink.mask.size:
+            continue
+        scale = block.face.scale
+        left = line.left + ink.left - plain.left - within.x * scale
+        top = ink.top + (line.baseline - within.y) * scale
+        touched = _add(covered, ink.mask, left, top, scale)
+        if touched and not outline_px:
+            raise InvalidRequest("its lines touch each other; raise line_spacing")
+    return covered
+
+
+def undercoat(picture: Mask, block: Block, dress: Dress) -> None:
+    """Paint plate, shadow and outline into the RGBA picture [h, w, 4], in this order."""
+    outline_px = dress.outline_px(block.face)
+    body = glyphs(block, block.painted, outline_px=outline_px)
+    if outline_px:
+        body = closed(body, outline_px)  # or slivers stay open inside an a or an e
+    if dress.plate:
+        _paint(picture, block, _plate(block), dress.plate, dress.plate_opacity)
+    if dress.shadow:
+        _paint(picture, block, _shadow(body, block), dress.shadow, SHADOW_OPACITY)
+    if dress.outline:
+        _paint(picture, block, body, dress.outline)
+
+
+def ink(picture: Mask, block: Block, colour: str) -> None:
+    """Paint the glyphs into the RGBA picture [h, w, 4]."""
+    _paint(picture, block, glyphs(block, block.painted), colour)
+
+
+def _add(covered: Mask, mask: Mask, left: int, top: int, scale: int) -> bool:
+    """Average the samples into pixels, keep the greater coverage, say whether two lines meet."""
+    x, y = left // scale, top // scale
+    before = (top - y * scale, left - x * scale)
+    after = [-(size + lead) % scale for size, lead in zip(mask.shape, before, strict=True)]
+    samples = np.pad(mask, [(before[0], after[0]), (before[1], after[1])])
+    size = (samples.shape[1] // scale, samples.shape[0] // scale)
+    pixels = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+    # A stroke may touch one sample more than it should; that sliver is cut, not set elsewhere.
+    pixels = pixels[max(0, -y) :, max(0, -x) :]
+    place = covered[max(0, y) :, max(0, x) :][: pixels.shape[0], : pixels.shape[1]]
+    pixels = pixels[: place.shape[0], : place.shape[1]]
+    touched = bool(np.any((place > 0) & (pixels > 0)))
+    np.maximum(place, pixels, out=place)
+    return touched
+
+
+def _paint(picture: Mask, block: Block, covered: Mask, colour: str, opacity: float = 1.0) -> None:
+    """Lay the colour over the picture ("over" of Porter and Duff, straight alpha)."""
+    place = region(picture, block.painted)
+    share = covered[..., None] * np.float32(opacity / 255)
+    alpha = place[..., 3:] * np.float32(1 / 255)
+    kept = alpha * (1 - share)
+    total = share + kept
+    mixed = np.array(rgb(colour), np.float32) * share + place[..., :3] * kept
+    painted = np.concatenate([mixed / np.maximum(total, np.float32(1e-9)), total * 255], axis=-1)
+    np.copyto(place, np.rint(painted).astype(np.uint8), where=share > 0)
+
+
+def _shadow(body: Mask, block: Block) -> Mask:
+    drop, blur = shadow_px(block.face)
+    fallen = np.pad(body, ((drop, 0), (0, 0)))[: body.shape[0]]
+    size = 2 * blur + 1
+    return np.asarray(cv2.GaussianBlur(fallen, (size, size), 0), np.uint8)
+
+
+def _plate(block: Block) -> Mask:
+    """A rectangle with round corners around the glyphs, drawn fine and averaged."""
+    across, along = plate_px(block.face)
+    left, top = block.ink.x - across - block.painted.x, block.ink.y - along - block.painted.y
+    right, bottom = left + block.ink.width + 2 * across, top + block.ink.height + 2 * along
+    size = (block.painted.width, block.painted.height)
+    canvas = Image.new("L", (size[0] * _SAMPLES, size[1] * _SAMPLES))
+    ImageDraw.Draw(canvas).rounded_rectangle(
+        (left * _SAMPLES, top * _SAMPLES, right * _SAMPLES - 1, bottom * _SAMPLES - 1),
+        radius=_CORNER * block.face.size_px * _SAMPLES,
+        fill=255,
+    )
+    return np.asarray(canvas.reduce(_SAMPLES))

@@ -1,0 +1,122 @@
+"""Fonts by name: the bundled ones and those of one folder; a name is looked up, never a path."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from fontTools.ttLib import TTFont
+from PIL import ImageFont
+
+from app.digest import digest_bytes
+from app.errors import InvalidRequest
+
+BUNDLED = Path(__file__).parent.parent / "fonts"
+DEFAULT_FONT = "Inter-SemiBold"
+SUFFIXES = (".otf", ".ttf")
+MOST_BYTES = 32 * 2**20
+"""The largest CJK fonts stay below this."""
+_X_HEIGHT, _CAP_HEIGHT = 0.5, 0.7
+"""What most faces have, for fonts that do not say: Times and Helvetica lie on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """One font file, read; heights are shares of the font size."""
+
+    name: str
+    data: bytes
+    digest: str
+    characters: frozenset[int]
+    x_height: float
+    cap_height: float
+    descent: float
+    weight: int
+
+
+class Fonts:
+    """The fonts at hand: the bundled ones, and the `.otf` and `.ttf` files of `folder` by stem.
+
+    Files are listed once, when this is made, and read when first asked for. A name that stands
+    in both places is refused when asked for: which of the two was meant decides the pixels.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._listing: dict[str, list[Path]] = {}
+        self._read: dict[str, Font] = {}
+        for file in _font_files(BUNDLED) + (_font_files(folder) if folder else []):
+            self._listing.setdefault(file.stem, []).append(file)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that can be asked for, sorted."""
+        return tuple(sorted(self._listing))
+
+    def find(self, name: str) -> Font:
+        """The font of this name; the empty name is the default font.
+
+        Raises InvalidRequest for an unknown or doubled name and for a file that is no font.
+        """
+        name = name or DEFAULT_FONT
+        if name not in self._read:
+            self._read[name] = _read(name, self._file(name))
+        return self._read[name]
+
+    def _file(self, name: str) -> Path:
+        files = self._listing.get(name, [])
+        if len(files) > 1:
+            places = " and ".join(str(file) for file in files)
+            raise InvalidRequest(f"font {name!r} stands twice, as {places}; rename the second")
+        if not files:
+            near = get_close_matches(name, self.names, n=3, cutoff=0.5) or list(self.names)
+            raise InvalidRequest(f"no font is named {name!r}; the nearest are {', '.join(near)}")
+        return files[0]
+
+
+def _font_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    files = sorted(folder.iterdir())
+    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
+
+
+def _read(name: str, file: Path) -> Font:
+    size = file.stat().st_size
+    if size > MOST_BYTES:
+        raise InvalidRequest(
+            f"font {name!r} has {size} bytes, more than {MOST_BYTES}; use a subset of it"
+        )
+    data = file.read_bytes()
+    try:
+        return _parsed(name, data)
+    except Exception as exc:  # fontTools raises whatever a broken table makes Python raise
+        raise InvalidRequest(
+            f"font {name!r} cannot be read ({str(exc) or type(exc).__name__}); "
+            f"replace {file.name} by a whole font"
+        ) from exc
+
+
+def _parsed(name: str, data: bytes) -> Font:
+    ImageFont.truetype(BytesIO(data))  # the shaper must be able to open it, too
+    tables = TTFont(BytesIO(data), lazy=True)
+    if tables.flavor:
+        raise ValueError(f"it is packed as {tables.flavor}")
+    if any(entry.offset + entry.length > len(data) for entry in tables.reader.tables.values()):
+        raise ValueError("it is cut off")
+    style, em = tables["OS/2"], tables["head"].unitsPerEm
+    return Font(
+        name=name,
+        data=data,
+        digest=digest_bytes(data),
+        characters=frozenset(tables.getBestCmap()),
+        x_height=_share(style, "sxHeight", em) or _X_HEIGHT,
+        cap_height=_share(style, "sCapHeight", em) or _CAP_HEIGHT,
+        descent=-tables["hhea"].descent / em,
+        weight=style.usWeightClass,
+    )
+
+
+def _share(style: Any, field: str, em: int) -> float:
+    """Old fonts lack these fields, and some hold nonsense; both are 0."""
+    return float(max(0, getattr(style, field, 0)) / em)

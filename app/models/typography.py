@@ -1,0 +1,148 @@
+"""Typography: text layers set over a picture in real fonts, legible or refused.
+
+It knows pixels, layers and fonts; it does not know who made the picture or who reads it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidRequest
+from app.models.text import drawing
+from app.models.text.breaking import paragraphs_of
+from app.models.text.contrast import contrast, required_contrast, ring_px
+from app.models.text.coverage import require_glyphs
+from app.models.text.dress import Dress, dresses
+from app.models.text.fonts import Font, Fonts
+from app.models.text.layout import Block, box_of, fitted, grown, overlap
+from app.text_layer import TextLayer
+from app.value import Rect, Value
+
+_SHOWN = 40
+"""Letters of a text that an error quotes."""
+
+
+class SetText(Value):
+    """How one layer was set: enough to set it again, and the contrast that was measured."""
+
+    font: str
+    font_digest: str
+    size_px: int
+    lines: tuple[str, ...]
+    box: Rect
+    ink: Rect
+    """The glyphs' bounds."""
+    painted: Rect
+    """The bounds of all that was painted: outline, plate and shadow too; inside the box."""
+    outline: str
+    plate: str
+    plate_opacity: float
+    contrast: float
+    contrast_required: float
+
+
+def set_text(
+    picture: NDArray[np.uint8], layers: tuple[TextLayer, ...], fonts: Fonts
+) -> tuple[NDArray[np.uint8], tuple[SetText, ...]]:
+    """A copy of the RGBA picture [h, w, 4] with every layer set in order, and how each was set.
+
+    The same arguments give the same bytes, and no pixel outside a layer's box is changed. Raises
+    InvalidRequest, quoting the text and naming the remedy: an unknown font, a character the font
+    lacks, a box outside the picture, text that does not fit at a legible size, a contrast below
+    what WCAG 2 asks for at level AA, or two layers that paint over each other. Fonts, characters
+    and boxes are checked for all layers before the first is set.
+    """
+    height, width = picture.shape[:2]
+    ready = [_ready(layer, fonts, width, height) for layer in layers]
+    canvas, done = picture.copy(), []
+    for layer, (font, box) in zip(layers, ready, strict=True):
+        canvas, text = _with_layer(canvas, layer, font, box)
+        done.append(text)
+    _refuse_overlaps(layers, done)
+    return canvas, tuple(done)
+
+
+def _ready(layer: TextLayer, fonts: Fonts, width: int, height: int) -> tuple[Font, Rect]:
+    with _quoting(layer):
+        font = fonts.find(layer.font)
+        require_glyphs(layer.text, font)
+        return font, box_of(layer, width, height)
+
+
+def _with_layer(
+    canvas: NDArray[np.uint8], layer: TextLayer, font: Font, box: Rect
+) -> tuple[NDArray[np.uint8], SetText]:
+    """The layer in the first dress whose contrast suffices."""
+    faint = []
+    with _quoting(layer):
+        paragraphs = paragraphs_of(layer.text, font, layer.direction)
+        for dress in dresses(layer):
+            block = fitted(layer, paragraphs, font, box, dress)
+            attempt = canvas.copy()
+            drawing.undercoat(attempt, block, dress)
+            ratio = _contrast(attempt, block, layer.colour)
+            if ratio >= required_contrast(block.face):
+                drawing.ink(attempt, block, layer.colour)
+                return attempt, _said(block, box, dress, ratio)
+            faint.append((ratio, required_contrast(block.face)))
+        raise InvalidRequest(_too_faint(layer, *faint[-1]))
+
+
+def _contrast(canvas: NDArray[np.uint8], block: Block, colour: str) -> float:
+    height, width = canvas.shape[:2]
+    around = grown(block.ink, ring_px(block.face), width, height)
+    behind = drawing.region(canvas, around)
+    return contrast(behind, drawing.glyphs(block, around), colour, block.face)
+
+
+def _too_faint(layer: TextLayer, ratio: float, required: float) -> str:
+    allow = [f"{aid}: auto" for aid in ("outline", "plate") if getattr(layer, aid) == ""]
+    remedy = f" or allow it {' or '.join(allow)}" if allow else ""
+    return (
+        f"{layer.colour} has a contrast of {ratio:.2f} to what is behind it at the worst place, "
+        f"{required:g} is required; choose another colour or box{remedy}"
+    )
+
+
+def _said(block: Block, box: Rect, dress: Dress, ratio: float) -> SetText:
+    return SetText(
+        font=block.face.font.name,
+        font_digest=block.face.font.digest,
+        size_px=block.face.size_px,
+        lines=tuple(line.text for line in block.lines),
+        box=box,
+        ink=block.ink,
+        painted=block.painted,
+        outline=dress.outline,
+        plate=dress.plate,
+        plate_opacity=dress.plate_opacity if dress.plate else 0.0,
+        contrast=round(ratio, 2),
+        contrast_required=required_contrast(block.face),
+    )
+
+
+def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[SetText]) -> None:
+    """What a later layer paints over an earlier one was not there when that one was measured."""
+    for (_, first), (later, second) in combinations(zip(layers, done, strict=True), 2):
+        if overlap(first.painted, second.painted):
+            with _quoting(later):
+                raise InvalidRequest(
+                    f"it paints over the text {_short(' '.join(first.lines))}; give them boxes "
+                    "that do not overlap"
+                )
+
+
+@contextmanager
+def _quoting(layer: TextLayer) -> Iterator[None]:
+    """Faults raised inside name the text they are about."""
+    try:
+        yield
+    except InvalidRequest as fault:
+        raise InvalidRequest(f"text {_short(layer.text)}: {fault}") from fault
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")

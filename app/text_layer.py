@@ -1,0 +1,39 @@
+"""Text set over a picture: what a person asks for, in pixels and colours."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, StringConstraints
+
+from app.value import Pixels, Rect, Value
+
+Colour: TypeAlias = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
+"""Lower case only: one colour has one spelling, hence one digest."""
+ColourOrNone: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-f]{6})?$")]
+ColourOrAuto: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-f]{6})?$")]
+
+
+class TextLayer(Value):
+    """Text set in a real font over the picture, as large as box and size limits allow."""
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    """Line breaks are kept; longer lines are wrapped."""
+    font: Annotated[str, Field(max_length=120)] = ""
+    """A font's name, never a path; empty is the bundled default."""
+    box: Rect | None = None
+    """No ink leaves it; None is the whole picture within a margin."""
+    colour: Colour = "#000000"
+    alignment: Literal["left", "centre", "right"] = "centre"
+    vertical_alignment: Literal["top", "middle", "bottom"] = "middle"
+    direction: Literal["auto", "ltr", "rtl"] = "auto"
+    """auto: each line of the text runs as its first strongly directed letter does."""
+    min_size_px: Pixels = 1
+    max_size_px: Pixels = 4096
+    """Limits of the font size (the em); what cannot be read is refused at any limit."""
+    line_spacing: Annotated[float, Field(ge=0.8, le=3)] = 1.2
+    """From baseline to baseline, in font sizes."""
+    shadow: ColourOrNone = ""
+    """The colour of a soft shadow; empty is none."""
+    outline: ColourOrAuto = ""
+    """Empty is none; auto: black or white, but only if the text's contrast needs it."""
+    plate: ColourOrAuto = ""
+    """The same for a plate behind the text; where both are auto, the outline is tried first."""
