@@ -13,15 +13,24 @@ from app.types import AssetSpec, Measure, QualityReport, Status, Verdict
 HASH_BITS = 64
 
 
-def decide(spec: AssetSpec, candidates: Sequence[Candidate], neighbours: Neighbours) -> Decision:
-    """The asset's fate so far; an accepted winner's hash joins the neighbours."""
+def decide(
+    spec: AssetSpec,
+    candidates: Sequence[Candidate],
+    neighbours: Neighbours,
+    *,
+    last: bool = False,
+) -> Decision:
+    """The asset's fate so far; an accepted winner's hash joins the neighbours.
+
+    `last` says that no further attempt will be made, whatever the spec allows.
+    """
     judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
     best = _best(judged, Verdict.ACCEPT)
     if best:
         neighbours.add(best[0].phash, spec.name)
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
     said = tuple(dict.fromkeys(_reasons(judged)))
-    if len(candidates) < spec.attempts and _worth_another(judged):
+    if not last and len(candidates) < spec.attempts and _worth_another(judged):
         return Decision(status=None, winner=None, report=None, reasons=said)
     return _ended(judged, said)
 

@@ -10,6 +10,7 @@ from jobs.summary import Summary
 
 if TYPE_CHECKING:
     from jobs.bench_bulk import BenchFigures
+    from jobs.generate_only import Generation
 
 
 def show_summary(summary: Summary) -> None:
@@ -28,6 +29,18 @@ def show_summary(summary: Summary) -> None:
         if page.endswith(".png"):
             console.print(f"atlas          {_near(page)}  and .json", soft_wrap=True)
     console.print(f"contact sheet  {_near(summary.contact_sheet)}", soft_wrap=True)
+
+
+def show_generation(generation: "Generation") -> None:
+    """What was made, how fast, and how to go on."""
+    console = Console(highlight=False)
+    console.print(
+        f"[bold]{generation.asked}[/] asked = {generation.reused} reused + {generation.made} made "
+        f"+ {generation.failed} failed, in {generation.seconds:.1f} s "
+        f"({generation.images_per_second:.0f} a second, ${generation.cost_usd:.4f}, "
+        f"driver {generation.driver_memory_mib:.0f} MiB)"
+    )
+    console.print(f"check and finish them with: python -m jobs check {generation.run_id}")
 
 
 def _near(path: str) -> str:

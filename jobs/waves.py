@@ -43,18 +43,23 @@ def waves(specs: Iterable[AssetSpec], *, size: int = WAVE) -> Iterator[list[Item
         yield wave
 
 
-def decided(pending: Sequence[Item], neighbours: Neighbours, fates: Fates) -> Iterator[Decided]:
-    """End every item whose fate is known now; those decided before take their place in order."""
+def decided(
+    pending: Sequence[Item], neighbours: Neighbours, fates: Fates, *, last: bool = False
+) -> Iterator[Decided]:
+    """End every item whose fate is known now; those decided before take their place in order.
+
+    With `last` no further round follows, so that every item ends.
+    """
     for item in pending:
         item.rounds += 1
         if item.standing is not None:
-            item.ended = not item.waits
+            item.ended = last or not item.waits
             if item.ended:
                 fates.stood(item.index, item.standing)
                 if item.standing.status is Status.ACCEPTED:
                     neighbours.add(item.standing.phash, item.spec.name)
             continue
-        decision = decide(item.spec, item.candidates, neighbours)
+        decision = decide(item.spec, item.candidates, neighbours, last=last)
         if decision.status:
             item.ended = True
             yield Decided(

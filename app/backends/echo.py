@@ -54,7 +54,8 @@ class EchoBackend:
             os.kill(os.getpid(), signal.SIGKILL)
         while settings.hangs_at in words:
             signal.pause()
-        time.sleep(settings.seconds)
+        if settings.seconds:
+            time.sleep(settings.seconds)
         if settings.diary is not None:
             line = f"{time.time():.6f} {request.id}\n".encode()
             with settings.diary.open("ab", buffering=0) as diary:

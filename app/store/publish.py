@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.digest import digest
+from app.digest import Json, canonical_json, digest, digest_bytes
 from app.store import alarms, database, entries, evidence, rows, tables
+from app.store.catalog import RunRecord
 from app.store.keeping import keep
 from app.store.leases import Claim, attempts, claim, forget, release, renew
 from app.store.store import Store, open_store
@@ -19,6 +20,7 @@ __all__ = [
     "Claim",
     "Store",
     "attempts",
+    "begin_run",
     "claim",
     "forget",
     "open_store",
@@ -28,6 +30,22 @@ __all__ = [
     "release",
     "renew",
 ]
+
+
+def begin_run(store: Store, run_id: str, *, plan: str, document: Json) -> RunRecord:
+    """Keep a plan's own document under its digest and note that a run of it begins.
+
+    Raises CatalogError when the id is taken.
+    """
+    blob = canonical_json(document)
+    plan_digest = digest_bytes(blob)
+
+    def commit(connection: Connection) -> None:
+        entries.insert_run(connection, run_id, plan=plan, plan_digest=plan_digest)
+        rows.insert_all(connection, tables.holdings, rows.run_holdings(run_id, plan_digest))
+
+    keep(store, [blob], commit, names=[run_id])
+    return store.catalog.run(run_id)
 
 
 def publish_images(

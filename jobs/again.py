@@ -1,0 +1,184 @@
+"""Single stages over what is stored already: check, finish or pack a run again, changed.
+
+Nothing is generated. Each is a run of its own: its assets are further versions beside the old
+ones, and its plan is the old run's with the change.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+
+from app.attempt import Candidate, Decision, Outcome
+from app.check.similarity import Neighbours
+from app.models.versions import fleet
+from app.plan.expand import expand
+from app.plan.inherit import replaced
+from app.plan.schema import Plan, PlanAsset
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import AssetRecord, GeneratedImage, GenerationRequest, Rule, Size
+from jobs.batches import (
+    REQUESTS_PER_BATCH,
+    Decided,
+    ExaminedBatch,
+    Generated,
+    GeneratedBatch,
+)
+from jobs.bulk import complete, find_standing, pack
+from jobs.check import CheckStage
+from jobs.cluster import rows, through, values
+from jobs.progress import RunProgress
+from jobs.run import Run, begin, end
+from jobs.said import PackOptions
+from jobs.summary import Summary
+from jobs.waves import Item, decided, waves
+
+Stage = Callable[[Run, Sequence[Item], Sequence[Item]], None]
+"""Takes a run and a wave of it, as its plan has it now and as it was."""
+
+
+def check_again(
+    run_id: str, settings: Settings, progress: RunProgress, *, rules: Sequence[Rule]
+) -> Summary:
+    """Judge a run's stored images by its plan's rules and these instead, and finish what passes.
+
+    Raises CatalogError for a run that is not known.
+    """
+    plan = _plan_of(run_id, settings)
+    assets = [asset.replace(rules=replaced(asset.rules, rules)) for asset in plan.assets]
+    changed = plan.replace(assets=tuple(assets))
+    return _again(plan, changed, settings, progress, partial(_check, Neighbours()))
+
+
+def finish_again(
+    run_id: str, settings: Settings, progress: RunProgress, *, sizes: Sequence[Size]
+) -> Summary:
+    """Finish the images that a run chose at other sizes; no check is run.
+
+    Raises CatalogError for a run that is not known.
+    """
+    plan = _plan_of(run_id, settings)
+    assets = [_resized(plan, asset, sizes) for asset in plan.assets]
+    changed = plan.replace(assets=tuple(assets), pack=plan.pack.replace(sizes=None))
+    return _again(plan, changed, settings, progress, _finish)
+
+
+def pack_again(
+    run_id: str, settings: Settings, progress: RunProgress, *, options: PackOptions
+) -> Summary:
+    """Pack what a run accepted with other options. Raises CatalogError for an unknown run."""
+    plan = _plan_of(run_id, settings)
+    changed = plan.replace(pack=plan.pack.replace(**options.said))
+    return _again(plan, changed, settings, progress, _count)
+
+
+def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size]) -> PlanAsset:
+    """The asset at other sizes; its images are generated at the size they had."""
+    request = next(expand(plan.replace(assets=(asset,)), fleet())).request
+    return asset.replace(sizes=tuple(sizes), width=request.width, height=request.height)
+
+
+def _plan_of(run_id: str, settings: Settings) -> Plan:
+    """The plan as the run kept it."""
+    store = open_store(settings.blobs, settings.catalog)
+    document = store.blobs.get(store.catalog.run(run_id).plan_digest)
+    return Plan.model_validate(json.loads(document))
+
+
+def _again(
+    plan: Plan, changed: Plan, settings: Settings, progress: RunProgress, stage: Stage
+) -> Summary:
+    models = fleet()
+    run = begin(changed, models, settings, progress)
+    with run.lasting():
+        both = zip(waves(expand(changed, models)), waves(expand(plan, models)), strict=True)
+        for wave, before in both:
+            find_standing(run, before)
+            find_standing(run, wave)
+            stage(run, wave, before)
+        return end(run, pack(run))
+
+
+def _count(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
+    """Nothing to do but to pack: the assets stand."""
+    for item in wave:
+        if item.standing is None:
+            _undecided(run, item)
+        else:
+            run.fates.stood(item.index, item.standing)
+
+
+def _undecided(run: Run, item: Item) -> None:
+    run.fates.failed(item.index, item.spec, "the run did not come to it; run its plan first")
+
+
+def _finish(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
+    ready = []
+    for item, old in zip(wave, before, strict=True):
+        if item.standing is not None:
+            run.fates.stood(item.index, item.standing)
+        elif old.standing is None:
+            _undecided(run, item)
+        else:
+            ready.append(_as_decided(item, old.standing))
+    complete(run, ready)
+
+
+def _as_decided(item: Item, record: AssetRecord) -> Decided:
+    """The decision that stands, for the spec as it is now."""
+    winner = None
+    if record.image is not None:
+        outcome = Outcome(request=record.image.provenance.request, image=record.image)
+        winner = Candidate(outcome=outcome, report=record.report, phash=record.phash)
+    decision = Decision(
+        status=record.status, winner=winner, report=record.report, reasons=record.reasons
+    )
+    return Decided(index=item.index, spec=item.spec, decision=decision, attempts=record.attempts)
+
+
+def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
+    todo = {item.spec.name: item for item in wave if item.standing is None}
+    batches = list(_stored(run, todo.values()))
+    if batches:
+        run.need_ray()
+        dataset = through(
+            rows(batches), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
+        )
+        with run.progress.stage("checked", len(todo)) as stage:
+            for batch in values(dataset, ExaminedBatch):
+                for examined in batch.items:
+                    todo[examined.name].candidates += examined.candidates
+                stage.advance(len(batch.items))
+    judged = [item for item in wave if item.standing or item.candidates]
+    for item in todo.values():
+        if not item.candidates:
+            _undecided(run, item)
+    complete(run, list(decided(judged, neighbours, run.fates, last=True)))
+
+
+def _stored(run: Run, items: Iterable[Item]) -> Iterator[GeneratedBatch]:
+    """Rows for the check stage: every image of the items' requests that was ever made."""
+    ordered = sorted(items, key=lambda item: item.spec.model)
+    found = run.store.catalog.images(key for item in ordered for key in _requests(run, item))
+    for model, group in groupby(ordered, key=lambda item: item.spec.model):
+        generated = [_generated(run, item, found) for item in group]
+        with_images = [one for one in generated if one.outcomes]
+        for start in range(0, len(with_images), REQUESTS_PER_BATCH):
+            piece = tuple(with_images[start : start + REQUESTS_PER_BATCH])
+            yield GeneratedBatch(route=run.routes[model], items=piece)
+
+
+def _requests(run: Run, item: Item) -> dict[str, GenerationRequest]:
+    """Every request the item's attempts allow, by its key."""
+    requests = [item.spec.candidate(index) for index in range(item.spec.attempts)]
+    return {run.routes[item.spec.model].key(request.id): request for request in requests}
+
+
+def _generated(run: Run, item: Item, found: Mapping[str, GeneratedImage]) -> Generated:
+    outcomes = tuple(
+        Outcome(request=request, image=found[key])
+        for key, request in _requests(run, item).items()
+        if key in found
+    )
+    return Generated(spec=item.spec, outcomes=outcomes)

@@ -1,0 +1,98 @@
+"""Generation alone: plan -> claim -> generate -> publish, in waves, with no check behind it."""
+
+import resource
+from collections import Counter
+from collections.abc import Sequence
+from time import perf_counter
+
+from app.attempt import Outcome
+from app.models.versions import fleet
+from app.plan.expand import expand
+from app.plan.schema import Plan
+from app.refine import next_attempts
+from app.settings import Settings
+from app.types import Value
+from jobs.batches import Asked, GeneratedBatch
+from jobs.bulk import generated
+from jobs.cluster import values
+from jobs.progress import RunProgress
+from jobs.run import Run, begin
+from jobs.waves import Item, waves
+
+ASSETS_AT_A_TIME = 16_384
+"""More than a checked wave holds: nothing of an asset stays in the driver but a count."""
+
+
+class Generation(Value):
+    """What became of every request of a plan's first round; the images wait to be checked."""
+
+    run_id: str
+    asked: int
+    reused: int
+    made: int
+    failed: int
+    seconds: float
+    images_per_second: float
+    cost_usd: float
+    driver_memory_mib: float
+    """The driver's largest resident size."""
+
+    @property
+    def adds_up(self) -> bool:
+        """Every request has exactly one fate."""
+        return self.asked == self.reused + self.made + self.failed
+
+
+def generate_only(
+    plan: Plan, settings: Settings, progress: RunProgress, *, workers: int | None = None
+) -> Generation:
+    """Make the candidates of a plan's first round that are not stored yet.
+
+    The driver's memory does not grow with the plan. Raises InvalidRequest before any work is
+    spent, Stopped when interrupted.
+    """
+    models = fleet()
+    run = begin(plan, models, settings, progress, workers=workers)
+    fates: Counter[str] = Counter()
+    with run.lasting():
+        for wave in waves(expand(plan, models), size=ASSETS_AT_A_TIME):
+            fates += _generated(run, wave)
+    generation = _told(run, fates)
+    run.store.catalog.end_run(run.id, generation.as_json())
+    return generation
+
+
+def _generated(run: Run, wave: Sequence[Item]) -> Counter[str]:
+    asked = [Asked(spec=item.spec, requests=next_attempts(item.spec, 0)) for item in wave]
+    total = sum(len(one.requests) for one in asked)
+    fates = Counter(asked=total, failed=total)  # until it comes back, a request is lost
+    with run.progress.stage("images", total) as stage:
+        for batch in values(generated(run, asked), GeneratedBatch):
+            outcomes = [outcome for item in batch.items for outcome in item.outcomes]
+            for outcome in outcomes:
+                run.progress.count(outcome)
+                fates[_fate(outcome)] += 1
+            fates["failed"] -= len(outcomes)
+            stage.advance(len(outcomes))
+    return fates
+
+
+def _fate(outcome: Outcome) -> str:
+    if outcome.image is None:
+        return "failed"
+    return "made" if outcome.made else "reused"
+
+
+def _told(run: Run, fates: Counter[str]) -> Generation:
+    seconds = perf_counter() - run.started
+    return Generation(
+        run_id=run.id,
+        asked=fates["asked"],
+        reused=fates["reused"],
+        made=fates["made"],
+        failed=fates["failed"],
+        seconds=round(seconds, 3),
+        images_per_second=round((fates["made"] + fates["reused"]) / seconds, 1),
+        cost_usd=round(run.progress.cost_usd, 6),
+        driver_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    )
