@@ -5,13 +5,14 @@ Nothing heavy is imported here: help and plans answer without loading a model or
 
 import os
 import sys
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.doors import AllowLarge, AsJson, PlanFile, answer, doors, print_json
+from app.doors import AllowLarge, AsJson, PlanFile, Shown, answer, doors, print_json
 from app.settings import Settings
 from app.types import Measure, Status
 
@@ -80,10 +81,7 @@ def assets(
             name_glob=name, status=status, model=model, rule=rule, team=team, run_id=run_id,
             limit=limit,
         )  # fmt: skip
-        if as_json:
-            print_json([record.as_json() for record in found])
-        else:
-            show_assets(found)
+        _list(found, as_json, show_assets)
 
 
 @atelier.command()
@@ -158,6 +156,58 @@ def replay(
     raise typer.Exit(int(any(one.sameness is Sameness.DIFFERS for one in found)))
 
 
+@atelier.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make again what is reproducible and put it back.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hash every stored file again and compare the catalog with the store.
+
+    Exit code 1 and a list when anything is not as it was committed, or, with --repair, when
+    anything is left that could not be mended.
+    """
+    from app.models.versions import fleet
+    from app.renderer import renderer
+    from app.repair import repair as repair_all
+    from app.show_runs import show_differences, show_repairs
+    from app.store.publish import open_store
+    from app.store.verify import verify as verify_all
+
+    with doors(as_json):
+        settings = Settings()
+        store = open_store(settings.blobs, settings.catalog)
+        found = verify_all(store)
+        if not repair:
+            _list(found, as_json, show_differences)
+            raise typer.Exit(int(bool(found)))
+        load = cache(partial(renderer, settings=settings, store=store))
+        repairs = list(repair_all(found, fleet(), store, load))
+        _list(repairs, as_json, show_repairs)
+        raise typer.Exit(int(any(one.left for one in repairs)))
+
+
+@atelier.command()
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    grace_hours: Annotated[
+        float, typer.Option(min=0, help="Files that nothing names are kept so long.")
+    ] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what dead workers left: unfinished files, old leases, files that no row names."""
+    from app.show_runs import show_sweep
+    from app.store.janitor import sweep as sweep_store
+    from app.store.publish import open_store
+
+    with doors(as_json):
+        settings = Settings()
+        store = open_store(settings.blobs, settings.catalog)
+        swept = sweep_store(store, grace_seconds=grace_hours * 3600, dry_run=dry_run)
+        answer(swept, as_json, show_sweep)
+
+
 runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)
 atelier.add_typer(runs, name="runs", invoke_without_command=True)
 
@@ -174,11 +224,7 @@ def list_runs(
     if context.invoked_subcommand is not None:
         return
     with doors(as_json):
-        found = _catalog(Settings()).runs(limit=limit)
-        if as_json:
-            print_json([run.as_json() for run in found])
-        else:
-            show_runs(found)
+        _list(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
 
 
 @runs.command("show")
@@ -192,6 +238,13 @@ def show_one_run(
 
     with doors(as_json):
         answer(history(_catalog(Settings()), run_id), as_json, show_run)
+
+
+def _list(found: Sequence[Shown], as_json: bool, show: Callable[[Sequence[Shown]], None]) -> None:
+    if as_json:
+        print_json([one.as_json() for one in found])
+    else:
+        show(found)
 
 
 def _catalog(settings: Settings) -> "Catalog":

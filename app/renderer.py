@@ -1,10 +1,13 @@
 """From a route to what renders it on this machine, with the settings of this machine."""
 
+from collections.abc import Mapping
+
 from app.backends.base import Backend
+from app.errors import NoRoute
 from app.png import read_png
 from app.settings import Settings
 from app.store.publish import Store
-from app.types import Route
+from app.types import ModelVersion, Route
 
 
 def renderer(route: Route, settings: Settings, store: Store) -> Backend:
@@ -39,3 +42,18 @@ def renderer(route: Route, settings: Settings, store: Store) -> Backend:
         knee=knee_of(pipeline, route.model, folder=folder, home=settings.home),
         images=lambda digest: read_png(store.blobs.get(digest)),
     )
+
+
+def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:
+    """The way to a version that once answered: the same one, else what bears its name now.
+
+    Raises NoRoute when this machine has no model of that name.
+    """
+    name = reference.partition("/")[0]
+    named = [one for one in models.values() if one.name == name]
+    same = [one for one in named if one.reference == reference]
+    if not named:
+        raise NoRoute(f"no model {name} is on this machine any more; register {reference} again")
+    model = (same or named)[0]
+    backend = "echo" if model.family == "echo" else "engine"
+    return Route(backend=backend, model=model, reason=f"replaying what {reference} made")

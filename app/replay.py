@@ -13,10 +13,11 @@ import numpy as np
 from app.backends.base import Backend
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Failed, Rendered
-from app.errors import AtelierError, NoRoute
+from app.errors import AtelierError
 from app.finish.finish import FINISHING, finish
 from app.png import read_png
 from app.provenance import flat, provenance_of
+from app.renderer import route_of
 from app.store.publish import Store
 from app.types import AssetRecord, GeneratedImage, ModelVersion, Provenance, Route, Value
 
@@ -77,7 +78,7 @@ def replay(
     with_image = [record for record in records if record.image is not None]
     for model, group in groupby(sorted(with_image, key=_model), key=_model):
         try:
-            route = _route(model, models)
+            route = route_of(model, models)
             loaded = backend(route)
         except AtelierError as error:
             yield from (_failed(record, str(error), ()) for record in group)
@@ -88,18 +89,6 @@ def replay(
 
 def _model(record: AssetRecord) -> str:
     return record.model
-
-
-def _route(reference: str, models: Mapping[str, ModelVersion]) -> Route:
-    """The same version if this machine has it, else what bears its name now."""
-    name = reference.partition("/")[0]
-    named = [one for one in models.values() if one.name == name]
-    same = [one for one in named if one.reference == reference]
-    if not named:
-        raise NoRoute(f"no model {name} is on this machine any more; register {reference} again")
-    model = (same or named)[0]
-    backend = "echo" if model.family == "echo" else "engine"
-    return Route(backend=backend, model=model, reason=f"replaying what {reference} made")
 
 
 def _replayed(

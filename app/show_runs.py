@@ -7,8 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.history import RunHistory, state_of
+from app.repair import Repair
 from app.replay import Replay, Sameness
 from app.store.catalog import RunRecord
+from app.store.janitor import Sweep
+from app.store.verify import Difference
 
 LISTED = 40
 COUNTS = ("asked", "reused", "accepted", "review", "rejected", "failed", "made")
@@ -59,3 +62,39 @@ def show_replay(replay: Replay) -> None:
         console.print(
             f"    {change.field}: {change.then} -> {change.now}", markup=False, soft_wrap=True
         )
+
+
+def show_differences(found: Sequence[Difference]) -> None:
+    """One line per difference: what, where, what stands there."""
+    console = Console(highlight=False)
+    for one in found:
+        named = ", ".join(one.named_by)
+        text = f"{one.kind}: {named} {one.digest} {one.detail}"
+        console.print(text, markup=False, soft_wrap=True)
+    console.print(
+        f"[red]{len(found)} differences[/]; mend them with: atelier verify --repair"
+        if found
+        else "[green]every file is whole, and the catalog agrees with the store[/]"
+    )
+
+
+def show_repairs(repairs: Sequence[Repair]) -> None:
+    """What was mended, and why the rest was not."""
+    console = Console(highlight=False)
+    for one in repairs:
+        named = ", ".join(one.difference.named_by)
+        said = one.left or "made again and put back"
+        console.print(f"{named} {one.difference.digest}: {said}", markup=False, soft_wrap=True)
+    mended = sum(not one.left for one in repairs)
+    console.print(
+        f"{mended} of {len(repairs)} differences mended" if repairs else "nothing to mend"
+    )
+
+
+def show_sweep(swept: Sweep) -> None:
+    """How much went, or would go."""
+    verb = "would remove" if swept.dry_run else "removed"
+    Console(highlight=False).print(
+        f"{verb} {len(swept.drafts)} unfinished files, {len(swept.leases)} old leases and "
+        f"{len(swept.blobs)} files that no row names ({swept.freed_bytes / 2**20:.1f} MiB)"
+    )

@@ -151,9 +151,15 @@ def pack(run: Run) -> list[AtlasPage]:
     """The pages of every atlas: those packed before are found again, the rest are packed."""
     wanted = atlases(run.plan.name, run.fates.sprites, run.plan.pack)
     packed = {atlas.id: run.store.catalog.pages(atlas.id) for atlas in wanted}
-    missing = [atlas for atlas in wanted if not packed[atlas.id]]
+    missing = [atlas for atlas in wanted if not _whole(run, packed[atlas.id])]
     if missing:
         run.need_ray()
         dataset = through(rows(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings)
         packed |= {result.id: result.pages for result in values(dataset, PackedAtlas)}
     return [page for atlas in wanted for page in packed[atlas.id]]
+
+
+def _whole(run: Run, pages: Sequence[AtlasPage]) -> bool:
+    """Whether an atlas was packed before and its files are still there."""
+    has = run.store.blobs.has
+    return bool(pages) and all(has(page.image) and has(page.metadata) for page in pages)

@@ -29,6 +29,7 @@ __all__ = [
     "publish_pages",
     "release",
     "renew",
+    "restore",
 ]
 
 
@@ -114,6 +115,16 @@ def publish_assets(
     standing, found = keep(store, blobs, commit, names=[record.key for record, _ in records])
     alarms.refuse(found)
     return tuple(standing[record.key] for record, _ in records)
+
+
+def restore(store: Store, digest: str, data: bytes) -> None:
+    """Put a blob's own bytes back where it is gone or damaged.
+
+    Raises DigestMismatch, with nothing changed, when these are not the bytes the digest names.
+    """
+    evidence.require_bytes(f"blob {digest}", [digest], [data])
+    store.blobs.remove(digest)
+    store.blobs.put(data)
 
 
 def publish_pages(
