@@ -7,14 +7,15 @@ its own beginning and end here.
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Select, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
-from app.store import database, rows, tables
+from app.store import database, entries, rows, tables
 from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
 
@@ -144,8 +145,8 @@ class Catalog:
 
     def begin_run(self, run_id: str, *, plan: str, plan_digest: str) -> RunRecord:
         """Note that a run begins. Raises CatalogError when the id is taken."""
-        cells: rows.Cells = {"run_id": run_id, "plan": plan, "plan_digest": plan_digest}
-        self.write(lambda connection: _begin_run(connection, run_id, cells), names=[run_id])
+        begin = partial(entries.insert_run, run_id=run_id, plan=plan, plan_digest=plan_digest)
+        self.write(begin, names=[run_id])
         return self.run(run_id)
 
     def end_run(self, run_id: str, summary: Mapping[str, Json]) -> RunRecord:
@@ -239,13 +240,6 @@ def _neighbours(connection: Connection, name: str) -> Sequence[str]:
     before = names.where(column < name).order_by(column.desc())
     after = names.where(column >= name).order_by(column)
     return [one for query in (before, after) for one in connection.execute(query).scalars()]
-
-
-def _begin_run(connection: Connection, run_id: str, cells: rows.Cells) -> None:
-    if _find_run(connection, run_id) is not None:
-        raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
-    started_at = rows.timestamp(database.clock(connection))
-    connection.execute(insert(tables.runs), cells | {"started_at": started_at})
 
 
 def _end_run(connection: Connection, run_id: str, summary: str) -> None:

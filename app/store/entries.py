@@ -5,8 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, delete, select
 
 from app.errors import CatalogError
-from app.store import rows, tables
+from app.store import database, rows, tables
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Provenance
+
+
+def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: str) -> None:
+    """Note that a run begins now. Raises CatalogError when the id is taken."""
+    runs = tables.runs
+    if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first():
+        raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
+    cells: rows.Cells = {
+        "run_id": run_id,
+        "plan": plan,
+        "plan_digest": plan_digest,
+        "started_at": rows.timestamp(database.clock(connection)),
+    }
+    rows.insert_all(connection, runs, [cells])
 
 
 def insert_images(

@@ -135,6 +135,11 @@ def page_holdings(run_id: str, page: AtlasPage) -> list[Cells]:
     return _holdings("page", f"{run_id}/{page.name}", {page.image, page.metadata})
 
 
+def run_holdings(run_id: str, plan_digest: str) -> list[Cells]:
+    """Which blob a run's row names: its plan's document."""
+    return _holdings("run", run_id, {plan_digest})
+
+
 def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, GeneratedImage]:
     """The committed images among the keys."""
     found: list[GeneratedImage] = []

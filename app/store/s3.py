@@ -157,7 +157,7 @@ class S3Blobs:
         """See `Blobs.discard`."""
 
     def _create(self, digest: str, data: bytes, conditions: dict[str, str]) -> None:
-        checksum = b64encode(bytes.fromhex(digest)).decode()
+        checksum = _checksum(digest)
         try:
             answer = self._client.put_object(
                 Body=data,
@@ -175,7 +175,7 @@ class S3Blobs:
             return
         passing("blob.sent")
         if answer.get("ChecksumSHA256") != checksum and not self._is_whole(digest, len(data)):
-            # Unsettled on its way to a store that does not check. What we put over it are the
+            # Damaged on its way to a store that does not check. What we put over it are the
             # bytes of this name, so it can only become right; to remove it could be wrong.
             conditions.clear()
             raise Unsettled
@@ -184,17 +184,18 @@ class S3Blobs:
         """Whether the object has the size and the sha256; it is read only if it must be."""
         try:
             head = self._client.head_object(ChecksumMode="ENABLED", **self._named(digest))
-            if head["ContentLength"] != size:
-                return False
-            checksum = head.get("ChecksumSHA256")
-            if checksum is not None and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
-                return bool(checksum == b64encode(bytes.fromhex(digest)).decode())
-            # The network may damage an answer as well: only what is wrong twice is wrong there.
-            return any(self._rehash_once(digest) == digest for _ in range(2))
+            return bool(head["ContentLength"] == size) and self._hashes_to(digest, head)
         except Exception as exc:
             if status_of(exc) == 404:
                 raise Unsettled from exc
             raise
+
+    def _hashes_to(self, digest: str, head: dict[str, Any]) -> bool:
+        checksum = head.get("ChecksumSHA256")
+        if checksum is not None and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+            return bool(checksum == _checksum(digest))
+        # The network may damage an answer as well: only what is wrong twice is wrong there.
+        return any(self._rehash_once(digest) == digest for _ in range(2))
 
     def _rehash_once(self, digest: str) -> str:
         running = hashlib.sha256()
@@ -243,3 +244,8 @@ class S3Blobs:
             f"the blob {self._address(digest)} does not hold the bytes its name promises; "
             "remove it and make it again, or restore an older version of the object"
         )
+
+
+def _checksum(digest: str) -> str:
+    """A sha256 as S3 writes it."""
+    return b64encode(bytes.fromhex(digest)).decode()

@@ -137,7 +137,7 @@ holdings = Table(
     Index("ix_holdings_subject_key", "subject", "key"),
 )
 """Which blobs a row names, so that a check and a sweep can ask by digest: the subject is
-`image`, `asset` or `page`, the key that row's (a page's is `run/name`)."""
+`image`, `asset`, `page` or `run`, the key that row's (a page's is `run/name`)."""
 
 swept = Table(
     "swept",

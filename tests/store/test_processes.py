@@ -34,7 +34,7 @@ def publish_many(
 ) -> None:
     """Open the store with the other processes, then claim and publish, a few at a time."""
     os.environ.update(environment)
-    barrier.wait()
+    barrier.wait(120)
     store = open_store(blobs_url, catalog_url)
     seeds = seeds_of(number)
     for start in range(0, len(seeds), 3):
@@ -81,7 +81,7 @@ def claim_many(
     os.environ.update(environment)
     store = open_store(blobs_url, catalog_url)
     store.catalog.runs()
-    barrier.wait()
+    barrier.wait(120)
     won = [
         key
         for seed in seeds_of(number)[: len(SHARED)]

@@ -8,7 +8,7 @@ from sqlalchemy import insert, text, update
 
 from app.digest import digest, digest_bytes
 from app.store import tables
-from app.store.publish import Store, publish_assets, publish_images, publish_pages
+from app.store.publish import Store, begin_run, publish_assets, publish_images, publish_pages
 from app.store.verify import Kind, verify
 from app.types import Status
 from tests.store.places import Place, Places
@@ -34,6 +34,7 @@ def full(store: Store) -> None:
     rejected = record_of(None, None, name="lost", status=Status.REJECTED)
     publish_assets(store, [(record_of(image, b"finished"), [b"finished"]), (rejected, [])])
     publish_pages(store, "run", [(page_of(b"page", b"{}"), b"page", b"{}")])
+    begin_run(store, "run", plan="icons", document=["a plan"])
 
 
 def test_a_store_as_it_was_committed_has_no_differences_and_is_left_alone(place: Place) -> None:
@@ -72,13 +73,13 @@ def test_every_damaged_blob_is_found_and_no_other(place: Place) -> None:
 def test_every_file_of_every_sort_of_row_is_looked_at(place: Place) -> None:
     store = place.open()
     full(store)
-    blobs = [b"a sketch", b"an icon", b"finished", b"page", b"{}"]
+    blobs = [b"a sketch", b"an icon", b"finished", b"page", b"{}", b'["a plan"]']
     for data in blobs:
         place.blobs.remove(digest_bytes(data))
     found = verify(store)
     assert {one.digest for one in found} == {digest_bytes(data) for data in blobs}
     assert {one.kind for one in found} == {Kind.MISSING}
-    assert {one.named_by[0].split()[0] for one in found} == {"image", "asset", "page"}
+    assert {one.named_by[0].split()[0] for one in found} == {"image", "asset", "page", "run"}
 
 
 ALTERED = "UPDATE {} SET value = replace(value, '64', '65')"
