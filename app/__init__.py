@@ -4,6 +4,7 @@
 (what becomes of one asset) and `jobs/bulk.py` (the same for a whole plan), and you know the house.
 
 types.py      the values that flow           digest.py    identity: canonical JSON and sha256
+value.py      what every value is            text_layer.py  text set over a picture
 errors.py     the error tree                 settings.py  addresses, read at the edges only
 plan/         what a person writes, expanded exactly
 route.py      which model version answers a request, and why
@@ -14,6 +15,8 @@ check/        one number per measure, and the judge who applies the plan's rules
 finish/       specks, trim, pivot, exact sizes
 pack/         atlas pages and their metadata
 store/        blobs by digest, the catalog, and the one way in
+provenance.py where an image comes from      renderer.py  from a route to what renders it
 flow.py       from a plan's request to a finished asset
+replay.py     made again, and what differs   repair.py    what is gone comes back
 cli.py        thin commands
 """

@@ -153,6 +153,25 @@ def bench_bulk(
         answer(bench(assets), as_json, show_figures)
 
 
+@jobs.command("bench-publish")
+def bench_publish(
+    rows: Annotated[
+        list[int] | None, typer.Option(min=1, help="A size to run; repeat for more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stream plans of growing size through claim, echo and publish: rate and driver memory.
+
+    A million rows take about an hour on two cores and 12 GB of temporary disk.
+    """
+    from jobs.bench_publish import bench_publish as bench
+    from jobs.show import show_publish_figures
+
+    say = Console(stderr=True, highlight=False).print
+    with doors(as_json):
+        answer(bench(rows or [10_000, 100_000], say), as_json, show_publish_figures)
+
+
 @jobs.command("bench-engine")
 def bench_engine(
     rounds: Annotated[int, typer.Option(min=1, help="How often the contenders take turns.")] = 7,

@@ -10,6 +10,7 @@ from jobs.summary import Summary
 
 if TYPE_CHECKING:
     from jobs.bench_bulk import BenchFigures
+    from jobs.bench_publish import PublishFigures
     from jobs.generate_only import Generation
 
 
@@ -61,3 +62,23 @@ def show_figures(figures: "BenchFigures") -> None:
         f"each further image: {figures.further_images_per_hour:.0f} an hour, "
         f"{figures.further_other_cpu_share:.1%} of CPU time beside generation"
     )
+
+
+def show_publish_figures(figures: "PublishFigures") -> None:
+    """One row per size, then each image's share of what is paid for safety."""
+    table = Table("rows", "a second", "seconds", "driver MiB", box=None)
+    for run in figures.runs:
+        table.add_row(
+            str(run.asked), f"{run.images_per_second:g}", f"{run.seconds:.0f}",
+            f"{run.driver_memory_mib:.0f}",
+        )  # fmt: skip
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        f"each image: leases {figures.lease_ms:g} ms, all of it {figures.publish_ms:g} ms in one "
+        f"process, {_or_unknown(figures.publish_without_disk_ms)} where syncs cost nothing"
+    )
+
+
+def _or_unknown(milliseconds: float | None) -> str:
+    return "unknown" if milliseconds is None else f"{milliseconds:g} ms"
