@@ -6,7 +6,6 @@ not know.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 
 from app.errors import ModelNotFound
 from app.types import Value
+from app.words import words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,11 +126,6 @@ class Critic:
         rows = word_rows(prompt, self._config.vocabulary, self._config.neutral)
         taught = torch.tensor([rows or [0]])
         return self._network.sentences(taught, torch.ones(taught.shape))
-
-
-def words(prompt: str) -> list[str]:
-    """The lower-case words of a prompt: runs of letters in any script."""
-    return re.findall(r"[^\W\d_]+", prompt.lower())
 
 
 def word_rows(prompt: str, vocabulary: Sequence[str], neutral: Sequence[str]) -> list[int]:

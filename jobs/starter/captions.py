@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from app.check.agreement import words
+from app.words import words
 from jobs.starter.drawings import COLOURS, KINDS, STYLES, Label
 
 SYNONYMS: dict[str, tuple[str, ...]] = {

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
-from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic, premultiplied, words
+from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic, premultiplied
 from app.check.critic_network import CriticNetwork
 from app.errors import ModelNotFound
+from app.words import words
 
 VOCABULARY = ("a", "blue", "red", "shield", "sword")
 NEUTRAL = ("of", "the")

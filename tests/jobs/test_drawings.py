@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.check.agreement import words
+from app.words import words
 from jobs.starter import damage, data
 from jobs.starter.captions import caption, plain, vocabulary
 from jobs.starter.drawings import KINDS, MARGIN, Label, all_labels, draw

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.check.agreement import Critic, words
+from app.check.agreement import Critic
 from app.models.versions import CARD_FILES, FOLDERS, read_version, weights_digest
+from app.words import words
 from jobs.starter import damage
 from jobs.starter.captions import NEUTRAL, plain, vocabulary
 from jobs.starter.drawings import COLOURS, KINDS, Label, draw
