@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.export import Exported
 from app.outlook import Outlook
-from app.types import AssetRecord, Status
+from app.types import AssetRecord, EngineSettings, Status
 
 LISTED = 20
 COLOURS = {
@@ -107,14 +107,26 @@ def _facts(record: AssetRecord) -> list[tuple[str, str]]:
             ("seed", str(made.request.seed)),
             (
                 "steps",
-                f"{made.request.num_inference_steps}, guidance {made.request.guidance_scale:g}",
+                f"{made.request.num_inference_steps} {made.request.sampler}, "
+                f"guidance {made.request.guidance_scale:g}",
             ),
+            ("engine", _engine(made.engine)),
             ("weights", made.weights_digest),
             ("finishing", ", ".join(made.finishing)),
             ("machine", f"{made.environment.processor}, Python {made.environment.python}"),
             ("libraries", ", ".join(f"{k} {v}" for k, v in made.environment.libraries.items())),
         ]
     return facts
+
+
+def _engine(engine: EngineSettings | None) -> str:
+    if engine is None:
+        return "none"
+    rows = "/".join(map(str, engine.row_buckets))
+    return (
+        f"{engine.mode}, {rows} rows, {engine.dtype} ({engine.rounding}) on {engine.device}, "
+        f"attention {engine.attention}, {engine.threads} threads"
+    )
 
 
 def show_exported(exported: Exported) -> None:

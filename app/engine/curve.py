@@ -13,7 +13,7 @@ from app.engine.rows import BUCKETS
 from app.errors import OutOfMemory
 from app.types import GenerationRequest, Pixels, Value
 
-PAYS = 0.9
+PAYS = 0.95
 """The knee is the smallest bucket that makes at least this share of the best rows per second."""
 WORTH_GOING_ON = 1.05
 ROUNDS = 3
