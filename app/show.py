@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.console import console
 from app.export import Exported
 from app.outlook import Outlook
 from app.types import AssetRecord, EngineSettings, Status
@@ -21,21 +21,21 @@ COLOURS = {
 
 def show_outlook(outlook: Outlook) -> None:
     """Counts, estimate and warnings first, then the head of the list."""
-    console = Console(highlight=False)
-    console.print(
+    out = console()
+    out.print(
         f"[bold]{escape(outlook.plan)}[/]: {outlook.asked} assets, {outlook.standing} stand "
         f"already, {outlook.to_make} to make"
     )
     if outlook.to_make:
-        console.print(
+        out.print(
             f"{outlook.images_at_least} images to begin with, {outlook.images_at_most} at most; "
             + _estimate(outlook)
         )
     for warning in outlook.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}")
-    console.print(_planned(outlook))
+        out.print(f"[yellow]warning:[/] {escape(warning)}")
+    out.print(_planned(outlook))
     if outlook.asked > LISTED:
-        console.print(f"... and {outlook.asked - LISTED} more; --json lists them all")
+        out.print(f"... and {outlook.asked - LISTED} more; --json lists them all")
 
 
 def _estimate(outlook: Outlook) -> str:
@@ -72,7 +72,7 @@ def show_assets(records: Sequence[AssetRecord]) -> None:
             one.name, one.version, _status(one.status), one.model, str(one.attempts),
             one.created_at, reasons,
         )  # fmt: skip
-    Console(highlight=False).print(table if records else "no assets match")
+    console().print(table if records else "no assets match")
 
 
 def show_asset(record: AssetRecord) -> None:
@@ -82,7 +82,7 @@ def show_asset(record: AssetRecord) -> None:
     table.add_column(overflow="fold")
     for label, text in _facts(record):
         table.add_row(label, text if label == "status" else escape(text))
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _facts(record: AssetRecord) -> list[tuple[str, str]]:
@@ -131,7 +131,7 @@ def _engine(engine: EngineSettings | None) -> str:
 
 def show_exported(exported: Exported) -> None:
     """How many files went where."""
-    console = Console(highlight=False)
+    out = console()
     for file in exported.files[:LISTED]:
-        console.print(file.path, soft_wrap=True, markup=False)
-    console.print(f"{len(exported.files)} files")
+        out.print(file.path, soft_wrap=True, markup=False)
+    out.print(f"{len(exported.files)} files")

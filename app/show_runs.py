@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.console import console
 from app.history import RunHistory, state_of
 from app.repair import Repair
 from app.replay import Replay, Sameness
@@ -29,49 +29,49 @@ def show_runs(runs: Sequence[RunRecord]) -> None:
         said = run.summary or {}
         numbers = [str(said.get(name, "")) for name in (*COUNTS, "seconds", "cost_usd")]
         table.add_row(run.run_id, escape(run.plan), state_of(run), *numbers)
-    Console(highlight=False).print(table if runs else "no run was begun here yet")
+    console().print(table if runs else "no run was begun here yet")
 
 
 def show_run(history: RunHistory) -> None:
     """The run's own numbers, then every asset it decided."""
-    console = Console(highlight=False)
+    out = console()
     run, said = history.run, history.run.summary or {}
-    console.print(f"[bold]{run.run_id}[/] of {escape(run.plan)}: {history.state}")
-    console.print(f"began {run.started_at}, ended {run.ended_at or 'not yet'}")
+    out.print(f"[bold]{run.run_id}[/] of {escape(run.plan)}: {history.state}")
+    out.print(f"began {run.started_at}, ended {run.ended_at or 'not yet'}")
     if history.state == "begun":
-        console.print("no end was noted: it is still running, or it was killed; run the plan again")
+        out.print("no end was noted: it is still running, or it was killed; run the plan again")
     numbers = ", ".join(f"{name} {said[name]}" for name in COUNTS if name in said)
-    console.print(f"{numbers}; {said.get('seconds', '?')} s, ${history.cost_usd:.4f}")
+    out.print(f"{numbers}; {said.get('seconds', '?')} s, ${history.cost_usd:.4f}")
     table = Table("name", "version", "status", "attempts", "seconds", "USD", "reasons", box=None)
     for one in history.assets[:LISTED]:
         table.add_row(
             one.name, one.version, one.status, str(one.attempts), f"{one.seconds:.2f}",
             f"{one.cost_usd:.5f}", escape("; ".join(one.reasons[:2])),
         )  # fmt: skip
-    console.print(table)
+    out.print(table)
     if len(history.assets) > LISTED:
-        console.print(f"... and {len(history.assets) - LISTED} more; --json lists them all")
+        out.print(f"... and {len(history.assets) - LISTED} more; --json lists them all")
 
 
 def show_replay(replay: Replay) -> None:
     """One answer, with what changed from what to what."""
-    console = Console(highlight=False)
+    out = console()
     name = f"{escape(replay.name)}@{replay.version}"
-    console.print(f"{name}: [{SAMENESS[replay.sameness]}]{escape(str(replay))}[/]", soft_wrap=True)
+    out.print(f"{name}: [{SAMENESS[replay.sameness]}]{escape(str(replay))}[/]", soft_wrap=True)
     for change in replay.changes:
-        console.print(
+        out.print(
             f"    {change.field}: {change.then} -> {change.now}", markup=False, soft_wrap=True
         )
 
 
 def show_differences(found: Sequence[Difference]) -> None:
     """One line per difference: what, where, what stands there."""
-    console = Console(highlight=False)
+    out = console()
     for one in found:
         named = ", ".join(one.named_by)
         text = f"{one.kind}: {named} {one.digest} {one.detail}"
-        console.print(text, markup=False, soft_wrap=True)
-    console.print(
+        out.print(text, markup=False, soft_wrap=True)
+    out.print(
         f"[red]{len(found)} differences[/]; mend them with: atelier verify --repair"
         if found
         else "[green]every file is whole, and the catalog agrees with the store[/]"
@@ -80,21 +80,19 @@ def show_differences(found: Sequence[Difference]) -> None:
 
 def show_repairs(repairs: Sequence[Repair]) -> None:
     """What was mended, and why the rest was not."""
-    console = Console(highlight=False)
+    out = console()
     for one in repairs:
         named = ", ".join(one.difference.named_by)
         said = one.left or "made again and put back"
-        console.print(f"{named} {one.difference.digest}: {said}", markup=False, soft_wrap=True)
+        out.print(f"{named} {one.difference.digest}: {said}", markup=False, soft_wrap=True)
     mended = sum(not one.left for one in repairs)
-    console.print(
-        f"{mended} of {len(repairs)} differences mended" if repairs else "nothing to mend"
-    )
+    out.print(f"{mended} of {len(repairs)} differences mended" if repairs else "nothing to mend")
 
 
 def show_sweep(swept: Sweep) -> None:
     """How much went, or would go."""
     verb = "would remove" if swept.dry_run else "removed"
-    Console(highlight=False).print(
+    console().print(
         f"{verb} {len(swept.drafts)} unfinished files, {len(swept.leases)} old leases and "
         f"{len(swept.blobs)} files that no row names ({swept.freed_bytes / 2**20:.1f} MiB)"
     )

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from app.console import console
 from jobs.summary import Summary
 
 if TYPE_CHECKING:
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 def show_summary(summary: Summary) -> None:
     """The fates that add up, the pace, and where to look."""
-    console = Console(highlight=False)
+    out = console()
     fates = (
         f"[bold]{summary.asked}[/] asked = {summary.reused} reused + {summary.accepted} accepted "
         f"+ {summary.review} review + {summary.rejected} rejected + {summary.failed} failed"
     )
-    console.print(fates if summary.adds_up else f"[bold red]does not add up:[/] {fates}")
-    console.print(
+    out.print(fates if summary.adds_up else f"[bold red]does not add up:[/] {fates}")
+    out.print(
         f"{summary.made} images made in {summary.seconds:.1f} s "
         f"({summary.images_per_hour:.0f} an hour), cost ${summary.cost_usd:.4f}"
     )
     for page in summary.pages:
         if page.endswith(".png"):
-            console.print(f"atlas          {_near(page)}  and .json", soft_wrap=True)
-    console.print(f"contact sheet  {_near(summary.contact_sheet)}", soft_wrap=True)
+            out.print(f"atlas          {_near(page)}  and .json", soft_wrap=True)
+    out.print(f"contact sheet  {_near(summary.contact_sheet)}", soft_wrap=True)
 
 
 def show_generation(generation: "Generation") -> None:
     """What was made, how fast, and how to go on."""
-    console = Console(highlight=False)
-    console.print(
+    out = console()
+    out.print(
         f"[bold]{generation.asked}[/] asked = {generation.reused} reused + {generation.made} made "
         f"+ {generation.failed} failed, in {generation.seconds:.1f} s "
         f"({generation.images_per_second:.0f} a second, ${generation.cost_usd:.4f}, "
         f"driver {generation.driver_memory_mib:.0f} MiB)"
     )
-    console.print(f"check and finish them with: python -m jobs check {generation.run_id}")
+    out.print(f"check and finish them with: python -m jobs check {generation.run_id}")
 
 
 def _near(path: str) -> str:
@@ -56,9 +56,9 @@ def show_figures(figures: "BenchFigures") -> None:
     for name in type(figures.small).model_fields:
         small, large = getattr(figures.small, name), getattr(figures.large, name)
         table.add_row(name.replace("_", " "), f"{small:g}", f"{large:g}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
+    out = console()
+    out.print(table)
+    out.print(
         f"each further image: {figures.further_images_per_hour:.0f} an hour, "
         f"{figures.further_other_cpu_share:.1%} of CPU time beside generation"
     )
@@ -72,9 +72,9 @@ def show_publish_figures(figures: "PublishFigures") -> None:
             str(run.asked), f"{run.images_per_second:g}", f"{run.seconds:.0f}",
             f"{run.driver_memory_mib:.0f}",
         )  # fmt: skip
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
+    out = console()
+    out.print(table)
+    out.print(
         f"each image: leases {figures.lease_ms:g} ms, all of it {figures.publish_ms:g} ms in one "
         f"process, {_or_unknown(figures.publish_without_disk_ms)} where syncs cost nothing"
     )

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
+
+from app.console import console
 
 if TYPE_CHECKING:
     from jobs.bench_engine import EngineFigures, Spread
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 
 def show_engine_figures(figures: "EngineFigures") -> None:
     """Curves, then the engine beside every contender; all but the curves are ratios."""
-    console = Console(highlight=False)
-    console.print(f"{figures.rounds} rounds, medians, lowest to highest in brackets\n")
-    console.print(_curves(figures))
-    console.print(_pace(figures))
+    out = console()
+    out.print(f"{figures.rounds} rounds, medians, lowest to highest in brackets\n")
+    out.print(_curves(figures))
+    out.print(_pace(figures))
     for table in _traces(figures):
-        console.print(table)
+        out.print(table)
 
 
 def _curves(figures: "EngineFigures") -> Table:
@@ -65,7 +66,7 @@ def _said(spread: "Spread") -> str:
 
 def show_full_size_figures(figures: "FullSizeFigures") -> None:
     """Where the figures are from; they were told one by one as they came."""
-    Console(highlight=False).print(
+    console().print(
         f"{figures.device}, torch {figures.torch}: {len(figures.figures)} figures in "
         f"{figures.seconds:.0f} s, {len(figures.skipped)} sections skipped, "
         f"{len(figures.failed)} failed"

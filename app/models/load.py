@@ -70,11 +70,13 @@ def _verify(folder: Path, version: ModelVersion) -> None:
 
 def _from_pretrained(folder: Path) -> Any:
     """diffusers' own loading, quiet; absent text encoders are passed as None, as it asks for."""
-    import diffusers
     from transformers.utils import logging as transformers_logging
 
-    diffusers.utils.logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # it warns of packages that nothing here needs
     transformers_logging.disable_progress_bar()
+    import diffusers
+
+    diffusers.utils.logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stock = diffusers.DiffusionPipeline.from_pretrained(
         folder,
