@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo serve test check bench clean
 
 help: ## show these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: .venv/installed ## make the example icons: plan -> images -> checks -> atlas
 	$(BIN)/atelier run jobs/plans/icons.yaml
+
+serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
+	$(BIN)/python -m deployments serve
 
 test: .venv/installed-dev ## the whole test suite
 	$(BIN)/pytest

@@ -12,18 +12,23 @@ class Settings(BaseSettings):
     """Addresses with embedded defaults below `ATELIER_HOME`; nothing is created by reading them."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ATELIER_", extra="ignore", frozen=True, validate_default=True
+        env_prefix="ATELIER_",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        populate_by_name=True,
     )
 
     home: Path = Path(".atelier")
     store_url: str = Field("", repr=False)
     catalog_url: str = Field("", repr=False)
+    tracking_uri: str = Field("", validation_alias="MLFLOW_TRACKING_URI", repr=False)
     """URLs may hold a password, so they are not shown."""
     usd_per_hour: NonNegativeFloat = 0.0
     """What an hour of this machine's generation costs; images carry their share of it."""
     stuck_seconds: PositiveFloat = 900.0
     """A worker from which no image came for so long ends itself; its requests are begun anew."""
-    engine_mode: Literal["reproducible", "fast"] = "reproducible"
+    engine_mode: Literal["reproducible", "exact", "fast"] = "reproducible"
     attention: Literal["native", "xformers"] = "native"
     compiled: bool = False
     """Compile each transformer block: slow to start, worth it on a GPU at volume."""
@@ -59,3 +64,8 @@ class Settings(BaseSettings):
     def catalog(self) -> str:
         """The catalog's URL: `sqlite:///` or `postgresql://`; a file below home unless set."""
         return self.catalog_url or f"sqlite:///{self.home / 'catalog.db'}"
+
+    @property
+    def registry(self) -> str:
+        """The model registry's URI: an MLflow server's, else a SQLite file below home."""
+        return self.tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"

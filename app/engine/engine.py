@@ -2,8 +2,9 @@
 
 What a request yields depends on the request and the pipeline alone: text is encoded and latents
 are decoded one request at a time, noise comes from the request's seed, and in the mode
-`reproducible` every forward pass of a family is padded to one fixed number of rows. Mode `fast`
-pads to the smallest bucket that fits, which is quicker when little is to do.
+`reproducible` every forward pass of a family is padded to one fixed number of rows. When little
+is to do, less is quicker: mode `exact` pads to the smallest bucket in which a CPU's sums do not
+depend on the number of rows, so its bits are the same; `fast` to the smallest there is.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ from app.engine.state import Delivery, DenoiseState
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest, Sampler
 
-Mode = Literal["reproducible", "fast"]
+Mode = Literal["reproducible", "exact", "fast"]
 GUIDED_ROWS = 2
 SMOOTHING = 0.2
 
@@ -57,7 +58,7 @@ class Engine:
         self._sizes: dict[Hashable, tuple[int, int]] = {}
         self._budgets = RowBudgets(
             lambda family: knee(*self._sizes[family]),
-            smallest=EXACT_ROWS if mode == "reproducible" else GUIDED_ROWS,
+            smallest=GUIDED_ROWS if mode == "fast" else EXACT_ROWS,
         )
         self._scheduler: Scheduler[DenoiseState] = Scheduler(
             self._budgets.rows, patience_seconds=patience_seconds
@@ -182,7 +183,10 @@ class Engine:
 
     def _bucket(self, family: Hashable, rows: int) -> int:
         budget = self._budgets.rows(family)
-        return budget if self.mode == "reproducible" else min(bucket_for(rows), budget)
+        if self.mode == "reproducible":
+            return budget
+        least = EXACT_ROWS if self.mode == "exact" else rows
+        return min(bucket_for(max(rows, least)), budget)
 
     def _count(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
         """A request pays for its share of the rows that were of use."""

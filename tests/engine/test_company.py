@@ -103,6 +103,18 @@ def test_fast_mode_pads_to_the_smallest_bucket_and_says_so(stock: Any, request_o
     assert {one.mode for one in facts} == {"fast"}
 
 
+def test_exact_mode_pads_less_and_gives_the_same_bits(stock: Any, request_of: Any) -> None:
+    pipeline = Sd3Pipeline(stock, max_sequence_length=LENGTH)
+    batch = [request_of(seed=seed, guidance_scale=2.0 * (seed % 2)) for seed in range(4)]
+    full = {one.request.id: payload(one) for one in engine_of(pipeline, 16).generate(batch)}
+    for company in ([batch[0]], batch[:2], batch):
+        for one in engine_of(pipeline, 16, mode="exact").generate(company):
+            assert isinstance(one, Rendered)
+            assert payload(one) == full[one.request.id]
+            assert one.engine is not None
+            assert one.engine.row_buckets == ((4,) if len(company) < 4 else (8,))
+
+
 def test_compiled_blocks_change_no_bit(stock: Any, request_of: Any) -> None:
     from copy import deepcopy
 

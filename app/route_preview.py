@@ -1,0 +1,142 @@
+"""Which role answers somebody who waits: a model by name, a constraint, or the built-in table."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.errors import ModelNotFound, NoRoute
+from app.types import ModelVersion, Steps, Value
+
+TRUSTED_CONFIDENCE = 0.8
+"""From here on a plain model is trusted with text that must be exact."""
+
+
+class Role(StrEnum):
+    """What a deployed model is there for."""
+
+    DRAFT = "draft"
+    FINAL = "final"
+    TYPOGRAPHY = "typography"
+
+
+class Tag(StrEnum):
+    """What a prompt may be marked with."""
+
+    REQUIRES_TYPOGRAPHY_PRECISION = "requires_typography_precision"
+    FAST_PREVIEW = "fast_preview"
+
+
+class Constraint(StrEnum):
+    """What a caller may care about most."""
+
+    SPEED = "speed"
+    TYPOGRAPHY = "typography"
+    DETAIL = "detail"
+
+
+ROLE_FOR = {
+    Constraint.SPEED: Role.DRAFT,
+    Constraint.TYPOGRAPHY: Role.TYPOGRAPHY,
+    Constraint.DETAIL: Role.FINAL,
+}
+
+
+class Wish(Value):
+    """What a caller says about the way, the strongest first: a model, a constraint, tags.
+
+    `confidence` is how sure the caller is that a plain model gets the text right; unknown
+    counts as not sure at all.
+    """
+
+    model: str | None = None
+    constraint: Constraint | None = None
+    tags: tuple[Tag, ...] = ()
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class Served(Value):
+    """A model that is deployed: its role, the reference it was deployed by, its steps."""
+
+    role: Role
+    reference: str
+    model: ModelVersion
+    steps: Steps
+    max_steps: Steps
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """All that a caller may call it."""
+        return (self.role.value, self.reference, self.model.reference)
+
+
+class Choice(Value):
+    """The way that was taken, why, and every rule that was looked at on the way."""
+
+    served: Served
+    reason: str
+    considered: tuple[str, ...]
+
+
+def choose(wish: Wish, fleet: Sequence[Served]) -> Choice:
+    """The model that answers a wish, among those deployed.
+
+    Raises ModelNotFound for a name that nothing has, and NoRoute when the role that should
+    answer is not deployed: nothing else ever answers in its place.
+    """
+    if wish.model is not None:
+        return _named(wish.model, fleet)
+    if wish.constraint is not None:
+        reason = f"the caller asks for {wish.constraint}"
+        return _deployed(ROLE_FOR[wish.constraint], reason, (reason,), fleet)
+    role, considered = policy(wish)
+    return _deployed(role, considered[-1].removesuffix(": yes"), considered, fleet)
+
+
+def policy(wish: Wish) -> tuple[Role, tuple[str, ...]]:
+    """The built-in table: the role of the first rule that holds, and the rules up to it."""
+    exact_text = Tag.REQUIRES_TYPOGRAPHY_PRECISION in wish.tags
+    unsure = (wish.confidence or 0.0) < TRUSTED_CONFIDENCE
+    table = (
+        (
+            Role.TYPOGRAPHY,
+            f"requires_typography_precision and confidence < {TRUSTED_CONFIDENCE}",
+            exact_text and unsure,
+        ),
+        (Role.DRAFT, "fast_preview", Tag.FAST_PREVIEW in wish.tags),
+        (Role.FINAL, "neither of the rules for typography and previews", True),
+    )
+    first = next(index for index, (_, _, holds) in enumerate(table) if holds)
+    considered = tuple(f"{rule}: {'yes' if holds else 'no'}" for _, rule, holds in table)
+    return table[first][0], considered[: first + 1]
+
+
+def _named(name: str, fleet: Sequence[Served]) -> Choice:
+    for served in fleet:
+        if name in served.names:
+            reason = f"the caller names {name}"
+            return Choice(served=served, reason=reason, considered=(reason,))
+    if name in set(Role):
+        raise NoRoute(_not_deployed(Role(name), fleet))
+    raise ModelNotFound(f"no model is called {name!r} here; GET /v1/models lists {_known(fleet)}")
+
+
+def _deployed(
+    role: Role, reason: str, considered: tuple[str, ...], fleet: Sequence[Served]
+) -> Choice:
+    for served in fleet:
+        if served.role is role:
+            return Choice(served=served, reason=reason, considered=considered)
+    raise NoRoute(f"{_not_deployed(role, fleet)} (chosen because: {reason})")
+
+
+def _not_deployed(role: Role, fleet: Sequence[Served]) -> str:
+    return (
+        f"the role {role} is not deployed here; name a model that is ({_known(fleet)}), or "
+        "deploy one for the role"
+    )
+
+
+def _known(fleet: Sequence[Served]) -> str:
+    return ", ".join(served.reference for served in fleet)

@@ -1,0 +1,10 @@
+"""`deployments/<noun>` keeps a model warm: the interactive service on Ray Serve.
+
+serve.yaml      how the service is shaped; the only place for its numbers
+application.py  from those numbers to a Serve application
+router.py       the doors and the way behind them: guard.py - surface.py - desk.py - ledger.py
+draft.py        quick previews: one engine a replica (studio.py), requests of all callers share it
+service.py      Ray and Serve on this machine, from start to Ctrl-C
+
+Whatever can be said without Ray stands in classes that know none.
+"""

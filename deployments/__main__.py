@@ -1,0 +1,56 @@
+"""`python -m deployments`: start the service on this machine, or make a key for it."""
+
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from app.doors import doors
+from app.settings import Settings
+
+commands = typer.Typer(help="The interactive service.", no_args_is_help=True, add_completion=False)
+
+
+@commands.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen; else what the config says.")] = "",
+    port: Annotated[int, typer.Option(help="The port; else what the config says.")] = 0,
+    config: Annotated[Path | None, typer.Option(help="Instead of deployments/serve.yaml.")] = None,
+) -> None:
+    """Start Ray and the service here; Ctrl-C stops both in good order."""
+    from deployments.environment import ray_environment
+
+    with doors(as_json=False), ray_environment() as folder:
+        from deployments.service import CONFIG, read_config, service
+
+        signal.signal(signal.SIGTERM, _interrupt)
+        stdout = sys.stdout  # ours; what Ray prints meanwhile goes to stderr
+        shape = read_config(config or CONFIG)
+        at = shape.http_options
+        with service(shape, host=host or at.host, port=port or at.port, folder=folder) as address:
+            signal.signal(signal.SIGTERM, _interrupt)  # Ray set its own
+            print(f"{address} answers; Ctrl-C stops it", file=stdout, flush=True)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+            print("finishing what is under way", file=stdout, flush=True)
+
+
+@commands.command()
+def new_key(name: Annotated[str, typer.Argument(help="Whose key it is: team-a.")]) -> None:
+    """Make a key and print it; from the next start on, callers need one."""
+    from app.keys import new_key as make
+
+    with doors(as_json=False):
+        print(make(Settings().home, name))
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("stopped")
+
+
+if __name__ == "__main__":
+    commands()

@@ -1,0 +1,27 @@
+"""What Ray reads from the environment when it is imported, set before that; imports no Ray."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+
+
+@contextmanager
+def ray_environment() -> Iterator[Path]:
+    """A folder of its own for Ray's sockets, logs and token, which nobody else can read.
+
+    Ray asks for the token in every call, and its own sockets stay on loopback, on Linux as they
+    do elsewhere. Whoever joins a cluster by `RAY_ADDRESS` brings that cluster's settings along.
+    """
+    with TemporaryDirectory(prefix="atelier-", ignore_cleanup_errors=True) as folder:
+        if not os.environ.get("RAY_ADDRESS"):
+            token = Path(folder) / "token"
+            token.touch(mode=0o600)  # Ray's own file could be read by all
+            token.write_text(token_hex(32))
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+            os.environ.pop("RAY_AUTH_TOKEN", None)
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        yield Path(folder)

@@ -1,0 +1,23 @@
+"""Keeps the one socket on loopback that Serve opens to everybody: the replicas' own."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import ray
+from ray._common.tls_utils import add_port_to_grpc_server
+from ray.serve._private import replica
+
+
+def keep_on_loopback() -> None:
+    """To be called in a replica before Serve opens that socket, which is after its constructor.
+
+    Serve 2.60 binds the gRPC server by which replicas may call each other to every interface.
+    It asks for Ray's token, but nobody beyond this machine has anything to say to it. On a node
+    with an address of its own nothing is changed: other nodes' replicas call there.
+    """
+    if ip_address(ray.util.get_node_ip_address()).is_loopback:
+        vars(replica)["add_port_to_grpc_server"] = _on_loopback
+
+
+def _on_loopback(server: Any, address: str) -> Any:
+    return add_port_to_grpc_server(server, f"127.0.0.1:{address.rpartition(':')[2]}")

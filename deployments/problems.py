@@ -1,0 +1,67 @@
+"""Errors at the doors: every one becomes a status, a fixed code and a sentence of our own."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from app.answers import Problem
+from app.errors import AtelierError, InvalidRequest, ModelNotFound, NoRoute, OutOfBounds
+from deployments.ledger import NotAnswered
+
+log = logging.getLogger("ray.serve")
+
+CODES: tuple[tuple[type[AtelierError], int, str], ...] = (
+    (ModelNotFound, 404, "model_not_found"),
+    (NoRoute, 422, "role_not_deployed"),
+    (OutOfBounds, 422, "out_of_bounds"),
+    (InvalidRequest, 422, "invalid_request"),
+)
+"""Their messages are written for callers; those of all other errors stay in the log."""
+FAILED = Problem(
+    status=500, code="internal_error", message="something broke here; ask again, and report it"
+)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a caller is told of an error; what it may not know goes to the log."""
+    if isinstance(error, NotAnswered):
+        return error.problem
+    for kind, status, code in CODES:
+        if isinstance(error, kind):
+            return Problem(status=status, code=code, message=str(error))
+    log.exception("a call failed", exc_info=error)
+    return FAILED
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """No such door, not with this method, or a body that is not even text."""
+    if error.status_code == 400:
+        return Problem(status=400, code="invalid_body", message="the body is no JSON in UTF-8")
+    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return Problem(status=error.status_code, code=code, message=f"{error.detail}; GET / names all")
+
+
+def problem_of_fields(errors: Sequence[Any]) -> Problem:
+    """The first field that is wrong, without repeating what stood there."""
+    first = errors[0]
+    field = ".".join(str(part) for part in first["loc"] if part != "body")
+    return Problem(
+        status=422,
+        code="invalid_parameter",
+        param=field or None,
+        message=f"{field or 'body'}: {first['msg']}",
+    )
+
+
+def respond(problem: Problem) -> JSONResponse:
+    """The answer, with `Retry-After` where waiting helps."""
+    headers = {}
+    if problem.retry_after_seconds is not None:
+        headers["Retry-After"] = str(problem.retry_after_seconds)
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = problem.as_answer().as_json()
+    return JSONResponse(body, status_code=problem.status, headers=headers)

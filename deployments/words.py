@@ -1,0 +1,65 @@
+"""What a router asks of a replica, and the words that come back one after the other."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Literal, Protocol, TypeAlias
+
+from pydantic import Field
+
+from app.types import GenerationRequest, Value
+
+
+class Commission(Value):
+    """The images of one call: all are painted or none is."""
+
+    requests: Annotated[tuple[GenerationRequest, ...], Field(min_length=1)]
+    preview_every: Annotated[int, Field(ge=0)] = 0
+    """A rough picture after every so many steps; 0 asks for none."""
+
+
+class Sketch(Value):
+    """A rough PNG of one image, counted from 0, at full size."""
+
+    index: int
+    step: int
+    png: bytes
+
+
+class Picture(Value):
+    """One finished image as the bytes of its file, and the engine's seconds for it."""
+
+    index: int
+    png: bytes
+    seconds: float
+
+
+class Turned(Value):
+    """Why nothing more will come: no room, the request's own fault, or ours."""
+
+    reason: Literal["capacity", "queue", "invalid", "lost", "failed"]
+    message: str
+
+
+Word: TypeAlias = Sketch | Picture | Turned
+
+
+class ReplicaState(Value):
+    """What one replica has under way and has done since it started."""
+
+    model: str
+    in_flight: int
+    forward_passes: int
+    row_steps: int
+
+
+class Painter(Protocol):
+    """Whatever paints commissions: a replica, or all replicas of a deployment."""
+
+    def paint(self, commission: Commission) -> AsyncGenerator[Word]:
+        """Words as they come; the last is the last picture or a `Turned`.
+
+        Closing it early gives back what the commission holds. Safe to repeat: the same
+        requests give the same bytes.
+        """
+
+    async def state(self) -> ReplicaState:
+        """What it has under way; raises what keeps it from answering."""

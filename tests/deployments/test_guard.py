@@ -1,0 +1,170 @@
+"""Before the doors: who may knock, from where, and how much they may bring."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from app.digest import digest_bytes
+from app.keys import KeyRing
+from deployments.args import Limits
+from deployments.guard import OWNER, Guard
+
+LIMITS = Limits(
+    body_bytes=1000,
+    body_seconds=60,
+    header_bytes=500,
+    retry_after_seconds=1,
+    kept_answers=1,
+    kept_bytes=1,
+)
+KEYS = KeyRing(owners={digest_bytes(b"secret"): "team-a"})
+
+
+class Room:
+    """What stands behind the guard: notes who came in and with what."""
+
+    def __init__(self) -> None:
+        self.owner: str | None = None
+        self.body = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = await receive()
+        self.owner, self.body = scope[OWNER], message["body"]
+        assert not message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class Caller:
+    """One call over ASGI; `read` counts the bytes that were taken from it."""
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes] = (b"",),
+        *,
+        client: str = "127.0.0.1",
+        path: str = "/",
+        **headers: str,
+    ) -> None:
+        self._chunks = iter(chunks)
+        self.read = 0
+        named = {"host": "localhost:8000"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        self.scope: Scope = {
+            "type": "http",
+            "path": path,
+            "client": (client, 1234),
+            "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+        }
+        self.sent: list[Message] = []
+
+    async def _receive(self) -> dict[str, Any]:
+        chunk = next(self._chunks, None)
+        self.read += len(chunk or b"")
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    def call(self, room: Room, *, limits: Limits = LIMITS, keys: KeyRing = KeyRing()) -> int:  # noqa: B008
+        """Knock; returns the status."""
+        asyncio.run(Guard(room, limits=limits, keys=keys)(self.scope, self._receive, self._send))
+        status: int = self.sent[0]["status"]
+        return status
+
+
+def test_a_body_in_pieces_comes_in_whole() -> None:
+    room = Room()
+    assert Caller([b"one ", b"two"]).call(room) == 200
+    assert (room.body, room.owner) == (b"one two", "")
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
+    caller = Caller([b"x" * 1001], content_length="1001")
+    assert caller.call(Room()) == 413
+    assert caller.read == 0
+
+
+def test_a_body_that_does_not_say_is_counted_while_it_is_read() -> None:
+    caller = Caller(b"x" * 400 for _ in range(1000))
+    assert caller.call(Room()) == 413
+    assert caller.read == 1200
+
+
+def test_a_body_of_exactly_the_limit_comes_in() -> None:
+    room = Room()
+    assert Caller([b"x" * 1000], content_length="1000").call(room) == 200
+    assert len(room.body) == 1000
+
+
+def test_a_body_that_never_ends_is_given_up() -> None:
+    class Slow(Caller):
+        async def _receive(self) -> dict[str, Any]:
+            return await asyncio.Event().wait() or {}
+
+    assert Slow().call(Room(), limits=LIMITS.replace(body_seconds=0.01)) == 408
+
+
+@pytest.mark.parametrize("length", ["-1", "ten", "1e3", "²"])
+def test_a_length_that_is_no_number_is_refused(length: str) -> None:
+    assert Caller(content_length=length).call(Room()) == 400
+
+
+def test_headers_beyond_the_limit_are_refused() -> None:
+    assert Caller(cookie="x" * 400).call(Room()) == 200
+    assert Caller(cookie="x" * 500).call(Room()) == 431
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:1", "[::1]:8000"])
+def test_this_machine_may_call_by_its_loopback_names(host: str) -> None:
+    assert Caller(host=host).call(Room()) == 200
+    assert Caller(host=host, origin=f"http://{host}").call(Room()) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "localhost.evil.example"},
+        {"host": ""},
+        {"host": "[::1"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:9000"},
+    ],
+)
+def test_other_names_and_pages_of_other_origins_may_not(headers: dict[str, str]) -> None:
+    assert Caller(**headers).call(Room()) == 403
+
+
+@pytest.mark.parametrize("client", ["10.0.0.1", "::ffff:10.0.0.1", "somewhere"])
+def test_without_keys_other_machines_may_not_call(client: str) -> None:
+    assert Caller(client=client).call(Room()) == 403
+
+
+def test_with_keys_whoever_has_one_may_call_from_anywhere() -> None:
+    room = Room()
+    caller = Caller(client="10.0.0.1", host="atelier.example", authorization="Bearer secret")
+    assert caller.call(room, keys=KEYS) == 200
+    assert room.owner == "team-a"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Bearer "},
+        {"authorization": "Basic secret"},
+        {"authorization": "secret"},
+    ],
+)
+def test_with_keys_nobody_comes_in_without_one(headers: dict[str, str]) -> None:
+    room, caller = Room(), Caller([b"body"], **headers)
+    assert caller.call(room, keys=KEYS) == 401
+    assert (room.owner, caller.read) == (None, 0)
+    assert Caller(path="/healthz", **headers).call(Room(), keys=KEYS) == 200

@@ -1,0 +1,326 @@
+"""The real service in processes of its own, driven from outside over loopback; it is counted."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import httpx
+import openai
+import psutil
+import pytest
+import yaml
+
+from app.png import read_png
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+IMAGES = "/v1/images/generations"
+CAPACITY, ONGOING, QUEUED = 12, 4, 2
+WAIT = httpx.Timeout(300)
+
+
+class Service:
+    """One service on a free port, with little room so that it can be filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        # Ray's sockets need a short path: beside the system's own, not below pytest's.
+        environment = os.environ | {"ATELIER_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "deployments", "serve", "--port", str(self.port),
+             "--config", str(_config(folder))],
+            cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stdout
+        self.said = self.process.stdout.readline()
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The whole tree."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def client(self) -> httpx.Client:
+        """Plain HTTP."""
+        return httpx.Client(base_url=self.url, timeout=WAIT)
+
+    def openai(self) -> openai.OpenAI:
+        """OpenAI's own client, which is not to hide a refusal by trying again."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=300)
+
+    def state(self) -> dict[str, int]:
+        """The draft replica's counters."""
+        with self.client() as client:
+            state: dict[str, int] = client.get("/readyz").json()["roles"]["draft"]
+            return state
+
+    def stop(self) -> str:
+        """Ctrl-C; returns what was said after the address."""
+        self.process.send_signal(signal.SIGINT)
+        said, _ = self.process.communicate(timeout=300)
+        return said
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with tempfile.TemporaryDirectory() as folder:
+        started = Service(Path(folder))
+        try:
+            assert started.said == f"{started.url} answers; Ctrl-C stops it\n", started.said
+            yield started
+            _ends_in_good_order(started)
+        finally:
+            if started.process.poll() is None:
+                started.stop()
+
+
+def _ends_in_good_order(service: Service) -> None:
+    """Ctrl-C finishes what is under way, says so, and leaves no process behind."""
+    tree = service.processes
+    with ThreadPoolExecutor(1) as caller:
+        last = caller.submit(alone, service, seed=6, steps=100)
+        while not service.state()["in_flight"]:
+            sleep(0.05)
+        said = service.stop()
+        assert read_png(last.result()).shape == (64, 64, 4)
+    assert (service.process.returncode, said) == (0, "finishing what is under way\n")
+    assert psutil.wait_procs(tree, timeout=60)[1] == []
+
+
+def body(**fields: Any) -> dict[str, Any]:
+    return {"prompt": "a red potion", "model": "starter"} | fields
+
+
+def alone(service: Service, **fields: Any) -> bytes:
+    """The file that a call gets when nobody else calls."""
+    with service.client() as client:
+        (image,) = client.post(IMAGES, json=body(**fields)).json()["data"]
+    return b64decode(image["b64_json"])
+
+
+def test_one_line_of_curl_gets_an_image_and_its_latency(service: Service) -> None:
+    with service.client() as client:
+        asked = {"prompt": "a red potion", "width": 64, "height": 64}
+        found = client.post("/generate", json=asked).json()
+    assert read_png(b64decode(found["b64_json"])).shape == (64, 64, 4)
+    assert found["latency_seconds"] >= found["engine_seconds"] > 0
+    assert found["route"]["reason"] == "fast_preview"
+
+
+def test_the_readme_says_how_to_call(service: Service) -> None:
+    readme = (ROOT / "README.md").read_text().replace("8000", str(service.port))
+    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    kinds = ["partial_image"] * 3 + ["completed"]
+    assert done.stdout.split() == [f"image_generation.{kind}" for kind in kinds]
+    (line,) = re.findall(r"^curl (.*)$", readme, re.MULTILINE)
+    _, url, _, header, _, data = shlex.split(line)
+    name, _, value = header.partition(": ")
+    answer = httpx.post(f"http://{url}", headers={name: value}, content=data, timeout=WAIT)
+    assert set(answer.json()) >= {"b64_json", "seed", "latency_seconds"}
+
+
+def test_openais_client_gets_three_images_each_as_it_would_be_alone(service: Service) -> None:
+    answer = service.openai().images.generate(
+        prompt="a red potion", model="starter", n=3, size="64x64", extra_body={"seed": 7}
+    )
+    files = [b64decode(image.b64_json or "") for image in answer.data or []]
+    assert files == [alone(service, seed=seed) for seed in (7, 8, 9)]
+    assert len(set(files)) == 3
+
+
+def test_the_service_and_a_run_of_a_plan_make_the_same_pixels(service: Service) -> None:
+    from app.engine.engine import Engine
+    from app.engine.rendered import Rendered
+    from app.models.load import load
+    from app.models.versions import FOLDERS, fleet
+    from app.types import GenerationRequest
+
+    model = fleet()["starter"]
+    request = GenerationRequest(
+        prompt="a blue gem", width=64, height=64, num_inference_steps=12, guidance_scale=2, seed=3
+    )
+    engine = Engine(load(FOLDERS["starter"], model), knee=lambda width, height: 16)
+    (made,) = engine.generate([request])
+    engine.close()
+    assert isinstance(made, Rendered)
+    served = read_png(alone(service, prompt="a blue gem", seed=3))
+    assert (served == made.pixels).all()
+
+
+def test_openais_client_sees_partial_images_and_then_the_image(service: Service) -> None:
+    stream = service.openai().images.generate(
+        prompt="a red potion", model="draft", stream=True, partial_images=3, extra_body={"seed": 7}
+    )
+    events = list(stream)
+    assert [event.type for event in events] == [
+        *["image_generation.partial_image"] * 3,
+        "image_generation.completed",
+    ]
+    for event in events:
+        assert read_png(b64decode(event.b64_json)).shape == (64, 64, 4)
+    assert b64decode(events[-1].b64_json) == alone(service, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "code"),
+    [
+        ({"model": "dall-e-3"}, openai.NotFoundError, "model_not_found"),
+        ({"model": "typography"}, openai.UnprocessableEntityError, "role_not_deployed"),
+        ({"size": "1024x1024"}, openai.UnprocessableEntityError, "out_of_bounds"),
+        ({"n": 11}, openai.UnprocessableEntityError, "invalid_parameter"),
+    ],
+)
+def test_openais_client_understands_every_refusal(
+    service: Service, fields: dict[str, Any], kind: type[openai.APIStatusError], code: str
+) -> None:
+    passes = service.state()["forward_passes"]
+    with pytest.raises(kind) as refused:
+        service.openai().images.generate(**body(**fields))
+    assert refused.value.code == code
+    assert service.state()["forward_passes"] == passes
+
+
+def test_two_callers_share_forward_passes_and_get_the_same_bytes_as_alone(
+    service: Service,
+) -> None:
+    long, short = {"seed": 1, "steps": 100}, {"seed": 2, "steps": 10}
+    expected = [alone(service, **long), alone(service, **short)]
+    before = service.state()
+    with service.client() as client:
+        asked = body(stream=True, partial_images=3, **long)
+        with client.stream("POST", IMAGES, json=asked) as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+            next(lines)  # the long one is a quarter through
+            second = alone(service, **short)
+            first = b64decode(json.loads(list(lines)[-1][6:])["b64_json"])
+    after = service.state()
+    assert [first, second] == expected
+    assert after["row_steps"] - before["row_steps"] == 2 * (100 + 10)
+    assert after["forward_passes"] - before["forward_passes"] < 100 + 10
+
+
+def test_a_caller_who_goes_away_in_a_stream_frees_its_rows(service: Service) -> None:
+    before = service.state()["row_steps"]
+    asked = body(n=10, steps=100, stream=True, partial_images=3)
+    with service.client() as client, client.stream("POST", IMAGES, json=asked) as answer:
+        next(answer.iter_lines())
+    while service.state()["in_flight"]:
+        sleep(0.05)
+    assert service.state()["row_steps"] - before < 2 * 10 * 100
+
+
+def test_overload_is_shed_and_what_was_accepted_is_made(service: Service) -> None:
+    expected = alone(service, seed=5, steps=50)
+
+    def call(_: int) -> httpx.Response:
+        with service.client() as client:
+            return client.post(IMAGES, json=body(n=4, seed=5, steps=50))
+
+    with ThreadPoolExecutor(24) as callers:
+        answers = list(callers.map(call, range(24)))
+    made = [answer for answer in answers if answer.status_code == 200]
+    shed = [answer for answer in answers if answer.status_code != 200]
+    assert made
+    assert shed
+    for answer in made:
+        assert [image["seed"] for image in answer.json()["data"]] == [5, 6, 7, 8]
+        assert b64decode(answer.json()["data"][0]["b64_json"]) == expected
+    for answer in shed:
+        assert answer.status_code in (429, 503)
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["error"]["code"] in ("queue_full", "no_capacity")
+    assert alone(service, seed=5, steps=50) == expected
+    assert service.state()["in_flight"] == 0
+
+
+def test_the_same_call_under_a_key_is_made_once(service: Service) -> None:
+    with service.client() as client:
+        headers = {"Idempotency-Key": "a"}
+        first = client.post(IMAGES, json=body(), headers=headers)
+        passes = service.state()["forward_passes"]
+        assert client.post(IMAGES, json=body(), headers=headers).json() == first.json()
+        assert client.post(IMAGES, json=body(n=2), headers=headers).status_code == 422
+    assert service.state()["forward_passes"] == passes
+
+
+def test_other_names_other_pages_and_large_bodies_are_refused_at_the_door(
+    service: Service,
+) -> None:
+    with service.client() as client:
+        assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 403
+        foreign = client.post(IMAGES, json=body(), headers={"Origin": "https://evil.example"})
+        assert foreign.status_code == 403
+        declared = client.post(IMAGES, content=b"x" * 70_000)
+        assert (declared.status_code, declared.json()["error"]["code"]) == (413, "body_too_large")
+
+
+def test_nothing_listens_beyond_loopback(service: Service) -> None:
+    listening = [
+        (process.name(), connection.laddr.ip)
+        for process in service.processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) > 1
+    beyond = [
+        (name, ip)
+        for name, ip in listening
+        if ip.removeprefix("::ffff:") not in ("127.0.0.1", "::1")
+    ]
+    assert beyond == []
+
+
+def test_a_replica_that_dies_under_a_call_costs_the_caller_nothing(service: Service) -> None:
+    expected = alone(service, seed=4, steps=100)
+    with service.client() as client:
+        asked = body(seed=4, steps=100, stream=True, partial_images=3)
+        with client.stream("POST", IMAGES, json=asked) as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+            told = [json.loads(next(lines)[6:])]
+            _replica(service).kill()
+            told += [json.loads(line[6:]) for line in lines]
+    assert [event.get("partial_image_index") for event in told] == [0, 1, 2, None]
+    assert b64decode(told[-1]["b64_json"]) == expected
+
+
+def _replica(service: Service) -> psutil.Process:
+    (found,) = [one for one in service.processes if ":draft" in "".join(one.cmdline())]
+    return found
+
+
+def _config(folder: Path) -> Path:
+    document = yaml.safe_load((ROOT / "deployments" / "serve.yaml").read_text())
+    document["http_options"]["request_timeout_s"] = 600  # machines are busy
+    args = document["applications"][0]["args"]
+    args["router"]["graceful_shutdown_timeout_s"] = 600
+    args["draft"] |= {
+        "capacity": CAPACITY,
+        "max_ongoing_requests": ONGOING,
+        "max_queued_requests": QUEUED,
+        "graceful_shutdown_timeout_s": 600,
+    }
+    file = folder / "serve.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,177 @@
+"""What the doors take and give: bodies become requests, answers read as OpenAI's clients expect."""
+
+from base64 import b64decode
+from typing import Any
+
+import pytest
+from openai.types import ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse, Model
+from pydantic import ValidationError
+
+from app.answers import (
+    Made,
+    Painted,
+    Problem,
+    completed_event,
+    generate_answer,
+    images_answer,
+    models_answer,
+    partial_event,
+)
+from app.api import GenerateRequest, ImagesRequest, preview_every, requests_of
+from app.errors import OutOfBounds
+from app.models.versions import fleet
+from app.route_preview import Choice, Role, Served, Tag
+from app.types import Sampler, Tier
+
+STARTER = Served(
+    role=Role.DRAFT, reference="starter", model=fleet()["starter"], steps=12, max_steps=50
+)
+CHOICE = Choice(served=STARTER, reason="the caller names starter", considered=("a: no", "b: yes"))
+
+
+def asked(**fields: Any) -> ImagesRequest:
+    return ImagesRequest.model_validate({"prompt": "a red potion"} | fields)
+
+
+def made(n: int = 2) -> Made:
+    requests = requests_of(asked(n=n), STARTER, seed=7)
+    painted = tuple(Painted(request=one, png=b"png", seconds=0.5) for one in requests)
+    return Made(choice=CHOICE, painted=painted, created=99)
+
+
+def test_defaults_are_those_of_the_deployment_and_the_model() -> None:
+    (request,) = requests_of(asked(), STARTER, seed=3)
+    assert (request.width, request.height) == (64, 64)
+    assert (request.num_inference_steps, request.guidance_scale) == (12, 2.0)
+    assert (request.seed, request.tier) == (3, Tier.DRAFT)
+
+
+def test_every_field_reaches_the_request() -> None:
+    fields = {
+        "negative_prompt": "blurry",
+        "size": "64x64",
+        "steps": 5,
+        "guidance": 0,
+        "sampler": "dpmpp_2m",
+        "user": "team-a",
+    }
+    (request,) = requests_of(asked(**fields), STARTER, seed=0)
+    assert request.negative_prompt == "blurry"
+    assert (request.num_inference_steps, request.guidance_scale) == (5, 0)
+    assert request.sampler is Sampler.DPMPP_2M
+    assert request.tags.team == "team-a"
+
+
+def test_the_seeds_of_one_call_follow_each_other_and_stay_seeds() -> None:
+    requests = requests_of(asked(n=3), STARTER, seed=2**32 - 2)
+    assert [request.seed for request in requests] == [2**32 - 2, 2**32 - 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"size": "65x64"}, "size 65x64"),
+        ({"size": "9999x9999"}, "size 9999x9999"),
+        ({"background": "opaque"}, "background opaque"),
+        ({"steps": 51}, "steps 51"),
+    ],
+)
+def test_what_the_model_was_not_made_for_is_refused_by_name(
+    fields: dict[str, Any], names: str
+) -> None:
+    with pytest.raises(OutOfBounds, match=names):
+        requests_of(asked(**fields), STARTER, seed=0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": ""},
+        {"prompt": "x" * 2001},
+        {"prompt": "\ud800"},
+        {"n": 0},
+        {"n": 11},
+        {"n": "2"},
+        {"n": True},
+        {"size": "64"},
+        {"size": "0x64"},
+        {"size": "64x64x64"},
+        {"response_format": "url"},
+        {"output_format": "webp"},
+        {"stream": "yes"},
+        {"partial_images": 4},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"guidance": float("nan")},
+        {"guidance": 31},
+        {"steps": 0},
+        {"tags": ["hero"]},
+        {"confidence": 1.1},
+        {"constraint": "cheap"},
+        {"owner": "me"},
+    ],
+)
+def test_a_faulty_body_is_no_request(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        asked(**fields)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 12, 50])
+@pytest.mark.parametrize("wanted", [0, 1, 2, 3])
+def test_no_more_previews_come_than_were_asked_for(steps: int, wanted: int) -> None:
+    every = preview_every(asked(stream=True, partial_images=wanted), steps)
+    told = [step for step in range(1, steps) if every and step % every == 0]
+    assert len(told) <= wanted
+    assert bool(told) == (wanted > 0 and steps > 1)
+    assert preview_every(asked(partial_images=wanted), steps) == 0
+
+
+def test_the_preview_door_asks_for_a_fast_preview_of_exactly_this_size() -> None:
+    request = GenerateRequest(prompt="a gem", width=64, height=32, seed=4).as_images()
+    assert (request.size, request.seed, request.tags) == ("64x32", 4, (Tag.FAST_PREVIEW,))
+
+
+def test_an_answer_reads_as_openais() -> None:
+    body = images_answer(made(), explain=True).as_json()
+    read = ImagesResponse.model_validate(body)
+    assert read.created == 99
+    assert read.background == "transparent"
+    assert read.size == "64x64"
+    assert [b64decode(image.b64_json or "") for image in read.data or []] == [b"png", b"png"]
+    assert body["route"]["considered"] == ["a: no", "b: yes"]
+    assert [image["seed"] for image in body["data"]] == [7, 8]
+
+
+def test_events_read_as_openais() -> None:
+    one = made(1).painted[0]
+    done = completed_event(one, CHOICE, image=0, created=5, explain=False)
+    assert ImageGenCompletedEvent.model_validate(done).size == "64x64"
+    assert done["route"]["reason"] == "the caller names starter"
+    rough = partial_event(one.request, CHOICE, b"png", image=1, index=2, created=5)
+    assert ImageGenPartialImageEvent.model_validate(rough).partial_image_index == 2
+
+
+def test_models_read_as_openais() -> None:
+    (model,) = models_answer((STARTER,)).as_json()["data"]
+    assert Model.model_validate(model).id == "starter"
+    assert (model["role"], model["sizes"]) == ("draft", ["64x64"])
+
+
+def test_the_preview_door_says_how_long_it_took() -> None:
+    answer = generate_answer(made(1), latency_seconds=0.75)
+    assert (answer.engine_seconds, answer.latency_seconds, answer.seed) == (0.5, 0.75, 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (422, "invalid_request_error"),
+        (429, "overloaded_error"),
+        (503, "overloaded_error"),
+        (500, "server_error"),
+    ],
+)
+def test_a_problem_says_its_kind_and_never_more_than_its_message(status: int, kind: str) -> None:
+    problem = Problem(status=status, code="a_code", message="why", retry_after_seconds=3)
+    error = {"message": "why", "type": kind, "param": None, "code": "a_code"}
+    assert problem.as_answer().as_json() == {"error": error}
