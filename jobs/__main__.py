@@ -13,6 +13,7 @@ from app.settings import Settings
 from jobs.said import read_pack, read_rule, read_size
 from jobs.show import show_figures, show_summary
 from jobs.summary import Summary
+from jobs.trials.tally import TrialKind
 
 if TYPE_CHECKING:
     from jobs.progress import RunProgress
@@ -207,6 +208,32 @@ def _bench_full_size(as_json: bool) -> None:
     answer(figures, as_json, show_full_size_figures)
     if figures.failed:
         raise typer.Exit(FAILED)
+
+
+@jobs.command("trials")
+def trials_command(
+    kind: Annotated[TrialKind, typer.Option(help="What is broken.")] = TrialKind.ALL,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many of each kind, at most.")] = 2,
+    seed: Annotated[int, typer.Option(help="Chooses the moments and victims.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Break everything around a run in turn, and count what must never happen.
+
+    N is, by kind: driver and worker, runs that are killed; poison, runs with a deadly and an
+    endless request; point and syscall, points and calls of a publish at which it is killed or
+    failed (all of them when N is large); writers, commits of each of four processes; rot, bits
+    flipped. Everything is in temporary homes, with the echo in place of a model.
+
+    Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
+    """
+    from jobs.trials.kinds import trials
+    from jobs.trials.show import show_trials
+
+    with doors(as_json):
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        report = trials(kind, n, seed, say)
+        answer(report, as_json, show_trials)
+    raise typer.Exit(0 if report.hold else FAILED)
 
 
 @jobs.command(

@@ -26,7 +26,7 @@ from jobs.batches import (
     decided_batches,
 )
 from jobs.check import CheckStage
-from jobs.cluster import generation_workers, gpus, rows, through, values
+from jobs.cluster import GENERATION_DEATHS, generation_workers, gpus, rows, through, values
 from jobs.finish import FinishStage
 from jobs.generate import GenerateStage
 from jobs.pack import PackedAtlas, PackStage, atlases
@@ -113,6 +113,7 @@ def generated(run: Run, asked: Sequence[Asked]) -> Dataset:
         workers=min(workers, len(batches)),
         num_cpus=0.5,
         num_gpus=1 if gpus() else 0,
+        deaths=GENERATION_DEATHS,
         settings=run.settings,
         run_id=run.id,
     )

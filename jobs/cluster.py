@@ -3,11 +3,12 @@
 import logging
 import os
 import signal
+import sys
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from threading import Event
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -22,15 +23,20 @@ from app.types import Value
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
-NO_PROGRESS_SECONDS = 1800
+NO_PROGRESS_SECONDS = 3600
+"""Longer than a request that hangs every worker needs to be given up: see `stuck_seconds`."""
 IMAGES_PER_WORKER = 100
 """Loading the starter takes a core as long as making about so many images."""
 _stop = Event()
 """Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray,
 so `values` looks here as well."""
 
-ACTOR_RESTARTS = 8
-TASK_RETRIES = 4
+DEATHS = 30
+"""How many deaths of a stage's worker are made good. Each takes a retry from every row that
+waits for that worker, guilty or not: a handful would let one bad row break its neighbours."""
+GENERATION_DEATHS = 1000
+"""The ledger refuses a request after it has killed a few workers, however many such requests
+there are; this bounds only what the ledger does not see, a model that dies while it loads."""
 
 In = TypeVar("In", bound=Value)
 Out = TypeVar("Out", bound=Value)
@@ -52,13 +58,14 @@ def cluster() -> Iterator[None]:
     _stop.clear()
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = [signal.signal(one, _interrupt) for one in signals]  # after init, which sets its own
-    try:
-        _bound_and_quiet()
-        yield
-    finally:
-        for one, handler in zip(signals, previous, strict=True):
-            signal.signal(one, handler)
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # where Ray would say, to its end, which workers died
+        try:
+            _bound_and_quiet()
+            yield
+        finally:
+            for one, handler in zip(signals, previous, strict=True):
+                signal.signal(one, handler)
+            ray.shutdown()
 
 
 @contextmanager
@@ -147,9 +154,13 @@ def through(
     workers: int,
     num_cpus: float,
     num_gpus: float = 0,
+    deaths: int = DEATHS,
     **constructor: Any,
 ) -> ray.data.Dataset:
-    """Send the rows through a pool of at most `workers` warm actors of a stage."""
+    """Send the rows through a pool of at most `workers` warm actors of a stage.
+
+    So many `deaths` of an actor are made good, and so many that meet one and the same row.
+    """
     pool = ray.data.ActorPoolStrategy(
         min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=4
     )
@@ -165,8 +176,8 @@ def through(
             num_cpus=0 if num_gpus else num_cpus,  # a GPU worker would reserve a core as well
             num_gpus=num_gpus or None,
             udf_modifying_row_count=False,
-            max_restarts=ACTOR_RESTARTS,
-            max_task_retries=TASK_RETRIES,
+            max_restarts=deaths,
+            max_task_retries=deaths,
         )
 
 

@@ -1,0 +1,96 @@
+"""A home of its own for one trial: the plan, the store, and the echo's diary."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.settings import Settings
+from app.store.publish import Store, open_store
+
+COLOURS = ("red", "green", "blue", "white", "black", "pink", "gold", "grey")
+ITEMS = ("potion", "gem", "coin", "key", "axe", "bow")
+RULES = (
+    {"check": "sharpness", "at_least": 0.803},  # about half of the echo's cards: rounds follow
+    {"check": "softness", "at_most": 1},
+    {"check": "duplicate_distance", "at_least": 2},
+)
+CALM = (*({"check": check, "at_least": 0} for check in ("sharpness", "duplicate_distance")),)
+"""Rules that every card passes, where a trial wants no second round."""
+
+
+class Home:
+    """A folder with `home/`, where everything of one trial is kept."""
+
+    def __init__(self, folder: Path, *, catalog_url: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.diary = folder / "diary"
+        self.root = folder / "home"
+        self._catalog_url = catalog_url
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """This process's environment with the places of this home, and the changes."""
+        places = {
+            "ATELIER_HOME": str(self.root),
+            "ATELIER_STORE_URL": "",
+            "ATELIER_CATALOG_URL": self._catalog_url,
+            "ATELIER_ECHO_DIARY": str(self.diary),
+            "ATELIER_FAULT": "",
+        }
+        return {**os.environ, **places, **changes}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings a process with this home's environment reads."""
+        return Settings(home=self.root, store_url="", catalog_url=self._catalog_url)
+
+    def open(self) -> Store:
+        """The store, made when it is not there; whoever opens it closes its catalog."""
+        return open_store(self.settings.blobs, self.settings.catalog)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a catalog yet."""
+        return bool(self._catalog_url) or (self.root / "catalog.db").exists()
+
+    def write(self, plan: Mapping[str, Any]) -> Path:
+        """The plan as a file; JSON is YAML."""
+        path = self.folder / "plan.yaml"
+        path.write_text(json.dumps(plan))
+        return path
+
+    def painted(self) -> list[tuple[float, str]]:
+        """The diary: when, in seconds since 1970, and which request."""
+        if not self.diary.exists():
+            return []
+        lines = (line.split() for line in self.diary.read_text().splitlines())
+        return [(float(when), request_id) for when, request_id in lines]
+
+
+def trial_plan(assets: int, **defaults: Any) -> dict[str, Any]:
+    """A plan of so many echo cards at two sizes, two candidates each."""
+    variants = -(-assets // (len(COLOURS) * len(ITEMS)))
+    said = {"sizes": ["64x64", "32x32"], "candidates": 2, "attempts": 6, "rules": list(RULES)}
+    names = [
+        (colour, item, f"v{number}")
+        for number in range(variants)
+        for item in ITEMS
+        for colour in COLOURS
+    ]
+    entries = [
+        {
+            "name": f"card-{colour}-{item}-{variant}",
+            "kind": "icon",
+            "prompt": f"{colour} {item} {variant}",
+        }
+        for colour, item, variant in names[:assets]
+    ]
+    return {
+        "atelier": 1,
+        "name": "trial",
+        "model": "echo",
+        "defaults": said | defaults,
+        "assets": entries,
+    }

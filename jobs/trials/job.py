@@ -1,0 +1,100 @@
+"""A bulk run as a person starts it, in a session of its own, with every process it started."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+
+from app.errors import BackendError
+
+PATIENCE_SECONDS = 900.0
+"""A run that has not ended by itself for so long counts as one that never ends."""
+LOOK_SECONDS = 0.05
+
+
+class Job:
+    """One `python -m jobs bulk PLAN`; whatever it started belongs to its session."""
+
+    def __init__(self, plan: Path, environment: Mapping[str, str], *, workers: int = 2) -> None:
+        command = [sys.executable, "-m", "jobs", "bulk", str(plan), "--json"]
+        self._process = subprocess.Popen(
+            [*command, "--workers", str(workers)],
+            env=dict(environment), text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.pid = self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the driver lives."""
+        return self._process.poll() is None
+
+    def kill_driver(self) -> None:
+        """SIGKILL for the driver alone; its workers are told nothing."""
+        self._process.kill()
+        self._process.communicate()
+
+    def end(self) -> tuple[int | None, str]:
+        """Wait for the driver: its exit code, None when it never ended, and what it printed."""
+        try:
+            output, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill_driver()
+            return None, ""
+        return self._process.returncode, output
+
+    def members(self) -> list[psutil.Process]:
+        """Every living process of the session."""
+        return [one for one in psutil.process_iter() if _session(one.pid) == self.pid]
+
+    def workers(self, *stages: str) -> list[psutil.Process]:
+        """The Ray workers of these stages, or of all."""
+        found = []
+        for one in self.members():
+            with suppress(psutil.Error):
+                title = " ".join(one.cmdline())
+                if "MapWorker" in title and (not stages or any(s in title for s in stages)):
+                    found.append(one)
+        return found
+
+    def clear(self) -> None:
+        """End what is left of the session, and wait until it is gone."""
+        started = monotonic()
+        while (left := self.members()) and monotonic() - started < PATIENCE_SECONDS:
+            for one in left:
+                kill(one)
+            sleep(LOOK_SECONDS)
+        if left:
+            raise BackendError(f"processes {[one.pid for one in left]} do not die", backend="ray")
+
+
+@contextmanager
+def cleared(jobs: list[Job]) -> Iterator[None]:
+    """In the end, whatever happened, nothing of these jobs is left."""
+    try:
+        yield
+    finally:
+        for job in jobs:
+            if job.running:
+                job.kill_driver()
+            job.clear()
+
+
+def kill(process: psutil.Process) -> bool:
+    """SIGKILL; whether the process was still there."""
+    with suppress(psutil.Error):
+        process.send_signal(signal.SIGKILL)
+        return True
+    return False
+
+
+def _session(pid: int) -> int:
+    with suppress(ProcessLookupError, PermissionError):
+        return os.getsid(pid)
+    return -1

@@ -1,0 +1,79 @@
+"""What trials came to: the counters that must be 0, what else was counted, and what to look at."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.types import Value
+
+
+class TrialKind(StrEnum):
+    """What is broken."""
+
+    POINT = "point"
+    SYSCALL = "syscall"
+    ROT = "rot"
+    WRITERS = "writers"
+    POISON = "poison"
+    WORKER = "worker"
+    DRIVER = "driver"
+    ALL = "all"
+
+
+class Trials(Value):
+    """All trials of one kind."""
+
+    kind: str
+    trials: int
+    broken: dict[str, int]
+    """Each must be 0."""
+    counted: dict[str, int]
+    notes: tuple[str, ...]
+    """What broke where, and what could not be tried."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether nothing broke."""
+        return not any(self.broken.values())
+
+
+class TrialsReport(Value):
+    """Every kind that was tried, with the seed that chose the moments."""
+
+    seed: int
+    kinds: tuple[Trials, ...]
+
+    @property
+    def hold(self) -> bool:
+        """Whether nothing broke in any of them."""
+        return all(one.hold for one in self.kinds)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts while trials of one kind go on."""
+
+    kind: str
+    trials: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, where: str, broken: Mapping[str, int], **counted: int) -> None:
+        """Add what a trial, or a look in the middle of one, found."""
+        self.broken.update(broken)
+        self.counted.update({name.replace("_", " "): count for name, count in counted.items()})
+        found = ", ".join(f"{name} {count}" for name, count in broken.items() if count)
+        if found:
+            self.notes.append(f"{where}: {found}")
+
+    def done(self) -> Trials:
+        """The sum."""
+        return Trials(
+            kind=self.kind,
+            trials=self.trials,
+            broken=dict(self.broken),
+            counted=dict(self.counted),
+            notes=tuple(self.notes),
+        )

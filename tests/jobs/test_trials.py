@@ -1,0 +1,253 @@
+"""A few of each kind of trial; and that the counters which must be 0 would not stay 0."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from app.backends.echo import EchoBackend
+from app.generate import MAX_TRIES, Generator
+from app.settings import Settings
+from app.store import local
+from app.store.blobs import place
+from app.store.publish import open_store
+from jobs.batches import REQUESTS_PER_BATCH
+from jobs.cluster import GENERATION_DEATHS, NO_PROGRESS_SECONDS
+from jobs.trials import laws, strace
+from jobs.trials.driver import driver
+from jobs.trials.home import CALM, Home, trial_plan
+from jobs.trials.order import out_of_order
+from jobs.trials.point import point
+from jobs.trials.poison import poison
+from jobs.trials.rot import rot
+from jobs.trials.strace import Call
+from jobs.trials.syscall import syscall
+from jobs.trials.work import do_all, done_by, processes
+from jobs.trials.worker import worker
+from jobs.trials.writers import writers
+from tests.values import ROUTE, request_with
+
+
+def say(_: str) -> None:
+    """Nobody listens."""
+
+
+def test_a_death_at_a_named_point_leaves_nothing_that_the_same_work_does_not_mend() -> None:
+    done = point(4, 1, say)
+    assert done.hold, done.notes
+    assert (done.trials, done.counted["kills"]) == (4, 4)
+
+
+def test_a_publish_killed_or_failed_at_a_system_call_is_mended_by_the_same_work() -> None:
+    done = syscall(1, 1, say)
+    if strace.missing():
+        assert not done.hold
+        assert strace.missing() in done.notes
+    else:
+        assert done.hold, done.notes
+        assert done.trials == 9
+
+
+def test_without_strace_the_trials_say_so_and_do_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    done = syscall(1, 1, say)
+    assert not done.hold
+    assert "apt-get install strace" in done.notes[0]
+
+
+def test_writers_killed_at_random_lose_nothing_that_was_acknowledged() -> None:
+    done = writers(10, 1, say)
+    assert done.hold, done.notes
+    assert done.trials == 4  # both catalogs, undisturbed and killed
+
+
+def test_every_damaged_blob_is_found_and_none_is_let_out() -> None:
+    done = rot(20, 1, say)
+    assert done.hold, done.notes
+    assert (done.counted["flips"], done.counted["truncations"], done.counted["swaps"]) == (20, 4, 2)
+
+
+@pytest.mark.slow
+def test_deadly_and_endless_requests_fail_alone_and_the_job_ends_by_itself() -> None:
+    done = poison(1, 1, say)
+    assert done.hold, done.notes
+    assert done.counted["poisonous"] == 2
+
+
+@pytest.mark.slow
+def test_generation_goes_on_while_nobody_lives_to_check_and_checks_catch_up() -> None:
+    done = worker(0, 1, say, assets=12)
+    assert done.hold, done.notes
+    assert done.counted["kills in the siege"] > 0
+    assert done.counted["images committed in the siege"] > 0
+
+
+@pytest.mark.slow
+def test_the_driver_killed_at_random_resumes_to_the_same_result() -> None:
+    done = driver(1, 1, say, assets=12)
+    assert done.hold, done.notes
+    assert done.counted["kills"] > 0
+
+
+def test_the_command_prints_one_document_and_its_exit_code_says_whether_all_held() -> None:
+    command = [sys.executable, "-m", "jobs", "trials", "--kind", "syscall", "--n", "1", "--json"]
+    poor = os.environ | {"PATH": ""}
+    done = subprocess.run(command, env=poor, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (kind,) = json.loads(done.stdout)["kinds"]
+    assert kind["broken"] == {"could not be tried": 1}
+
+
+def test_a_row_of_nothing_but_deadly_requests_does_not_use_up_its_retries() -> None:
+    waiting = 4  # rows that wait for one worker and lose a retry with each of its deaths
+    assert MAX_TRIES * REQUESTS_PER_BATCH * waiting < GENERATION_DEATHS
+
+
+def test_a_request_that_hangs_is_given_up_before_the_run_is() -> None:
+    assert MAX_TRIES * Settings().stuck_seconds < NO_PROGRESS_SECONDS
+
+
+# What follows breaks the laws on purpose.
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which a plan was made without Ray."""
+    home = Home(tmp_path_factory.mktemp("finished"))
+    plan = home.write(trial_plan(2, rules=list(CALM)))
+    assert done_by(processes(), do_all, plan, home.environment()) == 0
+    return home
+
+
+@pytest.fixture
+def home(finished: Home, tmp_path: Path) -> Home:
+    """A copy that may be spoiled."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    return Home(tmp_path / "copy")
+
+
+def test_a_finished_home_breaks_no_law(home: Home) -> None:
+    assert not any(laws.broken(home, laws.seen(home)).values())
+
+
+def test_an_image_painted_after_its_commit_is_counted(home: Home) -> None:
+    _, request_id = home.painted()[0]
+    with home.diary.open("a") as diary:
+        diary.write(f"4000000000.0 {request_id}\n")
+    assert laws.broken(home)["made again after commit"] == 1
+
+
+@pytest.mark.parametrize("spoil", ["gone", "torn"])
+def test_a_row_without_its_whole_blob_is_counted(home: Home, spoil: str) -> None:
+    store = home.open()
+    digest = min(laws.named(store))
+    store.catalog.close()
+    file = home.root / "blobs" / place(digest)
+    data = file.read_bytes()
+    file.unlink()
+    if spoil == "torn":
+        file.write_bytes(data[:-1])
+    broken = laws.broken(home)
+    assert broken["rows without whole blob"] == 1
+    assert broken["torn blobs readable"] == (spoil == "torn")
+    assert broken["differences verify finds"] >= 1
+
+
+def test_what_stood_and_is_gone_or_different_is_counted(home: Home) -> None:
+    stood = laws.seen(home)
+    assert laws.broken(home, stood | {"a key": "a digest"})["lost"] == 1
+    assert laws.broken(home, dict.fromkeys(stood, "another"))["lost"] == len(stood)
+
+
+def test_another_result_has_another_manifest(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    plan = other.write(trial_plan(1, rules=list(CALM)))
+    assert done_by(processes(), do_all, plan, other.environment()) == 0
+    assert laws.manifest(other) != laws.manifest(home)
+
+
+# The order of a publish, by a recording of what the store's own functions ask of the system.
+
+
+def test_bytes_are_on_disk_before_a_row_names_them(tmp_path: Path) -> None:
+    calls = record(lambda: publish_one(tmp_path))
+    assert out_of_order(calls) == []
+    assert [call.name for call in calls].count("link") == 1
+
+
+@pytest.mark.parametrize(
+    ("without", "words"),
+    [
+        (lambda call: call.name == "write", "before it was written"),
+        (lambda call: call.name == "fsync" and of_draft(call), "before its bytes"),
+        (lambda call: call.name == "fsync" and not of_draft(call), "folder was never"),
+        (lambda call: call.name == "link", "no blob was linked"),
+        (lambda call: call.name == "fdatasync", "row was never synced"),
+    ],
+)
+def test_a_missing_step_is_noticed(
+    tmp_path: Path, without: Callable[[Call], bool], words: str
+) -> None:
+    calls = [call for call in record(lambda: publish_one(tmp_path)) if not without(call)]
+    assert any(words in fault for fault in out_of_order(calls))
+
+
+def test_a_new_folder_whose_parent_is_not_synced_is_noticed(tmp_path: Path) -> None:
+    calls = record(lambda: publish_one(tmp_path))
+    calls.insert(0, Call(0, "mkdir", ("/a/new/folder",), "", failed=False))
+    assert any("/a/new/folder" in fault for fault in out_of_order(calls))
+
+
+def test_a_row_that_comes_too_early_is_noticed(tmp_path: Path) -> None:
+    calls = record(lambda: publish_one(tmp_path))
+    (link,) = (number for number, call in enumerate(calls) if call.name == "link")
+    calls.insert(link + 1, Call(0, "pwrite64", ("catalog.db-wal",), "", failed=False))
+    assert any("before the folder" in fault for fault in out_of_order(calls))
+
+
+def of_draft(call: Call) -> bool:
+    """Whether it is about a temporary file."""
+    return Path(call.paths[0]).parent.name == "tmp"
+
+
+def publish_one(folder: Path) -> None:
+    """One image into a new store."""
+    store = open_store((folder / "blobs").as_uri(), f"sqlite:///{folder / 'catalog.db'}")
+    Generator(ROUTE, EchoBackend(), store, "run").generate([request_with()])
+    store.catalog.close()
+
+
+def record(work: Callable[[], None]) -> list[Call]:
+    """What the store's folder and its catalog ask of the system, in order and in any thread."""
+    calls: list[Call] = []
+
+    def look(frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call":
+            calls.extend(asked(frame, getattr(function, "__name__", "")))
+
+    threading.setprofile(look)
+    sys.setprofile(look)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+    return calls
+
+
+def asked(frame: FrameType, name: str) -> Iterator[Call]:
+    """The calls for this call from this frame; a commit writes the log and syncs it."""
+    if frame.f_code.co_filename == local.__file__ and name in ("write", "fsync", "link"):
+        paths = [frame.f_locals[one] for one in ("temporary", "path") if one in frame.f_locals]
+        yield Call(0, name, tuple(map(str, paths)), name, failed=False)
+    if name == "commit":
+        for one in ("pwrite64", "fdatasync"):
+            yield Call(0, one, ("catalog.db-wal",), one, failed=False)
