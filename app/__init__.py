@@ -17,6 +17,9 @@ pack/         atlas pages and their metadata
 store/        blobs by digest, the catalog, and the one way in
 provenance.py where an image comes from      renderer.py  from a route to what renders it
 flow.py       from a plan's request to a finished asset
+registry.py   models in MLflow, which only this imports
+golden.py     what a model makes of a set that never changes
+promote.py    the gate, and one move of a pointer that can be taken back
 replay.py     made again, and what differs   repair.py    what is gone comes back
 cli.py        thin commands
 """

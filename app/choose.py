@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from app.errors import InvalidRequest
 from app.store.catalog import Catalog
+from app.store.pointers import resolved
 from app.types import AssetRecord, Measure, Status
 
 CONDITIONS = ("name", "status", "model", "rule", "team", "run")
@@ -15,7 +16,8 @@ Word = TypeVar("Word", bound=StrEnum)
 def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> list[AssetRecord]:
     """One asset by NAME or NAME@VERSION, or those that meet every `condition=value`.
 
-    Raises InvalidRequest when neither or both are given or a condition is unknown, AssetNotFound.
+    Raises InvalidRequest when neither or both are given or a condition is unknown, AssetNotFound,
+    and PromotionRefused for a model's alias that points nowhere.
     """
     if (reference is None) == (not where):
         raise InvalidRequest(
@@ -28,7 +30,7 @@ def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> lis
     return catalog.find_assets(
         name_glob=given.get("name"),
         status=_word(Status, given.get("status")),
-        model=given.get("model"),
+        model=resolved(catalog, given["model"]) if "model" in given else None,
         rule=_word(Measure, given.get("rule")),
         team=given.get("team"),
         run_id=given.get("run"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.doors import AllowLarge, AsJson, PlanFile, Shown, answer, doors, print_json
+from app.models_cli import models
 from app.settings import Settings
 from app.types import Measure, Status
 
@@ -29,16 +30,16 @@ atelier = typer.Typer(
 @atelier.command()
 def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = False) -> None:
     """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
-    from app.models.versions import fleet
     from app.outlook import outlook
     from app.plan.expand import expand
     from app.plan.read import read_plan
+    from app.references import fleet, pinned
     from app.show import show_outlook
 
     with doors(as_json):
         settings = Settings()
-        written = read_plan(path, allow_large=allow_large)
-        models = fleet()
+        models = fleet(settings)
+        written = pinned(read_plan(path, allow_large=allow_large), models)
         found = outlook(
             written.name,
             list(expand(written, models)),
@@ -75,11 +76,13 @@ def assets(
 ) -> None:
     """List the assets of the catalog, the newest version of each name first."""
     from app.show import show_assets
+    from app.store.pointers import resolved
 
     with doors(as_json):
-        found = _catalog(Settings()).find_assets(
-            name_glob=name, status=status, model=model, rule=rule, team=team, run_id=run_id,
-            limit=limit,
+        catalog = _catalog(Settings())
+        found = catalog.find_assets(
+            name_glob=name, status=status, model=model and resolved(catalog, model), rule=rule,
+            team=team, run_id=run_id, limit=limit,
         )  # fmt: skip
         _list(found, as_json, show_assets)
 
@@ -134,7 +137,7 @@ def replay(
     Nothing is stored. Exit code 1 when any differs beyond the tolerance.
     """
     from app.choose import chosen
-    from app.models.versions import fleet
+    from app.references import fleet
     from app.renderer import renderer
     from app.replay import Replay, Sameness
     from app.replay import replay as replay_assets
@@ -147,7 +150,7 @@ def replay(
         store = open_store(settings.blobs, settings.catalog)
         records = chosen(store.catalog, reference, where or [])
         load = partial(renderer, settings=settings, store=store)
-        for one in replay_assets(records, fleet(), store, load, tolerance=tolerance):
+        for one in replay_assets(records, fleet(settings), store, load, tolerance=tolerance):
             found.append(one)
             if not as_json:
                 show_replay(one)
@@ -168,7 +171,7 @@ def verify(
     Exit code 1 and a list when anything is not as it was committed, or, with --repair, when
     anything is left that could not be mended.
     """
-    from app.models.versions import fleet
+    from app.references import fleet
     from app.renderer import renderer
     from app.repair import repair as repair_all
     from app.show_runs import show_differences, show_repairs
@@ -183,7 +186,7 @@ def verify(
             _list(found, as_json, show_differences)
             raise typer.Exit(int(bool(found)))
         load = cache(partial(renderer, settings=settings, store=store))
-        repairs = list(repair_all(found, fleet(), store, load))
+        repairs = list(repair_all(found, fleet(settings), store, load))
         _list(repairs, as_json, show_repairs)
         raise typer.Exit(int(any(one.left for one in repairs)))
 
@@ -208,6 +211,7 @@ def sweep(
         answer(swept, as_json, show_sweep)
 
 
+atelier.add_typer(models, name="models")
 runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)
 atelier.add_typer(runs, name="runs", invoke_without_command=True)
 

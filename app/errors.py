@@ -9,7 +9,7 @@
   x BackendError     .backend .request_id .retryable
   x EngineError      + NotFinite + OutOfMemory + OutOfCapacity + Cancelled
   x StoreError       + BlobNotFound + DigestMismatch + KeyConflict
-  x CatalogError     + AssetNotFound
+  x CatalogError     + AssetNotFound + PromotionRefused
   x RegistryError    + ModelNotFound
 
 A message names the thing, the value and the remedy. Foreign exceptions are translated at
@@ -119,6 +119,10 @@ class CatalogError(AtelierError):
 
 class AssetNotFound(CatalogError):
     """No asset has the name, or none of its versions is the one asked for."""
+
+
+class PromotionRefused(CatalogError):
+    """The gate's rows do not hold, or the pointer is no longer where it was read."""
 
 
 class RegistryError(AtelierError):

@@ -49,11 +49,15 @@ def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:
 
     Raises NoRoute when this machine has no model of that name.
     """
+    model = models[reference] if reference in models else _namesake(reference, models)
+    backend = "echo" if model.family == "echo" else "engine"
+    return Route(backend=backend, model=model, reason=f"replaying what {reference} made")
+
+
+def _namesake(reference: str, models: Mapping[str, ModelVersion]) -> ModelVersion:
     name = reference.partition("/")[0]
     named = [one for one in models.values() if one.name == name]
     same = [one for one in named if one.reference == reference]
     if not named:
         raise NoRoute(f"no model {name} is on this machine any more; register {reference} again")
-    model = (same or named)[0]
-    backend = "echo" if model.family == "echo" else "engine"
-    return Route(backend=backend, model=model, reason=f"replaying what {reference} made")
+    return (same or named)[0]

@@ -217,6 +217,8 @@ class ModelVersion(Value):
     """As measured on one CPU core at the default steps, for estimates before any history."""
     critic: str = ""
     """The folder of the image-text critic that knows the same words, beside the model's own."""
+    folder: str = ""
+    """Where its files stand on every machine that renders it; empty: they ship with Atelier."""
 
     @property
     def reference(self) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,34 @@ def run(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", ["app.cli", "app.doors", "app.outlook", "app.show", "jobs.__main__"]
+    "module",
+    [
+        "app.cli",
+        "app.doors",
+        "app.models_cli",
+        "app.outlook",
+        "app.references",
+        "app.show",
+        "jobs.__main__",
+    ],
 )
 def test_the_doors_load_nothing_heavy(module: str) -> None:
     code = f"import {module}, sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
     assert run(code) == "[]"
+
+
+def test_plans_of_bundled_models_never_load_mlflow(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "atelier: 1\nname: one\nassets:\n- {name: a, kind: icon, sizes: [64], prompt: a red key}\n"
+    )
+    code = (
+        f"import os, sys; sys.modules['mlflow'] = None; os.environ['ATELIER_HOME'] = '{tmp_path}'\n"
+        f"from typer.testing import CliRunner; from app.cli import atelier\n"
+        f"done = CliRunner().invoke(atelier, ['plan', '{plan}', '--json'])\n"
+        "print(done.exit_code)"
+    )
+    assert run(code) == "0"
 
 
 def test_the_engine_imports_without_ray() -> None:

@@ -66,4 +66,5 @@ def test_every_setting_it_names_is_one() -> None:
     from app.settings import Settings
 
     named = {name.removeprefix("ATELIER_").lower() for name in re.findall(r"ATELIER_[A-Z_]+", TEXT)}
-    assert named == set(Settings.model_fields)
+    assert named | {"tracking_uri"} == set(Settings.model_fields)
+    assert Settings.model_fields["tracking_uri"].validation_alias in TEXT

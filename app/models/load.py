@@ -10,11 +10,9 @@ from app.engine.pipeline import Pipeline
 from app.errors import DigestMismatch, ModelNotFound
 from app.models.device import Attention, choose_attention, compile_blocks
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import weights_digest
+from app.models.versions import refuse_code, weights_digest
 from app.models.whole import WholePipeline
 from app.types import ModelVersion
-
-REFUSED_SUFFIXES = (".bin", ".ckpt", ".pkl", ".pt", ".pth", ".py")
 
 
 def load(
@@ -34,7 +32,7 @@ def load(
     InvalidRequest when this device cannot do what is asked.
     """
     torch.set_num_threads(threads)
-    _refuse_code(folder)
+    refuse_code(folder)
     _verify(folder, version)
     stock = _from_pretrained(folder)
     if version.family == "sd3":
@@ -48,15 +46,6 @@ def load(
             graphs=graphs,
         )
     return WholePipeline(stock)
-
-
-def _refuse_code(folder: Path) -> None:
-    unsafe = sorted(path.name for path in folder.rglob("*") if path.suffix in REFUSED_SUFFIXES)
-    if unsafe:
-        raise ModelNotFound(
-            f"{folder} holds files that can run code ({', '.join(unsafe[:3])}); "
-            "convert the weights to safetensors and remove them"
-        )
 
 
 def _verify(folder: Path, version: ModelVersion) -> None:

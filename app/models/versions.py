@@ -1,4 +1,4 @@
-"""Which models stand on this machine: read from their `version.json`, without loading weights."""
+"""Which models ship with Atelier and where any version's files stand, without loading weights."""
 
 from pathlib import Path
 
@@ -9,6 +9,12 @@ from app.types import ModelVersion
 FOLDERS = {"starter": Path(__file__).parent / "starter" / "icons"}
 """The bundled models by the reference a plan may write."""
 VERSION = "version.json"
+REFUSED_SUFFIXES = (
+    *(".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".npy", ".npz", ".pickle", ".pkl"),
+    *(".pt", ".pth", ".th", ".tar", ".zip"),
+    *(".dll", ".dylib", ".exe", ".py", ".pyc", ".pyd", ".sh", ".so"),
+)
+"""Files that are code, or that some loader would run as code or unpack."""
 CARD_FILES = frozenset({VERSION, "README.md", "sheet.png", "curves.json"})
 """Files of a model folder that describe it and take no part in its weights digest."""
 
@@ -27,17 +33,34 @@ ECHO = ModelVersion(
 
 
 def fleet() -> dict[str, ModelVersion]:
-    """Every model of this machine by the reference a plan may write."""
+    """Every model that ships with Atelier by the reference a plan may write."""
     present = {name: folder for name, folder in FOLDERS.items() if (folder / VERSION).is_file()}
     return {name: read_version(folder) for name, folder in present.items()} | {"echo": ECHO}
 
 
+def bundled_names() -> frozenset[str]:
+    """The names that no registered model may bear, because bundled ones do."""
+    return frozenset(fleet()) | {version.name for version in fleet().values()}
+
+
 def folder_of(version: ModelVersion) -> Path:
     """Where a version's files stand on this machine; raises ModelNotFound."""
+    if version.folder:
+        return _there(version)
     for folder in FOLDERS.values():
-        if read_version(folder).reference == version.reference:
+        if read_version(folder).weights_digest == version.weights_digest:
             return folder
     raise ModelNotFound(f"{version.reference} is not on this machine; install the same release")
+
+
+def _there(version: ModelVersion) -> Path:
+    folder = Path(version.folder)
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"the files of {version.reference} should stand in {folder} and do not; put them back, "
+            f"or say where they are: atelier models register FOLDER --name {version.name}"
+        )
+    return folder
 
 
 def critic_folder_of(version: ModelVersion) -> Path | None:
@@ -59,3 +82,13 @@ def read_version(folder: Path) -> ModelVersion:
 def weights_digest(folder: Path) -> str:
     """The digest of all that decides a model's pixels: weights, configs, tokenizers."""
     return digest_folder(folder, exclude=CARD_FILES)
+
+
+def refuse_code(folder: Path) -> None:
+    """Raise ModelNotFound when the folder holds pickles or code, naming the files."""
+    unsafe = sorted(p.name for p in folder.rglob("*") if p.suffix.lower() in REFUSED_SUFFIXES)
+    if unsafe:
+        raise ModelNotFound(
+            f"{folder} holds files that can run code ({', '.join(unsafe[:3])}); "
+            "convert the weights to safetensors and remove them"
+        )

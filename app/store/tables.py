@@ -175,3 +175,18 @@ alarms = Table(
     sqlite_autoincrement=True,
 )
 """Other bytes offered for a committed key: what stands, what was offered, and by whom."""
+
+pointers = Table(
+    "pointers",
+    metadata,
+    Column("name", ordered, primary_key=True),
+    Column("alias", ordered, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("target", String, nullable=False),
+    Column("below", Integer),
+    Column("reason", Text, nullable=False),
+    Column("move_id", String(32), nullable=False),
+    Column("moved_at", String, nullable=False),
+)
+"""Where a name's alias points and ever pointed: the highest number is where it points now, and
+`below` is the move that a step back returns to."""

@@ -1,0 +1,57 @@
+"""Measure: a registered version through the golden set on this machine, recorded with it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from app.check.agreement import Critic
+from app.digest import digest_folder
+from app.golden import PROMPTS, SAMPLES, golden_set, requests_of
+from app.golden import measure as measure_model
+from app.models.versions import critic_folder_of
+from app.references import registered
+from app.registered import GoldenResult, Tolerance
+from app.renderer import renderer, route_of
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import ModelVersion
+
+Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+"""Given how many images will come, who is told of each."""
+
+
+def measure(
+    reference: str,
+    settings: Settings,
+    *,
+    prompts: Sequence[str] | None = None,
+    samples: int = SAMPLES,
+    tolerance: Tolerance | None = None,
+    progress: Progress,
+) -> GoldenResult:
+    """Render, examine and record; the images themselves are not stored, but for a few to look at.
+
+    Raises ModelNotFound, DigestMismatch when the files are not the version's, or InvalidRequest.
+    """
+    from app.registry import open_registry
+
+    model = registered(reference, settings).model
+    golden = golden_set(model, *_critic(model), prompts=prompts or PROMPTS, samples=samples)
+    route = route_of(model.reference, {model.reference: model})
+    store = open_store(settings.blobs, settings.catalog)
+    try:
+        backend = renderer(route, settings, store)
+        with progress(len(requests_of(model, golden))) as seen:
+            result, pictures = measure_model(
+                model, backend, golden, usd_per_hour=settings.usd_per_hour,
+                tolerance=tolerance, seen=seen,
+            )  # fmt: skip
+    finally:
+        store.catalog.close()
+    open_registry(settings).record(result, pictures)
+    return result
+
+
+def _critic(model: ModelVersion) -> tuple[Critic | None, str]:
+    """Whoever judges agreement, and the digest of what it is."""
+    folder = critic_folder_of(model)
+    return (Critic.load(folder), digest_folder(folder)) if folder else (None, "")

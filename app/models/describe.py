@@ -1,0 +1,166 @@
+"""A diffusers folder described: what a registry must know of it, without loading its weights."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.digest import digest_folder
+from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
+from app.models.versions import (
+    VERSION,
+    bundled_names,
+    fleet,
+    read_version,
+    refuse_code,
+    weights_digest,
+)
+from app.registered import require_name
+from app.types import ModelVersion, Size
+
+SD3 = "StableDiffusion3Pipeline"
+STEPS, GUIDANCE_SCALE, MAX_SEQUENCE_LENGTH = 28, 7.0, 256
+"""What diffusers' SD3 pipeline does when nobody says."""
+
+
+HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[\w.-]+")
+"""Where weights were taken from, with the revision; nothing is fetched from there."""
+
+
+def bundled(reference: str, name: str) -> ModelVersion:
+    """A model that ships with Atelier, under a name of one's own. Raises ModelNotFound."""
+    _require_free(name)
+    models = fleet()
+    if reference not in models:
+        raise ModelNotFound(
+            f"{reference!r} is neither a folder nor a bundled model ({', '.join(models)})"
+        )
+    return models[reference].replace(name=name, version="0", source=f"bundled:{reference}")
+
+
+def describe(
+    folder: Path,
+    name: str,
+    *,
+    licence: str = "",
+    source: str = "",
+    sizes: Sequence[Size] = (),
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+) -> ModelVersion:
+    """The version a folder holds: read from its `version.json`, else from its configurations.
+
+    What is given stands over what is found. Raises ModelNotFound for a folder that is no
+    diffusers model or holds pickles or code, DigestMismatch when the files are not those that
+    its `version.json` names, InvalidRequest for a bundled model's name, a source that is no
+    `hub:owner/name@revision`, or when the licence is nowhere to be found.
+    """
+    _require_free(name)
+    if source and not HUB.fullmatch(source):
+        raise InvalidRequest(
+            f"the source {source!r} is not understood; write hub:owner/name@revision, or leave it"
+        )
+    refuse_code(folder)
+    parts = _parts(folder)
+    found = _own(folder) if (folder / VERSION).is_file() else _derived(folder, name, parts)
+    model = found.replace(
+        name=name,
+        version="0",
+        licence=licence or found.licence,
+        source=source or found.source or "folder",
+        folder=str(folder.absolute()),
+        sizes=tuple(sizes) or found.sizes,
+        num_inference_steps=found.num_inference_steps if steps is None else steps,
+        guidance_scale=found.guidance_scale if guidance_scale is None else guidance_scale,
+    )
+    if not model.licence:
+        raise InvalidRequest(
+            f"nothing in {folder} says under which licence {name} may be used; give --licence"
+        )
+    _require_critic(model, folder)
+    return model
+
+
+def _require_free(name: str) -> None:
+    require_name(name)
+    if name in bundled_names():
+        raise InvalidRequest(
+            f"{name} is the name of a model that ships with Atelier; choose another, such as draft"
+        )
+
+
+def _parts(folder: Path) -> dict[str, Any]:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise ModelNotFound(f"no model_index.json in {folder}; give a diffusers model folder")
+    if not any(folder.rglob("*.safetensors")):
+        raise ModelNotFound(f"no safetensors in {folder}; save the model with save_pretrained")
+    return _read(index)
+
+
+def _own(folder: Path) -> ModelVersion:
+    try:
+        version = read_version(folder)
+    except ValidationError as exc:
+        raise InvalidRequest(
+            f"version.json in {folder} describes no model: {exc.errors()[0]['msg']}; mend it, or "
+            "remove it to let the folder be described anew"
+        ) from exc
+    found = weights_digest(folder)
+    if version.weights_digest != found:
+        raise DigestMismatch(
+            f"the files in {folder} have digest {found[:12]}, its version.json says "
+            f"{version.weights_digest[:12]}; restore the files, or remove version.json to let "
+            "the folder be described anew"
+        )
+    return version
+
+
+def _derived(folder: Path, name: str, parts: dict[str, Any]) -> ModelVersion:
+    kind = str(parts.get("_class_name", ""))
+    vae = _config(folder / "vae")
+    latents = f"{vae.get('_class_name', 'vae')}-{digest_folder(folder / 'vae')[:12]}" if vae else ""
+    return ModelVersion(
+        name=name,
+        version="0",
+        family="sd3" if kind == SD3 else kind.removesuffix("Pipeline").lower(),
+        weights_digest=weights_digest(folder),
+        licence="",
+        latent_space=latents,
+        capabilities=_capabilities(kind, vae),
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE_SCALE,
+        max_sequence_length=MAX_SEQUENCE_LENGTH,
+    )
+
+
+def _capabilities(kind: str, vae: dict[str, Any]) -> tuple[str, ...]:
+    """What the engine can do with an SD3 pipeline; any other is called whole, by its prompt."""
+    pictures = ("image-to-image", "inpainting") if kind == SD3 else ()
+    transparent = ("transparent",) if vae.get("out_channels") == 4 else ()
+    return ("text-to-image", *pictures, *transparent)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    return _read(file) if file.is_file() else {}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as exc:
+        raise InvalidRequest(f"{file} is no JSON ({exc}); save the model again") from exc
+    return found
+
+
+def _require_critic(model: ModelVersion, folder: Path) -> None:
+    critic = model.critic
+    if critic and (Path(critic).name != critic or not (folder.parent / critic).is_dir()):
+        raise ModelNotFound(
+            f"version.json in {folder} names the critic {critic!r}, which is not beside it; "
+            "put its folder there or remove the name"
+        )

@@ -1,0 +1,314 @@
+"""`atelier models ...`: register, list, measure, compare, promote and roll back model versions."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from app.doors import AsJson, answer, doors, print_json
+from app.errors import InvalidRequest
+from app.registered import CHAMPION, RegisteredVersion, Tolerance
+from app.settings import Settings
+from app.types import Size
+
+if TYPE_CHECKING:
+    from app.store.catalog import Catalog
+    from app.store.pointers import Pointer
+
+models = typer.Typer(
+    help="Models as measured goods: register, measure, compare, promote, roll back.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+CONDITIONS = (
+    "role", "family", "licence", "source", "capability", "size", "latent_space", "weights_digest",
+)  # fmt: skip
+Reference = Annotated[str, typer.Argument(metavar="MODEL", help="NAME/VERSION or NAME@ALIAS")]
+Alias = Annotated[str, typer.Option(help="The alias to move.")]
+
+
+@models.command()
+def register(
+    folder: Annotated[str, typer.Argument(help="A diffusers folder, or starter or echo.")],
+    name: Annotated[str, typer.Option(help="The model's name: draft")],
+    role: Annotated[str, typer.Option(help="What it is for: draft, final, typography")] = "",
+    licence: Annotated[str, typer.Option(help="Unless the folder's version.json says it.")] = "",
+    source: Annotated[str, typer.Option(help="hub:owner/name@revision, when it is known.")] = "",
+    size: Annotated[list[str] | None, typer.Option(help="Trained at: 1024x1024; repeat.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=200, help="Its default steps.")] = None,
+    guidance_scale: Annotated[
+        float | None, typer.Option(min=0, max=30, help="Its default guidance.")
+    ] = None,
+    example: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture; repeat.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the weights in FOLDER a version of a name; the same weights stay the same version.
+
+    The files stay where they are. Nothing is downloaded, and no code in the folder is run.
+    """
+    from app.models.describe import bundled, describe
+    from app.models.versions import fleet
+    from app.registry import open_registry
+    from app.show_models import show_registered
+
+    with doors(as_json):
+        sizes = [_size(text) for text in size or []]
+        model = (
+            bundled(folder, name)
+            if folder in fleet() or not Path(folder).is_dir()
+            else describe(
+                Path(folder), name, licence=licence, source=source, sizes=sizes, steps=steps,
+                guidance_scale=guidance_scale,
+            )
+        )  # fmt: skip
+        pictures = {path.name: path.read_bytes() for path in example or []}
+        found = open_registry(Settings()).register(model, role=role, examples=pictures)
+        answer(found, as_json, show_registered)
+
+
+@models.command("list")
+def list_models(
+    name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="role=draft, capability=transparent, licence=, size= ...; repeat."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered versions, with what was measured of them."""
+    from app.registry import open_registry
+    from app.show_models import ListedModel, show_models
+    from app.store.pointers import aliases
+
+    with doors(as_json):
+        settings = Settings()
+        conditions = [_condition(text) for text in where or []]
+        with _catalog(settings) as catalog:
+            bearing = aliases(catalog)
+        found = [
+            ListedModel(
+                reference=one.reference, aliases=tuple(bearing.get(one.reference, ())), version=one
+            )
+            for one in open_registry(settings).versions(name)
+            if all(_holds(one, field, value) for field, value in conditions)
+        ]
+        if as_json:
+            print_json([one.as_json() for one in found])
+        else:
+            show_models(found)
+
+
+@models.command()
+def show(reference: Reference, as_json: AsJson = False) -> None:
+    """Show one version: what it is, where it stands, every golden result, and the moves."""
+    from app.references import registered
+    from app.registry import open_registry
+    from app.show_models import ModelCard, show_model
+    from app.store.pointers import aliases, moves
+
+    with doors(as_json):
+        settings = Settings()
+        version = registered(reference, settings)
+        with _catalog(settings) as catalog:
+            bearing, history = aliases(catalog), moves(catalog, version.model.name, CHAMPION)
+        card = ModelCard(
+            reference=version.reference,
+            aliases=tuple(bearing.get(version.reference, ())),
+            version=version,
+            measured=tuple(open_registry(settings).history(version.reference)),
+            moves=tuple(history),
+        )
+        answer(card, as_json, show_model)
+
+
+@models.command()
+def measure(
+    reference: Reference,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="One prompt a line, not the usual ones."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=1000, help="Seeds for each prompt.")] = 4,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(help="How much worse it may be: acceptance=0.05, seconds_share=0.3; repeat."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Render the golden set, check it, and record what came out with the version."""
+    from app.measure import measure as measure_model
+    from app.show_models import show_measured
+
+    with doors(as_json):
+        result = measure_model(
+            reference, Settings(), prompts=_lines(prompts) if prompts else None, samples=samples,
+            tolerance=_tolerance(tolerance or []), progress=_images,
+        )  # fmt: skip
+        answer(result, as_json, show_measured)
+
+
+@models.command()
+def compare(
+    reference: Reference,
+    champion: Annotated[
+        str | None, typer.Argument(metavar="CHAMPION", help="Against this; else NAME@champion.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the gate would: every figure beside the champion's. Exit code 1: not promotable."""
+    from app.promote import gate
+    from app.references import registered
+    from app.show_models import Comparison, show_comparison
+
+    with doors(as_json):
+        settings = Settings()
+        candidate = registered(reference, settings)
+        against, _ = _champion(candidate, CHAMPION, settings)
+        if champion is not None:
+            against = registered(champion, settings)
+        rows = gate(candidate, against)
+        found = Comparison(
+            candidate=candidate.reference,
+            champion=against.reference if against else None,
+            promotable=all(row.holds for row in rows),
+            rows=rows,
+        )
+        answer(found, as_json, show_comparison)
+    raise typer.Exit(int(not found.promotable))
+
+
+@models.command()
+def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
+    """Let the alias point at a version, if its golden result is no worse than the champion's."""
+    from app.promote import promote as promote_version
+    from app.references import registered
+    from app.registry import open_registry
+    from app.show_models import show_pointer
+
+    with doors(as_json):
+        settings = Settings()
+        candidate = registered(reference, settings)
+        against, present = _champion(candidate, alias, settings)
+        with _catalog(settings) as catalog:
+            moved = promote_version(
+                catalog, candidate, against, present, alias=alias,
+                mirror=open_registry(settings).mirror,
+            )  # fmt: skip
+        answer(moved, as_json, show_pointer)
+
+
+@models.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="The model's name: draft")],
+    alias: Alias = CHAMPION,
+    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let the alias point where it did before; again: one further back. History is kept."""
+    from app.promote import rollback as roll_back
+    from app.registry import open_registry
+    from app.show_models import show_pointer
+
+    with doors(as_json):
+        settings = Settings()
+        with _catalog(settings) as catalog:
+            moved = roll_back(
+                catalog, name, alias=alias, reason=reason, mirror=open_registry(settings).mirror
+            )
+        answer(moved, as_json, show_pointer)
+
+
+@models.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
+) -> None:
+    """Open MLflow's own page over the registry, for this machine alone; Ctrl-C ends it."""
+    from app.registry_page import page_command
+
+    with doors(as_json=False):
+        settings = Settings()
+        command, environment = page_command(settings, port)
+        print(f"http://127.0.0.1:{port}" if command else settings.registry, flush=True)
+        if command:
+            os.execve(command[0], command, environment)
+
+
+def _champion(
+    candidate: RegisteredVersion, alias: str, settings: Settings
+) -> "tuple[RegisteredVersion | None, Pointer | None]":
+    from app.registry import open_registry
+    from app.store.pointers import pointer
+
+    with _catalog(settings) as catalog:
+        present = pointer(catalog, candidate.model.name, alias)
+    return (open_registry(settings).version(present.target) if present else None), present
+
+
+@contextmanager
+def _images(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr for images that come one by one."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("images", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _size(text: str) -> Size:
+    width, _, height = text.partition("x")
+    try:
+        return Size(width=int(width), height=int(height or width))
+    except ValueError as exc:
+        raise InvalidRequest(f"--size {text!r} is no size; write 1024x1024") from exc
+
+
+def _condition(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if field not in CONDITIONS or not equals:
+        raise InvalidRequest(
+            f"--where {text!r} is no condition; write one of {', '.join(CONDITIONS)} as field=value"
+        )
+    return field, value
+
+
+def _holds(one: RegisteredVersion, field: str, value: str) -> bool:
+    if field == "role":
+        return one.role == value
+    if field == "capability":
+        return value in one.model.capabilities
+    if field == "size":
+        return not one.model.sizes or value in map(str, one.model.sizes)
+    return bool(getattr(one.model, field) == value)
+
+
+def _tolerance(texts: list[str]) -> Tolerance:
+    try:
+        return Tolerance.model_validate(dict(text.split("=", 1) for text in texts))
+    except ValueError as exc:
+        raise InvalidRequest(
+            f"--tolerance {' '.join(texts)} is not understood; write shares from 0 to 1 of "
+            f"{', '.join(Tolerance.model_fields)}, as in acceptance=0.05"
+        ) from exc
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+@contextmanager
+def _catalog(settings: Settings) -> "Iterator[Catalog]":
+    from app.store.catalog import Catalog
+
+    catalog = Catalog.open(settings.catalog)
+    try:
+        yield catalog
+    finally:
+        catalog.close()

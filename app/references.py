@@ -1,0 +1,91 @@
+"""The fleet of a run: bundled models at hand, registered ones asked of the registry when named.
+
+An alias is resolved the first time it is named and then stands for the life of the fleet, so
+that a promotion under way cannot give one run two models.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from app.errors import ModelNotFound, NoRoute, PromotionRefused
+from app.fleet import resolve
+from app.models import versions
+from app.plan.schema import Plan
+from app.registered import RegisteredVersion
+from app.settings import Settings
+from app.store.catalog import Catalog
+from app.store.pointers import resolved
+from app.types import ModelVersion
+
+
+def fleet(settings: Settings) -> Mapping[str, ModelVersion]:
+    """Every model a plan may name; as long as it names bundled ones, MLflow is not loaded.
+
+    Looking up `name@alias` or `name/number` raises NoRoute when nothing stands there, and
+    RegistryError when the registry does not answer.
+    """
+    return _Fleet(settings)
+
+
+def pinned(plan: Plan, models: Mapping[str, ModelVersion]) -> Plan:
+    """The plan with every alias replaced by the version it stands for now.
+
+    What a run records is then the version, and the same assets have the same names and keys
+    whether they were asked of an alias or of a version. Raises NoRoute.
+    """
+    assets = (
+        asset.replace(model=_number(asset.model, models)) if asset.model else asset
+        for asset in plan.assets
+    )
+    return plan.replace(model=_number(plan.model, models), assets=tuple(assets))
+
+
+def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:
+    return resolve(reference, models).reference if "@" in reference else reference
+
+
+def registered(reference: str, settings: Settings) -> RegisteredVersion:
+    """The registered version behind `name@alias` or `name/number`.
+
+    Raises ModelNotFound, PromotionRefused when the alias points nowhere, or RegistryError.
+    """
+    from app.registry import open_registry
+
+    catalog = Catalog.open(settings.catalog)
+    try:
+        reference = resolved(catalog, reference)
+    finally:
+        catalog.close()
+    return open_registry(settings).version(reference)
+
+
+class _Fleet(Mapping[str, ModelVersion]):
+    """Iterates over what is known so far; the registry's other models are found by name alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known = versions.fleet()
+        self._bundled = {version.reference: version for version in self._known.values()}
+
+    def __getitem__(self, reference: str) -> ModelVersion:
+        if reference in self._bundled:
+            return self._bundled[reference]
+        if reference not in self._known and self._may_be_registered(reference):
+            self._known[reference] = self._ask(reference)
+        return self._known[reference]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _may_be_registered(self, reference: str) -> bool:
+        """A bundled model's name is never registered, so nobody need be asked of it."""
+        name = reference.replace("@", "/").partition("/")[0]
+        return name != reference and name not in versions.bundled_names()
+
+    def _ask(self, reference: str) -> ModelVersion:
+        try:
+            return registered(reference, self._settings).model
+        except (ModelNotFound, PromotionRefused) as exc:
+            raise NoRoute(str(exc)) from exc
