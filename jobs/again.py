@@ -11,10 +11,10 @@ from itertools import groupby
 
 from app.attempt import Candidate, Decision, Outcome
 from app.check.similarity import Neighbours
-from app.models.versions import fleet
 from app.plan.expand import expand
 from app.plan.inherit import replaced
 from app.plan.schema import Plan, PlanAsset
+from app.references import fleet
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import AssetRecord, GeneratedImage, GenerationRequest, Rule, Size
@@ -59,7 +59,7 @@ def finish_again(
     Raises CatalogError for a run that is not known.
     """
     plan = _plan_of(run_id, settings)
-    assets = [_resized(plan, asset, sizes) for asset in plan.assets]
+    assets = [_resized(plan, asset, sizes, settings) for asset in plan.assets]
     changed = plan.replace(assets=tuple(assets), pack=plan.pack.replace(sizes=None))
     return _again(plan, changed, settings, progress, _finish)
 
@@ -73,9 +73,9 @@ def pack_again(
     return _again(plan, changed, settings, progress, _count)
 
 
-def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size]) -> PlanAsset:
+def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Settings) -> PlanAsset:
     """The asset at other sizes; its images are generated at the size they had."""
-    request = next(expand(plan.replace(assets=(asset,)), fleet())).request
+    request = next(expand(plan.replace(assets=(asset,)), fleet(settings))).request
     return asset.replace(sizes=tuple(sizes), width=request.width, height=request.height)
 
 
@@ -89,7 +89,7 @@ def _plan_of(run_id: str, settings: Settings) -> Plan:
 def _again(
     plan: Plan, changed: Plan, settings: Settings, progress: RunProgress, stage: Stage
 ) -> Summary:
-    models = fleet()
+    models = fleet(settings)
     run = begin(changed, models, settings, progress)
     with run.lasting():
         both = zip(waves(expand(changed, models)), waves(expand(plan, models)), strict=True)

@@ -11,9 +11,9 @@ from ray.data import Dataset
 
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
-from app.models.versions import fleet
 from app.plan.expand import expand
 from app.plan.schema import Plan
+from app.references import fleet, pinned
 from app.refine import next_attempts
 from app.settings import Settings
 from app.types import AtlasPage, Status
@@ -44,7 +44,8 @@ def bulk(
     The driver's memory does not grow with the plan, but for a few numbers per accepted asset.
     Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
-    models = fleet()
+    models = fleet(settings)
+    plan = pinned(plan, models)
     run = begin(plan, models, settings, progress, workers=workers)
     with run.lasting():
         _make(run, waves(expand(plan, models)))

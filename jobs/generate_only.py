@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from app.attempt import Outcome
-from app.models.versions import fleet
 from app.plan.expand import expand
 from app.plan.schema import Plan
+from app.references import fleet, pinned
 from app.refine import next_attempts
 from app.settings import Settings
 from app.types import Value
@@ -51,7 +51,8 @@ def generate_only(
     The driver's memory does not grow with the plan. Raises InvalidRequest before any work is
     spent, Stopped when interrupted.
     """
-    models = fleet()
+    models = fleet(settings)
+    plan = pinned(plan, models)
     run = begin(plan, models, settings, progress, workers=workers)
     fates: Counter[str] = Counter()
     with run.lasting():
