@@ -17,6 +17,8 @@ from app.store.publish import Claim, Store, attempts, claim, publish_images, rel
 from app.types import GeneratedImage, GenerationRequest, Route
 
 LEASE_SECONDS = 60
+WAITS = 900
+"""How often, a second apart, another run's lease is waited for while that run keeps renewing it."""
 PUBLISH_SECONDS = 5.0
 """Images wait so long for company at most: a death loses no more than that."""
 MAX_TRIES = 3
@@ -57,7 +59,7 @@ class Generator:
     def _settle(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
         """Claim and make together; what others hold is claimed again until it is free."""
         outcomes: dict[str, Outcome] = {}
-        for _ in range(LEASE_SECONDS + 1):
+        for _ in range(WAITS):
             missing = [key for key in wanted if key not in outcomes]
             claimed = claim(self.store, missing, owner=self.owner, seconds=LEASE_SECONDS)
             outcomes |= _found(claimed, wanted) | self._make(claimed, wanted)

@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ import ray.data
 import ray.exceptions
 
 from app.errors import BackendError
+from app.quiet import quiet_start
 from app.types import Value
 
 OBJECT_STORE_BYTES = 200 * 2**20
@@ -49,11 +49,7 @@ def cluster() -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("RAY_LOG_MONITOR_MANY_FILES_THRESHOLD", "0")
-    os.environ.setdefault("LOG_NAME_UPDATE_INTERVAL_S", "60")  # nobody reads what it would find
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    with _stderr_kept():
+    with quiet_start():
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
     _stop.clear()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -66,23 +62,6 @@ def cluster() -> Iterator[None]:
             for one, handler in zip(signals, previous, strict=True):
                 signal.signal(one, handler)
             ray.shutdown()
-
-
-@contextmanager
-def _stderr_kept() -> Iterator[None]:
-    """Keep what Ray's core says of its own logging to itself, unless starting it fails."""
-    with tempfile.TemporaryFile() as kept:
-        stderr = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(stderr, kept.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _local() -> dict[str, Any]:
