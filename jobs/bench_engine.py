@@ -75,11 +75,15 @@ class EngineFigures(Value):
     traces: tuple[TraceRatio, ...]
 
 
-def cpu_subjects() -> tuple[Subject, Subject]:
-    """Two models with random weights: one bound by the overhead of a pass, one by its sums."""
+def cpu_subjects() -> tuple[Subject, ...]:
+    """Models with random weights: bound by the overhead of a pass, by its sums, and between.
+
+    The first two are one model at 16 and at 64 image tokens a row, with 32 text tokens.
+    """
     torch.set_num_threads(1)
     return (
-        cpu_subject("overhead-bound", OVERHEAD_BOUND, side=32, max_sequence_length=16),
+        cpu_subject("overhead-bound", OVERHEAD_BOUND, side=16, max_sequence_length=16),
+        cpu_subject("between", OVERHEAD_BOUND, side=32, max_sequence_length=16),
         cpu_subject("compute-bound", COMPUTE_BOUND, side=64, max_sequence_length=256),
     )
 
