@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from app.engine.pipeline import Pipeline, Rows
+from app.engine.pipeline import Pipeline, Rows, stack
 from app.engine.rows import BUCKETS
 from app.errors import OutOfMemory
 from app.types import GenerationRequest, Pixels, Value
@@ -83,10 +83,4 @@ def _rows(pipeline: Pipeline, width: int, height: int, rows: int) -> Rows:
     request = GenerationRequest(
         prompt="x", width=width, height=height, num_inference_steps=1, guidance_scale=0
     )
-    state = pipeline.begin(request)
-    return Rows(
-        latents=torch.stack([state.latents] * rows),
-        timesteps=state.timesteps.repeat(rows),
-        tokens=state.prompt.tokens.repeat(rows, 1, 1),
-        pooled=state.prompt.pooled.repeat(rows, 1),
-    )
+    return stack([pipeline.begin(request)], rows)

@@ -17,7 +17,7 @@ import torch
 from app.engine.advance import advance, kept
 from app.engine.decoder import Decoder
 from app.engine.multistep import multistep
-from app.engine.pipeline import Pipeline, Pixels, Rows
+from app.engine.pipeline import Pipeline, Pixels, stack
 from app.engine.rendered import Event, Failed, Preview, Rendered
 from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
@@ -50,7 +50,7 @@ class Engine:
         self.pipeline = pipeline
         self.mode: Mode = mode
         self.row_steps = 0
-        self._knee = knee
+        self._rounding = pipeline.settings.rounding
         self._images = images
         self._clock = clock
         self._step_seconds = 0.0
@@ -169,8 +169,8 @@ class Engine:
         rows = sum(state.rows for state in states)
         bucket = self._bucket(states[0].family, rows)
         try:
-            velocity = self.pipeline.predict(_rows(states, bucket))
-            latents, guided = advance(states, velocity, rounding=self.pipeline.settings.rounding)
+            velocity = self.pipeline.predict(stack(states, bucket))
+            latents, guided = advance(states, velocity, rounding=self._rounding)
             self.pipeline.keep_pace()
         except OutOfMemory as error:
             self._out_of_memory(states, bucket, error)
@@ -197,21 +197,23 @@ class Engine:
         self._step_seconds += SMOOTHING * (seconds - self._step_seconds)
 
     def _move(self, state: DenoiseState, after: torch.Tensor, velocity: torch.Tensor) -> None:
-        clean = state.latents - state.sigmas[state.step].to(velocity.device) * velocity
-        if state.request.sampler is Sampler.DPMPP_2M:
-            after = multistep(state, clean)
-        state.latents, state.clean = kept(state, after), clean
+        multi = state.request.sampler is Sampler.DPMPP_2M
+        if multi or state.preview_due:
+            clean = state.latents - state.sigmas[state.step].to(velocity.device) * velocity
+            if state.preview_due:
+                self._events.append(Event(state.ticket, self._preview(state, clean)))
+            if multi:
+                after, state.clean = multistep(state, clean), clean
+        state.latents = kept(state, after)
         state.step += 1
         if state.finished:
             self._scheduler.remove(state.ticket)
             self._decoder.submit(state)
-        elif state.delivery.preview_every and state.step % state.delivery.preview_every == 0:
-            self._events.append(Event(state.ticket, self._preview(state, clean)))
 
     def _preview(self, state: DenoiseState, clean: torch.Tensor) -> Preview:
         return Preview(
             request=state.request,
-            step=state.step,
+            step=state.step + 1,
             steps=len(state.timesteps),
             pixels=self.pipeline.preview(clean),
         )
@@ -228,15 +230,3 @@ class Engine:
         return self.pipeline.settings.replace(
             mode=self.mode, row_buckets=tuple(sorted(state.buckets))
         )
-
-
-def _rows(states: list[DenoiseState], bucket: int) -> Rows:
-    """Stack every request's rows and pad to the bucket with rows that nobody reads."""
-    rows = [(state, embedding) for state in states for embedding in state.embeddings]
-    rows += [rows[-1]] * (bucket - len(rows))
-    return Rows(
-        latents=torch.stack([state.latents for state, _ in rows]),
-        timesteps=torch.stack([state.timesteps[state.step] for state, _ in rows]),
-        tokens=torch.cat([embedding.tokens for _, embedding in rows]),
-        pooled=torch.cat([embedding.pooled for _, embedding in rows]),
-    )

@@ -1,5 +1,6 @@
 """The protocol a model family implements so that the engine can drive it step by step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,18 @@ class Rows:
     timesteps: torch.Tensor
     tokens: torch.Tensor
     pooled: torch.Tensor
+
+
+def stack(states: Sequence[DenoiseState], bucket: int) -> Rows:
+    """Stack every request's rows and pad to the bucket with rows that nobody reads."""
+    rows = [(state, embedding) for state in states for embedding in state.embeddings]
+    rows += [rows[-1]] * (bucket - len(rows))
+    return Rows(
+        latents=torch.stack([state.latents for state, _ in rows]),
+        timesteps=torch.stack([state.timesteps[state.step] for state, _ in rows]),
+        tokens=torch.cat([embedding.tokens for _, embedding in rows]),
+        pooled=torch.cat([embedding.pooled for _, embedding in rows]),
+    )
 
 
 class Pipeline(Protocol):

@@ -60,8 +60,8 @@ class DenoiseState:
     """The latents of one request on their way from noise to image.
 
     `latents` are [channels, height, width], in fp32 but for the mode `stock`; `sigmas` has one
-    entry more than `timesteps`. `clean` is what the last step took the finished latents to be;
-    `buckets` are the row counts its forward passes ran at.
+    entry more than `timesteps`. `clean` is what the multistep sampler's last step took the
+    finished latents to be; `buckets` are the row counts its forward passes ran at.
     """
 
     request: GenerationRequest
@@ -94,6 +94,12 @@ class DenoiseState:
     def finished(self) -> bool:
         """Whether the last step is done."""
         return self.steps_left == 0
+
+    @property
+    def preview_due(self) -> bool:
+        """Whether a rough picture follows the next step; after the last one comes the picture."""
+        every = self.delivery.preview_every
+        return every > 0 and self.steps_left > 1 and (self.step + 1) % every == 0
 
     @property
     def family(self) -> tuple[int, ...]:
