@@ -1,6 +1,7 @@
 """From a route to what renders it on this machine, with the settings of this machine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from app.backends.base import Backend
 from app.errors import NoRoute
@@ -8,6 +9,11 @@ from app.png import read_png
 from app.settings import Settings
 from app.store.publish import Store
 from app.types import ModelVersion, Route
+
+if TYPE_CHECKING:
+    from app.engine.engine import Engine, Mode
+    from app.engine.pipeline import Pixels
+    from app.models.whole import WholePipeline
 
 
 def renderer(route: Route, settings: Settings, store: Store) -> Backend:
@@ -20,28 +26,45 @@ def renderer(route: Route, settings: Settings, store: Store) -> Backend:
         from app.backends.echo import EchoBackend, EchoSettings
 
         return EchoBackend(EchoSettings())
+    return driver_of(
+        route.model,
+        settings,
+        mode=settings.engine_mode,
+        images=lambda digest: read_png(store.blobs.get(digest)),
+    )
+
+
+def driver_of(
+    model: ModelVersion,
+    settings: Settings,
+    *,
+    mode: "Mode",
+    threads: int = 1,
+    images: "Callable[[str], Pixels] | None" = None,
+) -> "Engine | WholePipeline":
+    """The model loaded, behind a step engine where its family takes steps.
+
+    Raises what `renderer` raises.
+    """
     from app.engine.engine import Engine
     from app.models.curves import knee_of
     from app.models.load import load
     from app.models.versions import folder_of
     from app.models.whole import WholePipeline
 
-    folder = folder_of(route.model)
+    folder = folder_of(model)
     pipeline = load(
         folder,
-        route.model,
+        model,
+        threads=threads,
         attention=settings.attention,
         compiled=settings.compiled,
         graphs=settings.cuda_graphs,
     )
     if isinstance(pipeline, WholePipeline):
         return pipeline
-    return Engine(
-        pipeline,
-        mode=settings.engine_mode,
-        knee=knee_of(pipeline, route.model, folder=folder, home=settings.home),
-        images=lambda digest: read_png(store.blobs.get(digest)),
-    )
+    knee = knee_of(pipeline, model, folder=folder, home=settings.home)
+    return Engine(pipeline, mode=mode, knee=knee, images=images)
 
 
 def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:

@@ -5,10 +5,8 @@ from contextlib import aclosing
 
 from app.engine.engine import Engine
 from app.errors import InvalidRequest
-from app.models.curves import knee_of
-from app.models.load import load
-from app.models.versions import folder_of
 from app.models.whole import WholePipeline
+from app.renderer import driver_of
 from app.settings import Settings
 from app.types import ModelVersion
 from deployments.args import DraftArgs
@@ -50,16 +48,7 @@ class Draft:
 
 def engine_of(args: DraftArgs, model: ModelVersion, settings: Settings) -> Engine:
     """Load the model and warm it up; raises InvalidRequest for a model that takes no steps."""
-    folder = folder_of(model)
-    pipeline = load(
-        folder,
-        model,
-        threads=args.threads,
-        attention=settings.attention,
-        compiled=settings.compiled,
-        graphs=settings.cuda_graphs,
-    )
-    if isinstance(pipeline, WholePipeline):
+    driver = driver_of(model, settings, mode=args.mode, threads=args.threads)
+    if isinstance(driver, WholePipeline):
         raise InvalidRequest(f"{model.reference} cannot be driven step by step; deploy another")
-    knee = knee_of(pipeline, model, folder=folder, home=settings.home)
-    return Engine(pipeline, mode=args.mode, knee=knee)
+    return driver
