@@ -72,35 +72,35 @@ class Generator:
         """Render and publish what was won; hand back the leases of what came to nothing."""
         poison = {key for key, tries in claimed.won.items() if tries > MAX_TRIES}
         outcomes = {key: _poisoned(wanted[key]) for key in poison}
-        keys = [key for key in claimed.won if key not in poison]
-        if keys:
-            outcomes |= self._rendered([wanted[key] for key in keys], claimed)
+        healthy = {key: wanted[key] for key in claimed.won if key not in poison}
+        if healthy:
+            outcomes |= self._rendered(healthy, claimed)
         lost = [key for key, outcome in outcomes.items() if outcome.image is None]
         if lost:
             release(self.store, lost, owner=self.owner)
         return outcomes
 
     def _rendered(
-        self, requests: Sequence[GenerationRequest], claimed: Claim
+        self, wanted: Mapping[str, GenerationRequest], claimed: Claim
     ) -> dict[str, Outcome]:
         """Files are written beside the next steps, and published every few seconds."""
         outcomes: dict[str, Outcome] = {}
         heartbeat = Heartbeat(
             self.store,
-            [self.route.key(request.id) for request in requests],
+            list(wanted),
             owner=self.owner,
             lease_seconds=LEASE_SECONDS,
             stuck_seconds=self.stuck_seconds,
         )
         with heartbeat, ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
             batch = _Batch()
-            for item in self.backend.generate(requests):
+            for item in self.backend.generate(list(wanted.values())):
                 heartbeat.beat()
                 key = self.route.key(item.request.id)
                 if isinstance(item, Failed):
                     outcomes[key] = _failed(item)
                     continue
-                batch.files.append(encoder.submit(self._encode, item, claimed.won[key]))
+                batch.files.append(encoder.submit(self._encode, item, key, claimed.won[key]))
                 if batch.seconds > PUBLISH_SECONDS:
                     outcomes |= self._publish(batch)
                     batch = _Batch()
@@ -121,14 +121,16 @@ class Generator:
             for image in publish_images(self.store, images, owner=self.owner)
         }
 
-    def _encode(self, item: Rendered, attempt: int) -> tuple[GeneratedImage, bytes, float]:
+    def _encode(
+        self, item: Rendered, key: str, attempt: int
+    ) -> tuple[GeneratedImage, bytes, float]:
         """The image, its file, and the CPU seconds that making the file took."""
         started = thread_time()
         provenance = provenance_of(item, self.route, attempt=attempt)
         data = png_bytes(item.pixels, text=image_text(provenance))
         height, width, _ = item.pixels.shape
         image = GeneratedImage(
-            key=self.route.key(item.request.id),
+            key=key,
             request_id=item.request.id,
             digest=digest_bytes(data),
             width=width,
