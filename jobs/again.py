@@ -29,7 +29,7 @@ from jobs.bulk import complete, find_standing, pack
 from jobs.check import CheckStage
 from jobs.cluster import rows, through, values
 from jobs.progress import RunProgress
-from jobs.run import Run, begin, end
+from jobs.run import Run, begin, end, first_of
 from jobs.said import PackOptions
 from jobs.summary import Summary
 from jobs.waves import Item, decided, waves
@@ -75,8 +75,11 @@ def pack_again(
 
 def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Settings) -> PlanAsset:
     """The asset at other sizes; its images are generated at the size they had."""
-    request = next(expand(plan.replace(assets=(asset,)), fleet(settings))).request
-    return asset.replace(sizes=tuple(sizes), width=request.width, height=request.height)
+    spec = first_of(plan, asset, fleet(settings))
+    if spec is None:
+        return asset
+    frame = spec.request
+    return asset.replace(sizes=tuple(sizes), width=frame.width, height=frame.height)
 
 
 def _plan_of(run_id: str, settings: Settings) -> Plan:

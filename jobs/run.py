@@ -8,8 +8,8 @@ from time import perf_counter
 from uuid import uuid4
 
 from app.errors import InvalidRequest
-from app.plan.expand import expand
-from app.plan.schema import Plan
+from app.plan.expand import count, expand
+from app.plan.schema import Plan, PlanAsset
 from app.route import route
 from app.settings import Settings
 from app.store.publish import Store, begin_run, forget, open_store
@@ -77,18 +77,23 @@ def begin(
     """
     started = perf_counter()
     routes: dict[str, Route] = {}
-    asked = 0
-    for spec in expand(plan, models):
-        routes[spec.model] = route(spec, models)
-        _require_finishing(spec)
-        asked += 1
+    for asset in plan.assets:
+        spec = first_of(plan, asset, models)
+        if spec is not None:
+            routes[spec.model] = route(spec, models)
+            _require_finishing(spec)
     store = open_store(settings.blobs, settings.catalog)
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
     begin_run(store, run_id, plan=plan.name, document=plan.as_json())
-    fates = Fates(asked)
+    fates = Fates(count(plan))
     return Run(
         run_id, plan, settings, store, routes, workers, progress, fates, started, ExitStack()
     )
+
+
+def first_of(plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]) -> AssetSpec | None:
+    """The first spec of one entry; model, kind and generated size are the same in all of them."""
+    return next(expand(plan.replace(assets=(asset,)), models), None)
 
 
 def _require_finishing(spec: AssetSpec) -> None:
