@@ -26,7 +26,7 @@ def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> lis
     if reference is not None:
         name, _, version = reference.partition("@")
         return [catalog.asset(name, version or None)]
-    given = dict(_condition(text) for text in where)
+    given = dict(condition(text, CONDITIONS) for text in where)
     return catalog.find_assets(
         name_glob=given.get("name"),
         status=_word(Status, given.get("status")),
@@ -37,11 +37,12 @@ def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> lis
     )
 
 
-def _condition(text: str) -> tuple[str, str]:
+def condition(text: str, names: Sequence[str]) -> tuple[str, str]:
+    """`name=value` in two, for one of the names; raises InvalidRequest."""
     name, equals, value = text.partition("=")
-    if name not in CONDITIONS or not equals:
+    if name not in names or not equals:
         raise InvalidRequest(
-            f"--where {text!r} is no condition; write one of {_listed(CONDITIONS)} as name=value"
+            f"--where {text!r} is no condition; write one of {_listed(names)} as name=value"
         )
     return name, value
 

@@ -5,14 +5,13 @@ Nothing heavy is imported here: help and plans answer without loading a model or
 
 import os
 import sys
-from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.doors import AllowLarge, AsJson, PlanFile, Shown, answer, doors, print_json
+from app.doors import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
 from app.models_cli import models
 from app.settings import Settings
 from app.types import Measure, Status
@@ -84,7 +83,7 @@ def assets(
             name_glob=name, status=status, model=model and resolved(catalog, model), rule=rule,
             team=team, run_id=run_id, limit=limit,
         )  # fmt: skip
-        _list(found, as_json, show_assets)
+        answer_all(found, as_json, show_assets)
 
 
 @atelier.command()
@@ -183,11 +182,11 @@ def verify(
         store = open_store(settings.blobs, settings.catalog)
         found = verify_all(store)
         if not repair:
-            _list(found, as_json, show_differences)
+            answer_all(found, as_json, show_differences)
             raise typer.Exit(int(bool(found)))
         load = cache(partial(renderer, settings=settings, store=store))
         repairs = list(repair_all(found, fleet(settings), store, load))
-        _list(repairs, as_json, show_repairs)
+        answer_all(repairs, as_json, show_repairs)
         raise typer.Exit(int(any(one.left for one in repairs)))
 
 
@@ -228,7 +227,7 @@ def list_runs(
     if context.invoked_subcommand is not None:
         return
     with doors(as_json):
-        _list(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
+        answer_all(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
 
 
 @runs.command("show")
@@ -242,13 +241,6 @@ def show_one_run(
 
     with doors(as_json):
         answer(history(_catalog(Settings()), run_id), as_json, show_run)
-
-
-def _list(found: Sequence[Shown], as_json: bool, show: Callable[[Sequence[Shown]], None]) -> None:
-    if as_json:
-        print_json([one.as_json() for one in found])
-    else:
-        show(found)
 
 
 def _catalog(settings: Settings) -> "Catalog":

@@ -1,7 +1,7 @@
 """What every command does at its door: one JSON document or words, errors as exit codes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -33,6 +33,16 @@ def answer(value: Shown, as_json: bool, show: Callable[[Shown], None]) -> None:
         print_json(value.as_json())
     else:
         show(value)
+
+
+def answer_all(
+    values: Sequence[Shown], as_json: bool, show: Callable[[Sequence[Shown]], None]
+) -> None:
+    """`answer` for a list of values."""
+    if as_json:
+        print_json([value.as_json() for value in values])
+    else:
+        show(values)
 
 
 def print_json(document: Json) -> None:

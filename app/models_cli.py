@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.doors import AsJson, answer, doors, print_json
+from app.doors import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.registered import CHAMPION, RegisteredVersion, Tolerance
 from app.settings import Settings
@@ -83,13 +83,14 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """List the registered versions, with what was measured of them."""
+    from app.choose import condition
     from app.registry import open_registry
     from app.show_models import ListedModel, show_models
     from app.store.pointers import aliases
 
     with doors(as_json):
         settings = Settings()
-        conditions = [_condition(text) for text in where or []]
+        conditions = [condition(text, CONDITIONS) for text in where or []]
         with _catalog(settings) as catalog:
             bearing = aliases(catalog)
         found = [
@@ -99,10 +100,7 @@ def list_models(
             for one in open_registry(settings).versions(name)
             if all(_holds(one, field, value) for field, value in conditions)
         ]
-        if as_json:
-            print_json([one.as_json() for one in found])
-        else:
-            show_models(found)
+        answer_all(found, as_json, show_models)
 
 
 @models.command()
@@ -268,15 +266,6 @@ def _size(text: str) -> Size:
         return Size(width=int(width), height=int(height or width))
     except ValueError as exc:
         raise InvalidRequest(f"--size {text!r} is no size; write 1024x1024") from exc
-
-
-def _condition(text: str) -> tuple[str, str]:
-    field, equals, value = text.partition("=")
-    if field not in CONDITIONS or not equals:
-        raise InvalidRequest(
-            f"--where {text!r} is no condition; write one of {', '.join(CONDITIONS)} as field=value"
-        )
-    return field, value
 
 
 def _holds(one: RegisteredVersion, field: str, value: str) -> bool:

@@ -1,14 +1,14 @@
 """How the trials' counters are said to a person."""
 
-from rich.console import Console
 from rich.table import Table
 
+from app.console import console
 from jobs.trials.tally import TrialsReport
 
 
 def show_trials(report: TrialsReport) -> None:
     """One line per counter: those that must be 0 first, then what else was counted."""
-    console = Console(highlight=False)
+    out = console()
     table = Table("kind", "trials", "counted", "", box=None)
     for one in report.kinds:
         label = (one.kind, str(one.trials))
@@ -18,9 +18,9 @@ def show_trials(report: TrialsReport) -> None:
         for name, count in one.counted.items():
             table.add_row(*label, f"[dim]{name}[/]", f"[dim]{count}[/]")
             label = ("", "")
-    console.print(table)
+    out.print(table)
     for one in report.kinds:
         for note in one.notes:
-            console.print(f"{one.kind}: {note}", soft_wrap=True, markup=False)
+            out.print(f"{one.kind}: {note}", soft_wrap=True, markup=False)
     verdict = "nothing broke" if report.hold else "[bold red]something broke[/]"
-    console.print(f"seed {report.seed}: {verdict}")
+    out.print(f"seed {report.seed}: {verdict}")
