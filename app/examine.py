@@ -1,26 +1,15 @@
 """Examine: a generated image gets its numbers and the judge's first word."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from app.attempt import Candidate, Outcome
-from app.check.integrity import decoded, integrity
+from app.check.integrity import decoded
 from app.check.judge import judge
-from app.check.measures import measures
+from app.check.scores import Critic, scores_of
 from app.check.similarity import perceptual_hash
 from app.errors import StoreError
 from app.store.publish import Store
 from app.types import AssetSpec, Measure
-
-
-class Critic(Protocol):
-    """Whoever says how well pictures and prompts belong together."""
-
-    def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
-        """One probability per image [n, height, width, 4]."""
 
 
 def examine(
@@ -38,12 +27,8 @@ def _examine(outcome: Outcome, spec: AssetSpec, store: Store, critic: Critic | N
     except StoreError as error:
         return Candidate(outcome=outcome.replace(image=None, error=str(error)))
     request, pixels = outcome.request, decoded(data)
-    scores = integrity(pixels, width=request.width, height=request.height)
+    scores = scores_of(pixels, request, critic, prompt=request.prompt)
     if pixels is None:
         return Candidate(outcome=outcome, report=judge(scores, spec.rules))
-    scores = scores | measures(pixels)
-    if critic is not None:
-        (agreement,) = critic.agreement(pixels[None], [request.prompt])
-        scores = scores | {Measure.AGREEMENT: float(agreement)}
     rules = [rule for rule in spec.rules if rule.check is not Measure.DUPLICATE_DISTANCE]
     return Candidate(outcome=outcome, report=judge(scores, rules), phash=perceptual_hash(pixels))

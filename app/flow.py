@@ -4,10 +4,11 @@
 """
 
 from app.attempt import Candidate
+from app.check.scores import Critic
 from app.check.similarity import Neighbours
 from app.complete import complete
 from app.decide import decide
-from app.examine import Critic, examine
+from app.examine import examine
 from app.generate import Generator
 from app.refine import next_attempts
 from app.store.publish import publish_assets

@@ -15,9 +15,8 @@ import numpy as np
 
 from app.backends.base import Backend
 from app.check.agreement import Critic
-from app.check.integrity import integrity
 from app.check.judge import judge
-from app.check.measures import measures
+from app.check.scores import scores_of
 from app.digest import digest
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Failed, Rendered
@@ -198,11 +197,7 @@ def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
 def _report(
     pixels: Pixels, request: GenerationRequest, prompt: str, golden: GoldenSet
 ) -> QualityReport:
-    scores = integrity(pixels, width=request.width, height=request.height) | measures(pixels)
-    if golden.critic is not None:
-        (agreement,) = golden.critic.agreement(pixels[None], [prompt])
-        scores[Measure.AGREEMENT] = float(agreement)
-    return judge(scores, golden.rules)
+    return judge(scores_of(pixels, request, golden.critic, prompt=prompt), golden.rules)
 
 
 def _damaged(

@@ -1,0 +1,39 @@
+"""Scores: every number of one picture but those that need its neighbours."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.check.integrity import integrity
+from app.check.measures import measures
+from app.types import GenerationRequest, Measure
+
+
+class Critic(Protocol):
+    """Whoever says how well pictures and prompts belong together."""
+
+    def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
+        """One probability per image [n, height, width, 4]."""
+
+
+def scores_of(
+    pixels: NDArray[np.uint8] | None,
+    request: GenerationRequest,
+    critic: Critic | None,
+    *,
+    prompt: str,
+) -> dict[Measure, float]:
+    """The numbers of RGBA pixels [height, width, 4]; of a file without pixels only that it is so.
+
+    Without a critic nobody says whether picture and prompt agree.
+    """
+    scores = integrity(pixels, width=request.width, height=request.height)
+    if pixels is None:
+        return scores
+    scores |= measures(pixels)
+    if critic is not None:
+        (agreement,) = critic.agreement(pixels[None], [prompt])
+        scores[Measure.AGREEMENT] = float(agreement)
+    return scores
