@@ -88,7 +88,6 @@ def _files(
                 text = image_text(record.provenance)
                 finished = finish(pixels, record.spec.sizes, pivot=record.spec.pivot)
                 yield from (png_bytes(one.pixels, text=text) for one in finished)
-                yield _generated(record.image, models, backend)
 
 
 def _generated(

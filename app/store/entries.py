@@ -96,12 +96,7 @@ def _insert_provenance(
     """Add those that are not there yet; returns the digest of each, in order."""
     cells = [rows.provenance_cells(one, created_at) for one in provenances]
     digests = [str(one["digest"]) for one in cells]
-    column = tables.provenance.c.digest
-    known = {
-        found
-        for piece in rows.chunks(digests)
-        for found in connection.execute(select(column).where(column.in_(piece))).scalars()
-    }
+    known = rows.present(connection, tables.provenance.c.digest, digests)
     new = {d: one for d, one in zip(digests, cells, strict=True) if d not in known}
     rows.insert_all(connection, tables.provenance, list(new.values()))
     return digests

@@ -92,12 +92,7 @@ def _remove(store: Store, connection: Connection, digests: Sequence[str]) -> Non
 
 
 def _named(connection: Connection, digests: Iterable[str]) -> set[str]:
-    column = tables.holdings.c.digest
-    return {
-        digest
-        for piece in rows.chunks(digests)
-        for digest in connection.execute(select(column).where(column.in_(piece))).scalars()
-    }
+    return rows.present(connection, tables.holdings.c.digest, digests)
 
 
 def _ended(connection: Connection, before: float) -> tuple[str, ...]:

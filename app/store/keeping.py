@@ -8,7 +8,7 @@ first, and the sweep leaves the blob alone, or finds the note and puts the blob 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.errors import StoreError
 from app.store import rows, tables
@@ -64,9 +64,4 @@ def _committed(
 
 def swept(connection: Connection, digests: Iterable[str]) -> set[str]:
     """Those of the blobs that a sweep may have taken away."""
-    column = tables.swept.c.digest
-    return {
-        digest
-        for piece in rows.chunks(digests)
-        for digest in connection.execute(select(column).where(column.in_(piece))).scalars()
-    }
+    return rows.present(connection, tables.swept.c.digest, digests)

@@ -140,6 +140,15 @@ def run_holdings(run_id: str, plan_digest: str) -> list[Cells]:
     return _holdings("run", run_id, {plan_digest})
 
 
+def present(connection: Connection, column: Column[str], values: Iterable[str]) -> set[str]:
+    """Those of the values that stand in the column."""
+    return {
+        found
+        for piece in chunks(values)
+        for found in connection.execute(select(column).where(column.in_(piece))).scalars()
+    }
+
+
 def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, GeneratedImage]:
     """The committed images among the keys."""
     found: list[GeneratedImage] = []
