@@ -5,20 +5,16 @@ The job runs as a person runs it, in a process and a home of its own; this proce
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
-from time import perf_counter, sleep
-
-import psutil
 
 from app.errors import BackendError
 from app.store.catalog import Catalog, RunRecord
 from app.types import Value
 from jobs.cluster import cores
 from jobs.summary import RunNotes
+from jobs.watch import Watch
 
 CLASSES = (
     "shield",
@@ -33,9 +29,6 @@ CLASSES = (
     "crown",
 )
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
-SAMPLE_SECONDS = 0.25
-MEMORY_SECONDS = 3.0
-"""Reading proportional set sizes costs the kernel enough to disturb what is measured."""
 
 
 class BulkFigures(Value):
@@ -119,61 +112,6 @@ def bench_plan(assets: int) -> dict[str, object]:
             }
         ],
     }
-
-
-class Watch:
-    """Runs a command and adds up what its whole process tree used."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._command, self._environment = command, environment
-        self._cpu: dict[tuple[int, float], float] = {}
-        self.peak_memory_mib = 0.0
-        self.wall_seconds = 0.0
-        self.exit_code = 0
-
-    def run(self) -> str:
-        """Run to the end and return what the command printed on stdout."""
-        started = perf_counter()
-        with subprocess.Popen(
-            self._command, env=self._environment, stdout=subprocess.PIPE, text=True
-        ) as process:
-            tree = psutil.Process(process.pid)
-            looked = started
-            while process.poll() is None:
-                self._add_up(tree)
-                if perf_counter() - looked > MEMORY_SECONDS:
-                    looked = perf_counter()
-                    self._weigh(tree)
-                sleep(SAMPLE_SECONDS)
-            self.wall_seconds = perf_counter() - started
-            self.exit_code = process.returncode
-            assert process.stdout is not None
-            return process.stdout.read()
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time of every process seen, up to its last sample."""
-        return sum(self._cpu.values())
-
-    def _add_up(self, tree: psutil.Process) -> None:
-        for process in _family(tree):
-            with suppress(psutil.Error):  # it ended between the listing and the look
-                used = process.cpu_times()
-                self._cpu[process.pid, process.create_time()] = used.user + used.system
-
-    def _weigh(self, tree: psutil.Process) -> None:
-        total = 0
-        for process in _family(tree):
-            with suppress(psutil.Error):
-                total += process.memory_full_info().pss
-        self.peak_memory_mib = max(self.peak_memory_mib, total / 2**20)
-
-
-def _family(tree: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [tree, *tree.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _figures(run: RunRecord, watch: Watch) -> BulkFigures:

@@ -66,11 +66,12 @@ def show_figures(figures: "BenchFigures") -> None:
 
 def show_publish_figures(figures: "PublishFigures") -> None:
     """One row per size, then each image's share of what is paid for safety."""
-    table = Table("rows", "a second", "seconds", "driver MiB", box=None)
+    table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
     for run in figures.runs:
+        said = run.generation
         table.add_row(
-            str(run.asked), f"{run.images_per_second:g}", f"{run.seconds:.0f}",
-            f"{run.driver_memory_mib:.0f}",
+            str(said.asked), f"{said.images_per_second:g}", f"{said.seconds:.0f}",
+            f"{run.cpu_ms:g}", f"{said.driver_memory_mib:.0f}",
         )  # fmt: skip
     out = console()
     out.print(table)

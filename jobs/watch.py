@@ -1,0 +1,66 @@
+"""A command watched from outside: the CPU time and the memory of its whole process tree."""
+
+import subprocess
+from contextlib import suppress
+from time import perf_counter, sleep
+
+import psutil
+
+SAMPLE_SECONDS = 0.25
+MEMORY_SECONDS = 3.0
+"""Reading proportional set sizes costs the kernel enough to disturb what is measured."""
+
+
+class Watch:
+    """Runs a command and adds up what its whole process tree used."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command, self._environment = command, environment
+        self._cpu: dict[tuple[int, float], float] = {}
+        self.peak_memory_mib = 0.0
+        self.wall_seconds = 0.0
+        self.exit_code = 0
+
+    def run(self) -> str:
+        """Run to the end and return what the command printed on stdout."""
+        started = perf_counter()
+        with subprocess.Popen(
+            self._command, env=self._environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            tree = psutil.Process(process.pid)
+            looked = started
+            while process.poll() is None:
+                self._add_up(tree)
+                if perf_counter() - looked > MEMORY_SECONDS:
+                    looked = perf_counter()
+                    self._weigh(tree)
+                sleep(SAMPLE_SECONDS)
+            self.wall_seconds = perf_counter() - started
+            self.exit_code = process.returncode
+            assert process.stdout is not None
+            return process.stdout.read()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of every process seen, up to its last sample."""
+        return sum(self._cpu.values())
+
+    def _add_up(self, tree: psutil.Process) -> None:
+        for process in _family(tree):
+            with suppress(psutil.Error):  # it ended between the listing and the look
+                used = process.cpu_times()
+                self._cpu[process.pid, process.create_time()] = used.user + used.system
+
+    def _weigh(self, tree: psutil.Process) -> None:
+        total = 0
+        for process in _family(tree):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        self.peak_memory_mib = max(self.peak_memory_mib, total / 2**20)
+
+
+def _family(tree: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [tree, *tree.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
