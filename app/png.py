@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadImage
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA_8_BIT = (8, 6)
 _ADVICE = "; give one whole 8-bit RGBA PNG"
 
@@ -61,7 +61,7 @@ def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> npt.NDArray[np.ui
 
 
 def _header(data: bytes) -> tuple[int, int]:
-    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
+    if data[:8] != SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
         raise BadImage("the file is no PNG" + _ADVICE)
     width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
     if (depth, colour) != _RGBA_8_BIT:
@@ -70,7 +70,7 @@ def _header(data: bytes) -> tuple[int, int]:
 
 
 def _chunk_kinds(data: bytes) -> Iterator[bytes]:
-    position = len(_SIGNATURE)
+    position = len(SIGNATURE)
     while position < len(data):
         length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
         end = position + 12 + length

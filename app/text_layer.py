@@ -19,6 +19,8 @@ class TextLayer(Value):
     """Line breaks are kept; longer lines are wrapped."""
     font: Annotated[str, Field(max_length=120)] = ""
     """A font's name, never a path; empty is the bundled default."""
+    font_digest: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Of the font's file, filled in where a request is accepted: the pixels depend on it."""
     box: Rect | None = None
     """No ink leaves it; None is the whole picture within a margin."""
     colour: Colour = "#000000"

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Failed, Rendered
 from app.engine.state import DenoiseState
 from app.errors import AtelierError, OutOfMemory
-from app.types import EngineSettings
+from app.types import EngineSettings, GenerationRequest
 
 TRIES = 3
 """How often a picture is decoded that found no memory: steps beside it may have taken it."""
@@ -22,7 +24,7 @@ class Decoder:
 
     def __init__(
         self,
-        decode: Callable[[torch.Tensor], Pixels],
+        decode: Callable[[torch.Tensor, GenerationRequest], Pixels],
         settings: Callable[[DenoiseState], EngineSettings],
     ) -> None:
         self._decode = decode
@@ -77,15 +79,23 @@ class Decoder:
             prompt_embedding_digest=state.prompt.digest,
             noise_schedule=state.schedule,
             engine=self._settings(state),
+            latents=_kept(state),
         )
 
     def _tried(self, state: DenoiseState) -> Pixels:
         for _ in range(TRIES - 1):
             try:
-                return self._decode(state.latents)
+                return self._decode(state.latents, state.request)
             except OutOfMemory:
                 continue  # the steps beside it go on and give back what they took
-        return self._decode(state.latents)
+        return self._decode(state.latents, state.request)
+
+
+def _kept(state: DenoiseState) -> NDArray[np.float32] | None:
+    if not state.delivery.keep_latents:
+        return None
+    latents: NDArray[np.float32] = state.latents.float().cpu().numpy()
+    return latents
 
 
 def _nothing() -> None:

@@ -17,7 +17,7 @@ import torch
 from app.engine.advance import advance, kept
 from app.engine.decoder import Decoder
 from app.engine.multistep import multistep
-from app.engine.pipeline import Pipeline, Pixels, stack
+from app.engine.pipeline import Pipeline, Pixels, Start, stack
 from app.engine.rendered import Event, Failed, Preview, Rendered
 from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
@@ -34,7 +34,8 @@ class Engine:
     """Drives one pipeline; not thread-safe, one owner calls it.
 
     `knee` gives the row budget for a width and a height in pixels (`app/engine/curve.py`
-    measures it); `images` gives the RGBA pixels behind a digest that a request names.
+    measures it); `images` gives the RGBA pixels, or
+    the latents, behind a digest that a request names.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Engine:
         *,
         knee: Callable[[int, int], int],
         mode: Mode = "reproducible",
-        images: Callable[[str], Pixels] | None = None,
+        images: Callable[[str], Start] | None = None,
         clock: Callable[[], float] = monotonic,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -100,8 +101,8 @@ class Engine:
         try:
             state = self.pipeline.begin(
                 request,
-                init=self._pixels(request.init_image),
-                mask=self._pixels(request.mask_image),
+                init=self._start(request.init_image),
+                mask=self._mask(request.mask_image),
             )
         except AtelierError as error:
             self._events.append(Event(self._tickets, Failed(request, error)))
@@ -113,7 +114,13 @@ class Engine:
         self._scheduler.add(state)
         return self._tickets
 
-    def _pixels(self, digest: str | None) -> Pixels | None:
+    def _mask(self, digest: str | None) -> Pixels | None:
+        mask = self._start(digest)
+        if isinstance(mask, torch.Tensor):
+            raise InvalidRequest(f"mask {digest} is no picture but latents; give an RGBA picture")
+        return mask
+
+    def _start(self, digest: str | None) -> Start | None:
         if digest is None:
             return None
         if self._images is None:

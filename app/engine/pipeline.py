@@ -12,6 +12,8 @@ from app.engine.state import DenoiseState, PromptEmbedding
 from app.types import EngineSettings, GenerationRequest
 
 Pixels = NDArray[np.uint8]
+Start = Pixels | torch.Tensor
+"""What a request starts from: RGBA pixels [h, w, 4], or clean latents [channels, h, w]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,12 @@ class Pipeline(Protocol):
         """Encode one text on its own, so that company cannot change it."""
 
     def begin(
-        self, request: GenerationRequest, *, init: Pixels | None = None, mask: Pixels | None = None
+        self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
         """Encode, draw the noise from the request's seed alone and lay out its schedule.
 
-        `init` is RGBA [height, width, 4] to start from; `mask` too, painted anew where white.
+        `init` is a picture or clean latents to start from; `mask` is RGBA [height, width, 4],
+        painted anew where white.
         """
 
     def predict(self, rows: Rows) -> torch.Tensor:
@@ -73,8 +76,8 @@ class Pipeline(Protocol):
     def preview(self, latents: torch.Tensor) -> Pixels:
         """A rough picture of clean latents [channels, height, width], one pixel per latent."""
 
-    def decode(self, latents: torch.Tensor) -> Pixels:
-        """One image: latents [channels, height, width] -> RGBA pixels [height, width, 4].
+    def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
+        """One image: latents [channels, height, width] -> RGBA pixels of the request's size.
 
         Raises OutOfMemory, or NotFinite when the latents are no numbers.
         """

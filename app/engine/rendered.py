@@ -24,7 +24,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One image: uint8 RGBA pixels [height, width, 4] and what provenance needs to know."""
+    """One image: uint8 RGBA pixels [height, width, 4] and what provenance needs to know.
+
+    `latents` [channels, height, width] are there for who asked to keep them.
+    """
 
     request: GenerationRequest
     pixels: NDArray[np.uint8]
@@ -32,6 +35,7 @@ class Rendered:
     prompt_embedding_digest: str | None = None
     noise_schedule: NoiseSchedule | None = None
     engine: EngineSettings | None = None
+    latents: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,14 @@ class Delivery:
     """How a request wishes to be served; never part of what is made.
 
     `deadline` is in seconds on the engine's clock. `preview_every` asks for a rough picture
-    after every so many steps; 0 asks for none.
+    after every so many steps; 0 asks for none. `keep_latents` asks for the picture's latents too,
+    for whoever goes on from them.
     """
 
     service: Service = Service.BULK
     deadline: float | None = None
     preview_every: int = 0
+    keep_latents: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ import torch
 
 from app.digest import digest, digest_bytes
 from app.engine.embeddings import EmbeddingCache
-from app.engine.pipeline import Pixels, Rows
+from app.engine.pipeline import Pixels, Rows, Start
 from app.engine.state import DenoiseState, PromptEmbedding
 from app.errors import NotFinite, OutOfBounds, OutOfMemory
 from app.models.device import GraphedForward, Pace
 from app.models.preview import LatentColours, with_alpha
 from app.models.start import (
+    check_latents,
     check_pictures,
     multistep_schedule,
     noise,
@@ -104,7 +105,7 @@ class Sd3Pipeline:
 
     @torch.inference_mode()
     def begin(
-        self, request: GenerationRequest, *, init: Pixels | None = None, mask: Pixels | None = None
+        self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
         """A request's start: its noise from its seed alone, its own schedule, its embeddings.
 
@@ -113,10 +114,11 @@ class Sd3Pipeline:
         """
         check_pictures(request, init, mask)
         shape = self._latent_shape(request)
+        check_latents(init, shape)
         skipped = steps_skipped(request)
         scheduler, timesteps, sigmas = self._schedule(request, shape)
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        original = None if init is None else self._picture(init, generator)
+        original = None if init is None else self._original(init, generator)
         latents = drawn = noise(shape, generator, self._like)
         if original is not None and (mask is None or request.strength < 1):
             latents = noised(original, drawn, sigmas[skipped])
@@ -144,9 +146,11 @@ class Sd3Pipeline:
         dtype = self._dtype if self._rounding == "stock" else torch.float32
         return torch.empty(0, device=self._device, dtype=dtype)
 
-    def _picture(self, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
+    def _original(self, init: Start, generator: torch.Generator) -> torch.Tensor:
+        if isinstance(init, torch.Tensor):
+            return init[None].to(self._like)
         with _memory("encoding the picture"):
-            return picture_latents(self._stock.vae, pixels, generator).to(self._like)
+            return picture_latents(self._stock.vae, init, generator).to(self._like)
 
     def _latent_shape(self, request: GenerationRequest) -> tuple[int, int, int]:
         scale = self._stock.vae_scale_factor
@@ -214,7 +218,7 @@ class Sd3Pipeline:
         return self._colours.picture(latents)
 
     @torch.inference_mode()
-    def decode(self, latents: torch.Tensor) -> Pixels:
+    def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
         """Latents -> RGBA pixels; a model without an alpha channel gives opaque pixels."""
         if not torch.isfinite(latents).all():
             raise NotFinite(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from app.engine.pipeline import Pixels
+from app.engine.pipeline import Pixels, Start
 from app.engine.state import Repaint
 from app.errors import InvalidRequest, OutOfBounds
 from app.types import GenerationRequest
@@ -69,7 +69,7 @@ def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint
     return Repaint(latents=latents[0], noise=drawn[0], mask=small.to(latents))
 
 
-def check_pictures(request: GenerationRequest, init: Pixels | None, mask: Pixels | None) -> None:
+def check_pictures(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> None:
     """Refuse pictures that do not belong to the request; raises InvalidRequest or OutOfBounds."""
     if mask is not None and init is None:
         raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")
@@ -78,9 +78,22 @@ def check_pictures(request: GenerationRequest, init: Pixels | None, mask: Pixels
             f"strength {request.strength:g} needs init_image; give a picture or leave strength at 1"
         )
     for name, pixels in (("init_image", init), ("mask_image", mask)):
-        if pixels is not None and pixels.shape[:2] != (request.height, request.width):
+        if isinstance(pixels, np.ndarray) and pixels.shape[:2] != (request.height, request.width):
             height, width = pixels.shape[:2]
             raise OutOfBounds(
                 f"{name} is {width}x{height} and the request {request.width}x{request.height}; "
                 "resize the picture first"
             )
+
+
+def check_latents(init: Start | None, shape: tuple[int, ...]) -> None:
+    """Refuse latents of another shape, or that are no numbers; raises OutOfBounds."""
+    if not isinstance(init, torch.Tensor):
+        return
+    if init.shape != shape:
+        raise OutOfBounds(
+            f"the latents to start from are {list(init.shape)} and the request needs "
+            f"{list(shape)}; ask for the size they were made at"
+        )
+    if not torch.isfinite(init).all():
+        raise OutOfBounds("the latents to start from are no finite numbers; give others")

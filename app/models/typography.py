@@ -56,7 +56,7 @@ def set_text(
     and boxes are checked for all layers before the first is set.
     """
     height, width = picture.shape[:2]
-    ready = [_ready(layer, fonts, width, height) for layer in layers]
+    ready = check_layers(layers, fonts, width, height)
     canvas, done = picture.copy(), []
     for layer, (font, box) in zip(layers, ready, strict=True):
         canvas, text = _with_layer(canvas, layer, font, box)
@@ -65,9 +65,17 @@ def set_text(
     return canvas, tuple(done)
 
 
+def check_layers(
+    layers: tuple[TextLayer, ...], fonts: Fonts, width: int, height: int
+) -> list[tuple[Font, Rect]]:
+    """Each layer's font and box; raises InvalidRequest, quoting the text, before any is set."""
+    return [_ready(layer, fonts, width, height) for layer in layers]
+
+
 def _ready(layer: TextLayer, fonts: Fonts, width: int, height: int) -> tuple[Font, Rect]:
     with _quoting(layer):
         font = fonts.find(layer.font)
+        _require_same(font, layer)
         require_glyphs(layer.text, font)
         return font, box_of(layer, width, height)
 
@@ -133,6 +141,14 @@ def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[SetText]) -> None
                     f"it paints over the text {_short(' '.join(first.lines))}; give them boxes "
                     "that do not overlap"
                 )
+
+
+def _require_same(font: Font, layer: TextLayer) -> None:
+    if layer.font_digest not in ("", font.digest):
+        raise InvalidRequest(
+            f"font {font.name!r} is not the file it was ({font.digest[:12]}, the request says "
+            f"{layer.font_digest[:12]}); put the old one back, or ask anew"
+        )
 
 
 @contextmanager

@@ -35,9 +35,9 @@ class Sd3Latents(Sd3Pipeline):
         super().__init__(stock, max_sequence_length=LENGTH, **options)
         self.finals: list[torch.Tensor] = []
 
-    def decode(self, latents: torch.Tensor) -> Any:
+    def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Any:
         self.finals.append(latents)
-        return super().decode(latents)
+        return super().decode(latents, request)
 
 
 class Album(dict[str, Pixels]):

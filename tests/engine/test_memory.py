@@ -32,11 +32,11 @@ class FullPipeline(Sd3Pipeline):
             raise OutOfMemory("full")
         return super().predict(rows)
 
-    def decode(self, latents: torch.Tensor) -> Any:
+    def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Any:
         if self.decodes_refused:
             self.decodes_refused -= 1
             raise OutOfMemory("full")
-        return super().decode(latents)
+        return super().decode(latents, request)
 
 
 @pytest.fixture
