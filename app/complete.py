@@ -2,7 +2,7 @@
 
 from app.attempt import Decision
 from app.digest import digest_bytes
-from app.finish.finish import FINISHING, FinishedImage, finish
+from app.finish.finish import FinishedImage, finish, finishing_of
 from app.png import png_bytes, read_png
 from app.store.metadata import image_text
 from app.store.publish import Store
@@ -52,7 +52,9 @@ def complete(
 
 
 def _provenance(image: GeneratedImage) -> Provenance:
-    return image.provenance.replace(finishing=FINISHING, parent=image.digest)
+    return image.provenance.replace(
+        finishing=finishing_of(image.provenance.request), parent=image.digest
+    )
 
 
 def _files(
@@ -60,7 +62,7 @@ def _files(
 ) -> list[tuple[FinishedImage, bytes]]:
     pixels = read_png(store.blobs.get(image.digest))
     text = image_text(provenance)
-    finished = finish(pixels, spec.sizes, pivot=spec.pivot)
+    finished = finish(pixels, spec.sizes, pivot=spec.pivot, text=bool(spec.request.text_layers))
     return [(item, png_bytes(item.pixels, text=text)) for item in finished]
 
 

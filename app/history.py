@@ -40,7 +40,7 @@ def history(catalog: Catalog, run_id: str) -> RunHistory:
         run=run,
         state=state_of(run),
         fates=dict(Counter(asset.status for asset in assets)),
-        cost_usd=_number(run, "cost_usd", sum(asset.cost_usd for asset in assets)),
+        cost_usd=_number(run, "cost_usd", catalog.made_by(run_id).cost_usd),
         assets=assets,
     )
 

@@ -20,7 +20,8 @@ MAX_NUMBERS = 64 * 512 * 512
 
 def latents_bytes(latents: NDArray[np.float32]) -> bytes:
     """The file for latents [channels, height, width]; the same latents give the same bytes."""
-    return save({NAME: np.ascontiguousarray(latents)})
+    data: bytes = save({NAME: np.ascontiguousarray(latents)})
+    return data
 
 
 def read_init_image(data: bytes) -> Start:

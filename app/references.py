@@ -4,7 +4,7 @@ An alias is resolved the first time it is named and then stands for the life of 
 that a promotion under way cannot give one run two models.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.errors import ModelNotFound, NoRoute, PromotionRefused
 from app.fleet import resolve
@@ -14,6 +14,7 @@ from app.registered import RegisteredVersion
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import resolved
+from app.text_layer import TextLayer
 from app.types import ModelVersion
 
 
@@ -26,17 +27,31 @@ def fleet(settings: Settings) -> Mapping[str, ModelVersion]:
     return _Fleet(settings)
 
 
-def pinned(plan: Plan, models: Mapping[str, ModelVersion]) -> Plan:
-    """The plan with every alias replaced by the version it stands for now.
+def pinned(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -> Plan:
+    """The plan with every alias replaced by the version it stands for now, every font by its file.
 
     What a run records is then the version, and the same assets have the same names and keys
-    whether they were asked of an alias or of a version. Raises NoRoute.
+    whether they were asked of an alias or of a version. Raises NoRoute, and InvalidRequest for
+    an unknown font.
     """
     assets = (
-        asset.replace(model=_number(asset.model, models)) if asset.model else asset
+        asset.replace(
+            model=asset.model and _number(asset.model, models),
+            text_layers=with_fonts(asset.text_layers, settings),
+        )
         for asset in plan.assets
     )
     return plan.replace(model=_number(plan.model, models), assets=tuple(assets))
+
+
+def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLayer, ...]:
+    """The layers with the digest of the font that each names now; raises InvalidRequest."""
+    if not layers:
+        return ()
+    from app.models.text.fonts import Fonts
+
+    fonts = Fonts(settings.fonts)
+    return tuple(layer.replace(font_digest=fonts.find(layer.font).digest) for layer in layers)
 
 
 def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:

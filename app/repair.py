@@ -86,7 +86,12 @@ def _files(
             if record.image is not None and record.provenance is not None:
                 pixels = read_png(store.blobs.get(record.image.digest))
                 text = image_text(record.provenance)
-                finished = finish(pixels, record.spec.sizes, pivot=record.spec.pivot)
+                finished = finish(
+                    pixels,
+                    record.spec.sizes,
+                    pivot=record.spec.pivot,
+                    text=bool(record.spec.request.text_layers),
+                )
                 yield from (png_bytes(one.pixels, text=text) for one in finished)
 
 

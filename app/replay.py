@@ -14,7 +14,7 @@ from app.backends.base import Backend
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Failed, Rendered
 from app.errors import AtelierError
-from app.finish.finish import FINISHING, finish
+from app.finish.finish import finish, finishing_of
 from app.png import read_png
 from app.provenance import flat, provenance_of
 from app.renderer import route_of
@@ -124,7 +124,9 @@ def _like_record(record: AssetRecord, provenance: Provenance) -> Provenance:
     """An image's provenance as its finished asset's record would say it."""
     if record.asset is None:
         return provenance
-    return provenance.replace(finishing=FINISHING, parent=_image(record).digest)
+    return provenance.replace(
+        finishing=finishing_of(provenance.request), parent=_image(record).digest
+    )
 
 
 def _changes(then: Provenance, *others: Provenance) -> tuple[Change, ...]:
@@ -143,7 +145,12 @@ def _difference(record: AssetRecord, outcome: Rendered, store: Store) -> float:
     """The largest root mean square difference of the image and of each finished file."""
     stored = [(outcome.pixels, read_png(store.blobs.get(_image(record).digest)))]
     if record.asset is not None:
-        finished = finish(outcome.pixels, record.spec.sizes, pivot=record.spec.pivot)
+        finished = finish(
+            outcome.pixels,
+            record.spec.sizes,
+            pivot=record.spec.pivot,
+            text=bool(outcome.request.text_layers),
+        )
         stored += [
             (now.pixels, read_png(store.blobs.get(then.digest)))
             for now, then in zip(finished, record.asset.files, strict=True)

@@ -19,5 +19,10 @@ def route(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
             f"{spec.name} asks {model.reference} for {asked}, which it was not trained at; "
             f"generate at {' or '.join(map(str, model.sizes))} and let finishing resize"
         )
+    if spec.request.text_layers and "text" not in model.capabilities:
+        raise OutOfBounds(
+            f"{spec.name} has text_layers, and {model.reference} sets no text; give the asset a "
+            "model that does (model: typography), or drop the layers"
+        )
     backend = "echo" if model.family == "echo" else "engine"
     return Route(backend=backend, model=model, reason=f"the plan names {spec.model}")

@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     catalog_url: str = Field("", repr=False)
     tracking_uri: str = Field("", validation_alias="MLFLOW_TRACKING_URI", repr=False)
     """URLs may hold a password, so they are not shown."""
+    fonts: Path | None = None
+    """A folder of `.otf` and `.ttf` files that texts may name besides the bundled fonts."""
     usd_per_hour: NonNegativeFloat = 0.0
     """What an hour of this machine's generation costs; images carry their share of it."""
     stuck_seconds: PositiveFloat = 900.0
@@ -34,11 +36,11 @@ class Settings(BaseSettings):
     """Compile each transformer block: slow to start, worth it on a GPU at volume."""
     cuda_graphs: bool = False
 
-    @field_validator("home", mode="after")
+    @field_validator("home", "fonts", mode="after")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
+    def _absolute(cls, folder: Path | None) -> Path | None:
         """Workers may stand in another directory than the person who typed the command."""
-        return home.absolute()
+        return folder and folder.absolute()
 
     @field_validator("store_url", mode="after")
     @classmethod

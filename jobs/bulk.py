@@ -45,7 +45,7 @@ def bulk(
     Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
     models = fleet(settings)
-    plan = pinned(plan, models)
+    plan = pinned(plan, models, settings)
     run = begin(plan, models, settings, progress, workers=workers)
     with run.lasting():
         _make(run, waves(expand(plan, models)))

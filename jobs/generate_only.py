@@ -52,7 +52,7 @@ def generate_only(
     spent, Stopped when interrupted.
     """
     models = fleet(settings)
-    plan = pinned(plan, models)
+    plan = pinned(plan, models, settings)
     run = begin(plan, models, settings, progress, workers=workers)
     fates: Counter[str] = Counter()
     with run.lasting():
@@ -94,6 +94,6 @@ def _told(run: Run, fates: Counter[str]) -> Generation:
         failed=fates["failed"],
         seconds=round(seconds, 3),
         images_per_second=round((fates["made"] + fates["reused"]) / seconds, 1),
-        cost_usd=round(run.progress.cost_usd, 6),
+        cost_usd=run.store.catalog.made_by(run.id).cost_usd,
         driver_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )

@@ -42,7 +42,6 @@ class RunProgress:
         self._started = perf_counter()
         self.made = 0
         self.first_image_seconds = 0.0
-        self.cost_usd = 0.0
         self.cpu_seconds = 0.0
         self.seconds = 0.0
 
@@ -65,7 +64,6 @@ class RunProgress:
         if outcome.made and outcome.image:
             self.first_image_seconds = self.first_image_seconds or perf_counter() - self._started
             self.made += 1
-            self.cost_usd += outcome.image.cost_usd
             self.seconds += outcome.image.seconds
             self.cpu_seconds += outcome.cpu_seconds
 

@@ -55,10 +55,11 @@ class Run:
                 yield
         except KeyboardInterrupt as interrupt:
             forget(self.store, owner=self.id)
-            notes = {"stopped": True, "made": self.progress.made}
+            spent = self.store.catalog.made_by(self.id)
+            notes = {"stopped": True, "made": spent.images, "cost_usd": spent.cost_usd}
             self.store.catalog.end_run(self.id, notes)
             raise Stopped(
-                f"stopped; the {self.progress.made} images this run made are kept, "
+                f"stopped; the {spent.images} images this run made are kept, "
                 "run the same command to go on"
             ) from interrupt
 
@@ -107,7 +108,9 @@ def _require_finishing(spec: AssetSpec) -> None:
 def end(run: Run, pages: Sequence[AtlasPage]) -> Summary:
     """Count what became of everything, write the pages and the contact sheet, note the end."""
     folder = run.settings.home / "runs" / run.id
-    summary = run.fates.summary(run.id, run.progress, perf_counter() - run.started)
+    summary = run.fates.summary(
+        run.id, run.store.catalog.made_by(run.id), perf_counter() - run.started
+    )
     summary = report(run.fates, pages, summary, run.store, folder, title=run.plan.name)
     notes = RunNotes(
         **dict(summary),

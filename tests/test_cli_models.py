@@ -48,7 +48,7 @@ def made(path: str, run_id: str) -> list[str]:
     settings = Settings()
     store, models = open_store(settings.blobs, settings.catalog), fleet(settings)
     records = []
-    for spec in expand(pinned(read_plan(Path(path)), models), models):
+    for spec in expand(pinned(read_plan(Path(path)), models, Settings()), models):
         way = route(spec, models)
         generator = Generator(way, renderer(way, settings, store), store, owner=run_id)
         records.append(make(spec, generator, None, Neighbours()))

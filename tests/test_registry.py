@@ -235,7 +235,8 @@ def test_a_fleet_resolves_an_alias_once(tmp_path: Path) -> None:
         with pytest.raises(NoRoute):
             models[reference]
     plan = plan_of(tmp_path, "draft@champion", "draft/1", "starter")
-    assert [one.model for one in pinned(plan, models).assets] == ["draft/1", "draft/1", "starter"]
+    pins = pinned(plan, models, settings)
+    assert [one.model for one in pins.assets] == ["draft/1", "draft/1", "starter"]
     for reference in ("draft", "starter-icons/2", "echo@champion"):
         assert reference not in models
     catalog.close()

@@ -18,11 +18,12 @@ from app.finish.cutout import (
 )
 from app.finish.resize import letterbox, resize
 from app.finish.trim import pivot_in, trim_rectangle
-from app.types import Pivot, Rect, Size
+from app.types import GenerationRequest, Pivot, Rect, Size
 
+_SPECKS = f"specks:<{SPECK_SHARE:.1%}-of-largest,<{SPECK_FRAME_SHARE:.2%}-of-frame"
 FINISHING: tuple[str, ...] = (
     f"alpha:<{CLEAR_BELOW}=0,>{OPAQUE_ABOVE}=255",
-    f"specks:<{SPECK_SHARE:.1%}-of-largest,<{SPECK_FRAME_SHARE:.2%}-of-frame",
+    _SPECKS,
     "resize:fit,premultiplied,shrink=area-linear,enlarge=bicubic-srgb",
     "trim:alpha>0",
     "bleed:nearest",
@@ -40,20 +41,27 @@ class FinishedImage:
     pivot: Pivot
 
 
+def finishing_of(request: GenerationRequest) -> tuple[str, ...]:
+    """The steps that this request's images go through."""
+    return tuple(step for step in FINISHING if step != _SPECKS or not request.text_layers)
+
+
 def finish(
-    pixels: npt.NDArray[np.uint8], sizes: Sequence[Size], *, pivot: Pivot
+    pixels: npt.NDArray[np.uint8], sizes: Sequence[Size], *, pivot: Pivot, text: bool = False
 ) -> tuple[FinishedImage, ...]:
     """The finished image at each size, in the order given; safe to repeat.
 
     Takes straight-alpha sRGB bytes [h, w, 4]; raises InvalidRequest for anything else. At the
-    size it has, every visible pixel keeps its colour, and finishing again changes nothing.
+    size it has, every visible pixel keeps its colour, and finishing again changes nothing. Where
+    `text` was set nothing is a speck: the dot of an i is as small.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4 or not pixels.size:
         raise InvalidRequest(
             f"an image of {pixels.dtype} {list(pixels.shape)} cannot be finished; "
             "give RGBA bytes as uint8 [height, width, 4]"
         )
-    cutout = remove_specks(snap_alpha(pixels))
+    snapped = snap_alpha(pixels)
+    cutout = snapped if text else remove_specks(snapped)
     return tuple(_finished(cutout, size, pivot) for size in sizes)
 
 

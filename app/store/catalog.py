@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Select, case, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, update
 
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
@@ -21,6 +21,13 @@ from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, S
 
 _NEIGHBOURS = 500
 """Names looked at on either side of a name that is not there, to suggest the nearest."""
+
+
+class Spent(Value):
+    """Images that one run committed, and their cost."""
+
+    images: int
+    cost_usd: float
 
 
 class RunRecord(Value):
@@ -59,6 +66,10 @@ class Catalog:
         """The committed images among the keys."""
         wanted = tuple(keys)
         return self.read(lambda connection: rows.images_by_key(connection, wanted))
+
+    def made_by(self, owner: str) -> Spent:
+        """How many images this run committed, whoever lived to tell, and what they cost."""
+        return self.read(lambda connection: _made_by(connection, owner))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
         """The recorded assets among the keys, whatever became of them."""
@@ -265,3 +276,10 @@ def _read_runs(connection: Connection, query: Select[Any]) -> list[RunRecord]:
         )
         for row in connection.execute(query)
     ]
+
+
+def _made_by(connection: Connection, owner: str) -> Spent:
+    images = tables.images.c
+    query = select(func.count(), func.coalesce(func.sum(images.cost_usd), 0.0))
+    count, cost = connection.execute(query.where(images.owner == owner)).one()
+    return Spent(images=count, cost_usd=round(cost, 6))

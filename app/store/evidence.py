@@ -27,6 +27,15 @@ def require_image(image: GeneratedImage) -> None:
     _refuse(f"image {image.key}: its provenance", faults)
 
 
+def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> None:
+    """Raise DigestMismatch for a file that no image was drawn from."""
+    requests = [image.provenance.request for image in images]
+    named = {one for request in requests for one in (request.init_image, request.mask_image)}
+    strange = [digest for digest in map(digest_bytes, files) if digest not in named]
+    if strange:
+        raise DigestMismatch(f"the files {_short(strange)} are named by no image; leave them out")
+
+
 def require_record(record: AssetRecord) -> None:
     """Raise CatalogError naming what a record lacks for its status or contradicts."""
     what = f"asset {record.name}@{record.version} ({record.status})"

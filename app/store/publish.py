@@ -50,33 +50,38 @@ def begin_run(store: Store, run_id: str, *, plan: str, document: Json) -> RunRec
 
 
 def publish_images(
-    store: Store, images: Sequence[tuple[GeneratedImage, bytes]], *, owner: str
+    store: Store,
+    images: Sequence[tuple[GeneratedImage, bytes]],
+    *,
+    owner: str,
+    files: Sequence[bytes] = (),
 ) -> tuple[GeneratedImage, ...]:
     """Keep the bytes, commit the rows, end the leases; returns what now stands under each key.
 
-    Safe to repeat, and open to an owner whose lease ran out: if a key is committed already,
-    its row is returned. When the bytes offered differ from those committed, an alarm is
-    recorded, the rest of the batch is committed and KeyConflict is raised. Raises
-    DigestMismatch and CatalogError before anything is kept when an image does not name its
-    bytes or its provenance has a gap.
+    `files` are pictures that the images' requests name and that may not be stored yet. Safe to
+    repeat, and open to an owner whose lease ran out: if a key is committed already, its row is
+    returned. When the bytes offered differ from those committed, an alarm is recorded, the rest
+    of the batch is committed and KeyConflict is raised. Raises DigestMismatch and CatalogError
+    before anything is kept when an image does not name its bytes or its provenance has a gap.
     """
     for image, data in images:
         evidence.require_bytes(f"image {image.key}", [image.digest], [data])
         evidence.require_image(image)
+    evidence.require_files([image for image, _ in images], files)
     offered = [(image.key, image) for image, _ in images]
 
     def commit(connection: Connection) -> tuple[dict[str, GeneratedImage], list[rows.Cells]]:
         created_at = rows.timestamp(database.clock(connection))
         committed = rows.images_by_key(connection, (key for key, _ in offered))
         fresh = alarms.first(offered, committed)
-        entries.insert_images(connection, list(fresh.values()), created_at)
+        entries.insert_images(connection, list(fresh.values()), created_at, owner=owner)
         standing = committed | fresh
         rows.delete_all(connection, tables.leases.c.key, standing)
         found = alarms.differing("image", offered, standing, lambda image: image.digest)
         alarms.record(connection, found, source=owner, created_at=created_at)
         return standing, found
 
-    blobs = [data for _, data in images]
+    blobs = [*files, *(data for _, data in images)]
     standing, found = keep(store, blobs, commit, names=[key for key, _ in offered])
     alarms.refuse(found)
     return tuple(standing[key] for key, _ in offered)

@@ -120,8 +120,9 @@ def page_cells(run_id: str, position: int, page: AtlasPage, created_at: str) -> 
 
 
 def image_holdings(image: GeneratedImage) -> list[Cells]:
-    """Which blobs an image's row names: its own and the one it was drawn from."""
-    return _holdings("image", image.key, {image.digest, image.provenance.request.init_image})
+    """Which blobs an image's row names: its own and those it was drawn from."""
+    request = image.provenance.request
+    return _holdings("image", image.key, {image.digest, request.init_image, request.mask_image})
 
 
 def asset_holdings(record: AssetRecord) -> list[Cells]:

@@ -16,7 +16,7 @@ from app.store.publish import publish_assets, publish_images, publish_pages
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 
 @pytest.fixture(params=BOTH)
@@ -69,6 +69,9 @@ def holdings(catalog: Catalog) -> set[tuple[str, str, str]]:
 def back_to_the_first_schema(catalog: Catalog) -> None:
     """Undo by hand what the later steps did; nobody ever goes this way."""
     with catalog.writing() as connection:
+        connection.execute(text("DROP INDEX ix_images_owner"))
+        for column in ("owner", "cost_usd"):
+            connection.execute(text(f"ALTER TABLE images DROP COLUMN {column}"))
         connection.execute(text("DROP TABLE pointers"))
         connection.execute(text("DROP TABLE holdings"))
         connection.execute(text("DROP TABLE swept"))

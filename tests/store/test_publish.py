@@ -12,6 +12,8 @@ from app.digest import digest_bytes
 from app.errors import CatalogError, DigestMismatch, KeyConflict
 from app.store import tables
 from app.store.blobs import Blobs
+from app.store.catalog import Spent
+from app.store.janitor import sweep
 from app.store.publish import (
     Store,
     attempts,
@@ -309,3 +311,31 @@ def test_the_request_decides_the_prompt_not_who_asked(store: Store) -> None:
     publish_images(store, [(image, b"an icon")], owner="ann")
     found = store.catalog.find_images(request_id=request_for(1, team="qa").id)
     assert found == [image]
+
+
+def test_images_are_counted_as_those_of_the_run_that_committed_them(store: Store) -> None:
+    """Whoever offers a key second made nothing."""
+    first, second = image_of(1, b"one"), image_of(2, b"two")
+    publish_images(store, [(first, b"one"), (second, b"two")], owner="ann")
+    publish_images(store, [(first, b"one")], owner="bob")
+    third = image_of(3, b"three")
+    publish_images(store, [(third, b"three")], owner="bob")
+    cost = round(first.cost_usd + second.cost_usd, 6)
+    assert store.catalog.made_by("ann") == Spent(images=2, cost_usd=cost)
+    assert store.catalog.made_by("bob").images == 1
+    assert store.catalog.made_by("eve") == Spent(images=0, cost_usd=0)
+
+
+def test_files_that_an_image_was_drawn_from_are_kept_with_it_and_no_others(store: Store) -> None:
+    sketch, mask = b"a sketch", b"a mask"
+    request = request_for(7).replace(
+        init_image=digest_bytes(sketch), mask_image=digest_bytes(mask), strength=0.5
+    )
+    image = image_of(7, b"drawn", request=request)
+    with pytest.raises(DigestMismatch, match="named by no image"):
+        publish_images(store, [(image, b"drawn")], owner="ann", files=[sketch, b"other"])
+    assert not store.catalog.images([image.key])
+    publish_images(store, [(image, b"drawn")], owner="ann", files=[sketch, mask])
+    assert store.blobs.get(digest_bytes(sketch)) == sketch
+    assert store.blobs.get(digest_bytes(mask)) == mask
+    assert sweep(store, lease_seconds=0, grace_seconds=0).blobs == ()
