@@ -11,6 +11,8 @@ from pathlib import Path
 from app.digest import digest
 from app.engine.curve import CostCurve, measure
 from app.engine.pipeline import Pipeline
+from app.models.extended import Extended
+from app.models.versions import base_of
 from app.types import ModelVersion, Value
 
 CURVES = "curves.json"
@@ -25,7 +27,14 @@ class CostCurves(Value):
 def knee_of(
     pipeline: Pipeline, version: ModelVersion, *, folder: Path, home: Path
 ) -> Callable[[int, int], int]:
-    """The row budget by width and height for a loaded version on this device."""
+    """The row budget by width and height for a loaded version on this device.
+
+    A model that goes on from another one takes that one's steps, at that one's size.
+    """
+    base = base_of(folder)
+    if base is not None and isinstance(pipeline, Extended):
+        size, onward = base[1].sizes[0], knee_of(pipeline.base, base[1], folder=base[0], home=home)
+        return lambda width, height: onward(size.width, size.height)
 
     def knee(width: int, height: int) -> int:
         return curve_of(pipeline, version, width, height, folder=folder, home=home).knee

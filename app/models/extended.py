@@ -6,7 +6,7 @@ import torch
 
 from app.engine.pipeline import Pipeline, Pixels, Rows, Start
 from app.engine.state import DenoiseState, PromptEmbedding
-from app.finish.resize import resize
+from app.resize import resize
 from app.types import EngineSettings, GenerationRequest, Size
 
 

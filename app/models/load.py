@@ -7,12 +7,19 @@ from typing import Any
 import torch
 
 from app.engine.pipeline import Pipeline
-from app.errors import DigestMismatch, ModelNotFound
+from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
 from app.models.device import Attention, choose_attention, compile_blocks
+from app.models.polished import Polished
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import refuse_code, weights_digest
+from app.models.text.fonts import Fonts
+from app.models.typeset import Typeset
+from app.models.upscaler import load_upscaler
+from app.models.versions import base_of, refuse_code, weights_digest
 from app.models.whole import WholePipeline
 from app.types import ModelVersion
+
+POLISH, TYPOGRAPHY = "polish", "typography"
+"""Families that go on from another model."""
 
 
 def load(
@@ -23,17 +30,30 @@ def load(
     attention: Attention = "native",
     compiled: bool = False,
     graphs: bool = False,
+    fonts: Path | None = None,
 ) -> Pipeline | WholePipeline:
     """Load a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
 
-    `threads` is the number of CPU threads of this process; it is recorded because sums may be
-    ordered by it. `compiled` compiles each transformer block, `graphs` replays a CUDA graph per
-    row bucket. Raises ModelNotFound, DigestMismatch when the files are not the version's, or
-    InvalidRequest when this device cannot do what is asked.
+    A model that goes on from another one is loaded with it. `threads` is the number of CPU
+    threads of this process; it is recorded because sums may be ordered by it. `fonts` is a folder
+    of further fonts for a model that sets text. `compiled` compiles each transformer block,
+    `graphs` replays a CUDA graph per row bucket. Raises ModelNotFound, DigestMismatch when the
+    files are not the version's, or InvalidRequest when this device cannot do what is asked.
     """
     torch.set_num_threads(threads)
     refuse_code(folder)
     _verify(folder, version)
+    base = base_of(folder)
+    if base is not None:
+        beneath = load(
+            *base,
+            threads=threads,
+            attention=attention,
+            compiled=compiled,
+            graphs=graphs,
+            fonts=fonts,
+        )
+        return _extended(folder, version, beneath, base[1], fonts)
     stock = _from_pretrained(folder)
     if version.family == "sd3":
         kernel = choose_attention(stock.transformer, attention)
@@ -46,6 +66,28 @@ def load(
             graphs=graphs,
         )
     return WholePipeline(stock)
+
+
+def _extended(
+    folder: Path,
+    version: ModelVersion,
+    beneath: Pipeline | WholePipeline,
+    base: ModelVersion,
+    fonts: Path | None,
+) -> Pipeline:
+    if isinstance(beneath, WholePipeline):
+        raise InvalidRequest(
+            f"{version.reference} goes on from {base.reference}, which cannot be driven step by "
+            "step; make it on one of the SD3 family"
+        )
+    if version.family == POLISH:
+        return Polished(beneath, load_upscaler(folder), base.sizes[0])
+    if version.family == TYPOGRAPHY:
+        return Typeset(beneath, Fonts(fonts))
+    raise ModelNotFound(
+        f"{version.reference} is of the family {version.family!r}, which nothing here can drive; "
+        f"known beside sd3 and diffusers' own: {POLISH}, {TYPOGRAPHY}"
+    )
 
 
 def _verify(folder: Path, version: ModelVersion) -> None:

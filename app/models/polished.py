@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from app.engine.pipeline import Pipeline, Pixels
-from app.finish.resize import resize
 from app.models.extended import Extended
+from app.resize import resize
 from app.types import GenerationRequest, Size
 
 

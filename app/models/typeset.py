@@ -8,15 +8,11 @@ from app.engine.pipeline import Pipeline, Pixels
 from app.models.extended import Extended
 from app.models.text.fonts import Fonts
 from app.models.typography import check_layers, set_text
-from app.text_layer import TextLayer
+from app.text_layer import MARGIN, TextLayer, boxed
 from app.types import GenerationRequest, Rect
 
-BAND = 4
-"""Text without a box gets this part of the canvas: below the picture, or beside it when wide."""
-WIDE = 1.5
 CROWDED = 3
 """When boxes leave less than this part of the shorter side, the picture stands under the text."""
-MARGIN = 24
 
 
 class Typeset(Extended):
@@ -56,34 +52,8 @@ def plate_of(request: GenerationRequest) -> Rect:
     )
 
 
-def boxed(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLayer, ...]:
-    """The layers with a box each: those without share a band of the canvas, in their order."""
-    loose = [layer for layer in layers if layer.box is None]
-    slots = iter(_slots(_band(width, height), len(loose)))
-    return tuple(
-        layer if layer.box is not None else layer.replace(box=next(slots)) for layer in layers
-    )
-
-
 def _boxed(request: GenerationRequest) -> tuple[TextLayer, ...]:
     return boxed(request.text_layers, request.width, request.height)
-
-
-def _band(width: int, height: int) -> Rect:
-    margin = min(width, height) // MARGIN
-    if width >= WIDE * height:
-        left = width // 2
-        return Rect(x=left, y=margin, width=width - left - margin, height=height - 2 * margin)
-    top = height - height // BAND
-    return Rect(x=margin, y=top, width=width - 2 * margin, height=height - top - margin)
-
-
-def _slots(band: Rect, count: int) -> list[Rect]:
-    step = band.height // max(1, count)
-    return [
-        Rect(x=band.x, y=band.y + index * step, width=band.width, height=step)
-        for index in range(count)
-    ]
 
 
 def _around(boxes: Sequence[Rect], canvas: Rect) -> list[Rect]:

@@ -3,12 +3,19 @@
 from pathlib import Path
 
 from app.digest import digest, digest_folder
-from app.errors import ModelNotFound
-from app.types import ModelVersion
+from app.errors import DigestMismatch, ModelNotFound
+from app.types import Digest, ModelVersion, Value
 
-FOLDERS = {"starter": Path(__file__).parent / "starter" / "icons"}
+_STARTER = Path(__file__).parent / "starter"
+FOLDERS = {
+    "starter": _STARTER / "icons",
+    "polish": _STARTER / "polish",
+    "typography": _STARTER / "typography",
+}
 """The bundled models by the reference a plan may write."""
 VERSION = "version.json"
+BASE = "base.json"
+"""In the folder of a model that goes on where another one ends."""
 REFUSED_SUFFIXES = (
     *(".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".npy", ".npz", ".pickle", ".pkl"),
     *(".pt", ".pth", ".th", ".tar", ".zip"),
@@ -17,6 +24,14 @@ REFUSED_SUFFIXES = (
 """Files that are code, or that some loader would run as code or unpack."""
 CARD_FILES = frozenset({VERSION, "README.md", "sheet.png", "curves.json"})
 """Files of a model folder that describe it and take no part in its weights digest."""
+
+
+class Base(Value):
+    """The model that another one goes on from: its folder's name beside the other's own."""
+
+    folder: str
+    weights_digest: Digest
+
 
 ECHO = ModelVersion(
     name="echo",
@@ -66,6 +81,25 @@ def _there(version: ModelVersion) -> Path:
 def critic_folder_of(version: ModelVersion) -> Path | None:
     """Where the critic that knows the version's words stands; None when it has none."""
     return folder_of(version).parent / version.critic if version.critic else None
+
+
+def base_of(folder: Path) -> tuple[Path, ModelVersion] | None:
+    """The folder and the version that a model goes on from; None for one that stands alone.
+
+    Raises ModelNotFound when it is not there, DigestMismatch when it is not the one it was.
+    """
+    file = folder / BASE
+    if not file.is_file():
+        return None
+    base = Base.model_validate_json(file.read_text())
+    beside = folder.parent / Path(base.folder).name
+    version = read_version(beside)
+    if version.weights_digest != base.weights_digest:
+        raise DigestMismatch(
+            f"{folder} goes on from weights {base.weights_digest[:12]}, and {beside} holds "
+            f"{version.weights_digest[:12]}; restore those, or make the model again on these"
+        )
+    return beside, version
 
 
 def read_version(folder: Path) -> ModelVersion:

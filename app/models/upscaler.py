@@ -1,0 +1,202 @@
+"""Enlarging a finished picture four times: a small network that draws edges anew.
+
+It works on straight colour that was carried on under the clear pixels, so that no edge mixes with
+what nobody sees. Of prompts and models it knows nothing.
+"""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from torch import Tensor, nn
+
+from app.errors import ModelNotFound
+from app.models.versions import refuse_code
+from app.value import Value
+
+Pixels = NDArray[np.uint8]
+
+CONFIG_FILE, WEIGHTS_FILE = "upscaler.json", "upscaler.safetensors"
+SCALE = 4
+
+_NEIGHBOURS = 9
+_MARGIN = 4 / 255
+"""Alpha this near to nothing or to full is nothing or full: no haze, no thin spots."""
+_NEIGHBOURHOODS = (27, 9, 3)
+"""Windows over which colour is carried on under clear pixels, the nearest last."""
+_SURE, _NEAR = 4.0, 20.0
+"""A pixel's own colour counts in full from alpha 1/4, a window's from a mean alpha of 1/20."""
+
+
+class UpscalerConfig(Value):
+    """The shape of the network; stands beside its weights."""
+
+    channels: int = Field(32, ge=1, le=256)
+    """Features of each pixel of the input."""
+    deep: int = Field(64, ge=1, le=512)
+    """Features of each two by two pixels, where most of the work is done."""
+    blocks: int = Field(5, ge=1, le=64)
+    """Residual blocks at half of the input's size."""
+    fine: int = Field(12, ge=1, le=64)
+    """Features of each pixel of the output."""
+
+
+class Block(nn.Module):
+    """Two convolutions that add to what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels, channels)
+        self.second = _convolution(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return cast(Tensor, x + self.second(F.relu(self.first(x))))
+
+
+class UpscalerNetwork(nn.Module):
+    """Mixes each new pixel's colour from the nine old ones round it, and adds to bicubic alpha.
+
+    A mixture takes sides at an edge without leaving the colours that are there, and learns for
+    all colours what it learns for one; an added correction alone did not learn colour at all.
+    """
+
+    def __init__(self, config: UpscalerConfig) -> None:
+        super().__init__()
+        channels, deep = config.channels, config.deep
+        self.entry = _convolution(4, channels)
+        self.down = nn.Conv2d(channels, deep, 2, stride=2)
+        self.blocks = nn.Sequential(*(Block(deep) for _ in range(config.blocks)))
+        self.up = nn.Conv2d(deep, channels * 4, 1)
+        self.join = Block(channels)
+        self.widen = _convolution(channels, config.fine * SCALE**2)
+        self.draw = _convolution(config.fine, _NEIGHBOURS + 4)
+        self.register_buffer("bilinear", _bilinear(), persistent=False)
+
+    def forward(self, filled: Tensor) -> Tensor:
+        """Straight RGBA [n, 4, h, w] from 0 to 1, colour everywhere, to [n, 4, 4h, 4w], unbounded.
+
+        The input is what `filled` gives; `bounded` makes an answer of it.
+        """
+        height, width = filled.shape[2:]
+        even = F.pad(filled, (0, width % 2, 0, height % 2), mode="replicate")
+        shallow = self.entry(even - 0.5)
+        deep = self.blocks(self.down(F.relu(shallow)))
+        joined = self.join(shallow + F.pixel_shuffle(self.up(F.relu(deep)), 2))
+        drawn = self.draw(F.relu(F.pixel_shuffle(self.widen(F.relu(joined)), SCALE)))
+        drawn = drawn[..., : height * SCALE, : width * SCALE]
+        logits, added = drawn[:, :_NEIGHBOURS], drawn[:, _NEIGHBOURS:]
+        colour = self._mixed(logits, filled[:, :3]) + added[:, :3]
+        base = F.interpolate(filled[:, 3:], scale_factor=SCALE, mode="bicubic", align_corners=False)
+        alpha = (base + added[:, 3:]) * (1 + 2 * _MARGIN) - _MARGIN
+        return torch.cat([colour, alpha], dim=1)
+
+    def _mixed(self, logits: Tensor, colour: Tensor) -> Tensor:
+        """Colours [n, 3, 4h, 4w]; without the network's word the mixture is bilinear."""
+        count, _, height, width = colour.shape
+        cells = logits.reshape(count, _NEIGHBOURS, height, SCALE, width, SCALE)
+        bilinear = cast(Tensor, self.bilinear)[:, None, :, None]
+        shares = (cells + bilinear).softmax(dim=1)
+        around = F.unfold(F.pad(colour, (1, 1, 1, 1), mode="replicate"), 3)
+        around = around.view(count, 3, _NEIGHBOURS, height, 1, width, 1)
+        mixed = (shares[:, None] * around).sum(dim=2)
+        return mixed.reshape(count, 3, height * SCALE, width * SCALE)
+
+
+class Upscaler:
+    """The network, ready to enlarge; made by `load_upscaler`.
+
+    Every picture goes through alone, so the same bytes give the same bytes on one device.
+    """
+
+    def __init__(self, network: UpscalerNetwork) -> None:
+        self._network = network.eval().requires_grad_(False)
+        self._device = next(network.parameters()).device
+
+    def enlarge(self, pixels: Pixels) -> Pixels:
+        """Straight RGBA [h, w, 4] to [4h, 4w, 4]; clear regions stay clear, with colour 0 there.
+
+        Any size is taken, and the answer may be enlarged again. Raises ValueError for another
+        shape or type.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
+            raise ValueError(
+                f"enlarge needs uint8 RGBA [h, w, 4], got {pixels.dtype} {list(pixels.shape)}"
+            )
+        with torch.inference_mode():
+            seen = to_unit(pixels[None]).to(self._device)
+            drawn = bounded(self._network(filled(seen)), seen)
+        enlarged = (drawn[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
+        enlarged[enlarged[..., 3] == 0] = 0
+        return cast(Pixels, enlarged)
+
+
+def load_upscaler(folder: Path, *, device: str | None = None) -> Upscaler:
+    """The upscaler of a folder with `upscaler.json` and `upscaler.safetensors`, in fp32.
+
+    Unless a device is given it stands on the GPU where there is one. Raises ModelNotFound when a
+    file is missing, unreadable or does not fit, or when the folder holds pickles or code.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    refuse_code(folder)
+    try:
+        config = UpscalerConfig.model_validate_json((folder / CONFIG_FILE).read_text("utf-8"))
+        network = UpscalerNetwork(config)
+        weights = load_file(folder / WEIGHTS_FILE)
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+    except (OSError, ValidationError, SafetensorError, RuntimeError) as error:
+        raise ModelNotFound(
+            f"no usable upscaler in {folder} ({type(error).__name__}: {error}); "
+            "train one with `python -m jobs train-upscaler`"
+        ) from error
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return Upscaler(network.to(chosen))
+
+
+def to_unit(pixels: Pixels) -> Tensor:
+    """uint8 [n, h, w, 4] to float [n, 4, h, w] from 0 to 1."""
+    return torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2) / 255
+
+
+def filled(images: Tensor) -> Tensor:
+    """Straight RGBA [n, 4, h, w] from 0 to 1 whose clear pixels take the colour of what is near."""
+    colour, alpha = images[:, :3], images[:, 3:]
+    carried = torch.full_like(colour, 0.5)
+    for window in _NEIGHBOURHOODS:
+        share = _mean(alpha, window)
+        near = _mean(colour * alpha, window) / share.clamp(min=1e-4)
+        carried = torch.lerp(carried, near, (share * _NEAR).clamp(max=1))
+    return torch.cat([torch.lerp(carried, colour, (alpha * _SURE).clamp(max=1)), alpha], dim=1)
+
+
+def bounded(drawn: Tensor, images: Tensor) -> Tensor:
+    """The network's answer from 0 to 1, clear where the picture and its neighbours are clear."""
+    around = F.max_pool2d((images[:, 3:] > 0).float(), 3, stride=1, padding=1)
+    allowed = F.interpolate(around, scale_factor=SCALE, mode="nearest")
+    unit = drawn.clamp(0, 1)
+    return torch.cat([unit[:, :3], unit[:, 3:] * allowed], dim=1)
+
+
+def _bilinear() -> Tensor:
+    """Logits [9, 4, 4] of the nine neighbours' shares in a bilinear filter."""
+    places = (torch.arange(SCALE) + 0.5) / SCALE - 0.5
+    shares = (1 - (torch.tensor([-1.0, 0.0, 1.0])[:, None] - places).abs()).clamp(min=0)
+    both = shares[:, None, :, None] * shares[None, :, None, :]
+    return (both + 0.01).log().reshape(_NEIGHBOURS, SCALE, SCALE)
+
+
+def _mean(images: Tensor, window: int) -> Tensor:
+    """The mean over a square window round each pixel; beyond the border everything is 0."""
+    half = window // 2
+    rows = F.avg_pool2d(images, (window, 1), stride=1, padding=(half, 0))
+    return F.avg_pool2d(rows, (1, window), stride=1, padding=(0, half))
+
+
+def _convolution(before: int, after: int) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1)
