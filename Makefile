@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo serve test check bench clean
+.PHONY: help demo serve test check bench browser clean
 
 help: ## show these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,6 +25,11 @@ check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
 
 bench: .venv/installed ## what a bulk run costs beside generation itself
 	$(BIN)/python -m jobs bench-bulk
+
+browser: ## the browser that the page's tests drive, where none is installed (Debian, as root)
+	@for name in chromium-headless-shell chromium google-chrome; do \
+		command -v $$name > /dev/null && exit 0; done; \
+	apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet chromium-headless-shell
 
 clean: ## forget everything made here: images, catalog, pages
 	rm -rf .atelier

@@ -6,16 +6,30 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from app.api import background_of
+from app.check.reading import TextRead
+from app.keep import Kept
 from app.route_preview import Choice, Served
-from app.types import GenerationRequest, Value
+from app.types import GenerationRequest, Provenance, Value
 
 
 class Painted(Value):
-    """One finished image: the request it answers, its PNG, the engine's seconds for it."""
+    """One finished image: the request it answers, its file, where it comes from, what it took."""
 
     request: GenerationRequest
     png: bytes
+    provenance: Provenance
     seconds: float
+    """The engine's, not those of waiting."""
+    cost_usd: float = 0.0
+    latents: bytes | None = None
+    """The file of the latents that the picture was decoded from."""
+    text: tuple[TextRead, ...] = ()
+    """What a reader found where text was set."""
+
+    @property
+    def bytes(self) -> int:
+        """What its files take."""
+        return len(self.png) + len(self.latents or b"")
 
 
 class Made(Value):
@@ -29,7 +43,7 @@ class Made(Value):
     @property
     def bytes(self) -> int:
         """What its files take."""
-        return sum(len(one.png) for one in self.painted)
+        return sum(one.bytes for one in self.painted)
 
 
 class RouteTaken(Value):
@@ -59,6 +73,44 @@ class ImageAnswer(Value):
     steps: int
     request_id: str
     seconds: float
+    cost_usd: float
+    text: tuple[TextRead, ...] | None = None
+
+
+class KeptFile(Value):
+    """One finished file of a kept picture."""
+
+    size: str
+    digest: str
+
+
+class KeptAnswer(Value):
+    """The answer of POST /v1/images/keep: the asset, as the catalog has it."""
+
+    name: str
+    version: str
+    status: str
+    digest: str
+    """Of the picture as it was painted."""
+    files: tuple[KeptFile, ...]
+    already: bool
+    """Whether it was an asset before."""
+
+    @classmethod
+    def of(cls, kept: Kept) -> Self:
+        """The record in short."""
+        record = kept.record
+        return cls(
+            name=record.name,
+            version=record.version,
+            status=record.status,
+            digest=record.image.digest if record.image else "",
+            files=tuple(
+                KeptFile(size=str(file.size), digest=file.digest)
+                for file in (record.asset.files if record.asset else ())
+            ),
+            already=kept.already,
+        )
 
 
 class ImagesAnswer(Value):
@@ -95,6 +147,10 @@ class ModelAnswer(Value):
     role: str
     version: str
     sizes: tuple[str, ...]
+    """Those it paints; empty when any will do."""
+    size: str | None = None
+    """What it paints when nobody says."""
+    residency: str
     capabilities: tuple[str, ...]
     steps: int
     max_steps: int
@@ -192,7 +248,7 @@ def completed_event(
         "usage": usage | {"input_tokens_details": nothing},
         "image_index": image,
         "route": route.model_dump(mode="json", exclude_none=True),
-        **_image(painted).as_json(),
+        **_image(painted).model_dump(mode="json", exclude_none=True),
     }
 
 
@@ -205,6 +261,8 @@ def models_answer(fleet: tuple[Served, ...]) -> ModelsAnswer:
                 role=served.role,
                 version=served.model.reference,
                 sizes=tuple(map(str, served.model.sizes)),
+                size=served.size and str(served.size),
+                residency=served.residency,
                 capabilities=served.model.capabilities,
                 steps=served.steps,
                 max_steps=served.max_steps,
@@ -235,6 +293,8 @@ def _image(painted: Painted) -> ImageAnswer:
         steps=painted.request.num_inference_steps,
         request_id=painted.request.id,
         seconds=painted.seconds,
+        cost_usd=painted.cost_usd,
+        text=painted.text or None,
     )
 
 

@@ -1,21 +1,24 @@
 """What the HTTP doors take: OpenAI's images API and our own fields, and what they mean."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from app.errors import OutOfBounds
 from app.route_preview import Constraint, Role, Served, Tag, Wish
 from app.types import (
+    Digest,
     GenerationRequest,
     GuidanceScale,
     ModelVersion,
+    Name,
     Pixels,
     Sampler,
     Seed,
     Size,
     Steps,
     Tags,
+    TextLayer,
     Tier,
     Value,
 )
@@ -23,6 +26,9 @@ from app.types import (
 MAX_IMAGES = 10
 MAX_PARTIAL_IMAGES = 3
 """Both as OpenAI has them."""
+MAX_TEXT_LAYERS = 8
+MAX_SIDE = 2048
+"""Pixels; what a laptop can hold of several at once."""
 
 Prompt: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
@@ -56,6 +62,23 @@ class ImagesRequest(Value):
     constraint: Constraint | None = None
     explain: Flag = False
     """Say every rule that was looked at on the way to the model."""
+    draft: Digest | None = None
+    """The `request_id` of a picture painted here a short while ago, to go on from: what is not
+    said again is as it was then, the seed too."""
+    strength: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+    """With `draft`: how much of it is painted anew. Left out, the same picture is made."""
+    text_layers: Annotated[tuple[TextLayer, ...], Field(max_length=MAX_TEXT_LAYERS)] = ()
+    deadline_ms: Annotated[int, Field(ge=1, le=600_000, strict=True)] | None = None
+    residency: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    """Where the picture may be made; nothing else is asked."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if type(self) is ImagesRequest and self.strength is not None and self.draft is None:
+            raise ValueError("strength needs a draft to start from; name one, or send a picture")
+        if any(layer.font_digest for layer in self.text_layers):
+            raise ValueError("font_digest is not a caller's to give; name the font")
+        return self
 
     @property
     def wish(self) -> Wish:
@@ -65,7 +88,41 @@ class ImagesRequest(Value):
             constraint=self.constraint,
             tags=self.tags,
             confidence=self.confidence,
+            sets_text=bool(self.text_layers),
+            residency=self.residency,
         )
+
+
+class EditRequest(ImagesRequest):
+    """The fields of POST /v1/images/edits beside its files: as for a generation, and a picture."""
+
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """How much of the picture is painted anew; under a mask it is 1 unless given."""
+
+    @model_validator(mode="after")
+    def _from_the_picture(self) -> Self:
+        if self.draft is not None:
+            raise ValueError("an edit starts from its picture; leave the draft out")
+        return self
+
+
+class KeepRequest(Value):
+    """The body of POST /v1/images/keep: a picture painted here a short while ago, and its name."""
+
+    request_id: Digest
+    name: Name
+    usage: Annotated[str, Field(max_length=120)] = ""
+
+
+class Origin(Value):
+    """What a request goes on from: the request before it, or a picture that came along.
+
+    `start` names the file of the picture or of its latents.
+    """
+
+    request: GenerationRequest | None
+    start: Digest
+    mask: Digest | None = None
 
 
 class GenerateRequest(Value):
@@ -87,27 +144,75 @@ class GenerateRequest(Value):
 
 
 def requests_of(
-    asked: ImagesRequest, served: Served, *, seed: int
+    asked: ImagesRequest,
+    served: Served,
+    *,
+    seed: int,
+    layers: tuple[TextLayer, ...] = (),
+    team: str = "",
+    origin: Origin | None = None,
 ) -> tuple[GenerationRequest, ...]:
-    """One request per image, the seeds following each other.
+    """One request per image, the seeds following each other; `seed` is for who gave none.
 
-    Raises OutOfBounds when the model was not made for the size, the background or the steps.
+    `layers` are the text layers with their fonts made out.
+
+    Raises OutOfBounds when the model was not made for the size, the background, the steps or
+    the text.
     """
-    size = _size(asked.size, served.model)
+    size = size_of(asked.size, served)
     _check_background(asked, served.model)
-    first = GenerationRequest(
-        prompt=asked.prompt,
-        negative_prompt=asked.negative_prompt,
-        width=size.width,
-        height=size.height,
-        num_inference_steps=_steps(asked, served),
-        guidance_scale=_or(asked.guidance, served.model.guidance_scale),
-        sampler=asked.sampler,
-        seed=seed,
-        tier=Tier.DRAFT if served.role is Role.DRAFT else Tier.FINAL,
-        tags=Tags(team=asked.user),
-    )
-    return tuple(first.replace(seed=(seed + index) % 2**32) for index in range(asked.n))
+    _check_text(asked, served.model)
+    fields = {
+        "num_inference_steps": served.steps,
+        "guidance_scale": served.model.guidance_scale,
+        "seed": seed,
+        **_before(origin, anew=asked.strength is not None),
+        **_said(asked),
+        "prompt": asked.prompt,
+        "width": size.width,
+        "height": size.height,
+        "text_layers": layers,
+        "tier": Tier.DRAFT if served.role is Role.DRAFT else Tier.FINAL,
+        "tags": Tags(team=team or asked.user, residency=asked.residency or ""),
+    }
+    first = GenerationRequest(**fields)
+    _check_steps(first.num_inference_steps, served)
+    return tuple(first.replace(seed=(first.seed + index) % 2**32) for index in range(asked.n))
+
+
+_SAME_AS_BEFORE = (
+    *("negative_prompt", "num_inference_steps", "guidance_scale", "sampler", "seed"),
+    *("strength", "init_image", "mask_image"),
+)
+_NAMES = {
+    "negative_prompt": "negative_prompt",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "sampler": "sampler",
+    "seed": "seed",
+    "strength": "strength",
+}
+"""Our fields and what they are called in a request."""
+
+
+def _before(origin: Origin | None, *, anew: bool) -> dict[str, Any]:
+    """What stands unless it is said otherwise; with a strength, the picture is started from."""
+    if origin is None:
+        return {}
+    before = origin.request
+    fields = {name: getattr(before, name) for name in _SAME_AS_BEFORE} if before else {}
+    if not anew:
+        return fields
+    steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not those of a draft
+    kept = {name: value for name, value in fields.items() if name not in steps}
+    return kept | {"init_image": origin.start, "mask_image": origin.mask}
+
+
+def _said(asked: ImagesRequest) -> dict[str, Any]:
+    """What was not said stays open; a strength counts, whoever chose it."""
+    said = [ours for ours in _NAMES if ours in asked.model_fields_set or ours == "strength"]
+    values = {_NAMES[ours]: getattr(asked, ours) for ours in said}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def preview_every(asked: ImagesRequest, steps: int) -> int:
@@ -121,14 +226,17 @@ def background_of(model: ModelVersion) -> Literal["transparent", "opaque"]:
     return "transparent" if "transparent" in model.capabilities else "opaque"
 
 
-def _size(written: str, model: ModelVersion) -> Size:
+def size_of(written: str, served: Served) -> Size:
+    """The size a call asks a model for; raises OutOfBounds when the model does not paint it."""
+    model = served.model
     if written == "auto":
-        if not model.sizes:
+        auto = served.size or next(iter(model.sizes), None)
+        if auto is None:
             raise OutOfBounds(f"size auto means nothing to {model.reference}; write 512x512, say")
-        return model.sizes[0]
+        return auto
     width, height = (int(side) for side in written.split("x"))
-    if max(width, height) > 4096:
-        raise OutOfBounds(f"size {written} is beyond 4096 pixels a side; ask for less")
+    if max(width, height) > MAX_SIDE:
+        raise OutOfBounds(f"size {written} is beyond {MAX_SIDE} pixels a side; ask for less")
     size = Size(width=width, height=height)
     if model.sizes and size not in model.sizes:
         known = " or ".join(map(str, model.sizes))
@@ -145,15 +253,16 @@ def _check_background(asked: ImagesRequest, model: ModelVersion) -> None:
         )
 
 
-def _steps(asked: ImagesRequest, served: Served) -> int:
-    steps = _or(asked.steps, served.steps)
+def _check_text(asked: ImagesRequest, model: ModelVersion) -> None:
+    if asked.text_layers and "text" not in model.capabilities:
+        raise OutOfBounds(
+            f"{model.reference} sets no text; leave the model open, or ask for typography"
+        )
+
+
+def _check_steps(steps: int, served: Served) -> None:
     if steps > served.max_steps:
         raise OutOfBounds(
             f"steps {steps} are more than {served.reference} is deployed for; "
             f"ask for at most {served.max_steps}"
         )
-    return int(steps)
-
-
-def _or(given: float | None, default: float) -> float:
-    return default if given is None else given

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.costs_cli import costs
 from app.doors import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
+from app.keys_cli import keys
 from app.models_cli import models
 from app.settings import Settings
 from app.types import Measure, Status
@@ -32,20 +34,22 @@ def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = Fals
     from app.outlook import outlook
     from app.plan.expand import expand
     from app.plan.read import read_plan
+    from app.prices import price_sheet
     from app.references import fleet, pinned
     from app.show import show_outlook
 
     with doors(as_json):
         settings = Settings()
         models = fleet(settings)
-        written = pinned(read_plan(path, allow_large=allow_large), models)
+        written = pinned(read_plan(path, allow_large=allow_large), models, settings)
         found = outlook(
             written.name,
             list(expand(written, models)),
             models,
             _catalog(settings),
             workers=os.cpu_count() or 1,
-            usd_per_hour=settings.usd_per_hour,
+            prices=price_sheet(settings),
+            budget=written.budget,
         )
         answer(found, as_json, show_outlook)
 
@@ -210,7 +214,9 @@ def sweep(
         answer(swept, as_json, show_sweep)
 
 
+atelier.command()(costs)
 atelier.add_typer(models, name="models")
+atelier.add_typer(keys, name="keys")
 runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)
 atelier.add_typer(runs, name="runs", invoke_without_command=True)
 

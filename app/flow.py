@@ -3,21 +3,42 @@
 `jobs/bulk.py` runs the same verbs over a whole plan, each as a stage of its own.
 """
 
-from app.attempt import Candidate
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.attempt import Candidate, Outcome
 from app.check.scores import Critic
 from app.check.similarity import Neighbours
 from app.complete import complete
 from app.decide import decide
 from app.examine import examine
-from app.generate import Generator
 from app.refine import next_attempts
-from app.store.publish import publish_assets
-from app.types import AssetRecord, AssetSpec
+from app.store.publish import Store, publish_assets
+from app.types import AssetRecord, AssetSpec, GenerationRequest, Route
+
+
+class Source(Protocol):
+    """Where images come from: a generator, or pictures that are at hand."""
+
+    @property
+    def route(self) -> Route:
+        """The way they are made."""
+
+    @property
+    def store(self) -> Store:
+        """Where they are committed."""
+
+    @property
+    def owner(self) -> str:
+        """The run that asks for them."""
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
+        """One outcome per request, in their order."""
 
 
 def make(
     spec: AssetSpec,
-    generator: Generator,
+    generator: Source,
     critic: Critic | None,
     neighbours: Neighbours,
 ) -> AssetRecord:

@@ -1,30 +1,64 @@
 """Who may knock: keys are kept as digests, so that the file that lists them opens nothing."""
 
+import fcntl
 import os
-import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_urlsafe
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, ValidationError
 
 from app.digest import digest_bytes
 from app.errors import InvalidRequest
-from app.types import Digest, Value
+from app.types import Digest, Name, Value
 
 FILE = "keys"
-"""Below `ATELIER_HOME`: a line for each key, its owner's name and its sha256."""
+"""Below `ATELIER_HOME`: a line of JSON for each key, with its sha256."""
 PREFIX = "atelier-"
 BYTES = 32
-_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
-_LINE = re.compile(rf"(?P<name>{_NAME.pattern}) (?P<digest>[0-9a-f]{{64}})")
+
+
+class Owner(Value):
+    """Who calls, and how much they may ask for; None is without limit.
+
+    Nameless and without limits, it is whoever calls where no key is needed.
+    """
+
+    name: str = ""
+    team: str = ""
+    images_per_minute: PositiveInt | None = None
+    images_at_once: PositiveInt | None = None
+
+
+class Entry(Owner):
+    """A line of the file: an owner, and the sha256 of the key."""
+
+    name: Name
+    team: Name
+    digest: Digest
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the key is."""
+        return Owner(**self.model_dump(exclude={"digest"}))
 
 
 class KeyRing(Value):
-    """The digests of all keys, and whose they are; empty when nobody needs one."""
+    """The digests of all keys, and whose they are."""
 
-    owners: dict[Digest, str] = Field(default_factory=dict)
+    owners: dict[Digest, Owner] = Field(default_factory=dict)
+    file: Path | None = None
+    """Where it was read from."""
+    closed: bool = False
+    """Nobody comes in without a key, even when none is left."""
 
-    def owner(self, key: str) -> str | None:
+    @property
+    def required(self) -> bool:
+        """Whether callers need a key."""
+        return self.closed or bool(self.owners)
+
+    def owner(self, key: str) -> Owner | None:
         """Whose key it is; None when it is nobody's.
 
         Looking up a digest tells nobody how near a guess was.
@@ -33,34 +67,130 @@ class KeyRing(Value):
 
 
 def read_keys(home: Path) -> KeyRing:
-    """The keys of a home; none when there is no file. Raises InvalidRequest for a torn one."""
-    file = home / FILE
-    if not file.is_file():
-        return KeyRing()
-    return KeyRing(owners=dict(_entry(line, file) for line in _lines(file)))
+    """The keys of a home. Raises InvalidRequest for a file that is torn.
 
-
-def new_key(home: Path, name: str) -> str:
-    """Make a key for somebody and keep its digest; this is the only time that it is seen.
-
-    Removing the line takes the key back.
+    A home without the file needs no keys. As soon as there is one, keys are needed, even when
+    the last was revoked: what was closed is only opened by removing the file.
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"{name!r} is no name for a key; use lower case: team-a")
+    file = home.absolute() / FILE
+    entries = _entries(file)
+    if entries is None:
+        return KeyRing(file=file)
+    return KeyRing(owners={one.digest: one.owner for one in entries}, file=file, closed=True)
+
+
+def add_key(
+    home: Path,
+    name: str,
+    *,
+    team: str = "",
+    images_per_minute: int | None = None,
+    images_at_once: int | None = None,
+) -> str:
+    """Make a key and keep its digest; this is the only time that the key itself is seen.
+
+    `team` is the name unless it is given. Raises InvalidRequest when the name has a key.
+    """
     key = PREFIX + token_urlsafe(BYTES)
-    home.mkdir(parents=True, exist_ok=True)
-    file = os.open(home / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(file, "w") as lines:
-        lines.write(f"{name} {digest_bytes(key.encode())}\n")
+    try:
+        added = Entry(
+            name=name,
+            team=team or name,
+            images_per_minute=images_per_minute,
+            images_at_once=images_at_once,
+            digest=digest_bytes(key.encode()),
+        )
+    except ValidationError as exc:
+        raise InvalidRequest(_faulty(exc)) from exc
+
+    def add(entries: list[Entry]) -> list[Entry]:
+        if any(one.name == name for one in entries):
+            raise InvalidRequest(
+                f"{name} has a key; take another name, or first: atelier keys revoke {name}"
+            )
+        return [*entries, added]
+
+    _change(home, add)
     return key
 
 
-def _lines(file: Path) -> list[str]:
-    return [line for line in file.read_text().splitlines() if line.strip()]
+def revoke_key(home: Path, name: str) -> None:
+    """Take a key back; running services refuse it within about a second.
+
+    Raises InvalidRequest when nobody has the name.
+    """
+
+    def remove(entries: list[Entry]) -> list[Entry]:
+        left = [one for one in entries if one.name != name]
+        if len(left) == len(entries):
+            raise InvalidRequest(f"no key is called {name!r}; atelier keys list names all")
+        return left
+
+    _change(home, remove)
 
 
-def _entry(line: str, file: Path) -> tuple[str, str]:
-    found = _LINE.fullmatch(line.strip())
-    if found is None:
-        raise InvalidRequest(f"{file} has a line that is not NAME SHA256; remove it")
-    return found["digest"], found["name"]
+def _change(home: Path, change: Callable[[list[Entry]], list[Entry]]) -> None:
+    """Read, change and write with no other writer between; nothing is written when it raises."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / FILE
+    with _locked(home):
+        entries = change(_entries(file) or [])
+        _write(file, "".join(f"{one.model_dump_json()}\n" for one in entries))
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """A file of its own is locked: the file of keys is replaced by each writer."""
+    lock = os.open(home / f"{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all. A writer that died leaves a `.new`, which the next one overwrites."""
+    new = file.with_name(f"{FILE}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as lines:
+        os.fchmod(lines.fileno(), 0o600)
+        lines.write(text)
+        lines.flush()
+        os.fsync(lines.fileno())
+    new.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _entries(file: Path) -> list[Entry] | None:
+    """None when there is no file."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise InvalidRequest(
+            f"{file} cannot be read ({exc.strerror}); make it readable for the service"
+        ) from exc
+    return [_entry(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _entry(file: Path, number: int, line: bytes) -> Entry:
+    try:
+        return Entry.model_validate_json(line)
+    except ValidationError as exc:
+        raise InvalidRequest(
+            f"{file}:{number} is no key as `atelier keys add` writes it; remove the line, and "
+            "give its owner a new key"
+        ) from exc
+
+
+def _faulty(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = str(first["loc"][0])
+    if field in ("name", "team"):
+        return f"{first['input']!r} is no {field} for a key; use lower case: team-a"
+    return f"{field} cannot be {first['input']!r}; give at least 1, or nothing for no limit"

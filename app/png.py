@@ -17,12 +17,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadImage
 
+Pixels = npt.NDArray[np.uint8]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA_8_BIT = (8, 6)
+_MODES = (0, 2, 3, 4, 6)
 _ADVICE = "; give one whole 8-bit RGBA PNG"
 
 
-def png_bytes(pixels: npt.NDArray[np.uint8], *, text: Mapping[str, str]) -> bytes:
+def png_bytes(pixels: Pixels, *, text: Mapping[str, str]) -> bytes:
     """The file for RGBA pixels [height, width, 4] and its text chunks (iTXt, UTF-8).
 
     The same input gives the same bytes with the same Pillow. Raises ValueError for another
@@ -38,14 +40,32 @@ def png_bytes(pixels: npt.NDArray[np.uint8], *, text: Mapping[str, str]) -> byte
     return file.getvalue()
 
 
-def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> npt.NDArray[np.uint8]:
+def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> Pixels:
     """The RGBA pixels [height, width, 4] of one whole, unmoving 8-bit RGBA PNG.
 
     Safe on bytes from outside: the size is checked in the header before anything is
     unpacked, every chunk's checksum is verified, and nothing may follow the end. Raises
     BadImage with a fixed sentence: a decoder's own words may carry addresses.
     """
-    width, height = _header(data)
+    _check_header(data)
+    return _decoded(data, max_pixels=max_pixels)
+
+
+def read_any_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> Pixels:
+    """The RGBA pixels of a PNG from outside: of 8 bits a channel, grey, in colours or a palette.
+
+    As safe as `read_png`, which takes what this house wrote; raises BadImage.
+    """
+    if len(data) < 33 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
+        raise BadImage("the file is no PNG; give one PNG of 8 bits a channel")
+    depth, colour = data[24], data[25]
+    if depth != 8 or colour not in _MODES:
+        raise BadImage(f"the PNG has bit depth {depth} and colour type {colour}; give 8 bits")
+    return _decoded(data, max_pixels=max_pixels)
+
+
+def _decoded(data: bytes, *, max_pixels: int) -> Pixels:
+    width, height = struct.unpack(">II", data[16:24])
     if not 0 < width * height <= max_pixels:
         raise BadImage(f"the PNG is {width}x{height}; give 1 to {max_pixels} pixels")
     kinds = list(_chunk_kinds(data))
@@ -54,19 +74,18 @@ def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> npt.NDArray[np.ui
         raise BadImage("the PNG is torn, moving or followed by other bytes" + _ADVICE)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            pixels: npt.NDArray[np.uint8] = np.array(image)
+            pixels: Pixels = np.array(image.convert("RGBA"))
     except Exception as exc:  # Pillow promises no closed set; only its own calls stand above.
         raise BadImage("the PNG cannot be decoded" + _ADVICE) from exc
     return pixels
 
 
-def _header(data: bytes) -> tuple[int, int]:
+def _check_header(data: bytes) -> None:
     if data[:8] != SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
         raise BadImage("the file is no PNG" + _ADVICE)
-    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+    depth, colour = data[24], data[25]
     if (depth, colour) != _RGBA_8_BIT:
         raise BadImage(f"the PNG has bit depth {depth} and colour type {colour}" + _ADVICE)
-    return width, height
 
 
 def _chunk_kinds(data: bytes) -> Iterator[bytes]:

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 
 from app.backends.base import Backend
 from app.errors import NoRoute
-from app.png import read_png
 from app.settings import Settings
 from app.store.publish import Store
 from app.types import ModelVersion, Route
 
 if TYPE_CHECKING:
     from app.engine.engine import Engine, Mode
-    from app.engine.pipeline import Pixels
+    from app.engine.pipeline import Start
     from app.models.whole import WholePipeline
 
 
@@ -26,11 +25,13 @@ def renderer(route: Route, settings: Settings, store: Store) -> Backend:
         from app.backends.echo import EchoBackend, EchoSettings
 
         return EchoBackend(EchoSettings())
+    from app.init_image import read_init_image
+
     return driver_of(
         route.model,
         settings,
         mode=settings.engine_mode,
-        images=lambda digest: read_png(store.blobs.get(digest)),
+        images=lambda digest: read_init_image(store.blobs.get(digest)),
     )
 
 
@@ -40,7 +41,7 @@ def driver_of(
     *,
     mode: "Mode",
     threads: int = 1,
-    images: "Callable[[str], Pixels] | None" = None,
+    images: "Callable[[str], Start] | None" = None,
 ) -> "Engine | WholePipeline":
     """The model loaded, behind a step engine where its family takes steps.
 
@@ -60,6 +61,7 @@ def driver_of(
         attention=settings.attention,
         compiled=settings.compiled,
         graphs=settings.cuda_graphs,
+        fonts=settings.fonts,
     )
     if isinstance(pipeline, WholePipeline):
         return pipeline

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.errors import ModelNotFound, NoRoute
-from app.types import ModelVersion, Steps, Value
+from app.types import ModelVersion, Size, Steps, Value
 
 TRUSTED_CONFIDENCE = 0.8
 """From here on a plain model is trusted with text that must be exact."""
@@ -44,26 +44,32 @@ ROLE_FOR = {
 
 
 class Wish(Value):
-    """What a caller says about the way, the strongest first: a model, a constraint, tags.
+    """What a caller says about the way, the strongest first: a model, text, a constraint, tags.
 
-    `confidence` is how sure the caller is that a plain model gets the text right; unknown
-    counts as not sure at all.
+    `sets_text` says that there is text to be set, which only some models do. `confidence` is how
+    sure the caller is that a plain model gets the text right; unknown counts as not sure at all.
+    Where pictures may be made is never outweighed: `residency`, if given, must be the model's.
     """
 
     model: str | None = None
     constraint: Constraint | None = None
     tags: tuple[Tag, ...] = ()
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    sets_text: bool = False
+    residency: str | None = None
 
 
 class Served(Value):
-    """A model that is deployed: its role, the reference it was deployed by, its steps."""
+    """A model that is deployed: its role, the reference it was deployed by, steps, size, place."""
 
     role: Role
     reference: str
     model: ModelVersion
     steps: Steps
     max_steps: Steps
+    size: Size | None = None
+    """What it paints when nobody names a size; None: the first of its model's."""
+    residency: str = "local"
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -83,10 +89,14 @@ def choose(wish: Wish, fleet: Sequence[Served]) -> Choice:
     """The model that answers a wish, among those deployed.
 
     Raises ModelNotFound for a name that nothing has, and NoRoute when the role that should
-    answer is not deployed: nothing else ever answers in its place.
+    answer is not deployed there: nothing else ever answers in its place.
     """
+    fleet = _inside(wish.residency, fleet)
     if wish.model is not None:
         return _named(wish.model, fleet)
+    if wish.sets_text:
+        reason = "there is text to be set"
+        return _deployed(Role.TYPOGRAPHY, reason, (reason,), fleet)
     if wish.constraint is not None:
         reason = f"the caller asks for {wish.constraint}"
         return _deployed(ROLE_FOR[wish.constraint], reason, (reason,), fleet)
@@ -110,6 +120,14 @@ def policy(wish: Wish) -> tuple[Role, tuple[str, ...]]:
     first = next(index for index, (_, _, holds) in enumerate(table) if holds)
     considered = tuple(f"{rule}: {'yes' if holds else 'no'}" for _, rule, holds in table)
     return table[first][0], considered[: first + 1]
+
+
+def _inside(residency: str | None, fleet: Sequence[Served]) -> Sequence[Served]:
+    inside = [one for one in fleet if residency in (None, one.residency)]
+    if not inside:
+        places = ", ".join(sorted({one.residency for one in fleet}))
+        raise NoRoute(f"nothing is deployed in {residency!r}; there are models in {places}")
+    return inside
 
 
 def _named(name: str, fleet: Sequence[Served]) -> Choice:

@@ -1,11 +1,21 @@
 """Where things are: addresses from the environment, read at the edges only."""
 
+import getpass
+import os
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _login() -> str:
+    """The account's name; its number where a container has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 class Settings(BaseSettings):
@@ -27,7 +37,13 @@ class Settings(BaseSettings):
     fonts: Path | None = None
     """A folder of `.otf` and `.ttf` files that texts may name besides the bundled fonts."""
     usd_per_hour: NonNegativeFloat = 0.0
-    """What an hour of this machine's generation costs; images carry their share of it."""
+    """What an hour of this machine's generation costs, where no price sheet says it closer."""
+    prices: Path | None = None
+    """A price sheet: see `app/prices.py`."""
+    budgets: Path | None = None
+    """A file of budgets for days and teams."""
+    user: str = Field(default_factory=_login)
+    """Who is asking: it stands in the ledger beside every attempt."""
     stuck_seconds: PositiveFloat = 900.0
     """A worker from which no image came for so long ends itself; its requests are begun anew."""
     engine_mode: Literal["reproducible", "exact", "fast"] = "reproducible"
@@ -36,11 +52,11 @@ class Settings(BaseSettings):
     """Compile each transformer block: slow to start, worth it on a GPU at volume."""
     cuda_graphs: bool = False
 
-    @field_validator("home", "fonts", mode="after")
+    @field_validator("home", "fonts", "prices", "budgets", mode="after")
     @classmethod
-    def _absolute(cls, folder: Path | None) -> Path | None:
+    def _absolute(cls, path: Path | None) -> Path | None:
         """Workers may stand in another directory than the person who typed the command."""
-        return folder and folder.absolute()
+        return path and path.absolute()
 
     @field_validator("store_url", mode="after")
     @classmethod

@@ -1,5 +1,6 @@
 """Text set over a picture: what a person asks for, in pixels and colours."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
@@ -10,6 +11,13 @@ Colour: TypeAlias = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
 """Lower case only: one colour has one spelling, hence one digest."""
 ColourOrNone: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-f]{6})?$")]
 ColourOrAuto: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-f]{6})?$")]
+
+
+BAND = 4
+"""Text without a box gets this part of the canvas: below the picture, or beside it when wide."""
+WIDE = 1.5
+MARGIN = 24
+"""Of a side, one part in so many stays free around it."""
 
 
 class TextLayer(Value):
@@ -39,3 +47,29 @@ class TextLayer(Value):
     """Empty is none; auto: black or white, but only if the text's contrast needs it."""
     plate: ColourOrAuto = ""
     """The same for a plate behind the text; where both are auto, the outline is tried first."""
+
+
+def boxed(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLayer, ...]:
+    """The layers with a box each: those without share a band of the canvas, in their order."""
+    loose = [layer for layer in layers if layer.box is None]
+    slots = iter(_slots(_band(width, height), len(loose)))
+    return tuple(
+        layer if layer.box is not None else layer.replace(box=next(slots)) for layer in layers
+    )
+
+
+def _band(width: int, height: int) -> Rect:
+    margin = min(width, height) // MARGIN
+    if width >= WIDE * height:
+        left = width // 2
+        return Rect(x=left, y=margin, width=width - left - margin, height=height - 2 * margin)
+    top = height - height // BAND
+    return Rect(x=margin, y=top, width=width - 2 * margin, height=height - top - margin)
+
+
+def _slots(band: Rect, count: int) -> list[Rect]:
+    step = band.height // max(1, count)
+    return [
+        Rect(x=band.x, y=band.y + index * step, width=band.width, height=step)
+        for index in range(count)
+    ]

@@ -73,6 +73,8 @@ class Measure(StrEnum):
     """1 - blur effect (Crete et al. 2007) over alpha and the picture on mid grey, 0 to 1."""
     AGREEMENT = "agreement"
     """The image-text critic's probability that picture and prompt belong together, 0 to 1."""
+    TEXT_ERROR = "text_error"
+    """Share of the characters of the worst text layer that OCR reads otherwise; 0 is exact."""
     DUPLICATE_DISTANCE = "duplicate_distance"
     """Bits between this image's perceptual hash and the nearest accepted one's, 0 to 64."""
 

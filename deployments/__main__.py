@@ -1,4 +1,4 @@
-"""`python -m deployments`: start the service on this machine, or make a key for it."""
+"""`python -m deployments`: start the service on this machine."""
 
 import signal
 import sys
@@ -10,9 +10,13 @@ from typing import Annotated
 import typer
 
 from app.doors import doors
-from app.settings import Settings
 
-commands = typer.Typer(help="The interactive service.", no_args_is_help=True, add_completion=False)
+commands = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@commands.callback()
+def named() -> None:
+    """The interactive service."""  # with a callback the one command keeps its name
 
 
 @commands.command()
@@ -37,15 +41,6 @@ def serve(
             with suppress(KeyboardInterrupt):
                 signal.pause()
             print("finishing what is under way", file=stdout, flush=True)
-
-
-@commands.command()
-def new_key(name: Annotated[str, typer.Argument(help="Whose key it is: team-a.")]) -> None:
-    """Make a key and print it; from the next start on, callers need one."""
-    from app.keys import new_key as make
-
-    with doors(as_json=False):
-        print(make(Settings().home, name))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

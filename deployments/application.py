@@ -8,32 +8,47 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig
 
 from app.fleet import resolve
 from app.keys import read_keys
-from app.models.versions import fleet as models
+from app.references import fleet
 from app.route_preview import Role, Served
 from app.settings import Settings
-from deployments.args import DraftArgs, RouterArgs, ServiceArgs
-from deployments.draft import Draft
+from deployments.args import PainterArgs, RouterArgs, ServiceArgs
+from deployments.replica import Replica
 from deployments.router import Router
+
+NAMES = {Role.DRAFT: "draft", Role.FINAL: "polish", Role.TYPOGRAPHY: "typography"}
+"""The deployments' names, as `serve.yaml` has them."""
 
 
 def build(args: ServiceArgs) -> Application:
     """The application; raises NoRoute for a model that is not on this machine.
 
-    `serve.run(build(args))` and a Serve config that names this function come to the same.
+    `serve.run(build(args))` and a Serve config that names this function come to the same. An
+    alias of the registry is resolved here, once.
     """
     settings = Settings()
-    served = Served(
-        role=Role.DRAFT,
-        reference=args.draft.model,
-        model=resolve(args.draft.model, models()),
-        steps=args.draft.steps,
-        max_steps=args.draft.max_steps,
+    models = fleet(settings)
+    served = tuple(
+        Served(
+            role=role,
+            reference=painter.model,
+            model=resolve(painter.model, models),
+            steps=painter.steps,
+            max_steps=painter.max_steps,
+            size=painter.size,
+            residency=painter.residency,
+        )
+        for role, painter in args.painters.items()
     )
-    draft = _draft(args.draft, args.router.limits.retry_after_seconds)
-    painters = {Role.DRAFT: draft.bind(args.draft, served.model, settings)}
-    router = _router(args.router, args.router.limits.retry_after_seconds)
+    retry_after = args.router.limits.retry_after_seconds
+    painters = {
+        one.role: _painter(one.role, args.painters[one.role], retry_after).bind(
+            args.painters[one.role], one.model, settings
+        )
+        for one in served
+    }
+    router = _router(args.router, retry_after)
     application: Application = router.bind(
-        args.router, (served,), read_keys(settings.home), painters
+        args.router, served, read_keys(settings.home), painters, settings
     )
     return application
 
@@ -52,10 +67,10 @@ def _router(args: RouterArgs, retry_after: int) -> Any:
     )
 
 
-def _draft(args: DraftArgs, retry_after: int) -> Any:
+def _painter(role: Role, args: PainterArgs, retry_after: int) -> Any:
     return serve.deployment(
-        Draft,
-        name="draft",
+        Replica,
+        name=NAMES[role],
         autoscaling_config=AutoscalingConfig(**args.replicas.as_json()),
         max_ongoing_requests=args.max_ongoing_requests,
         max_queued_requests=args.max_queued_requests,
@@ -63,5 +78,5 @@ def _draft(args: DraftArgs, retry_after: int) -> Any:
         health_check_period_s=args.health_check_period_s,
         health_check_timeout_s=args.health_check_timeout_s,
         graceful_shutdown_timeout_s=args.graceful_shutdown_timeout_s,
-        ray_actor_options={"num_cpus": args.num_cpus},
+        ray_actor_options={"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
     )

@@ -2,10 +2,12 @@
 
 from typing import Annotated, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from app.api import MAX_IMAGES
 from app.engine.engine import Mode
-from app.types import Steps, Value
+from app.route_preview import Role
+from app.types import Size, Steps, Value
 
 CpuShare: TypeAlias = Annotated[float, Field(gt=0, le=64)]
 """Explicit everywhere: Serve would take a whole core for each replica."""
@@ -19,8 +21,10 @@ class Replicas(Value):
     target_ongoing_requests: PositiveFloat
     metrics_interval_s: PositiveFloat
     look_back_period_s: PositiveFloat
-    upscale_delay_s: PositiveFloat
+    upscale_delay_s: NonNegativeFloat
     downscale_delay_s: PositiveFloat
+    downscale_to_zero_delay_s: PositiveFloat | None = None
+    """How long the last replica stays without work, where none is a number of replicas."""
 
 
 class Limits(Value):
@@ -33,6 +37,9 @@ class Limits(Value):
     """What callers who are turned away are told to wait."""
     kept_answers: PositiveInt
     kept_bytes: PositiveInt
+    """Of the answers under Idempotency-Key, and as much again of pictures to go on from."""
+    picture_bytes: PositiveInt
+    """What a body may have that brings pictures along."""
 
 
 class RouterArgs(Value):
@@ -46,19 +53,27 @@ class RouterArgs(Value):
     limits: Limits
 
 
-class DraftArgs(Value):
-    """The deployment of quick previews: one engine a replica."""
+class PainterArgs(Value):
+    """The deployment of one role: one engine a replica."""
 
     model: str
+    """A bundled model, or a registered one as `name@alias` or `name/number`."""
+    residency: str
+    """Where its pictures are made and stay, in the words that callers use."""
+    size: Size
+    """What is painted when a caller leaves the size open."""
     mode: Mode
     """How far a step is padded: see `app/engine/engine.py`. `exact` keeps a CPU's bits."""
     steps: Steps
     max_steps: Steps
     threads: PositiveInt
-    capacity: PositiveInt
-    """Images under way in one replica at most."""
+    capacity: Annotated[int, Field(ge=MAX_IMAGES)]
+    """Images under way in one replica at most; a call may ask for ten and is taken as a whole."""
     stuck_seconds: PositiveFloat
+    usd_per_hour: NonNegativeFloat
+    """What an hour of one replica costs; every picture is told its share."""
     num_cpus: CpuShare
+    num_gpus: Annotated[float, Field(ge=0, le=8)]
     max_ongoing_requests: PositiveInt
     max_queued_requests: PositiveInt
     health_check_period_s: PositiveFloat
@@ -68,7 +83,19 @@ class DraftArgs(Value):
 
 
 class ServiceArgs(Value):
-    """The whole service."""
+    """The whole service; a role that is left out is not deployed."""
 
     router: RouterArgs
-    draft: DraftArgs
+    draft: PainterArgs
+    polish: PainterArgs | None = None
+    typography: PainterArgs | None = None
+
+    @property
+    def painters(self) -> dict[Role, PainterArgs]:
+        """What is deployed for each role."""
+        roles = {
+            Role.DRAFT: self.draft,
+            Role.FINAL: self.polish,
+            Role.TYPOGRAPHY: self.typography,
+        }
+        return {role: args for role, args in roles.items() if args is not None}

@@ -1,20 +1,46 @@
 """From what a caller asks to words from a painter: choose, check, claim, paint; knows no Ray."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from secrets import randbelow
 from time import time
 
 from app.answers import Made, Painted, Problem
-from app.api import ImagesRequest, preview_every, requests_of
+from app.api import ImagesRequest, KeepRequest, preview_every, requests_of
 from app.errors import EngineError
+from app.keep import Chosen, Kept, keep
+from app.keys import Owner
+from app.references import with_fonts
 from app.route_preview import Choice, Role, Served, choose
-from app.types import GenerationRequest
+from app.settings import Settings
+from app.store.publish import Store, open_store
+from app.types import GenerationRequest, Size
 from deployments.ledger import CallKey, Ledger, NotAnswered
-from deployments.words import Commission, Painter, Picture, ReplicaState, Sketch, Turned
+from deployments.origins import Sent, Start, forgotten, from_recent, from_sent
+from deployments.quota import Quota
+from deployments.recents import Recent, Recents
+from deployments.words import Commission, Painter, ReplicaState, Sketch, Turned
 
 SEEDS = 2**32
+NOT_ANSWERED = {
+    "invalid": (422, "invalid_request"),
+    "failed": (500, "generation_failed"),
+    "queue": (429, "queue_full"),
+    "late": (504, "deadline_exceeded"),
+}
+"""Status and code of what a painter turns away; of all else, that there is no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, what came along, and the key under which the call may be repeated."""
+
+    owner: Owner = field(default_factory=Owner)
+    sent: Sent | None = None
+    key: CallKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +62,16 @@ class Completed:
     image: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A call that was looked through: who paints what."""
+
+    asked: ImagesRequest
+    choice: Choice
+    requests: tuple[GenerationRequest, ...]
+    files: Mapping[str, bytes]
+
+
 class Desk:
     """Takes calls for the deployed models; `painters` has one for each role of `fleet`."""
 
@@ -44,6 +80,9 @@ class Desk:
         fleet: Sequence[Served],
         painters: Mapping[Role, Painter],
         ledger: Ledger,
+        recents: Recents,
+        quota: Quota,
+        settings: Settings,
         *,
         retry_after_seconds: int,
         draw: Callable[[int], int] = randbelow,
@@ -52,11 +91,14 @@ class Desk:
         self.fleet = tuple(fleet)
         self._painters = painters
         self._ledger = ledger
+        self._recents = recents
+        self._quota = quota
+        self._settings = settings
         self._retry_after = retry_after_seconds
         self._draw = draw
         self._clock = clock
 
-    async def make(self, asked: ImagesRequest, call: CallKey | None = None) -> Made:
+    async def make(self, asked: ImagesRequest, call: Call) -> Made:
         """All images of a call; raises what `stream` raises."""
         async with aclosing(self.stream(asked, call)) as words:
             async for word in words:
@@ -65,38 +107,76 @@ class Desk:
         raise EngineError("a call ended without a word")
 
     async def stream(
-        self, asked: ImagesRequest, call: CallKey | None = None
+        self, asked: ImagesRequest, call: Call
     ) -> AsyncGenerator[Sketched | Completed | Made]:
         """Sketches and images as they come, and at the end all of it together.
 
         A call with a key that was answered before is answered with the same images. Raises
-        ModelNotFound, NoRoute or OutOfBounds before any work, and NotAnswered when a key or
-        the painter refuses.
+        ModelNotFound, NoRoute, OutOfBounds or BadImage before any work, and NotAnswered when a
+        key, a quota or the painter refuses.
         """
-        choice = choose(asked.wish, self.fleet)
-        seed = self._draw(SEEDS) if asked.seed is None else asked.seed
-        requests = requests_of(asked, choice.served, seed=seed)
-        with self._ledger.claim(call) as claim:
+        order = await self._order(asked, call)
+        with self._ledger.claim(call.key) as claim:
             if claim.made is None:
-                async with aclosing(self._paint(asked, choice, requests)) as words:
-                    async for word in words:
-                        if isinstance(word, Made):
-                            claim.keep(word)
-                        yield word
+                with self._quota.claim(call.owner, len(order.requests)):
+                    async with aclosing(self._paint(order, call.owner)) as words:
+                        async for word in words:
+                            if isinstance(word, Made):
+                                claim.keep(word)
+                            yield word
                 return
         for image, painted in enumerate(claim.made.painted):
             yield Completed(painted, claim.made.choice, image)
         yield claim.made
 
+    async def keep(self, wanted: KeepRequest, owner: Owner) -> Kept:
+        """Publish a picture that was painted a short while ago; raises NotAnswered, KeyConflict."""
+        recent = self._recents.find(owner.name, wanted.request_id)
+        if recent is None:
+            raise forgotten("picture_unknown", "request_id")
+        async with self._keeping:
+            return await asyncio.to_thread(
+                lambda: keep(_chosen(recent), self._store, name=wanted.name, usage=wanted.usage)
+            )
+
     async def states(self) -> dict[Role, ReplicaState]:
         """What the painter of each role has under way."""
         return {role: await painter.state() for role, painter in self._painters.items()}
 
+    async def _order(self, asked: ImagesRequest, call: Call) -> _Order:
+        choice = choose(asked.wish, self.fleet)
+        layers = with_fonts(asked.text_layers, self._settings)
+        start = await self._start(asked, call, choice.served)
+        requests = requests_of(
+            asked,
+            choice.served,
+            seed=self._draw(SEEDS),
+            layers=layers,
+            team=call.owner.team,
+            origin=start.origin,
+        )
+        return _Order(asked, choice, requests, start.files)
+
+    async def _start(self, asked: ImagesRequest, call: Call, served: Served) -> Start:
+        if call.sent is not None:
+            return await asyncio.to_thread(from_sent, asked, call.sent, served)
+        if asked.draft is None:
+            return Start()
+        recent = self._recents.find(call.owner.name, asked.draft)
+        if recent is None:
+            raise forgotten("draft_unknown", "draft")
+        return await asyncio.to_thread(from_recent, asked, recent, served)
+
     async def _paint(
-        self, asked: ImagesRequest, choice: Choice, requests: Sequence[GenerationRequest]
+        self, order: _Order, owner: Owner
     ) -> AsyncGenerator[Sketched | Completed | Made]:
-        every = preview_every(asked, requests[0].num_inference_steps)
-        commission = Commission(requests=tuple(requests), preview_every=every)
+        asked, choice, requests = order.asked, order.choice, order.requests
+        commission = Commission(
+            requests=requests,
+            preview_every=preview_every(asked, requests[0].num_inference_steps),
+            files=dict(order.files),
+            deadline_ms=asked.deadline_ms,
+        )
         painted: dict[int, Painted] = {}
         sketched = [0] * len(requests)
         painter = self._painters[choice.served.role]
@@ -104,31 +184,49 @@ class Desk:
             async for word in words:
                 if isinstance(word, Turned):
                     raise NotAnswered(self._problem(word))
-                request = requests[word.index]
                 if isinstance(word, Sketch):
-                    yield Sketched(request, choice, word, sketched[word.index])
+                    yield Sketched(requests[word.index], choice, word, sketched[word.index])
                     sketched[word.index] += 1
                 else:
-                    painted[word.index] = _painted(request, word)
-                    yield Completed(painted[word.index], choice, word.index)
+                    painted[word.index] = word.painted
+                    recent = Recent(word.painted, choice.served, order.files)
+                    self._recents.add(owner.name, recent)
+                    yield Completed(word.painted, choice, word.index)
         if len(painted) < len(requests):
             raise EngineError("a commission ended before all its images came")
         in_order = tuple(painted[index] for index in sorted(painted))
         yield Made(choice=choice, painted=in_order, created=int(self._clock()))
 
     def _problem(self, turned: Turned) -> Problem:
-        if turned.reason == "invalid":
-            return Problem(status=422, code="invalid_request", message=turned.message)
-        if turned.reason == "failed":
-            return Problem(status=500, code="generation_failed", message=turned.message)
-        status, code = (429, "queue_full") if turned.reason == "queue" else (503, "no_capacity")
+        status, code = NOT_ANSWERED.get(turned.reason, (503, "no_capacity"))
+        waiting_helps = status in (429, 503)
         return Problem(
             status=status,
             code=code,
             message=turned.message,
-            retry_after_seconds=self._retry_after,
+            retry_after_seconds=self._retry_after if waiting_helps else None,
         )
 
+    @cached_property
+    def _keeping(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
-def _painted(request: GenerationRequest, picture: Picture) -> Painted:
-    return Painted(request=request, png=picture.png, seconds=picture.seconds)
+    @cached_property
+    def _store(self) -> Store:
+        """Opened by the first picture that is kept: most services keep none."""
+        return open_store(self._settings.blobs, self._settings.catalog)
+
+
+def _chosen(recent: Recent) -> Chosen:
+    painted, served = recent.painted, recent.served
+    request = painted.request
+    return Chosen(
+        png=painted.png,
+        provenance=painted.provenance,
+        seconds=painted.seconds,
+        cost_usd=painted.cost_usd,
+        size=Size(width=request.width, height=request.height),
+        model=served.model,
+        reference=served.model.reference,
+        files=recent.files,
+    )

@@ -8,29 +8,45 @@ origin: a browser that was sent here by a hostile page comes with that page's na
 import asyncio
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.answers import Problem
-from app.keys import KeyRing
+from app.keys import Owner
 from deployments.args import Limits
 from deployments.ledger import NotAnswered
 from deployments.problems import respond
 
-OPEN_DOORS = frozenset({"/healthz", "/readyz"})
-"""Answered without a key: what watches a service has none."""
+OPEN_DOORS = frozenset({"/", "/healthz", "/readyz"})
+"""Answered without a key, and without a body: a page has yet to ask for the key."""
+OPEN_FILES = "/static/"
+PICTURE_DOORS = frozenset({"/v1/images/edits"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = "atelier.owner"
-"""Where the scope says whose key it was; empty on a machine that keeps no keys."""
+"""Where the scope says whose key it was: an `Owner`, `ANYONE` where none was needed."""
+ANYONE = Owner()
+
+
+class Keys(Protocol):
+    """What tells whose a key is: a `KeyRing`, or `LiveKeys` that follow their file."""
+
+    @property
+    def required(self) -> bool:
+        """Whether callers need a key."""
+        ...
+
+    def owner(self, key: str) -> Owner | None:
+        """Whose key it is; None when it is nobody's."""
+        ...
 
 
 class Guard:
     """Lets through to `app` what `limits` and `keys` allow, and answers the rest itself."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, keys: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, *, limits: Limits, keys: Keys) -> None:
         self._app = app
         self._limits = limits
         self._keys = keys
@@ -43,7 +59,7 @@ class Guard:
         try:
             headers = self._headers(scope)
             owner = self._owner(scope, headers)
-            body = await self._body(headers, receive)
+            body = await self._body(scope, headers, receive)
         except NotAnswered as refused:
             await respond(refused.problem)(scope, receive, send)
             return
@@ -59,20 +75,26 @@ class Guard:
             )
         return Headers(scope=scope)
 
-    def _owner(self, scope: Scope, headers: Headers) -> str:
-        if not self._keys.owners:
+    def _owner(self, scope: Scope, headers: Headers) -> Owner:
+        if not self._keys.required:
             _check_local(scope, headers)
-            return ""
-        if scope["path"] in OPEN_DOORS:
-            return ""
+            return ANYONE
+        if is_open(scope["path"]):
+            return ANYONE
         scheme, _, key = headers.get("authorization", "").partition(" ")
         owner = self._keys.owner(key.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
             raise _refused(401, "invalid_api_key", "no such key; send Authorization: Bearer KEY")
         return owner
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        limit = self._limits.body_bytes
+    def _most(self, path: str) -> int:
+        """What a body may have: nothing where nobody is known, more where a picture comes along."""
+        if is_open(path):
+            return 0
+        return self._limits.picture_bytes if path in PICTURE_DOORS else self._limits.body_bytes
+
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+        limit = self._most(scope["path"])
         if _declared(headers) > limit:
             raise _too_large(limit)
         body = bytearray()
@@ -107,9 +129,14 @@ class _Replayed:
         return await self._receive() if message is None else message
 
 
+def is_open(path: str) -> bool:
+    """Whether a door is answered without a key."""
+    return path in OPEN_DOORS or path.startswith(OPEN_FILES)
+
+
 def _check_local(scope: Scope, headers: Headers) -> None:
     """Raises NotAnswered for a caller of another machine, name or origin."""
-    advice = "make a key first: python -m deployments new-key NAME"
+    advice = "make a key first: atelier keys add NAME"
     client = scope.get("client")
     if client and client[0] and not _is_loopback(client[0]):
         raise _refused(403, "keys_required", f"only this machine may call without keys; {advice}")

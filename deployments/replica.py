@@ -1,4 +1,4 @@
-"""A replica of quick previews: one engine on one model, shared by the requests of all callers."""
+"""A replica of one role: one engine on one model, shared by the requests of all callers."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,22 +9,26 @@ from app.models.whole import WholePipeline
 from app.renderer import driver_of
 from app.settings import Settings
 from app.types import ModelVersion
-from deployments.args import DraftArgs
+from deployments.album import Album
+from deployments.args import PainterArgs
 from deployments.loopback import keep_on_loopback
 from deployments.studio import Studio
 from deployments.words import Commission, ReplicaState, Word
 
 
-class Draft:
+class Replica:
     """What Serve calls; everything else is the studio's."""
 
-    def __init__(self, args: DraftArgs, model: ModelVersion, settings: Settings) -> None:
+    def __init__(self, args: PainterArgs, model: ModelVersion, settings: Settings) -> None:
         keep_on_loopback()
+        album = Album()
         self._studio = Studio(
-            engine_of(args, model, settings),
+            engine_of(args, model, settings, album),
             model,
             capacity=args.capacity,
             stuck_seconds=args.stuck_seconds,
+            album=album,
+            usd_per_hour=args.usd_per_hour,
         )
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
@@ -46,9 +50,11 @@ class Draft:
         await self._studio.drain()
 
 
-def engine_of(args: DraftArgs, model: ModelVersion, settings: Settings) -> Engine:
-    """Load the model and warm it up; raises InvalidRequest for a model that takes no steps."""
-    driver = driver_of(model, settings, mode=args.mode, threads=args.threads)
+def engine_of(
+    args: PainterArgs, model: ModelVersion, settings: Settings, album: Album | None = None
+) -> Engine:
+    """The model loaded and ready; raises InvalidRequest for a model that takes no steps."""
+    driver = driver_of(model, settings, mode=args.mode, threads=args.threads, images=album)
     if isinstance(driver, WholePipeline):
         raise InvalidRequest(f"{model.reference} cannot be driven step by step; deploy another")
     return driver

@@ -1,9 +1,11 @@
 """The deployment that every call enters by: a desk behind the doors, painters behind handles."""
 
+import asyncio
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
@@ -12,11 +14,15 @@ from starlette.types import ASGIApp
 from app.answers import Problem
 from app.keys import KeyRing
 from app.route_preview import Role, Served
+from app.settings import Settings
 from deployments.args import RouterArgs
 from deployments.desk import Desk
 from deployments.guard import Guard
 from deployments.ledger import Ledger, NotAnswered
+from deployments.live_keys import LiveKeys
 from deployments.loopback import keep_on_loopback
+from deployments.quota import Quota
+from deployments.recents import Recents
 from deployments.surface import surface
 from deployments.words import Commission, Picture, ReplicaState, Sketch, Turned, Word
 
@@ -36,27 +42,33 @@ class Router:
         fleet: tuple[Served, ...],
         keys: KeyRing,
         painters: Mapping[Role, DeploymentHandle[Any]],
+        settings: Settings,
     ) -> None:
         keep_on_loopback()
         limits = args.limits
         self._desk = Desk(
             fleet,
-            {role: RemotePainter(handle) for role, handle in painters.items()},
+            {one.role: RemotePainter(painters[one.role], one) for one in fleet},
             Ledger(answers=limits.kept_answers, max_bytes=limits.kept_bytes),
+            Recents(max_bytes=limits.kept_bytes),
+            Quota(),
+            settings,
             retry_after_seconds=limits.retry_after_seconds,
         )
         self._limits, self._keys = limits, keys
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Serve asks for the application once the replica stands."""
-        return Guard(surface(self._desk), limits=self._limits, keys=self._keys)
+        keys = LiveKeys(self._keys)
+        return Guard(surface(self._desk, keys), limits=self._limits, keys=keys)
 
 
 class RemotePainter:
     """The replicas of one deployment as one painter."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], served: Served) -> None:
         self._handle = handle
+        self._model = served.model.reference
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come; what a replica told before it died is not told again."""
@@ -82,12 +94,26 @@ class RemotePainter:
         yield Turned(reason="lost", message="the replicas went away; ask again later")
 
     async def state(self) -> ReplicaState:
-        """What one of the replicas has under way; raises NotAnswered when none answers."""
+        """What one of the replicas has under way; raises NotAnswered when none answers.
+
+        Where all of them sleep, none is woken to be asked.
+        """
+        if await asyncio.to_thread(_asleep, self._handle.deployment_name):
+            return ReplicaState(model=self._model, asleep=True)
         try:
             state: ReplicaState = await self._handle.state.remote()
         except (BackPressureError, DeploymentUnavailableError, RayActorError) as exc:
             raise NotAnswered(NOT_READY) from exc
         return state
+
+
+def _asleep(deployment: str) -> bool:
+    """Whether a deployment that may have no replica has none."""
+    for application in serve.status().applications.values():
+        status = application.deployments.get(deployment)
+        if status is not None:
+            return not any(status.replica_states.values())
+    return False
 
 
 def _name(word: Word) -> tuple[Any, ...]:

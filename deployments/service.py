@@ -96,7 +96,7 @@ def check_exposure(host: str, home: Path) -> None:
     if not _is_loopback(host) and not read_keys(home).owners:
         raise InvalidRequest(
             f"host {host} can be reached from other machines and {home} holds no keys; "
-            "make one first: python -m deployments new-key NAME"
+            "make one first: atelier keys add NAME"
         )
 
 

@@ -5,18 +5,23 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import monotonic
 
+from app.answers import Painted
+from app.check.reading import read_back
 from app.engine.async_engine import Asked, AsyncEngine
 from app.engine.engine import Engine
 from app.engine.rendered import Preview, Rendered
 from app.engine.state import Delivery, Service
 from app.errors import AtelierError, EngineError, InvalidRequest, OutOfCapacity
-from app.finish.resize import resize
+from app.init_image import latents_bytes
 from app.png import png_bytes
 from app.provenance import provenance_of
+from app.resize import resize
 from app.store.metadata import image_text, page_text
 from app.types import ModelVersion, Route, Size
+from deployments.album import Album
 from deployments.words import Commission, Picture, ReplicaState, Sketch, Turned, Word
 
+LATE = Turned(reason="late", message="the deadline passed before the pictures were done")
 FAILED = "the engine could not paint this; ask again, and if it stays so tell whoever runs it"
 
 
@@ -24,7 +29,8 @@ class Studio:
     """Paints with one engine, each commission as a whole or not at all.
 
     At most `capacity` images are under way. `stuck_seconds` without a step or a picture while
-    something is under way is a stuck engine.
+    something is under way is a stuck engine. `album` is where the engine looks for the pictures
+    that requests start from.
     """
 
     def __init__(
@@ -34,6 +40,8 @@ class Studio:
         *,
         capacity: int,
         stuck_seconds: float,
+        album: Album | None = None,
+        usd_per_hour: float = 0.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._engine = engine
@@ -41,6 +49,8 @@ class Studio:
         self._capacity = capacity
         self._route = Route(backend="engine", model=model, reason="deployed")
         self._stuck_seconds = stuck_seconds
+        self._album = album or Album()
+        self._usd_per_hour = usd_per_hour
         self._clock = clock
         self._ended = 0
         self._broken: EngineError | None = None
@@ -49,6 +59,12 @@ class Studio:
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come; closing it early frees its rows before the next step."""
+        with self._album.lent(commission.files):
+            async with aclosing(self._painted(commission)) as words:
+                async for word in words:
+                    yield word
+
+    async def _painted(self, commission: Commission) -> AsyncGenerator[Word]:
         words: asyncio.Queue[Word] = asyncio.Queue()
         try:
             asked = self._accept(commission)
@@ -58,6 +74,7 @@ class Studio:
         hands = [
             asyncio.create_task(self._listen(index, one, words)) for index, one in enumerate(asked)
         ]
+        due = _due(commission, words)
         try:
             missing = len(hands)
             while missing:
@@ -65,6 +82,8 @@ class Studio:
                 missing = 0 if isinstance(word, Turned) else missing - isinstance(word, Picture)
                 yield word
         finally:
+            if due:
+                due.cancel()
             for hand in hands:
                 hand.cancel()
             await asyncio.gather(*hands, return_exceptions=True)
@@ -103,7 +122,13 @@ class Studio:
                 f"{under_way} images of at most {self._capacity} are under way and {wanted} more "
                 "do not fit; ask again later"
             )
-        delivery = Delivery(service=Service.INTERACTIVE, preview_every=commission.preview_every)
+        due = commission.deadline_ms
+        delivery = Delivery(
+            service=Service.INTERACTIVE,
+            deadline=None if due is None else self._clock() + due / 1000,
+            preview_every=commission.preview_every,
+            keep_latents=True,
+        )
         return [self._served.submit(request, delivery) for request in commission.requests]
 
     async def _listen(self, index: int, asked: Asked, words: "asyncio.Queue[Word]") -> None:
@@ -126,9 +151,17 @@ class Studio:
 
     def _picture(self, index: int, rendered: Rendered) -> Picture:
         """The same bytes as a run of a plan writes for this request."""
-        text = image_text(provenance_of(rendered, self._route, attempt=1))
-        png = png_bytes(rendered.pixels, text=text)
-        return Picture(index=index, png=png, seconds=rendered.seconds)
+        provenance = provenance_of(rendered, self._route, attempt=1)
+        painted = Painted(
+            request=rendered.request,
+            png=png_bytes(rendered.pixels, text=image_text(provenance)),
+            latents=None if rendered.latents is None else latents_bytes(rendered.latents),
+            provenance=provenance,
+            seconds=rendered.seconds,
+            cost_usd=rendered.seconds * self._usd_per_hour / 3600,
+            text=read_back(rendered.pixels, rendered.request.text_layers),
+        )
+        return Picture(index=index, painted=painted)
 
     def _turned(self, error: AtelierError) -> Turned:
         if type(error) is EngineError:  # not of one request: the engine itself is done for
@@ -138,3 +171,10 @@ class Studio:
         if isinstance(error, InvalidRequest):
             return Turned(reason="invalid", message=str(error))
         return Turned(reason="failed", message=FAILED)
+
+
+def _due(commission: Commission, words: "asyncio.Queue[Word]") -> asyncio.TimerHandle | None:
+    if commission.deadline_ms is None:
+        return None
+    loop = asyncio.get_running_loop()
+    return loop.call_later(commission.deadline_ms / 1000, words.put_nowait, LATE)

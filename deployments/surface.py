@@ -6,36 +6,44 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app.answers import (
     ErrorAnswer,
     GenerateAnswer,
     ImagesAnswer,
+    KeptAnswer,
     ModelsAnswer,
     generate_answer,
     images_answer,
     models_answer,
 )
-from app.api import GenerateRequest, ImagesRequest
-from app.digest import digest
+from app.api import GenerateRequest, ImagesRequest, KeepRequest
+from app.digest import digest, digest_bytes
 from app.errors import AtelierError
+from app.keys import Owner
 from app.types import Value
-from deployments.desk import Desk
+from deployments.desk import Call, Desk
+from deployments.document import Documented
 from deployments.events import written
-from deployments.guard import OWNER
+from deployments.forms import edit_body, read_edit
+from deployments.guard import ANYONE, OWNER, Keys
 from deployments.ledger import CallKey
+from deployments.origins import Sent
+from deployments.page import add_page
 from deployments.problems import problem_of, problem_of_fields, problem_of_http, respond
 
-DOORS = """Atelier, previews. The doors:
-POST /v1/images/generations   OpenAI's images API
-GET  /v1/models               what is deployed
-POST /generate                {"prompt", "width", "height"} -> an image and its latency
-GET  /healthz /readyz         alive; ready, and what is under way
-GET  /openapi.json            all of it, exactly
-"""
-ERRORS = (400, 401, 403, 408, 413, 429, 431, 500, 503)
+ERRORS = (400, 401, 403, 408, 413, 429, 431, 500, 503, 504)
 ASKED_WRONG = (404, 409, 422)
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+"""One of a stream, as it is read; what its data holds is said by its name."""
 
 Key = Annotated[
     str | None,
@@ -43,13 +51,22 @@ Key = Annotated[
 ]
 
 
-def surface(desk: Desk) -> FastAPI:
-    """The HTTP application over a desk; the guard stands before it, not in it."""
-    app = FastAPI(
-        title="Atelier", version="1", docs_url=None, redoc_url=None, responses=_errors(ERRORS)
+def surface(desk: Desk, keys: Keys) -> FastAPI:
+    """The HTTP application over a desk; the guard stands before it, not in it.
+
+    `keys` only decide what the document says of them.
+    """
+    app = Documented(
+        keys=keys,
+        title="Atelier",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=_errors(ERRORS),
     )
     _asking(app, desk)
     _looking(app, desk)
+    add_page(app)
     app.add_exception_handler(RequestValidationError, _wrong_field)
     app.add_exception_handler(HTTPException, _wrong_door)
     app.add_exception_handler(AtelierError, _broken)
@@ -59,15 +76,28 @@ def surface(desk: Desk) -> FastAPI:
 
 def _asking(app: FastAPI, desk: Desk) -> None:
     wrong = _errors(ASKED_WRONG)
+    painted = wrong | {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
 
-    @app.post("/v1/images/generations", response_model=ImagesAnswer, responses=wrong)
+    @app.post("/v1/images/generations", response_model=ImagesAnswer, responses=painted)
     async def images(asked: ImagesRequest, request: Request, key: Key = None) -> Response:
         """Images in the shape of OpenAI's API; with `stream`, its events as they come."""
-        call = _call(request, key, asked)
-        if asked.stream:
-            return await _streamed(desk, asked, call)
-        made = await desk.make(asked, call)
-        return _json(images_answer(made, explain=asked.explain))
+        return await _answered(desk, asked, _call(request, key, asked))
+
+    @app.post(
+        "/v1/images/edits",
+        response_model=ImagesAnswer,
+        responses=painted,
+        openapi_extra=edit_body(),
+    )
+    async def edits(request: Request, key: Key = None) -> Response:
+        """Images from a picture that comes along, under a mask or as a whole."""
+        asked, sent = await read_edit(request)
+        return await _answered(desk, asked, _call(request, key, asked, sent))
+
+    @app.post("/v1/images/keep", response_model=KeptAnswer, responses=wrong)
+    async def keep(wanted: KeepRequest, request: Request) -> Response:
+        """A picture that was painted a short while ago becomes an asset of the catalog."""
+        return _json(KeptAnswer.of(await desk.keep(wanted, _owner(request))))
 
     @app.post("/generate", response_model=GenerateAnswer, responses=wrong)
     async def generate(asked: GenerateRequest, request: Request, key: Key = None) -> Response:
@@ -78,11 +108,6 @@ def _asking(app: FastAPI, desk: Desk) -> None:
 
 
 def _looking(app: FastAPI, desk: Desk) -> None:
-    @app.get("/", response_class=PlainTextResponse)
-    async def doors() -> str:
-        """The doors, in words."""
-        return DOORS
-
     @app.get("/v1/models", response_model=ModelsAnswer)
     async def models() -> Response:
         """What is deployed, under the names that calls may use."""
@@ -100,7 +125,13 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"status": "ready", "roles": {role: one.as_json() for role, one in states.items()}}
 
 
-async def _streamed(desk: Desk, asked: ImagesRequest, call: CallKey | None) -> Response:
+async def _answered(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
+    if asked.stream:
+        return await _streamed(desk, asked, call)
+    return _json(images_answer(await desk.make(asked, call), explain=asked.explain))
+
+
+async def _streamed(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
     """The first word is waited for here, so that what is refused still gets its status."""
     words = desk.stream(asked, call)
     try:
@@ -112,11 +143,18 @@ async def _streamed(desk: Desk, asked: ImagesRequest, call: CallKey | None) -> R
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-def _call(request: Request, key: str | None, asked: Value) -> CallKey | None:
+def _call(request: Request, key: str | None, asked: Value, sent: Sent | None = None) -> Call:
+    owner = _owner(request)
     if key is None:
-        return None
-    fingerprint = digest([request.url.path, asked.as_json()])
-    return CallKey(owner=request.scope.get(OWNER, ""), key=key, fingerprint=fingerprint)
+        return Call(owner=owner, sent=sent)
+    files = [digest_bytes(file) for file in (sent.picture, sent.mask) if file] if sent else []
+    fingerprint = digest([request.url.path, asked.as_json(), files])
+    return Call(owner, sent, CallKey(owner=owner.name, key=key, fingerprint=fingerprint))
+
+
+def _owner(request: Request) -> Owner:
+    owner: Owner = request.scope.get(OWNER, ANYONE)
+    return owner
 
 
 def _json(value: Value) -> JSONResponse:
@@ -134,7 +172,9 @@ async def _wrong_field(request: Request, error: Exception) -> Response:
 
 async def _wrong_door(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return respond(problem_of_http(error))
+    answer = respond(problem_of_http(error))
+    answer.headers.update(error.headers or {})  # Allow, with 405
+    return answer
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
-from app.types import GenerationRequest, Value
+from app.answers import Painted
+from app.types import Digest, GenerationRequest, Value
 
 
 class Commission(Value):
@@ -14,6 +15,10 @@ class Commission(Value):
     requests: Annotated[tuple[GenerationRequest, ...], Field(min_length=1)]
     preview_every: Annotated[int, Field(ge=0)] = 0
     """A rough picture after every so many steps; 0 asks for none."""
+    files: dict[Digest, bytes] = Field(default_factory=dict)
+    """The pictures or latents that the requests name, by digest."""
+    deadline_ms: Annotated[int, Field(ge=1)] | None = None
+    """From when a replica takes it; what is not done by then is not painted on."""
 
 
 class Sketch(Value):
@@ -25,17 +30,16 @@ class Sketch(Value):
 
 
 class Picture(Value):
-    """One finished image as the bytes of its file, and the engine's seconds for it."""
+    """One finished image, counted from 0."""
 
     index: int
-    png: bytes
-    seconds: float
+    painted: Painted
 
 
 class Turned(Value):
-    """Why nothing more will come: no room, the request's own fault, or ours."""
+    """Why nothing more will come: no room, no time, the request's own fault, or ours."""
 
-    reason: Literal["capacity", "queue", "invalid", "lost", "failed"]
+    reason: Literal["capacity", "queue", "invalid", "lost", "late", "failed"]
     message: str
 
 
@@ -46,9 +50,11 @@ class ReplicaState(Value):
     """What one replica has under way and has done since it started."""
 
     model: str
-    in_flight: int
-    forward_passes: int
-    row_steps: int
+    in_flight: int = 0
+    forward_passes: int = 0
+    row_steps: int = 0
+    asleep: bool = False
+    """No replica stands: the next call waits until one does."""
 
 
 class Painter(Protocol):

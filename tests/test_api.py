@@ -17,11 +17,19 @@ from app.answers import (
     models_answer,
     partial_event,
 )
-from app.api import GenerateRequest, ImagesRequest, preview_every, requests_of
+from app.api import (
+    GenerateRequest,
+    ImagesRequest,
+    Origin,
+    preview_every,
+    requests_of,
+    size_of,
+)
 from app.errors import OutOfBounds
 from app.models.versions import fleet
 from app.route_preview import Choice, Role, Served, Tag
-from app.types import Sampler, Tier
+from app.types import Sampler, Size, Tier
+from tests.store.values import provenance_of
 
 STARTER = Served(
     role=Role.DRAFT, reference="starter", model=fleet()["starter"], steps=12, max_steps=50
@@ -35,7 +43,10 @@ def asked(**fields: Any) -> ImagesRequest:
 
 def made(n: int = 2) -> Made:
     requests = requests_of(asked(n=n), STARTER, seed=7)
-    painted = tuple(Painted(request=one, png=b"png", seconds=0.5) for one in requests)
+    painted = tuple(
+        Painted(request=one, png=b"png", provenance=provenance_of(one), seconds=0.5)
+        for one in requests
+    )
     return Made(choice=CHOICE, painted=painted, created=99)
 
 
@@ -175,3 +186,36 @@ def test_a_problem_says_its_kind_and_never_more_than_its_message(status: int, ki
     problem = Problem(status=status, code="a_code", message="why", retry_after_seconds=3)
     error = {"message": "why", "type": kind, "param": None, "code": "a_code"}
     assert problem.as_answer().as_json() == {"error": error}
+
+
+def test_what_goes_on_from_a_picture_keeps_what_is_not_said_again() -> None:
+    (before,) = requests_of(
+        asked(seed=4, steps=5, guidance=3.0, sampler="dpmpp_2m"), STARTER, seed=0
+    )
+    origin = Origin(request=before, start="1" * 64)
+    (same,) = requests_of(asked(), STARTER, seed=9, origin=origin)
+    assert same == before
+    (other,) = requests_of(asked(guidance=1.0, seed=8), STARTER, seed=9, origin=origin)
+    assert (other.guidance_scale, other.seed) == (1.0, 8)
+    assert (other.num_inference_steps, other.sampler) == (5, Sampler.DPMPP_2M)
+
+
+def test_with_a_strength_the_model_takes_its_own_steps_from_the_picture() -> None:
+    (before,) = requests_of(asked(seed=4, steps=5, guidance=3.0), STARTER, seed=0)
+    origin = Origin(request=before, start="1" * 64)
+    fields = asked(draft=before.id, strength=0.4, n=2)
+    first, second = requests_of(fields, STARTER, seed=9, origin=origin)
+    assert (first.init_image, first.strength) == ("1" * 64, 0.4)
+    assert (first.num_inference_steps, first.guidance_scale) == (12, 2.0)
+    assert (first.seed, second.seed) == (4, 5)
+
+
+def test_a_size_left_open_is_the_deployment_s() -> None:
+    polish = STARTER.model_copy(update={"size": Size(width=256, height=256)})
+    assert size_of("auto", polish) == Size(width=256, height=256)
+    assert size_of("auto", STARTER) == Size(width=64, height=64)
+    anything = STARTER.replace(model=STARTER.model.replace(sizes=()))
+    with pytest.raises(OutOfBounds, match="auto means nothing"):
+        size_of("auto", anything)
+    with pytest.raises(OutOfBounds, match="beyond 2048"):
+        size_of("4000x16", anything)

@@ -17,6 +17,7 @@ _COMPLAINTS: dict[Measure, str] = {
     Measure.CONTRAST: "flat",
     Measure.SHARPNESS: "blurred",
     Measure.AGREEMENT: "does not show what the prompt asks for",
+    Measure.TEXT_ERROR: "text that is not read as it was written",
     Measure.DUPLICATE_DISTANCE: "nearly repeats another picture",
 }
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app.check.integrity import integrity
 from app.check.measures import measures
+from app.check.reading import read_back, worst_error
 from app.types import GenerationRequest, Measure
 
 
@@ -27,7 +28,8 @@ def scores_of(
 ) -> dict[Measure, float]:
     """The numbers of RGBA pixels [height, width, 4]; of a file without pixels only that it is so.
 
-    Without a critic nobody says whether picture and prompt agree.
+    Without a critic nobody says whether picture and prompt agree, and without a reader of its
+    script nobody whether a text can be read.
     """
     scores = integrity(pixels, width=request.width, height=request.height)
     if pixels is None:
@@ -36,4 +38,5 @@ def scores_of(
     if critic is not None:
         (agreement,) = critic.agreement(pixels[None], [prompt])
         scores[Measure.AGREEMENT] = float(agreement)
-    return scores
+    error = worst_error(read_back(pixels, request.text_layers))
+    return scores if error is None else scores | {Measure.TEXT_ERROR: error}

@@ -8,9 +8,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.digest import digest_bytes
-from app.keys import KeyRing
+from app.keys import KeyRing, Owner
 from deployments.args import Limits
-from deployments.guard import OWNER, Guard
+from deployments.guard import ANYONE, OWNER, Guard, Keys
 
 LIMITS = Limits(
     body_bytes=1000,
@@ -19,15 +19,17 @@ LIMITS = Limits(
     retry_after_seconds=1,
     kept_answers=1,
     kept_bytes=1,
+    picture_bytes=5000,
 )
-KEYS = KeyRing(owners={digest_bytes(b"secret"): "team-a"})
+TEAM = Owner(name="anna", team="team-a", images_at_once=4)
+KEYS = KeyRing(owners={digest_bytes(b"secret"): TEAM})
 
 
 class Room:
     """What stands behind the guard: notes who came in and with what."""
 
     def __init__(self) -> None:
-        self.owner: str | None = None
+        self.owner: Owner | None = None
         self.body = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +48,7 @@ class Caller:
         chunks: Iterable[bytes] = (b"",),
         *,
         client: str = "127.0.0.1",
-        path: str = "/",
+        path: str = "/generate",
         **headers: str,
     ) -> None:
         self._chunks = iter(chunks)
@@ -70,7 +72,7 @@ class Caller:
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
 
-    def call(self, room: Room, *, limits: Limits = LIMITS, keys: KeyRing = KeyRing()) -> int:  # noqa: B008
+    def call(self, room: Room, *, limits: Limits = LIMITS, keys: Keys = KeyRing()) -> int:  # noqa: B008
         """Knock; returns the status."""
         asyncio.run(Guard(room, limits=limits, keys=keys)(self.scope, self._receive, self._send))
         status: int = self.sent[0]["status"]
@@ -80,7 +82,7 @@ class Caller:
 def test_a_body_in_pieces_comes_in_whole() -> None:
     room = Room()
     assert Caller([b"one ", b"two"]).call(room) == 200
-    assert (room.body, room.owner) == (b"one two", "")
+    assert (room.body, room.owner) == (b"one two", ANYONE)
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read() -> None:
@@ -99,6 +101,13 @@ def test_a_body_of_exactly_the_limit_comes_in() -> None:
     room = Room()
     assert Caller([b"x" * 1000], content_length="1000").call(room) == 200
     assert len(room.body) == 1000
+
+
+def test_where_pictures_come_along_a_body_may_be_larger() -> None:
+    room = Room()
+    assert Caller([b"x" * 5000], path="/v1/images/edits").call(room) == 200
+    assert Caller([b"x" * 5001], path="/v1/images/edits").call(room) == 413
+    assert Caller([b"x" * 5000], path="/v1/images/editsx").call(room) == 413
 
 
 def test_a_body_that_never_ends_is_given_up() -> None:
@@ -150,7 +159,7 @@ def test_with_keys_whoever_has_one_may_call_from_anywhere() -> None:
     room = Room()
     caller = Caller(client="10.0.0.1", host="atelier.example", authorization="Bearer secret")
     assert caller.call(room, keys=KEYS) == 200
-    assert room.owner == "team-a"
+    assert room.owner == TEAM
 
 
 @pytest.mark.parametrize(
@@ -167,4 +176,29 @@ def test_with_keys_nobody_comes_in_without_one(headers: dict[str, str]) -> None:
     room, caller = Room(), Caller([b"body"], **headers)
     assert caller.call(room, keys=KEYS) == 401
     assert (room.owner, caller.read) == (None, 0)
-    assert Caller(path="/healthz", **headers).call(Room(), keys=KEYS) == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/static/page.js"])
+def test_the_page_and_what_watches_need_no_key_and_have_no_owner(path: str) -> None:
+    room = Room()
+    assert Caller(path=path, authorization="Bearer secret").call(room, keys=KEYS) == 200
+    assert room.owner == ANYONE
+    assert Caller(path=path).call(Room(), keys=KEYS) == 200
+    assert Caller(path=path, host="evil.example").call(Room()) == 403
+
+
+def test_doors_without_a_key_take_no_body_so_that_strangers_fill_no_memory() -> None:
+    caller = Caller(b"x" for _ in range(1000))
+    caller.scope["path"] = "/healthz"
+    assert caller.call(Room(), keys=KEYS) == 413
+    assert caller.read == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/openapi.json", "/static", "/healthz/", "//"])
+def test_every_other_path_needs_one(path: str) -> None:
+    assert Caller(path=path).call(Room(), keys=KEYS) == 401
+
+
+def test_a_ring_whose_last_key_was_revoked_lets_nobody_in() -> None:
+    caller = Caller(authorization="Bearer secret")
+    assert caller.call(Room(), keys=KeyRing(closed=True)) == 401

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from app.errors import InvalidRequest, NoRoute
-from app.keys import new_key
+from app.keys import add_key
 
 CONFIG = Path(__file__).parents[2] / "deployments" / "serve.yaml"
 
@@ -47,8 +47,10 @@ def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
 
     args = args_of(read_config())
     router = build(args)._bound_deployment
-    (draft,) = router.init_args[3].values()
-    for deployment, own in ((router, args.router), (draft._bound_deployment, args.draft)):
+    painters = {role: one._bound_deployment for role, one in router.init_args[3].items()}
+    assert [one.name for one in painters.values()] == ["draft", "polish", "typography"]
+    built = [(painters[role], own) for role, own in args.painters.items()]
+    for deployment, own in ((router, args.router), *built):
         assert deployment.ray_actor_options["num_cpus"] == own.num_cpus
         assert deployment.max_ongoing_requests == own.max_ongoing_requests
         assert deployment.max_queued_requests == own.max_queued_requests
@@ -62,6 +64,8 @@ def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
         lambda args: args["draft"].pop("capacity"),
         lambda args: args["router"]["limits"].update(body_bytes=0),
         lambda args: args.update(polish={}),
+        lambda args: args.update(hero=args["polish"]),
+        lambda args: args["typography"]["replicas"].update(min_replicas=-1),
     ],
 )
 def test_a_number_that_is_missing_unknown_or_impossible_is_refused(
@@ -71,6 +75,16 @@ def test_a_number_that_is_missing_unknown_or_impossible_is_refused(
 
     with pytest.raises(InvalidRequest, match="args of atelier"):
         args_of(read_config(written(tmp_path, change)))
+
+
+def test_a_role_that_is_left_out_is_not_deployed(tmp_path: Path) -> None:
+    from deployments.application import build
+    from deployments.service import args_of, read_config
+
+    args = args_of(read_config(written(tmp_path, lambda args: args.pop("typography"))))
+    served = build(args)._bound_deployment.init_args[1]
+    assert [one.role for one in served] == ["draft", "final"]
+    assert [one.model.reference for one in served] == ["starter-icons/1", "starter-polish/1"]
 
 
 def test_a_model_that_is_not_here_is_refused_when_it_is_built(tmp_path: Path) -> None:
@@ -96,11 +110,11 @@ def test_a_file_that_is_no_serve_config_is_refused(tmp_path: Path, text: str) ->
 def test_a_host_that_others_reach_needs_keys_first(tmp_path: Path, host: str) -> None:
     from deployments.service import check_exposure
 
-    with pytest.raises(InvalidRequest, match="new-key"):
+    with pytest.raises(InvalidRequest, match="atelier keys add NAME"):
         check_exposure(host, tmp_path)
     for loopback in ("127.0.0.1", "::1", "localhost"):
         check_exposure(loopback, tmp_path)
-    new_key(tmp_path, "team-a")
+    add_key(tmp_path, "team-a")
     check_exposure(host, tmp_path)
 
 

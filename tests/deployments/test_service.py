@@ -12,6 +12,7 @@ import tempfile
 from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -39,11 +40,14 @@ class Service:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         # Ray's sockets need a short path: beside the system's own, not below pytest's.
-        environment = os.environ | {"ATELIER_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+        self.environment = os.environ | {
+            "ATELIER_HOME": str(folder / "home"),
+            "OMP_NUM_THREADS": "1",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "deployments", "serve", "--port", str(self.port),
              "--config", str(_config(folder))],
-            cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
+            cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout
         self.said = self.process.stdout.readline()
@@ -62,11 +66,23 @@ class Service:
         """OpenAI's own client, which is not to hide a refusal by trying again."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=300)
 
-    def state(self) -> dict[str, int]:
-        """The draft replica's counters."""
+    def roles(self) -> dict[str, dict[str, Any]]:
+        """What a replica of each role has under way."""
         with self.client() as client:
-            state: dict[str, int] = client.get("/readyz").json()["roles"]["draft"]
-            return state
+            roles: dict[str, dict[str, Any]] = client.get("/readyz").json()["roles"]
+            return roles
+
+    def state(self) -> dict[str, Any]:
+        """The draft replica's counters."""
+        return self.roles()["draft"]
+
+    def atelier(self, *words: str) -> Any:
+        """What the command line says of the same home, as JSON."""
+        command = [sys.executable, "-c", "from app.cli import main; main()", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
 
     def stop(self) -> str:
         """Ctrl-C; returns what was said after the address."""
@@ -180,7 +196,7 @@ def test_openais_client_sees_partial_images_and_then_the_image(service: Service)
     ("fields", "kind", "code"),
     [
         ({"model": "dall-e-3"}, openai.NotFoundError, "model_not_found"),
-        ({"model": "typography"}, openai.UnprocessableEntityError, "role_not_deployed"),
+        ({"residency": "moon"}, openai.UnprocessableEntityError, "role_not_deployed"),
         ({"size": "1024x1024"}, openai.UnprocessableEntityError, "out_of_bounds"),
         ({"n": 11}, openai.UnprocessableEntityError, "invalid_parameter"),
     ],
@@ -189,8 +205,10 @@ def test_openais_client_understands_every_refusal(
     service: Service, fields: dict[str, Any], kind: type[openai.APIStatusError], code: str
 ) -> None:
     passes = service.state()["forward_passes"]
+    theirs = body(**{name: value for name, value in fields.items() if name != "residency"})
+    ours = {name: value for name, value in fields.items() if name == "residency"}
     with pytest.raises(kind) as refused:
-        service.openai().images.generate(**body(**fields))
+        service.openai().images.generate(**theirs, extra_body=ours)
     assert refused.value.code == code
     assert service.state()["forward_passes"] == passes
 
@@ -285,6 +303,79 @@ def test_nothing_listens_beyond_loopback(service: Service) -> None:
     assert beyond == []
 
 
+def test_a_draft_is_polished_captioned_and_kept_and_can_be_made_again(service: Service) -> None:
+    """What an art director does, by the clients a program would use."""
+    client = service.openai()
+
+    def painted(**fields: Any) -> Any:
+        prompt = "a red potion, cartoon outlined"
+        answer = client.images.generate(prompt=prompt, extra_body=fields)
+        (image,) = answer.data or []
+        return image
+
+    assert service.roles()["typography"]["asleep"]
+    draft = painted(model="draft", seed=7)
+    polished = painted(draft=draft.request_id, strength=0.4)
+    assert read_png(b64decode(polished.b64_json)).shape == (256, 256, 4)
+    captioned = painted(
+        draft=polished.request_id,
+        size="256x320",
+        text_layers=[{"text": "Red Potion", "colour": "#ffffff", "plate": "auto"}],
+    )
+    assert captioned.text == [{"wanted": "Red Potion", "read": "Red Potion", "error_rate": 0}]
+    assert not service.roles()["typography"]["asleep"]
+    with service.client() as plain:
+        for name, image in (("potion", polished), ("potion-card", captioned)):
+            wanted = {"request_id": image.request_id, "name": name}
+            kept = plain.post("/v1/images/keep", json=wanted).json()
+            assert (kept["status"], kept["already"]) == ("accepted", False)
+    found = service.atelier("assets", "--json")
+    assert {one["name"] for one in found} == {"potion", "potion-card"}
+    for name in ("potion", "potion-card"):
+        assert [one["sameness"] for one in service.atelier("replay", name, "--json")] == [
+            "identical"
+        ]
+    assert service.atelier("verify", "--json") == []
+
+
+def test_openais_client_edits_a_picture(service: Service) -> None:
+    picture = alone(service, seed=3)
+    answer = service.openai().images.edit(
+        image=("draft.png", picture, "image/png"),
+        prompt="a blue potion",
+        model="final",
+        size="256x256",
+        extra_body={"strength": 0.5, "seed": 1},
+    )
+    (image,) = answer.data or []
+    assert read_png(b64decode(image.b64_json or "")).shape == (256, 256, 4)
+    stream = service.openai().images.edit(
+        image=("draft.png", picture, "image/png"),
+        prompt="a blue potion",
+        model="final",
+        stream=True,
+        partial_images=2,
+        extra_body={"strength": 0.5, "seed": 1},
+    )
+    events = list(stream)
+    assert b64decode(events[-1].b64_json) == b64decode(image.b64_json or "")
+
+
+def test_replicas_follow_load_up_and_down_and_no_call_fails(service: Service) -> None:
+    def polished(seed: int) -> bytes:
+        return alone(service, model="final", seed=seed, steps=60, size="128x128")
+
+    expected = polished(1)
+    with ThreadPoolExecutor(9) as callers:
+        burst = [callers.submit(polished, 1) for _ in range(24)]
+        while len(_replicas(service, "polish")) < 2:
+            assert not all(call.done() for call in burst), "it was over before a second came"
+            sleep(0.2)
+        assert [call.result() for call in burst] == [expected] * 24
+    while len(_replicas(service, "polish")) > 1:
+        assert polished(1) == expected  # while one of the two is going away
+
+
 def test_a_replica_that_dies_under_a_call_costs_the_caller_nothing(service: Service) -> None:
     expected = alone(service, seed=4, steps=100)
     with service.client() as client:
@@ -299,7 +390,17 @@ def test_a_replica_that_dies_under_a_call_costs_the_caller_nothing(service: Serv
 
 
 def _replica(service: Service) -> psutil.Process:
-    (found,) = [one for one in service.processes if ":draft" in "".join(one.cmdline())]
+    (found,) = _replicas(service, "draft")
+    return found
+
+
+def _replicas(service: Service, deployment: str) -> list[psutil.Process]:
+    """Those alive; a process may end while it is looked at."""
+    found = []
+    for one in service.processes:
+        with suppress(psutil.NoSuchProcess):
+            if f":{deployment}" in "".join(one.cmdline()):
+                found.append(one)
     return found
 
 
@@ -313,6 +414,14 @@ def _config(folder: Path) -> Path:
         "max_ongoing_requests": ONGOING,
         "max_queued_requests": QUEUED,
         "graceful_shutdown_timeout_s": 600,
+    }
+    args["polish"] |= {"graceful_shutdown_timeout_s": 600, "max_queued_requests": 64}
+    args["polish"]["replicas"] |= {
+        "max_replicas": 2,
+        "target_ongoing_requests": 2,
+        "look_back_period_s": 2,
+        "upscale_delay_s": 0.5,
+        "downscale_delay_s": 3,
     }
     file = folder / "serve.yaml"
     file.write_text(yaml.safe_dump(document))

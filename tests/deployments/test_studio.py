@@ -27,7 +27,7 @@ def tiny(stock: Any) -> Sd3Pipeline:
 
 
 def pngs(words: list[Word]) -> dict[int, bytes]:
-    return {word.index: word.png for word in words if isinstance(word, Picture)}
+    return {word.index: word.painted.png for word in words if isinstance(word, Picture)}
 
 
 def test_callers_share_steps_and_get_the_bytes_they_would_get_alone(
@@ -99,7 +99,8 @@ def test_sketches_come_before_the_picture_at_its_size(stock: Any, request_of: An
         assert isinstance(words[-1], Picture)
         for word in words:
             assert not isinstance(word, Turned)
-            assert read_png(word.png).shape == (SIDE, SIDE, 4)
+            png = word.painted.png if isinstance(word, Picture) else word.png
+            assert read_png(png).shape == (SIDE, SIDE, 4)
         assert all(one.png != other.png for one, other in pairwise(sketches))
 
     run(story)

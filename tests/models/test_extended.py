@@ -16,9 +16,9 @@ from app.init_image import latents_bytes, read_init_image
 from app.models.polished import Polished
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
-from app.models.typeset import Typeset, boxed, plate_of
+from app.models.typeset import Typeset, plate_of
 from app.png import png_bytes
-from app.text_layer import TextLayer
+from app.text_layer import TextLayer, boxed
 from app.types import GenerationRequest, Rect, Size
 from tests.engine.engines import LENGTH, engine_of, render_all
 

@@ -1,0 +1,85 @@
+"""`atelier keys ...`: make keys for those who may call the service, list them, take them back."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.console import console
+from app.doors import AsJson, answer_all, doors
+from app.keys import Owner, add_key, read_keys, revoke_key
+from app.settings import Settings
+
+keys = typer.Typer(
+    help="Who may call the service: one key for each caller.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: team-a.")]
+
+
+@keys.command()
+def add(
+    name: KeyName,
+    team: Annotated[str, typer.Option(help="Whose images they are; else the name.")] = "",
+    images_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="At most so many; else without limit.")
+    ] = None,
+    images_at_once: Annotated[
+        int | None, typer.Option(min=1, help="At most so many; else without limit.")
+    ] = None,
+) -> None:
+    """Make a key and print it: it is kept nowhere, only its digest is.
+
+    A running service needs keys from then on, and takes this one within about a second.
+    """
+    with doors(as_json=False):
+        print(
+            add_key(
+                Settings().home,
+                name,
+                team=team,
+                images_per_minute=images_per_minute,
+                images_at_once=images_at_once,
+            )
+        )
+
+
+@keys.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List whose keys there are, and their limits; the keys themselves are kept nowhere."""
+    with doors(as_json):
+        answer_all(list(read_keys(Settings().home).owners.values()), as_json, _show)
+
+
+@keys.command()
+def revoke(name: KeyName) -> None:
+    """Take a key back: a running service refuses it within about a second.
+
+    When the last one is gone the service refuses everybody, rather than letting everybody in.
+    """
+    with doors(as_json=False):
+        home = Settings().home
+        revoke_key(home, name)
+        left = read_keys(home)
+        if not left.owners:
+            Console(stderr=True, highlight=False).print(
+                f"no key is left: every call is refused until there is one, or {left.file} is "
+                "removed and the service started again",
+                markup=False,
+                soft_wrap=True,
+            )
+
+
+def _show(owners: Sequence[Owner]) -> None:
+    table = Table("name", "team", "images/minute", "images at once", box=None)
+    for one in owners:
+        table.add_row(one.name, one.team, _limit(one.images_per_minute), _limit(one.images_at_once))
+    console().print(table if owners else "no keys; make one: atelier keys add NAME")
+
+
+def _limit(number: int | None) -> str:
+    return "any" if number is None else str(number)
