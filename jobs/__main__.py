@@ -1,12 +1,15 @@
 """`python -m jobs ...`: the bulk jobs, for a terminal, a build machine or a cluster's job queue."""
 
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from app.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
+from app.errors import InvalidRequest
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.settings import Settings
@@ -210,6 +213,43 @@ def _bench_full_size(as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+@jobs.command("bench-serve")
+def bench_serve(
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Of arrivals, for each service, trace and load.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
+    chart: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold the service against others over HTTP, on one model and the same arrivals.
+
+    The others are Ray Serve as its own example has it, the same with batches, and LitServe
+    where the extra `bench` is installed. Takes a quarter of an hour on two cores; on a machine
+    that is busy otherwise it says little.
+    """
+    import asyncio
+
+    from jobs.serving.needs import lacking
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
+    with doors(as_json):
+        if lacking("httpx"):
+            raise InvalidRequest(lacking("httpx"))
+        from jobs.bench_serve import FULL, QUICK
+        from jobs.bench_serve import bench_serve as bench
+        from jobs.draw_serve import draw_serve_figures
+        from jobs.show_serve import show_serve_figures
+
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        extent = QUICK if quick else FULL
+        asked = extent.replace(seconds=seconds) if seconds else extent
+        figures = asyncio.run(bench(asked, say))
+        answer(figures, as_json, show_serve_figures)
+        if chart:
+            draw_serve_figures(figures, chart)
+
+
 @jobs.command("trials")
 def trials_command(
     kind: Annotated[TrialKind, typer.Option(help="What is broken.")] = TrialKind.ALL,
@@ -247,6 +287,21 @@ def trials_command(
 def train_starter(context: typer.Context) -> None:
     """Draw the data, train the starter model and its critic, score them, write the folder."""
     from jobs.train_starter import main
+
+    sys.exit(main(context.args))
+
+
+@jobs.command(
+    "train-upscaler",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)
+def train_upscaler(context: typer.Context) -> None:
+    """Draw pairs, train the starter's upscaler, hold it against plain enlarging, write it."""
+    from jobs.train_upscaler import main
 
     sys.exit(main(context.args))
 
