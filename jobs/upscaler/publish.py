@@ -81,12 +81,12 @@ pictures of another kind.
 
 ## Limits
 
-- It knows the edges and surfaces of drawn icons with a clear background. Photographs, fine texture
-  and letters come out smooth, as if cut from paper.
+- It knows the edges and surfaces of drawn icons with a clear background. What it makes of
+  photographs, fine texture and letters was not looked at.
 - It sharpens what is there and invents nothing: a smudged emblem becomes a smudge with a clean
   edge.
-- It was trained at 64 to 256 only. Twice in a row, 64 to 1024, edges stay sharp, but nothing is
-  added: corners look rounded and surfaces flat.
+- It was trained at 64 to 256 only. Twice in a row, 64 to 1024, outlines stay crisp, but nothing is
+  added and inner edges turn soft.
 
 ## Recipe
 
@@ -95,8 +95,8 @@ python -m jobs train-upscaler
 ```
 
 Drawings at 256 (painted eight times with shifts inside a pixel and averaged) and their small sides
--> L1 over black, over white and of edges -> averaged weights. Seeds are part of the settings; on
-one machine with one thread the same command gives the same weights.
+-> L1 and squared error over black and over white, L1 of edges -> averaged weights. Seeds are part
+of the settings; on one machine with one thread the same command gives the same weights.
 
 ```json
 {recipe}
