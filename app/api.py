@@ -13,6 +13,7 @@ from app.types import (
     ModelVersion,
     Name,
     Pixels,
+    Rect,
     Sampler,
     Seed,
     Size,
@@ -161,14 +162,14 @@ def requests_of(
     """
     size = size_of(asked.size, served)
     _check_background(asked, served.model)
-    _check_text(asked, served.model)
+    prompt, layers = _texts(asked.prompt, layers, served, size)
     fields = {
         "num_inference_steps": served.steps,
         "guidance_scale": served.model.guidance_scale,
         "seed": seed,
         **_before(origin, anew=asked.strength is not None),
         **_said(asked),
-        "prompt": asked.prompt,
+        "prompt": prompt,
         "width": size.width,
         "height": size.height,
         "text_layers": layers,
@@ -253,11 +254,22 @@ def _check_background(asked: ImagesRequest, model: ModelVersion) -> None:
         )
 
 
-def _check_text(asked: ImagesRequest, model: ModelVersion) -> None:
-    if asked.text_layers and "text" not in model.capabilities:
+def _texts(
+    prompt: str, layers: tuple[TextLayer, ...], served: Served, size: Size
+) -> tuple[str, tuple[TextLayer, ...]]:
+    """The prompt and the layers for this model: one that draws its text must be told of it.
+
+    A model that is deployed for typography and sets no text draws it; then it may stand anywhere.
+    """
+    if not layers or "text" in served.model.capabilities:
+        return prompt, layers
+    if served.role is not Role.TYPOGRAPHY:
         raise OutOfBounds(
-            f"{model.reference} sets no text; leave the model open, or ask for typography"
+            f"{served.model.reference} sets no text; leave the model open, or ask for typography"
         )
+    whole = Rect(x=0, y=0, width=size.width, height=size.height)
+    words = " and ".join(f'"{layer.text}"' for layer in layers)
+    return f"{prompt}, with the text {words}", tuple(one.replace(box=whole) for one in layers)
 
 
 def _check_steps(steps: int, served: Served) -> None:

@@ -21,6 +21,7 @@ from jobs.starter.sheet import save_sheet
 from jobs.starter.stages import Progress, Stages, say
 from jobs.upscaler import pairs
 from jobs.upscaler.baselines import nearest
+from jobs.upscaler.extensions import write_extensions
 from jobs.upscaler.figures import Figures, measure
 from jobs.upscaler.learning import learn
 from jobs.upscaler.publish import save_network, write_folder
@@ -122,13 +123,19 @@ def score(
 
 
 def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path) -> None:
-    """Put weights, config, sheet and card in `out`."""
+    """Put weights, config, sheet and card in `out`; beside the starter, also what they make models.
+
+    Polish is the starter and these weights, typography goes on from polish.
+    """
     found = Figures.model_validate_json((figures / "figures.json").read_text("utf-8"))
     digest = write_folder(parts, figures / "sheet.png", found, recipe, weights_digest(starter), out)
     for way, by_method in found.likeness.items():
         ours, theirs = by_method["upscaler"], by_method["Lanczos"]
         say(f"{way}: {ours.psnr:.2f} dB, Lanczos {theirs.psnr:.2f} dB")
     say(f"the upscaler stands in {out}, weights {digest}")
+    if out.parent == starter.parent:
+        for version in write_extensions(out, starter, out.parent / "typography"):
+            say(f"{version.reference}: {version.weights_digest}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -28,7 +28,7 @@ from app.api import (
 from app.errors import OutOfBounds
 from app.models.versions import fleet
 from app.route_preview import Choice, Role, Served, Tag
-from app.types import Sampler, Size, Tier
+from app.types import Rect, Sampler, Size, TextLayer, Tier
 from tests.store.values import provenance_of
 
 STARTER = Served(
@@ -219,3 +219,14 @@ def test_a_size_left_open_is_the_deployment_s() -> None:
         size_of("auto", anything)
     with pytest.raises(OutOfBounds, match="beyond 2048"):
         size_of("4000x16", anything)
+
+
+def test_a_model_that_draws_its_text_is_told_of_it() -> None:
+    """The role's own model sets text; another one may take its place by configuration."""
+    layers = (TextLayer(text="SALE", colour="#ff0000"),)
+    draws = STARTER.model_copy(update={"role": Role.TYPOGRAPHY})
+    (request,) = requests_of(asked(), draws, seed=0, layers=layers)
+    assert request.prompt == 'a red potion, with the text "SALE"'
+    assert request.text_layers[0].box == Rect(x=0, y=0, width=64, height=64)
+    with pytest.raises(OutOfBounds, match="sets no text"):
+        requests_of(asked(), STARTER, seed=0, layers=layers)
