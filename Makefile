@@ -13,15 +13,15 @@ demo: .venv/installed ## make the example icons: plan -> images -> checks -> atl
 serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
 	$(BIN)/python -m deployments serve
 
-test: .venv/installed-dev ## the whole test suite
-	$(BIN)/pytest
+test: .venv/installed-dev ## the whole test suite, a process for each core
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
 
 bench: .venv/installed ## what a bulk run costs beside generation itself
 	$(BIN)/python -m jobs bench-bulk

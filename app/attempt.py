@@ -15,6 +15,8 @@ class Outcome(Value):
     made: bool = False
     """Whether this run generated it; else it was found in the store."""
     error: str = ""
+    refused: bool = False
+    """Whether it was not begun because no budget is left for it."""
     cpu_seconds: Annotated[float, Field(ge=0)] = 0
 
 

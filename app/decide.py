@@ -30,6 +30,9 @@ def decide(
         neighbours.add(best[0].phash, spec.name)
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
     said = tuple(dict.fromkeys(_reasons(judged)))
+    if any(candidate.outcome.refused for candidate, _ in judged):
+        # Not the judge's last word: with more money the remaining attempts are made.
+        return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)
     if not last and len(candidates) < spec.attempts and _worth_another(judged):
         return Decision(status=None, winner=None, report=None, reasons=said)
     return _ended(judged, said)

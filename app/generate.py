@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic, process_time, sleep, thread_time
 
 from app.attempt import Outcome
@@ -11,7 +11,10 @@ from app.digest import digest_bytes
 from app.engine.rendered import Failed, Rendered
 from app.heartbeat import Heartbeat
 from app.png import png_bytes
+from app.prices import Price, on_gpu
 from app.provenance import provenance_of
+from app.store.budgets import Caps
+from app.store.ledger import Account, Took
 from app.store.metadata import image_text
 from app.store.publish import Claim, Store, attempts, claim, publish_images, release
 from app.types import GeneratedImage, GenerationRequest, Route
@@ -26,6 +29,31 @@ MAX_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """At whose expense images are made, at what price, and within which budgets."""
+
+    who: str = ""
+    plan: str = ""
+    price: Price = field(default_factory=Price)
+    most_seconds: float = 0.0
+    """What an attempt is taken to last at most, when money is set aside for it."""
+    caps: Caps = field(default_factory=Caps)
+    assets: Mapping[str, str] = field(default_factory=dict)
+    """For which asset a request is made, by the request's id; for the ledger alone."""
+
+    def account(self, request: GenerationRequest, route: Route) -> Account:
+        """On whose account an attempt at the request goes."""
+        return Account(
+            who=self.who,
+            plan=self.plan,
+            team=request.tags.team,
+            model=route.model.reference,
+            asset=self.assets.get(request.id),
+            most_usd=self.price.most(self.most_seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Generator:
     """One worker's way from requests to images of the store.
 
@@ -37,7 +65,7 @@ class Generator:
     backend: Backend
     store: Store
     owner: str
-    usd_per_hour: float = 0.0
+    terms: Terms = field(default_factory=Terms)
     wait: Callable[[float], None] = sleep
     stuck_seconds: float | None = None
     """When no image came for so long, the process ends itself; None: it never does."""
@@ -46,8 +74,10 @@ class Generator:
         """One outcome per request, in their order: committed images are reused, the rest made.
 
         Safe to repeat and to run beside others: a request leased by another run is waited for
-        until it is committed or its lease runs out. What was begun before without coming to an
-        end is begun alone, so that one request that kills its worker spoils no neighbour.
+        until it is committed or its lease runs out, and money set aside by others until it is
+        spent or free again. What no budget is left for is not begun. What was begun before
+        without coming to an end is begun alone, so that one request that kills its worker spoils
+        no neighbour.
         """
         wanted = {self.route.key(request.id): request for request in requests}
         begun = attempts(self.store, list(wanted))
@@ -59,10 +89,17 @@ class Generator:
     def _settle(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
         """Claim and make together; what others hold is claimed again until it is free."""
         outcomes: dict[str, Outcome] = {}
+        accounts = {key: self.terms.account(one, self.route) for key, one in wanted.items()}
         for _ in range(WAITS):
-            missing = [key for key in wanted if key not in outcomes]
-            claimed = claim(self.store, missing, owner=self.owner, seconds=LEASE_SECONDS)
-            outcomes |= _found(claimed, wanted) | self._make(claimed, wanted)
+            claimed = claim(
+                self.store,
+                [key for key in wanted if key not in outcomes],
+                owner=self.owner,
+                seconds=LEASE_SECONDS,
+                accounts=accounts,
+                caps=self.terms.caps,
+            )
+            outcomes |= _answered(claimed, wanted) | self._make(claimed, wanted)
             if not claimed.busy:
                 return outcomes
             self.wait(1.0)
@@ -71,14 +108,20 @@ class Generator:
     def _make(self, claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
         """Render and publish what was won; hand back the leases of what came to nothing."""
         poison = {key for key, tries in claimed.won.items() if tries > MAX_TRIES}
-        outcomes = {key: _poisoned(wanted[key]) for key in poison}
         healthy = {key: wanted[key] for key in claimed.won if key not in poison}
-        if healthy:
-            outcomes |= self._rendered(healthy, claimed)
-        lost = [key for key, outcome in outcomes.items() if outcome.image is None]
-        if lost:
-            release(self.store, lost, owner=self.owner)
-        return outcomes
+        started = monotonic()
+        outcomes = self._rendered(healthy, claimed) if healthy else {}
+        failed = [key for key, outcome in outcomes.items() if outcome.image is None]
+        if poison or failed:
+            seconds = monotonic() - started - sum(_seconds(one) for one in outcomes.values())
+            took = self._took(max(seconds, 0.0) / max(len(failed), 1))
+            took_each = dict.fromkeys(failed, took)
+            release(self.store, [*poison, *failed], owner=self.owner, took=took_each)
+        return outcomes | {key: _poisoned(wanted[key]) for key in poison}
+
+    def _took(self, seconds: float) -> Took:
+        """What a failure is charged: its share of the time that no image accounts for."""
+        return Took(seconds, self.terms.price.most(seconds))
 
     def _rendered(
         self, wanted: Mapping[str, GenerationRequest], claimed: Claim
@@ -136,7 +179,7 @@ class Generator:
             width=width,
             height=height,
             seconds=item.seconds,
-            cost_usd=item.seconds * self.usd_per_hour / 3600,
+            cost_usd=self.terms.price.of(item.seconds, gpu=on_gpu(item.engine)),
             provenance=provenance,
         )
         return image, data, thread_time() - started
@@ -160,10 +203,18 @@ class _Batch:
         return process_time() - self._cpu_started
 
 
-def _found(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
-    return {
-        key: Outcome(request=wanted[key], image=image) for key, image in claimed.committed.items()
+def _answered(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+    """What needs no work, and what there is no money for."""
+    found = {key: Outcome(request=wanted[key], image=one) for key, one in claimed.committed.items()}
+    refused = {
+        key: Outcome(request=wanted[key], error=why, refused=True)
+        for key, why in claimed.refused.items()
     }
+    return found | refused
+
+
+def _seconds(outcome: Outcome) -> float:
+    return outcome.image.seconds if outcome.image else 0.0
 
 
 def _failed(item: Failed) -> Outcome:
@@ -171,7 +222,9 @@ def _failed(item: Failed) -> Outcome:
 
 
 def _busy(request: GenerationRequest) -> Outcome:
-    return Outcome(request=request, error="another run held this request's lease too long")
+    return Outcome(
+        request=request, error="another run held this request's lease, or its money, too long"
+    )
 
 
 def _poisoned(request: GenerationRequest) -> Outcome:

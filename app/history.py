@@ -4,6 +4,7 @@ from collections import Counter
 
 from pydantic import JsonValue
 
+from app.estimate import Estimate
 from app.store.catalog import Catalog, RunRecord
 from app.types import AssetRecord, Status, Value
 
@@ -29,18 +30,29 @@ class RunHistory(Value):
     """ended, stopped (go on with the same command), or begun: still running or killed."""
     fates: dict[Status, int]
     cost_usd: float
+    seconds: float
+    """Of all its attempts, by the ledger."""
+    estimate: Estimate | None
+    """What was expected of it when it began; None when nobody could know, or it has not ended."""
+    budget: str
+    """Which budget cut assets short, if one did."""
     assets: tuple[RunAsset, ...]
 
 
 def history(catalog: Catalog, run_id: str) -> RunHistory:
     """All that is known of a run. Raises CatalogError when there is none with the id."""
     run = catalog.run(run_id)
+    said = run.summary or {}
+    spent = catalog.made_by(run_id)
     assets = tuple(_asset(record) for record in catalog.find_assets(run_id=run_id))
     return RunHistory(
         run=run,
         state=state_of(run),
         fates=dict(Counter(asset.status for asset in assets)),
-        cost_usd=_number(run, "cost_usd", catalog.made_by(run_id).cost_usd),
+        cost_usd=_number(run, "cost_usd", spent.cost_usd),
+        seconds=spent.seconds,
+        estimate=Estimate.model_validate(said["estimate"]) if said.get("estimate") else None,
+        budget=str(said.get("budget", "")),
         assets=assets,
     )
 

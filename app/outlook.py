@@ -1,14 +1,15 @@
 """The outlook of a plan: what it asks, what stands already, what the rest may take."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
+from app.estimate import Estimate, Forecast
+from app.plan.schema import Budget
 from app.plan.vocabulary import unknown_words
+from app.prices import PriceSheet
 from app.route import route
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
-SAMPLE = 200
 STARTUP_SECONDS = 15.0
 """What starting Ray and loading the models takes on a small machine before the first image."""
 
@@ -23,7 +24,7 @@ class PlannedAsset(Value):
 
 
 class Outlook(Value):
-    """What running the plan now would mean; times and costs are for a first round of candidates."""
+    """What running the plan now would mean."""
 
     plan: str
     asked: int
@@ -32,7 +33,8 @@ class Outlook(Value):
     images_at_least: int
     images_at_most: int
     seconds: float | None
-    cost_usd: float | None
+    """Until it is done, on this machine; None when nothing was ever measured."""
+    estimate: Estimate | None
     warnings: tuple[str, ...]
     assets: tuple[PlannedAsset, ...]
 
@@ -44,7 +46,8 @@ def outlook(
     catalog: Catalog,
     *,
     workers: int,
-    usd_per_hour: float,
+    prices: PriceSheet,
+    budget: Budget | None = None,
 ) -> Outlook:
     """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would."""
     keys = {spec.name: route(spec, models).key(spec.digest) for spec in specs}
@@ -59,7 +62,10 @@ def outlook(
         for spec in specs
     )
     todo = [one.spec for one in assets if one.status in (None, Status.FAILED)]
-    seconds = _seconds(todo, models, catalog)
+    forecast = Forecast(models, catalog, prices)
+    forecast.add_all(todo)
+    estimate = forecast.estimate()
+    work = estimate.seconds.expected if estimate else None
     return Outlook(
         plan=name,
         asked=len(specs),
@@ -67,31 +73,11 @@ def outlook(
         to_make=len(todo),
         images_at_least=sum(spec.candidates for spec in todo),
         images_at_most=sum(spec.attempts for spec in todo),
-        seconds=None if seconds is None else seconds / workers + STARTUP_SECONDS * bool(todo),
-        cost_usd=None if seconds is None else seconds * usd_per_hour / 3600,
-        warnings=tuple(_warnings(specs, models)),
+        seconds=None if work is None else work / workers + STARTUP_SECONDS,
+        estimate=estimate,
+        warnings=(*_warnings(specs, models), *_short(name, budget, estimate, catalog)),
         assets=assets,
     )
-
-
-def _seconds(
-    todo: Sequence[AssetSpec], models: Mapping[str, ModelVersion], catalog: Catalog
-) -> float | None:
-    """Seconds of one worker for the first candidates; None when nothing was ever measured."""
-    total = 0.0
-    for reference in sorted({spec.model for spec in todo}):
-        model = models[reference]
-        each = _measured(model, catalog) or model.seconds_per_image
-        if each is None:
-            return None
-        total += each * sum(spec.candidates for spec in todo if spec.model == reference)
-    return total
-
-
-def _measured(model: ModelVersion, catalog: Catalog) -> float | None:
-    """The mean over a sample of what these weights made here; None when they made nothing."""
-    sample = catalog.find_images(weights_digest=model.weights_digest, limit=SAMPLE)
-    return fmean(image.seconds for image in sample) if sample else None
 
 
 def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> list[str]:
@@ -105,4 +91,24 @@ def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) ->
         f"{word!r} is outside what the model knows (first in {first}, {count} assets): "
         "the agreement check will most likely reject them"
         for word, (first, count) in strange.items()
+    ]
+
+
+def _short(
+    name: str, budget: Budget | None, estimate: Estimate | None, catalog: Catalog
+) -> list[str]:
+    """Whether the plan's budget may not suffice."""
+    if budget is None or estimate is None:
+        return []
+    if estimate.cost_usd.high == 0:
+        return [
+            "nothing that the plan asks for has a price here, so its budget never ends it; "
+            "name a price sheet in ATELIER_PRICES, or set ATELIER_USD_PER_HOUR"
+        ]
+    left = budget.usd - catalog.spent_of("plan", name)
+    if estimate.cost_usd.high <= left:
+        return []
+    return [
+        f"${max(left, 0):.4f} of the plan's budget of ${budget.usd:.4f} are left, and the rest may "
+        f"cost up to ${estimate.cost_usd.high:.4f}; raise budget.usd, or ask for less"
     ]

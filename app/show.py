@@ -8,6 +8,7 @@ from rich.table import Table
 from app.console import console
 from app.export import Exported
 from app.outlook import Outlook
+from app.show_costs import expected
 from app.types import AssetRecord, EngineSettings, Status
 
 LISTED = 20
@@ -39,9 +40,14 @@ def show_outlook(outlook: Outlook) -> None:
 
 
 def _estimate(outlook: Outlook) -> str:
-    if outlook.seconds is None or outlook.cost_usd is None:
+    if outlook.seconds is None or outlook.estimate is None:
         return "nothing was measured yet, so there is no estimate of time and cost"
-    return f"about {_duration(outlook.seconds)} on this machine, ${outlook.cost_usd:.4f}"
+    images = outlook.estimate.images
+    return (
+        f"likely {images.expected:.0f} ({images.low:.0f} to {images.high:.0f}); about "
+        f"{_duration(outlook.seconds)} on this machine, {expected(outlook.estimate)}\n"
+        f"estimated from {escape('; '.join(outlook.estimate.basis))}"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from app.console import console
 from app.history import RunHistory, state_of
 from app.repair import Repair
 from app.replay import Replay, Sameness
+from app.show_costs import how_good
 from app.store.catalog import RunRecord
 from app.store.janitor import Sweep
 from app.store.verify import Difference
@@ -42,6 +43,11 @@ def show_run(history: RunHistory) -> None:
         out.print("no end was noted: it is still running, or it was killed; run the plan again")
     numbers = ", ".join(f"{name} {said[name]}" for name in COUNTS if name in said)
     out.print(f"{numbers}; {said.get('seconds', '?')} s, ${history.cost_usd:.4f}")
+    if history.estimate:
+        said_then = how_good(history.estimate, seconds=history.seconds, cost_usd=history.cost_usd)
+        out.print(said_then, soft_wrap=True)
+    if history.budget:
+        out.print(f"{said.get('cut_short')} assets were cut short: {escape(history.budget)}")
     table = Table("name", "version", "status", "attempts", "seconds", "USD", "reasons", box=None)
     for one in history.assets[:LISTED]:
         table.add_row(

@@ -47,8 +47,9 @@ def bulk(
     models = fleet(settings)
     plan = pinned(plan, models, settings)
     run = begin(plan, models, settings, progress, workers=workers)
+    drafts = expand(run.drafts, models) if run.drafts else None
     with run.lasting():
-        _make(run, waves(expand(plan, models)))
+        _make(run, waves(expand(plan, models), drafts=drafts))
         return end(run, pack(run))
 
 
@@ -61,12 +62,15 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
         find_standing(run, wave)
+        run.forecast.add_all(item.spec for item in wave if item.standing is None)
         pending += wave
         if not pending:
             return
         _examine(run, [item for item in pending if item.standing is None])
         complete(run, list(decided(pending, neighbours, run.fates)))
+        run.fates.cut_short([item.cut_short for item in pending if item.ended and item.cut_short])
         pending = [item for item in pending if not item.ended]
+        find_standing(run, [item for item in pending if item.turned])
 
 
 def find_standing(run: Run, wave: Sequence[Item]) -> None:
@@ -117,6 +121,7 @@ def generated(run: Run, asked: Sequence[Asked]) -> Dataset:
         deaths=GENERATION_DEATHS,
         settings=run.settings,
         run_id=run.id,
+        terms=run.terms,
     )
 
 

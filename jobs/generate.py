@@ -1,13 +1,16 @@
 """The generate stage: a warm model per worker, one micro-batch at a time."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from app.attempt import Outcome
 from app.backends.base import Backend
-from app.generate import Generator
+from app.generate import Generator, Terms
 from app.renderer import renderer
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import GenerationRequest, Route
-from jobs.batches import AskedBatch, Generated, GeneratedBatch
+from jobs.batches import Asked, AskedBatch, Generated, GeneratedBatch
 from jobs.cluster import Stage
 
 
@@ -16,9 +19,10 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
 
     takes = AskedBatch
 
-    def __init__(self, settings: Settings, run_id: str) -> None:
+    def __init__(self, settings: Settings, run_id: str, terms: Mapping[str, Terms]) -> None:
         self._settings = settings
         self._run_id = run_id
+        self._terms = terms
         self._store: Store = open_store(settings.blobs, settings.catalog)
         self._loaded: tuple[str, Backend] | None = None
 
@@ -29,7 +33,7 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
             backend=self._backend(value.route),
             store=self._store,
             owner=self._run_id,
-            usd_per_hour=self._settings.usd_per_hour,
+            terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),
             stuck_seconds=self._settings.stuck_seconds,
         )
         requests = [request for item in value.items for request in item.requests]
@@ -44,6 +48,12 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
         if self._loaded is None or self._loaded[0] != reference:
             self._loaded = (reference, renderer(route, self._settings, self._store))
         return self._loaded[1]
+
+
+def _assets(items: Sequence[Asked]) -> dict[str, str]:
+    """For which asset each request is made; of twins, for the first that asks."""
+    asked = [(request.id, item.spec.name) for item in items for request in item.requests]
+    return dict(reversed(asked))
 
 
 def _of(

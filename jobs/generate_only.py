@@ -34,6 +34,8 @@ class Generation(Value):
     seconds: float
     images_per_second: float
     cost_usd: float
+    budget: str = ""
+    """Which budget kept requests from being begun, if one did; they count as failed."""
     driver_memory_mib: float
     """The driver's largest resident size."""
 
@@ -55,27 +57,33 @@ def generate_only(
     plan = pinned(plan, models, settings)
     run = begin(plan, models, settings, progress, workers=workers)
     fates: Counter[str] = Counter()
+    budget = ""
     with run.lasting():
         for wave in waves(expand(plan, models), size=ASSETS_AT_A_TIME):
-            fates += _generated(run, wave)
-    generation = _told(run, fates)
+            found, refusal = _generated(run, wave)
+            fates += found
+            budget = refusal or budget
+    generation = _told(run, fates, budget)
     run.store.catalog.end_run(run.id, generation.as_json())
     return generation
 
 
-def _generated(run: Run, wave: Sequence[Item]) -> Counter[str]:
+def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:
+    """The fates by number, and why no money was left, if none was."""
     asked = [Asked(spec=item.spec, requests=next_attempts(item.spec, 0)) for item in wave]
     total = sum(len(one.requests) for one in asked)
     fates = Counter(asked=total, failed=total)  # until it comes back, a request is lost
+    budget = ""
     with run.progress.stage("images", total) as stage:
         for batch in values(generated(run, asked), GeneratedBatch):
             outcomes = [outcome for item in batch.items for outcome in item.outcomes]
             for outcome in outcomes:
                 run.progress.count(outcome)
                 fates[_fate(outcome)] += 1
+                budget = outcome.error if outcome.refused else budget
             fates["failed"] -= len(outcomes)
             stage.advance(len(outcomes))
-    return fates
+    return fates, budget
 
 
 def _fate(outcome: Outcome) -> str:
@@ -84,7 +92,7 @@ def _fate(outcome: Outcome) -> str:
     return "made" if outcome.made else "reused"
 
 
-def _told(run: Run, fates: Counter[str]) -> Generation:
+def _told(run: Run, fates: Counter[str], budget: str) -> Generation:
     seconds = perf_counter() - run.started
     return Generation(
         run_id=run.id,
@@ -95,5 +103,6 @@ def _told(run: Run, fates: Counter[str]) -> Generation:
         seconds=round(seconds, 3),
         images_per_second=round((fates["made"] + fates["reused"]) / seconds, 1),
         cost_usd=run.store.catalog.made_by(run.id).cost_usd,
+        budget=budget,
         driver_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )

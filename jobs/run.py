@@ -8,10 +8,15 @@ from time import perf_counter
 from uuid import uuid4
 
 from app.errors import InvalidRequest
-from app.plan.expand import count, expand
-from app.plan.schema import Plan, PlanAsset
+from app.estimate import Forecast, longest
+from app.generate import Terms
+from app.plan.expand import count, drafted, expand
+from app.plan.schema import Budget, Plan, PlanAsset
+from app.prices import PriceSheet, budgets, price_sheet
+from app.references import pinned
 from app.route import route
 from app.settings import Settings
+from app.store.budgets import Caps
 from app.store.publish import Store, begin_run, forget, open_store
 from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Route
 from jobs.cluster import cluster
@@ -19,7 +24,7 @@ from jobs.progress import RunProgress
 from jobs.report import report
 from jobs.summary import Fates, RunNotes, Summary
 
-FINISHED_KINDS = frozenset({Kind.ICON, Kind.SPRITE})
+FINISHED_KINDS = frozenset({Kind.ICON, Kind.SPRITE, Kind.POSTER})
 
 
 class Stopped(KeyboardInterrupt):
@@ -32,9 +37,15 @@ class Run:
 
     id: str
     plan: Plan
+    drafts: Plan | None
+    """The plan as its budget's draft model makes it, where it has one."""
     settings: Settings
     store: Store
     routes: Mapping[str, Route]
+    terms: Mapping[str, Terms]
+    """By model: at what price and within which budgets its images are made."""
+    forecast: Forecast
+    """What the run may take, by what was known when each model was first asked."""
     workers: int | None
     """Generation workers as asked for; None leaves it to `generation_workers`."""
     progress: RunProgress
@@ -77,19 +88,66 @@ def begin(
     Raises InvalidRequest before any work is spent.
     """
     started = perf_counter()
+    drafts = drafted(plan)
+    drafts = pinned(drafts, models, settings) if drafts else None
     routes: dict[str, Route] = {}
-    for asset in plan.assets:
-        spec = first_of(plan, asset, models)
-        if spec is not None:
-            routes[spec.model] = route(spec, models)
-            _require_finishing(spec)
+    for written in (plan, drafts) if drafts else (plan,):
+        for asset in written.assets:
+            spec = first_of(written, asset, models)
+            if spec is not None:
+                routes[spec.model] = route(spec, models)
+                _require_finishing(spec)
+    prices = price_sheet(settings)
     store = open_store(settings.blobs, settings.catalog)
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
+    terms = _terms(plan, drafts, routes, store, prices, settings)
     begin_run(store, run_id, plan=plan.name, document=plan.as_json())
-    fates = Fates(count(plan))
     return Run(
-        run_id, plan, settings, store, routes, workers, progress, fates, started, ExitStack()
+        id=run_id,
+        plan=plan,
+        drafts=drafts,
+        settings=settings,
+        store=store,
+        routes=routes,
+        terms=terms,
+        forecast=Forecast(models, store.catalog, prices),
+        workers=workers,
+        progress=progress,
+        fates=Fates(count(plan)),
+        started=started,
+        ray=ExitStack(),
     )
+
+
+def _terms(
+    plan: Plan,
+    drafts: Plan | None,
+    routes: Mapping[str, Route],
+    store: Store,
+    prices: PriceSheet,
+    settings: Settings,
+) -> dict[str, Terms]:
+    """The terms of each model's images, by its resolved reference."""
+    shared = budgets(settings)
+    found = {}
+    for reference, way in routes.items():
+        price = prices.price(way.model, way.backend)
+        own = _cap(plan.budget, draft=drafts is not None and reference == drafts.model)
+        found[way.model.reference] = Terms(
+            who=settings.user,
+            plan=plan.name,
+            price=price,
+            most_seconds=longest(way.model, price, store.catalog.tried(way.model.reference)),
+            caps=Caps(own, shared.teams, shared.day),
+        )
+    return found
+
+
+def _cap(budget: Budget | None, *, draft: bool) -> float | None:
+    """The plan's own models leave alone what is kept for drafts."""
+    if budget is None:
+        return None
+    return budget.usd if draft else budget.usd - budget.draft_usd
 
 
 def first_of(plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]) -> AssetSpec | None:
@@ -108,15 +166,16 @@ def _require_finishing(spec: AssetSpec) -> None:
 def end(run: Run, pages: Sequence[AtlasPage]) -> Summary:
     """Count what became of everything, write the pages and the contact sheet, note the end."""
     folder = run.settings.home / "runs" / run.id
-    summary = run.fates.summary(
-        run.id, run.store.catalog.made_by(run.id), perf_counter() - run.started
-    )
+    spent = run.store.catalog.made_by(run.id)
+    summary = run.fates.summary(run.id, spent, perf_counter() - run.started)
     summary = report(run.fates, pages, summary, run.store, folder, title=run.plan.name)
     notes = RunNotes(
         **dict(summary),
         first_image_seconds=run.progress.first_image_seconds,
         generation_seconds=run.progress.seconds,
         generation_cpu_seconds=run.progress.cpu_seconds,
+        estimate=run.forecast.estimate(),
+        attempt_seconds=spent.seconds,
     )
     run.store.catalog.end_run(run.id, notes.as_json())
     return summary

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from app.console import console
@@ -26,6 +27,8 @@ def show_summary(summary: Summary) -> None:
         f"{summary.made} images made in {summary.seconds:.1f} s "
         f"({summary.images_per_hour:.0f} an hour), cost ${summary.cost_usd:.4f}"
     )
+    if summary.cut_short:
+        out.print(f"[yellow]{summary.cut_short} assets were cut short[/]: {escape(summary.budget)}")
     for page in summary.pages:
         if page.endswith(".png"):
             out.print(f"atlas          {_near(page)}  and .json", soft_wrap=True)
@@ -41,6 +44,8 @@ def show_generation(generation: "Generation") -> None:
         f"({generation.images_per_second:.0f} a second, ${generation.cost_usd:.4f}, "
         f"driver {generation.driver_memory_mib:.0f} MiB)"
     )
+    if generation.budget:
+        out.print(f"[yellow]not all was begun[/]: {escape(generation.budget)}")
     out.print(f"check and finish them with: python -m jobs check {generation.run_id}")
 
 

@@ -2,10 +2,12 @@
 
 import heapq
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.estimate import Estimate
 from app.review.contact_sheet import HTML_LIMIT
-from app.store.catalog import Spent
+from app.store.costs import Spent
 from app.types import AssetRecord, AssetSpec, Status, Value
 from jobs.batches import SpriteFile
 
@@ -25,6 +27,10 @@ class Summary(Value):
     seconds: float
     images_per_hour: float
     cost_usd: float
+    cut_short: int = 0
+    """Assets that a budget left fewer attempts of their own model than they may have, or none."""
+    budget: str = ""
+    """Which budget it was, when one cut assets short."""
     pages: tuple[str, ...]
     contact_sheet: str
 
@@ -48,6 +54,9 @@ class RunNotes(Summary):
     first_image_seconds: float
     generation_seconds: float
     generation_cpu_seconds: float
+    attempt_seconds: float
+    """Of all attempts, by the ledger; `estimate` is what was expected of them."""
+    estimate: Estimate | None
 
 
 class Fates:
@@ -62,6 +71,8 @@ class Fates:
         self.before: Counter[Status] = Counter()
         self.now: Counter[Status] = Counter()
         self.sprites: list[SpriteFile] = []
+        self._short = 0
+        self._budget = ""
         self._shown: dict[Status, list[tuple[int, Shown]]] = {status: [] for status in Status}
 
     def stood(self, index: int, record: AssetRecord) -> None:
@@ -78,6 +89,11 @@ class Fates:
         """Count what could not be published."""
         self.now[Status.FAILED] += 1
         self._keep(index, Shown(spec, error=error), Status.FAILED)
+
+    def cut_short(self, reasons: Sequence[str]) -> None:
+        """Count assets that a budget ended, by the reason given for each."""
+        self._short += len(reasons)
+        self._budget = reasons[-1] if reasons else self._budget
 
     def _keep(self, index: int, shown: "Shown", status: Status) -> None:
         if status is Status.ACCEPTED and shown.record and shown.record.asset:
@@ -114,6 +130,8 @@ class Fates:
             seconds=round(seconds, 3),
             images_per_hour=round(spent.images / seconds * 3600, 1),
             cost_usd=spent.cost_usd,
+            cut_short=self._short,
+            budget=self._budget,
             pages=(),
             contact_sheet="",
         )

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
 from app.decide import decide
 from app.types import Measure, Rule, Status, Verdict
-from tests.values import candidate_with, failed_candidate, spec_with
+from tests.values import candidate_with, failed_candidate, request_with, spec_with
 
 AGREES = Rule(check=Measure.AGREEMENT, at_least=0.5)
 NEW = Rule(check=Measure.DUPLICATE_DISTANCE, at_least=3)
@@ -33,6 +34,17 @@ def test_another_attempt_is_due_while_the_plan_allows() -> None:
     ended = decide(spec, [refused] * 3, Neighbours())
     assert ended.status is Status.REJECTED
     assert any("agreement" in reason for reason in ended.reasons)
+
+
+def test_what_money_cut_short_is_not_decided_for_good() -> None:
+    """With more money the same command goes on, so the asset must not count as rejected."""
+    no_money = Outcome(request=request_with(), error="budget: gone", refused=True)
+    short = [candidate_with(agreement=0.2), Candidate(outcome=no_money)]
+    decision = decide(spec_with(AGREES), short, Neighbours())
+    assert (decision.status, decision.winner) == (Status.FAILED, None)
+    assert "budget: gone" in decision.reasons
+    good = [candidate_with(agreement=0.9), Candidate(outcome=no_money)]
+    assert decide(spec_with(AGREES), good, Neighbours()).status is Status.ACCEPTED
 
 
 def test_a_rule_that_rejects_asks_for_no_other_seed() -> None:

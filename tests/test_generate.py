@@ -1,6 +1,7 @@
 """Generation makes each image at most once, whoever asks and whatever breaks."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 from app.backends.echo import paint
 from app.engine.rendered import Failed, Rendered
 from app.errors import NotFinite
-from app.generate import MAX_TRIES, Generator
+from app.generate import MAX_TRIES, Generator, Terms
 from app.models.versions import ECHO
+from app.prices import Price
+from app.store.budgets import Caps
+from app.store.costs import By
 from app.store.publish import Store, claim, forget, open_store
-from app.types import GenerationRequest, Route
+from app.types import GenerationRequest, Route, Tags
 
 ROUTE = Route(backend="echo", model=ECHO, reason="the test names it")
 
@@ -75,9 +79,51 @@ def test_the_stored_bytes_are_the_backends_pixels(store: Store, request_of: Any)
 
 
 def test_an_image_carries_its_share_of_the_machines_price(store: Store, request_of: Any) -> None:
-    (outcome,) = generator_of(store, CountingBackend(), usd_per_hour=2.0).generate([request_of()])
+    terms = Terms(price=Price(cpu_second=2.0 / 3600))
+    (outcome,) = generator_of(store, CountingBackend(), terms=terms).generate([request_of()])
     assert outcome.image is not None
     assert outcome.image.cost_usd == pytest.approx(2.0 * 1.8 / 3600)
+
+
+def test_what_no_budget_is_left_for_is_not_begun_and_says_so(store: Store, request_of: Any) -> None:
+    terms = Terms(plan="icons", price=Price(cpu_second=1.0), most_seconds=2.0, caps=Caps(plan=4.0))
+    backend = CountingBackend()
+    requests = [request_of(prompt=prompt) for prompt in "abcd"]
+    outcomes = generator_of(store, backend, terms=terms, wait=lambda _: None).generate(requests)
+    assert backend.log == [["a", "b"]]  # 1.8 each: no third can be sure to cost less than 0.4
+    assert [outcome.refused for outcome in outcomes] == [False, False, True, True]
+    assert outcomes[2].error.startswith("budget: plan icons has spent $3.6")
+    again = generator_of(store, backend, terms=terms).generate(requests)
+    assert [outcome.made for outcome in again] == [False] * 4
+    assert store.catalog.spent_of("plan", "icons") == pytest.approx(3.6)
+    wider = replace(terms, caps=Caps(plan=8.0))
+    assert all(one.image for one in generator_of(store, backend, terms=wider).generate(requests))
+
+
+def test_every_attempt_is_booked_on_its_account(store: Store, request_of: Any) -> None:
+    asked = [request_of(prompt=prompt, tags=Tags(team="art")) for prompt in "ab"]
+    terms = Terms(
+        who="ann", plan="icons", price=Price(call=0.5), assets={asked[0].id: "potion.red"}
+    )
+    generator = generator_of(store, CountingBackend(broken="b"), terms=terms)
+    generator.generate(asked)
+    (team,) = store.catalog.costs(By.TEAM).groups
+    assert (team.name, team.made, team.failed, team.usd) == ("art", 1, 1, 1.0)
+    assert [one.name for one in store.catalog.costs(By.ASSET).groups] == ["", "potion.red"]
+    generator.generate(asked[:1])  # reused: nothing more is booked
+    assert store.catalog.costs(By.TEAM).total.attempts == 2
+    assert store.catalog.made_by("run").images == 1
+
+
+def test_a_failure_is_charged_the_time_that_no_image_accounts_for(
+    store: Store, request_of: Any
+) -> None:
+    terms = Terms(price=Price(cpu_second=1.0))
+    backend = CountingBackend(broken="b")
+    generator_of(store, backend, terms=terms).generate([request_of(prompt="b")])
+    (run,) = store.catalog.costs(By.RUN).groups
+    assert run.seconds > 0
+    assert run.usd == pytest.approx(run.seconds, abs=1e-6)  # seconds are told to the microsecond
 
 
 def test_a_failure_is_an_outcome_and_may_be_tried_again(store: Store, request_of: Any) -> None:
@@ -129,6 +175,9 @@ def test_a_deadly_request_ends_as_poison_and_its_neighbours_finish(
     assert deaths == MAX_TRIES
     assert [outcome.image is not None for outcome in outcomes] == [True, False, True]
     assert "poison" in outcomes[1].error
+    booked = store.catalog.costs(By.RUN).total
+    assert (booked.made, booked.failed) == (2, 1)
+    assert booked.lost >= MAX_TRIES
     assert sum(batch.count("b") for batch in backend.log) == MAX_TRIES
 
 

@@ -9,7 +9,7 @@ from app.errors import OutOfBounds
 from app.fleet import resolve
 from app.plan.combinations import Row, remaining, rows
 from app.plan.inherit import CompleteAsset, complete, outside, replaced
-from app.plan.schema import RULES, Plan, PlanAsset
+from app.plan.schema import RULES, TEXT_RULES, Plan, PlanAsset
 from app.plan.words import fill, normalise
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion, Rule, Size
 
@@ -25,6 +25,18 @@ def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec
     """
     shared = [_answered(plan, complete(plan, asset), models) for asset in plan.assets]
     return _specs(plan.assets, shared)
+
+
+def drafted(plan: Plan) -> Plan | None:
+    """The plan as its budget's draft model would make all of it; None when it stops at its cap.
+
+    Its specs have the names of the plan's own, in the same order.
+    """
+    model = plan.budget.draft_model if plan.budget else None
+    if model is None:
+        return None
+    assets = tuple(asset.replace(model=None) for asset in plan.assets)
+    return plan.replace(model=model, assets=assets)
 
 
 def count(plan: Plan) -> int:
@@ -96,8 +108,11 @@ def _area(size: Size) -> tuple[int, int]:
 
 
 def _rules(asset: CompleteAsset, model: ModelVersion) -> list[Rule]:
-    """The kind's rules; without a critic nobody can say whether picture and prompt agree."""
-    rules = RULES[asset.kind]
+    """The kind's rules; without a critic nobody can say whether picture and prompt agree.
+
+    Where text is set, its letters are the picture's pieces, and they must be read as written.
+    """
+    rules = TEXT_RULES if asset.text_layers else RULES[asset.kind]
     return [rule for rule in rules if model.critic or rule.check is not Measure.AGREEMENT]
 
 

@@ -9,13 +9,14 @@ from pydantic_core import ErrorDetails
 
 from app.plan.document import Complaint, Document, Path
 from app.plan.fields import Range
-from app.plan.schema import AssetTags, Bounds, Defaults, Pack, Plan, PlanAsset
+from app.plan.schema import AssetTags, Bounds, Budget, Defaults, Pack, Plan, PlanAsset
 from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
 
 _MODELS: dict[str, type[BaseModel]] = {
     "assets": PlanAsset,
     "bounds": Bounds,
     "box": Rect,
+    "budget": Budget,
     "defaults": Defaults,
     "pack": Pack,
     "pivot": Pivot,
@@ -39,6 +40,7 @@ _HOW_TO_ADD = {
     "name": "add name: with a plain name, potion say",
     "prompt": 'add prompt: "a red potion" to the asset or to the defaults',
     "sizes": "add sizes: [64x64] to the asset or to the defaults",
+    "usd": "add usd: with the most that the plan may cost, 5.00 say",
     "width": "write both, 64x64 say",
 }
 _A_LIST = "write a list: [red, green], or one line with a dash for each"

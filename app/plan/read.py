@@ -8,7 +8,7 @@ from app.plan.look import Look
 from app.plan.meaning import asset_complaints
 from app.plan.salvage import salvage
 from app.plan.schema import Plan
-from app.plan.whole import pack_complaints, plan_complaints
+from app.plan.whole import budget_complaints, pack_complaints, plan_complaints
 
 MAX_BYTES = 1 << 20
 
@@ -33,6 +33,7 @@ def _checked(document: Document, file: str, *, allow_large: bool) -> Plan:
         *written.complaints,
         *(complaint for look in looks for complaint in asset_complaints(look)),
         *plan_complaints(looks, written, allow_large=allow_large),
+        *budget_complaints(written),
         *pack_complaints(looks, written),
     ]
     if complaints:

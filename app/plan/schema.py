@@ -30,6 +30,7 @@ from app.types import (
     Steps,
     TextLayer,
     Value,
+    Verdict,
 )
 
 CARRIED_AXES = frozenset({"locale", "experiment"})
@@ -58,6 +59,13 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
     Kind.POSTER: _ANY_PICTURE,
 }
 """A plan's rules for a check take the place of these for the same check."""
+TEXT_RULES = (
+    Rule(check=Measure.DECODES, at_least=1),
+    Rule(check=Measure.SIZE_ERROR, at_most=0),
+    Rule(check=Measure.CONTRAST, at_least=0.005),
+    Rule(check=Measure.TEXT_ERROR, at_most=0, otherwise=Verdict.REVIEW),
+)
+"""Instead, where text is set: letters are small pieces, and one picture may bear many texts."""
 
 
 class Inheritable(Value):
@@ -133,6 +141,20 @@ class Pack(Value):
     power_of_two: bool = True
 
 
+Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class Budget(Value):
+    """What a plan may cost, in all its runs together: beyond it no attempt is begun."""
+
+    usd: Usd
+    at_cap: Literal["stop", "draft"] = "stop"
+    """What becomes of the assets that are left: none is made, or the draft model makes them."""
+    draft_model: ShortText | None = None
+    draft_usd: Usd = 0.0
+    """The part of `usd` that is kept for drafts; a draft that costs nothing needs none."""
+
+
 class Plan(Value):
     """A whole plan as it was written; `expand` says what follows from it."""
 
@@ -143,6 +165,7 @@ class Plan(Value):
     max_assets: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     """The plan is refused when it asks for more assets than this."""
     tags: AssetTags = AssetTags()
+    budget: Budget | None = None
     defaults: Defaults = Defaults()
     bounds: Bounds = Bounds()
     assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]

@@ -29,6 +29,24 @@ def plan_complaints(
         yield from _duplicates(list(family))
 
 
+def budget_complaints(written: Salvaged) -> Iterator[Complaint]:
+    """A draft model that is missing or never asked, and more kept for drafts than there is."""
+    budget = written.plan.budget
+    if budget is None or not written.sound("budget"):
+        return
+    model, drafts = budget.draft_model, budget.at_cap == "draft"
+    if drafts and model is None:
+        remedy = "add draft_model: with the model that takes over, or write at_cap: stop"
+        yield Complaint(("budget", "at_cap"), "asks for drafts, and no model makes them", remedy)
+    if not drafts and (model is not None or budget.draft_usd):
+        key = "draft_model" if model is not None else "draft_usd"
+        remedy = f"write at_cap: draft, or remove {key}"
+        yield Complaint(("budget", key), "is never used, for the plan stops at its budget", remedy)
+    if drafts and budget.draft_usd > budget.usd:
+        message = f"keeps more for drafts than the budget of {budget.usd:g} holds"
+        yield Complaint(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
+
+
 def pack_complaints(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
     """Sizes that no asset has, and sizes that fit on no page."""
     if not written.sound("pack"):

@@ -11,23 +11,17 @@ from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
-from app.store import database, entries, rows, tables
+from app.store import costs, database, entries, rows, tables
+from app.store.costs import By, Costs, Spent, Tried
 from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
 
 _NEIGHBOURS = 500
 """Names looked at on either side of a name that is not there, to suggest the nearest."""
-
-
-class Spent(Value):
-    """Images that one run committed, and their cost."""
-
-    images: int
-    cost_usd: float
 
 
 class RunRecord(Value):
@@ -68,8 +62,20 @@ class Catalog:
         return self.read(lambda connection: rows.images_by_key(connection, wanted))
 
     def made_by(self, owner: str) -> Spent:
-        """How many images this run committed, whoever lived to tell, and what they cost."""
-        return self.read(lambda connection: _made_by(connection, owner))
+        """How many images this run committed, whoever lived to tell, and what it all cost."""
+        return self.read(lambda connection: costs.spent(connection, owner))
+
+    def costs(self, by: By, *, since: str = "") -> Costs:
+        """What the ledger's attempts cost, from a moment on: its text, or the beginning of it."""
+        return self.read(lambda connection: costs.costs(connection, by, since))
+
+    def spent_of(self, scope: str, name: str) -> float:
+        """USD that a plan (by its name), a team (in a month) or a day has spent."""
+        return self.read(lambda connection: costs.spent_of(connection, scope, name))
+
+    def tried(self, model: str) -> list[Tried]:
+        """The latest attempts of a model that came to an image."""
+        return self.read(lambda connection: costs.tried(connection, model))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
         """The recorded assets among the keys, whatever became of them."""
@@ -276,10 +282,3 @@ def _read_runs(connection: Connection, query: Select[Any]) -> list[RunRecord]:
         )
         for row in connection.execute(query)
     ]
-
-
-def _made_by(connection: Connection, owner: str) -> Spent:
-    images = tables.images.c
-    query = select(func.count(), func.coalesce(func.sum(images.cost_usd), 0.0))
-    count, cost = connection.execute(query.where(images.owner == owner)).one()
-    return Spent(images=count, cost_usd=round(cost, 6))

@@ -24,13 +24,12 @@ def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: s
 
 
 def insert_images(
-    connection: Connection, images: Sequence[GeneratedImage], created_at: str, *, owner: str
+    connection: Connection, images: Sequence[GeneratedImage], created_at: str
 ) -> None:
-    """Add the images, each with its provenance, as made by this owner."""
+    """Add the images, each with its provenance."""
     digests = _insert_provenance(connection, [image.provenance for image in images], created_at)
     cells = [
         rows.image_cells(image, provenance_digest, created_at)
-        | {"owner": owner, "cost_usd": image.cost_usd}
         for image, provenance_digest in zip(images, digests, strict=True)
     ]
     rows.insert_all(connection, tables.images, cells)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select
 from app.store import database, rows, tables
 from app.store.blobs import Kept
 from app.store.keeping import swept
+from app.store.leases import abandon
 from app.store.store import Store
 from app.types import Value
 
@@ -107,10 +108,8 @@ def _forget(store: Store, keys: Sequence[str], now: float, grace_seconds: float)
 
     def forget(connection: Connection) -> None:
         for piece in rows.chunks(keys):
-            ended = delete(tables.leases).where(
-                lease.key.in_(piece), lease.expires_at < now - grace_seconds
-            )
-            connection.execute(ended)
+            old = lease.key.in_(piece) & (lease.expires_at < now - grace_seconds)
+            abandon(connection, old)
         connection.execute(
             delete(tables.swept).where(tables.swept.c.swept_at < now - _NOTED_SECONDS)
         )

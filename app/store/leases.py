@@ -1,42 +1,62 @@
 """Leases: who is making which key, until when on the catalog's clock, and how often it was begun.
 
 A lease only saves work. Whoever comes first commits, lease or not, and whoever comes later is
-given what stands: an owner that lost its lease can do no harm.
+given what stands: an owner that lost its lease can do no harm. A lease is also an attempt under
+way: whoever ends it writes the attempt into the ledger.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, update
 
-from app.store import database, rows, tables
+from app.store import database, ledger, rows, tables
+from app.store.budgets import Caps, admit
 from app.store.fault import passing
+from app.store.ledger import Account, Attempt, Ending, Took
+from app.store.settle import held_leases
 from app.store.store import Store
 from app.types import GeneratedImage
+
+NO_CAPS = Caps()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: every key stands in exactly one of the three."""
+    """The answer to a claim: every key stands in exactly one of the four."""
 
     won: dict[str, int]
     """Keys to make now, each with the number of this attempt, counted from 1."""
     committed: dict[str, GeneratedImage]
     """Keys that need no work."""
     busy: tuple[str, ...]
-    """Keys that another owner holds a living lease on."""
+    """Keys that another owner holds a living lease on, or whose money others have set aside."""
+    refused: dict[str, str]
+    """Keys that no budget is left for, each with the reason."""
 
 
-def claim(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> Claim:
+def claim(
+    store: Store,
+    keys: Sequence[str],
+    *,
+    owner: str,
+    seconds: float,
+    accounts: Mapping[str, Account] | None = None,
+    caps: Caps = NO_CAPS,
+) -> Claim:
     """Lease the keys that nobody has made or is making, and count the attempt before the work.
 
-    A lease lasts `seconds` on the catalog's clock; the owner may claim again to renew it,
-    which counts as a further attempt, as does a claim whose answer was lost. Attempts outlive
-    the lease: only an end, good or bad, forgets them.
+    What an attempt may cost at most is set aside from the budgets of its account before it
+    begins. A lease lasts `seconds` on the catalog's clock; the owner may claim again to renew
+    it, which counts as a further attempt, as does a claim whose answer was lost. Attempts
+    outlive the lease: only an end, good or bad, forgets them.
     """
     passing("lease.begin")
+    on = {key: (accounts or {}).get(key, Account()) for key in dict.fromkeys(keys)}
     claimed = store.catalog.write(
-        lambda connection: _claim(connection, keys, owner=owner, seconds=seconds), names=keys
+        lambda connection: _claim(connection, on, caps, owner=owner, seconds=seconds),
+        names=[*on, *caps.names(on.values())],
     )
     passing("lease.claimed")
     return claimed
@@ -44,10 +64,8 @@ def claim(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> C
 
 def attempts(store: Store, keys: Sequence[str]) -> dict[str, int]:
     """How often each key was begun without coming to an end, in the keys' order; only those."""
-    counted, _ = store.catalog.read(
-        lambda connection: _attempts(connection, keys, owner="", now=0.0)
-    )
-    return {key: counted[key] for key in dict.fromkeys(keys) if key in counted}
+    held = store.catalog.read(lambda connection: held_leases(connection, keys))
+    return {key: held[key].attempts for key in dict.fromkeys(keys) if key in held}
 
 
 def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> None:
@@ -63,49 +81,89 @@ def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> N
     store.catalog.write(prolong, names=keys)
 
 
-def release(store: Store, keys: Sequence[str], *, owner: str) -> None:
-    """End the owner's leases on keys that came to an end without an image; others' stay."""
-    lease = tables.leases.c
+def release(
+    store: Store, keys: Sequence[str], *, owner: str, took: Mapping[str, Took] | None = None
+) -> None:
+    """End the owner's leases on keys that came to an end without an image; others' stay.
+
+    Each is an attempt that failed; `took` says what it took, where that is known.
+    """
 
     def end(connection: Connection) -> None:
-        for piece in rows.chunks(keys):
-            mine = delete(tables.leases).where(lease.key.in_(piece), lease.owner == owner)
-            connection.execute(mine)
+        held = held_leases(connection, keys)
+        mine = [lease for lease in held.values() if lease.owner == owner]
+        rows.delete_all(connection, tables.leases.c.key, [lease.key for lease in mine])
+        failed = [_failed(lease, (took or {}).get(lease.key, Took())) for lease in mine]
+        ledger.book(connection, failed, database.clock(connection))
 
     store.catalog.write(end, names=keys)
 
 
 def forget(store: Store, *, owner: str) -> None:
     """End all of an owner's leases with their count of attempts: it stopped in good order."""
-    mine = delete(tables.leases).where(tables.leases.c.owner == owner)
-    store.catalog.write(lambda connection: connection.execute(mine), names=())
+    mine = tables.leases.c.owner == owner
+    store.catalog.write(lambda connection: abandon(connection, mine), names=())
 
 
-def _claim(connection: Connection, keys: Sequence[str], *, owner: str, seconds: float) -> Claim:
+def abandon(connection: Connection, which: ColumnElement[bool]) -> None:
+    """End those leases, and book their attempts as lost."""
+    ended = connection.execute(delete(tables.leases).where(which).returning(tables.leases)).all()
+    ledger.book_lost(connection, ended, database.clock(connection))
+
+
+def _claim(
+    connection: Connection,
+    accounts: Mapping[str, Account],
+    caps: Caps,
+    *,
+    owner: str,
+    seconds: float,
+) -> Claim:
     now = database.clock(connection)
-    committed = rows.images_by_key(connection, keys)
-    attempts, barred = _attempts(connection, keys, owner=owner, now=now)
-    wanted = [key for key in dict.fromkeys(keys) if key not in committed]
-    won = {key: attempts.get(key, 0) + 1 for key in wanted if key not in barred}
-    leases: list[rows.Cells] = [
-        {"key": key, "owner": owner, "expires_at": now + seconds, "attempts": attempt}
-        for key, attempt in won.items()
+    committed = rows.images_by_key(connection, accounts)
+    held = held_leases(connection, accounts)
+    open_keys = [key for key in accounts if key not in committed]
+    barred = {key for key in open_keys if key in held and _bars(held[key], owner, now)}
+    free = {key: accounts[key] for key in open_keys if key not in barred}
+    admission = admit(connection, free, caps, held, now)
+    stopped = admission.refused.keys() | admission.waiting
+    won = {key: _begun(held.get(key)) + 1 for key in free if key not in stopped}
+    leases = [
+        _cells(key, attempt, accounts[key], owner, now + seconds) for key, attempt in won.items()
     ]
     rows.delete_all(connection, tables.leases.c.key, won)
+    ledger.book_lost(connection, [held[key] for key in won if key in held], now)
     rows.insert_all(connection, tables.leases, leases)
     passing("lease.counted")
-    return Claim(won, committed, tuple(key for key in wanted if key in barred))
+    busy = barred | admission.waiting
+    return Claim(
+        won=won,
+        committed=committed,
+        busy=tuple(key for key in open_keys if key in busy),
+        refused=admission.refused,
+    )
 
 
-def _attempts(
-    connection: Connection, keys: Iterable[str], *, owner: str, now: float
-) -> tuple[dict[str, int], set[str]]:
-    """The attempts counted for each key, and the keys another owner's living lease bars."""
-    attempts: dict[str, int] = {}
-    barred: set[str] = set()
-    for piece in rows.chunks(keys):
-        for row in connection.execute(select(tables.leases).where(tables.leases.c.key.in_(piece))):
-            attempts[row.key] = row.attempts
-            if row.owner != owner and row.expires_at > now:
-                barred.add(row.key)
-    return attempts, barred
+def _cells(key: str, attempt: int, account: Account, owner: str, expires_at: float) -> rows.Cells:
+    cells: rows.Cells = {
+        "key": key,
+        "owner": owner,
+        "expires_at": expires_at,
+        "attempts": attempt,
+        "nano_usd": ledger.nano(account.most_usd),
+    }
+    return cells | ledger.account_cells(account)
+
+
+def _bars(lease: Row[Any], owner: str, now: float) -> bool:
+    return bool(lease.owner != owner and lease.expires_at > now)
+
+
+def _begun(lease: Row[Any] | None) -> int:
+    return int(lease.attempts) if lease is not None else 0
+
+
+def _failed(lease: Row[Any], took: Took) -> Attempt:
+    return Attempt(
+        lease.key, lease.owner, lease.attempts, ledger.account_of(lease), Ending.FAILED, took
+    )

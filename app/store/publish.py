@@ -13,6 +13,7 @@ from app.store import alarms, database, entries, evidence, rows, tables
 from app.store.catalog import RunRecord
 from app.store.keeping import keep
 from app.store.leases import Claim, attempts, claim, forget, release, renew
+from app.store.settle import settle
 from app.store.store import Store, open_store
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Status
 
@@ -58,11 +59,12 @@ def publish_images(
 ) -> tuple[GeneratedImage, ...]:
     """Keep the bytes, commit the rows, end the leases; returns what now stands under each key.
 
-    `files` are pictures that the images' requests name and that may not be stored yet. Safe to
-    repeat, and open to an owner whose lease ran out: if a key is committed already, its row is
-    returned. When the bytes offered differ from those committed, an alarm is recorded, the rest
-    of the batch is committed and KeyConflict is raised. Raises DigestMismatch and CatalogError
-    before anything is kept when an image does not name its bytes or its provenance has a gap.
+    The attempts that made the images are booked with them. `files` are pictures that the images'
+    requests name and that may not be stored yet. Safe to repeat, and open to an owner whose
+    lease ran out: if a key is committed already, its row is returned. When the bytes offered
+    differ from those committed, an alarm is recorded, the rest of the batch is committed and
+    KeyConflict is raised. Raises DigestMismatch and CatalogError before anything is kept when
+    an image does not name its bytes or its provenance has a gap.
     """
     for image, data in images:
         evidence.require_bytes(f"image {image.key}", [image.digest], [data])
@@ -71,12 +73,13 @@ def publish_images(
     offered = [(image.key, image) for image, _ in images]
 
     def commit(connection: Connection) -> tuple[dict[str, GeneratedImage], list[rows.Cells]]:
-        created_at = rows.timestamp(database.clock(connection))
+        now = database.clock(connection)
+        created_at = rows.timestamp(now)
         committed = rows.images_by_key(connection, (key for key, _ in offered))
         fresh = alarms.first(offered, committed)
-        entries.insert_images(connection, list(fresh.values()), created_at, owner=owner)
+        entries.insert_images(connection, list(fresh.values()), created_at)
         standing = committed | fresh
-        rows.delete_all(connection, tables.leases.c.key, standing)
+        settle(connection, dict(offered) | fresh, fresh, owner=owner, now=now)
         found = alarms.differing("image", offered, standing, lambda image: image.digest)
         alarms.record(connection, found, source=owner, created_at=created_at)
         return standing, found

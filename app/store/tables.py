@@ -57,10 +57,7 @@ images = Table(
     Column("value", Text, nullable=False),
     Column("value_digest", String(64), nullable=False),
     Column("created_at", String, nullable=False),
-    Column("owner", String),
-    Column("cost_usd", Float),
     ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
-    Index("ix_images_owner", "owner"),
     Index("ix_images_request_id", "request_id"),
     Index("ix_images_digest", "digest"),
     Index("ix_images_provenance_digest", "provenance_digest"),
@@ -73,8 +70,15 @@ leases = Table(
     Column("owner", String, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("who", String),
+    Column("plan", String),
+    Column("team", String),
+    Column("model", String),
+    Column("asset", String),
+    Column("nano_usd", BigInteger),
 )
-"""Keys being made; a row stays after its lease ends so that attempts are never forgotten."""
+"""Keys being made; a row stays after its lease ends so that attempts are never forgotten. What
+is set aside for the attempt, `nano_usd`, counts as spent only as long as the lease lives."""
 
 assets = Table(
     "assets",
@@ -193,3 +197,37 @@ pointers = Table(
 )
 """Where a name's alias points and ever pointed: the highest number is where it points now, and
 `below` is the move that a step back returns to."""
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("plan", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("asset", String),
+    Column("ending", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("device", String, nullable=False),
+    Column("nano_usd", BigInteger, nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("ix_ledger_key", "key"),
+    Index("ix_ledger_run_id", "run_id"),
+    Index("ix_ledger_model", "model", "sequence"),
+    sqlite_autoincrement=True,
+)
+"""One row for each attempt, in billionths of a dollar."""
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("scope", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("nano_usd", BigInteger, nullable=False),
+)
+"""What a plan, a team in a month, and a day have spent by the ledger: a claim that asks whether
+the budget allows it need not add up a million rows."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
-from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Verdict
+from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
 from jobs.batches import Decided
 from jobs.summary import Fates
 from jobs.waves import Item, decided, waves
@@ -99,3 +99,32 @@ def test_what_stood_before_is_counted_as_reused_and_keeps_its_round() -> None:
     assert list(decided([late], Neighbours(), fates)) == []
     assert late.ended
     assert fates.before[Status.ACCEPTED] == 1
+
+
+def refused() -> Candidate:
+    error = "budget: gone"
+    return Candidate(outcome=Outcome(request=request_with(), error=error, refused=True))
+
+
+def test_what_no_money_is_left_for_turns_to_its_draft_once_and_then_fails() -> None:
+    (spec,) = specs_of(1)
+    draft = spec.replace(model="draft")
+    ((item,),) = waves([spec], drafts=[draft])
+    item.candidates = [refused()]
+    assert list(decided([item], Neighbours(), Fates(1))) == []
+    assert (item.ended, item.turned, item.spec.model) == (False, True, "draft")
+    assert item.spec.digest == draft.digest
+    assert item.spec.request.tier is Tier.DRAFT
+    item.candidates = [refused()]
+    (ended,) = decided([item], Neighbours(), Fates(1))
+    assert (ended.decision.status, ended.attempts) == (Status.FAILED, 0)
+    assert item.cut_short == "budget: gone"
+
+
+def test_a_good_picture_of_the_plans_own_model_is_not_drawn_again_as_a_draft() -> None:
+    (spec,) = specs_of(1)
+    ((item,),) = waves([spec], drafts=[spec.replace(model="draft")])
+    item.candidates = [candidate_of(0), refused()]
+    (ended,) = decided([item], Neighbours(), Fates(1))
+    assert (ended.decision.status, ended.spec.model) == (Status.ACCEPTED, "echo")
+    assert (ended.attempts, item.cut_short) == (1, "budget: gone")

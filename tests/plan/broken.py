@@ -472,6 +472,61 @@ PLANS: dict[str, Broken] = {
         "gem.blue is something else on line 5",
         "another name",
     ),
+    "budget without a sum": Broken(
+        f"atelier: 1\nname: test\nbudget: {{}} #!\nassets:\n{A_GEM}",
+        "budget.usd",
+        "missing",
+        "5.00 say",
+    ),
+    "budget below nothing": Broken(
+        f"atelier: 1\nname: test\nbudget: {{usd: -1}} #!\nassets:\n{A_GEM}",
+        "budget.usd",
+        "too small",
+        "at least 0",
+    ),
+    "budget as text": Broken(
+        f"atelier: 1\nname: test\nbudget: {{usd: $5}} #!\nassets:\n{A_GEM}",
+        "budget.usd",
+        "must be a number",
+        "write digits",
+    ),
+    "bare budget": Broken(
+        f"atelier: 1\nname: test\nbudget: 5 #!\nassets:\n{A_GEM}",
+        "budget",
+        "must be keys with values",
+        "usd",
+    ),
+    "drafts without a model": Broken(
+        f"atelier: 1\nname: test\nbudget:\n  usd: 5\n  at_cap: draft #!\nassets:\n{A_GEM}",
+        "budget.at_cap",
+        "no model makes them",
+        "add draft_model",
+    ),
+    "draft model that is never asked": Broken(
+        f"atelier: 1\nname: test\nbudget:\n  usd: 5\n  draft_model: echo #!\nassets:\n{A_GEM}",
+        "budget.draft_model",
+        "never used",
+        "at_cap: draft",
+    ),
+    "more for drafts than there is": Broken(
+        "atelier: 1\nname: test\nbudget:\n  usd: 5\n  at_cap: draft\n  draft_model: echo\n"
+        f"  draft_usd: 6 #!\nassets:\n{A_GEM}",
+        "budget.draft_usd",
+        "more for drafts",
+        "at most 5",
+    ),
+    "end of the budget misspelt": Broken(
+        f"atelier: 1\nname: test\nbudget:\n  usd: 5\n  at_cap: stpo #!\nassets:\n{A_GEM}",
+        "budget.at_cap",
+        "not known",
+        "did you mean stop?",
+    ),
+    "unknown key of a budget": Broken(
+        f"atelier: 1\nname: test\nbudget: {{usd: 5, eur: 5}} #!\nassets:\n{A_GEM}",
+        "budget.eur",
+        "no known key",
+        "usd",
+    ),
     "packed size that is never made": Broken(
         f"atelier: 1\nname: test\npack:\n  sizes: [64, 32] #!\nassets:\n{A_GEM}",
         "pack.sizes[1]",

@@ -229,13 +229,13 @@ def test_provenance_can_only_be_added(store: Store, change: str) -> None:
 def test_an_exception_inside_a_transaction_leaves_nothing(store: Store) -> None:
     def die_in_the_middle() -> None:
         with store.catalog.writing() as connection:
-            connection.execute(text("INSERT INTO leases VALUES ('k', 'ann', 0, 1)"))
+            connection.execute(text("INSERT INTO swept (digest, swept_at) VALUES ('d', 0)"))
             raise KeyError
 
     with pytest.raises(KeyError):
         die_in_the_middle()
     with store.catalog.reading() as connection:
-        assert connection.execute(text("SELECT * FROM leases")).all() == []
+        assert connection.execute(text("SELECT * FROM swept")).all() == []
 
 
 def test_a_run_has_a_beginning_and_an_end(store: Store) -> None:

@@ -7,9 +7,12 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from app.store import tables
 from app.store.fault import POINTS
 from app.store.janitor import sweep
+from app.store.store import Store
 from app.store.verify import verify
 from tests.store import worker
 from tests.store.places import BOTH, Place, Places
@@ -39,6 +42,12 @@ def work(processes: ForkServerContext, place: Place, ledger: Path, fault: str = 
     return process.exitcode
 
 
+def ledger_of(store: Store) -> list[tuple[str, str]]:
+    """The catalog's own account: every attempt, by key and ending."""
+    query = select(tables.ledger.c.key, tables.ledger.c.ending)
+    return [tuple(row) for row in store.catalog.read(lambda found: found.execute(query).all())]
+
+
 def made(ledger: Path) -> list[int]:
     return [int(line) for line in ledger.read_text().split()] if ledger.exists() else []
 
@@ -65,6 +74,10 @@ def test_a_death_anywhere_leaves_no_trace_once_the_work_is_done_again(
         assert committed.items() <= images.items()
         assert len(store.catalog.find_assets()) == len(worker.SEEDS)
         assert verify(store) == []
+        endings = ledger_of(store)
+        assert sorted(key for key, ending in endings if ending == "made") == sorted(keys)
+        assert not {key for key, ending in endings if ending == "lost"} & set(committed)
+        assert len(endings) <= len(set(endings))
         assert {one.digest for one in store.blobs.kept()} == worker.all_digests()
         swept = sweep(store, lease_seconds=-60, grace_seconds=-60)
         assert swept.blobs == ()

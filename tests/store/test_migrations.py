@@ -12,11 +12,12 @@ from sqlalchemy import select, text
 from app.errors import CatalogError
 from app.store import migrate, tables
 from app.store.catalog import Catalog
+from app.store.costs import By, Tried
 from app.store.publish import publish_assets, publish_images, publish_pages
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
 
-NEWEST = "0004"
+NEWEST = "0005"
 
 
 @pytest.fixture(params=BOTH)
@@ -57,6 +58,29 @@ def test_rows_of_the_first_schema_come_through_to_the_newest(bare: Place) -> Non
     assert catalog.pages("run") == pages
 
 
+def test_what_images_said_of_their_runs_and_costs_comes_into_the_ledger(bare: Place) -> None:
+    store = bare.open()
+    store.catalog.begin_run("first", plan="icons", plan_digest="0" * 64)
+    images = [
+        image_of(seed, b"%d" % seed, request=request_for(seed, team="art")) for seed in (1, 2, 3)
+    ]
+    publish_images(
+        store, [(i, b"%d" % s) for s, i in zip((1, 2, 3), images, strict=True)], owner=""
+    )
+    back_to_the_fourth_schema(store.catalog)
+    with store.catalog.writing() as connection:
+        theirs = text("UPDATE images SET owner = 'first', cost_usd = 0.25 WHERE key <> :key")
+        connection.execute(theirs, {"key": images[2].key})
+    store.catalog.close()
+    catalog = bare.open().catalog
+    (run,) = catalog.costs(By.RUN).groups
+    (team,) = catalog.costs(By.TEAM).groups
+    assert (run.name, run.made, run.usd, run.seconds) == ("first", 2, 0.5, 0.5)
+    assert (team.name, team.nano_usd, team.assets) == ("art", run.nano_usd, 0)
+    assert catalog.spent_of("plan", "icons") == 0.5
+    assert catalog.tried("starter/1") == [Tried(seconds=0.25, gpu=False)] * 2
+
+
 def drawn(seed: int, init_image: str) -> object:
     return request_for(seed).replace(init_image=init_image, strength=0.5)
 
@@ -66,8 +90,22 @@ def holdings(catalog: Catalog) -> set[tuple[str, str, str]]:
         return {tuple(row) for row in connection.execute(select(tables.holdings))}
 
 
+def back_to_the_fourth_schema(catalog: Catalog) -> None:
+    """Undo by hand what the fifth step did; nobody ever goes this way."""
+    with catalog.writing() as connection:
+        for column in ("who", "plan", "team", "model", "asset", "nano_usd"):
+            connection.execute(text(f"ALTER TABLE leases DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE ledger"))
+        connection.execute(text("DROP TABLE spending"))
+        connection.execute(text("ALTER TABLE images ADD COLUMN owner VARCHAR"))
+        connection.execute(text("ALTER TABLE images ADD COLUMN cost_usd FLOAT"))
+        connection.execute(text("CREATE INDEX ix_images_owner ON images (owner)"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+
+
 def back_to_the_first_schema(catalog: Catalog) -> None:
-    """Undo by hand what the later steps did; nobody ever goes this way."""
+    """The same for all steps but the first."""
+    back_to_the_fourth_schema(catalog)
     with catalog.writing() as connection:
         connection.execute(text("DROP INDEX ix_images_owner"))
         for column in ("owner", "cost_usd"):

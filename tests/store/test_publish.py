@@ -12,7 +12,7 @@ from app.digest import digest_bytes
 from app.errors import CatalogError, DigestMismatch, KeyConflict
 from app.store import tables
 from app.store.blobs import Blobs
-from app.store.catalog import Spent
+from app.store.costs import Spent
 from app.store.janitor import sweep
 from app.store.publish import (
     Store,
@@ -321,9 +321,9 @@ def test_images_are_counted_as_those_of_the_run_that_committed_them(store: Store
     third = image_of(3, b"three")
     publish_images(store, [(third, b"three")], owner="bob")
     cost = round(first.cost_usd + second.cost_usd, 6)
-    assert store.catalog.made_by("ann") == Spent(images=2, cost_usd=cost)
+    assert store.catalog.made_by("ann") == Spent(images=2, seconds=0.5, cost_usd=cost)
     assert store.catalog.made_by("bob").images == 1
-    assert store.catalog.made_by("eve") == Spent(images=0, cost_usd=0)
+    assert store.catalog.made_by("eve") == Spent(images=0, seconds=0, cost_usd=0)
 
 
 def test_files_that_an_image_was_drawn_from_are_kept_with_it_and_no_others(store: Store) -> None:

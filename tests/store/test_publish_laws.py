@@ -54,6 +54,7 @@ class TwoOwners(RuleBasedStateMachine):
         """Who began a key last, and whether that lease is living."""
         self.attempts: dict[int, int] = {}
         self.alarms = 0
+        self.begun = 0
 
     def teardown(self) -> None:
         self.resources.close()
@@ -65,6 +66,7 @@ class TwoOwners(RuleBasedStateMachine):
         busy = [s for s in wanted if self.leases.get(s) == (rival(owner), True)]
         won = [s for s in wanted if s not in busy]
         for seed in won:
+            self.begun += 1
             self.leases[seed] = (owner, True)
             self.attempts[seed] = self.attempts.get(seed, 0) + 1
         assert answer.won == {key_of(s): self.attempts[s] for s in won}
@@ -133,6 +135,15 @@ class TwoOwners(RuleBasedStateMachine):
             assert connection.scalar(select(func.count()).select_from(tables.alarms)) == self.alarms
         begun = attempts(self.store, [key_of(seed) for seed in range(4)])
         assert begun == {key_of(seed): number for seed, number in self.attempts.items()}
+
+    @invariant()
+    def every_attempt_that_ended_is_booked_and_every_image_once_as_made(self) -> None:
+        row = tables.ledger.c
+        with self.store.catalog.reading() as connection:
+            booked = connection.execute(select(row.key, row.ending)).all()
+        made = [one.key for one in booked if one.ending == "made"]
+        assert sorted(made) == sorted(key_of(seed) for seed in self.committed)
+        assert len(booked) >= self.begun - len(self.leases)
 
 
 HISTORIES = settings(

@@ -38,7 +38,8 @@ class Failing:
         self.begun += 1
         number = str(self.begun)
         connection.execute(
-            text("INSERT INTO leases VALUES (:key, 'ann', 0, 1)"), {"key": f"k{number}"}
+            text("INSERT INTO leases (key, owner, expires_at, attempts) VALUES (:key, 'a', 0, 1)"),
+            {"key": f"k{number}"},
         )
         if self.begun <= self.times:
             connection.execute(text(self.trouble))

@@ -1,0 +1,130 @@
+"""Budgets: what an attempt may cost at most is set aside before it begins, or it does not begin.
+
+Decided inside the transaction of a claim, with the budgets' names held: what is spent, what
+living leases set aside and what one more attempt may cost never come to more than the cap. What
+an attempt really cost takes the place of what was set aside in the transaction that ends it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from app.store import rows, tables
+from app.store.ledger import NANO, Account, account_of, nano, scopes
+
+Scope = tuple[str, str]
+_ANY = "0000-00-00"
+"""A day that stands for all: whoever decides about a team or a day holds the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What may be spent in USD; None and a team that is not named have no cap."""
+
+    plan: float | None = None
+    """By all runs of the plan together."""
+    teams: Mapping[str, float] = field(default_factory=dict)
+    """By a team in a month."""
+    day: float | None = None
+    """By everybody in a day."""
+
+    def of(self, account: Account, moment: str) -> dict[Scope, int]:
+        """The caps that an attempt on this account comes under, in billionths of a dollar."""
+        caps = (self.plan, self.teams.get(account.team), self.day)
+        found = zip(scopes(account, moment), caps, strict=True)
+        return {scope: nano(cap) for scope, cap in found if cap is not None}
+
+    def names(self, accounts: Iterable[Account]) -> set[str]:
+        """What to hold, so that no other claim decides about the same money meanwhile."""
+        return {" ".join(scope) for one in set(accounts) for scope in self.of(one, _ANY)}
+
+
+@dataclass(slots=True)
+class Admission:
+    """Which attempts may not begin: now, because others have set the rest aside, or at all."""
+
+    waiting: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def admit(
+    connection: Connection,
+    wanted: Mapping[str, Account],
+    caps: Caps,
+    held: Mapping[str, Row[Any]],
+    now: float,
+) -> Admission:
+    """Go through the keys in order and let begin what the budgets allow.
+
+    `held` are the leases that stand on the keys: whoever begins anew sets nothing aside twice.
+    """
+    admission, moment = Admission(), rows.timestamp(now)
+    purses: dict[Scope, _Purse] = {}
+    for key, account in wanted.items():
+        mine = caps.of(account, moment)
+        for scope in mine.keys() - purses.keys():
+            purses[scope] = _purse(connection, scope, mine[scope], now)
+            purses[scope].aside -= sum(_aside(held, wanted, scope, now, moment))
+        amount = nano(account.most_usd)
+        empty = [scope for scope in mine if purses[scope].spent + amount > purses[scope].cap]
+        if empty:
+            admission.refused[key] = _refusal(empty[0], purses[empty[0]], amount)
+        elif any(purses[scope].left < amount for scope in mine):
+            admission.waiting.add(key)
+        else:
+            for scope in mine:
+                purses[scope].aside += amount
+    return admission
+
+
+@dataclass(slots=True)
+class _Purse:
+    cap: int
+    spent: int
+    aside: int
+
+    @property
+    def left(self) -> int:
+        return self.cap - self.spent - self.aside
+
+
+def _purse(connection: Connection, scope: Scope, cap: int, now: float) -> _Purse:
+    """Both sums in one statement: what is settled between two would be in neither."""
+    kind, name = scope
+    spending, lease = tables.spending.c, tables.leases.c
+    spent = select(spending.nano_usd).where(spending.scope == kind, spending.name == name)
+    aside = select(func.sum(lease.nano_usd)).where(lease.expires_at > now)
+    if kind == "plan":
+        aside = aside.where(lease.plan == name)
+    elif kind == "team":
+        aside = aside.where(lease.team == name.rpartition(" ")[0])
+    row = connection.execute(select(_or_0(spent), _or_0(aside))).one()
+    return _Purse(cap, int(row[0]), int(row[1]))
+
+
+def _or_0(query: Any) -> Any:
+    return func.coalesce(query.scalar_subquery(), 0)
+
+
+def _aside(
+    held: Mapping[str, Row[Any]],
+    wanted: Mapping[str, Account],
+    scope: Scope,
+    now: float,
+    moment: str,
+) -> Iterator[int]:
+    for key in wanted.keys() & held.keys():
+        lease = held[key]
+        if lease.expires_at > now and lease.nano_usd and scope in scopes(account_of(lease), moment):
+            yield lease.nano_usd
+
+
+def _refusal(scope: Scope, purse: _Purse, amount: int) -> str:
+    kind, name = scope
+    remedy = "raise budget.usd in the plan" if kind == "plan" else "raise it in ATELIER_BUDGETS"
+    return (
+        f"budget: {kind} {name} has spent ${purse.spent / NANO:.6f} of ${purse.cap / NANO:.6f}, "
+        f"and one more attempt may cost ${amount / NANO:.6f}; {remedy} and run it again"
+    )

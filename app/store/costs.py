@@ -1,0 +1,156 @@
+"""Costs: what the ledger says was spent, by team, run, model or asset."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import computed_field
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, distinct, func, literal, select
+
+from app.store import tables
+from app.store.ledger import NANO, Ending
+from app.types import Status, Value
+
+RECENT = 200
+
+
+class By(StrEnum):
+    """What costs are told apart by."""
+
+    TEAM = "team"
+    RUN = "run"
+    MODEL = "model"
+    ASSET = "asset"
+
+
+class Cost(Value):
+    """What some attempts cost, and what came of them; money in billionths of a dollar adds up."""
+
+    name: str
+    """Empty for what belongs to no team, or was made for no asset that is known."""
+    attempts: int
+    made: int
+    failed: int
+    lost: int
+    """Attempts whose end nobody told; what they took is unknown and counts as nothing."""
+    seconds: float
+    nano_usd: int
+    assets: int
+    """Assets that these attempts were for, as far as the ledger knows which."""
+    accepted: int
+    """Those of them that stand accepted, in whatever run that was decided."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def usd(self) -> float:
+        """The money in dollars."""
+        return self.nano_usd / NANO
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def usd_per_asset(self) -> float | None:
+        """All the money over all the assets; None without any."""
+        return self.usd / self.assets if self.assets else None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def usd_per_accepted(self) -> float | None:
+        """All the money, failures' too, over the assets that were accepted."""
+        return self.usd / self.accepted if self.accepted else None
+
+
+class Costs(Value):
+    """Every group, the dearest first, and all of it together."""
+
+    by: By
+    since: str
+    total: Cost
+    groups: tuple[Cost, ...]
+
+
+class Spent(Value):
+    """Images that one run committed, and what all its attempts took."""
+
+    images: int
+    seconds: float
+    cost_usd: float
+
+
+class Tried(Value):
+    """One attempt of a model that came to an image: how long it took, and on which device."""
+
+    seconds: float
+    gpu: bool
+
+
+def costs(connection: Connection, by: By, since: str) -> Costs:
+    """All attempts booked at `since` (ISO 8601, its beginning will do) or later."""
+    ledger = tables.ledger.c
+    columns = (ledger.team, ledger.run_id, ledger.model, ledger.asset)
+    column = dict(zip(By, columns, strict=True))[by]
+    grouped = _query(column, since).group_by(column).order_by(_NANO.desc(), column)
+    groups = tuple(_cost(row) for row in connection.execute(grouped))
+    total = _cost(connection.execute(_query(literal("total"), since)).one())
+    return Costs(by=by, since=since, total=total, groups=groups)
+
+
+def spent(connection: Connection, run_id: str) -> Spent:
+    """What one run's attempts came to, whoever lived to tell."""
+    ledger = tables.ledger.c
+    query = select(_ended(Ending.MADE), func.coalesce(func.sum(ledger.seconds), 0.0), _NANO)
+    made, seconds, nano_usd = connection.execute(query.where(ledger.run_id == run_id)).one()
+    return Spent(images=int(made), seconds=round(seconds, 6), cost_usd=int(nano_usd) / NANO)
+
+
+def spent_of(connection: Connection, scope: str, name: str) -> float:
+    """USD that one budget's scope has spent; see `ledger.scopes` for their names."""
+    spending = tables.spending.c
+    query = select(spending.nano_usd).where(spending.scope == scope, spending.name == name)
+    return int(connection.execute(query).scalar() or 0) / NANO
+
+
+def tried(connection: Connection, model: str, limit: int = RECENT) -> list[Tried]:
+    """The model's latest attempts that came to an image."""
+    ledger = tables.ledger.c
+    query = select(ledger.seconds, ledger.device).where(ledger.model == model)
+    query = query.where(ledger.ending.in_([Ending.MADE, Ending.SECOND]))
+    latest = connection.execute(query.order_by(ledger.sequence.desc()).limit(limit))
+    return [Tried(seconds=row.seconds, gpu=row.device == "gpu") for row in latest]
+
+
+_NANO = func.coalesce(func.sum(tables.ledger.c.nano_usd), 0)
+
+
+def _ended(*endings: Ending) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((tables.ledger.c.ending.in_(endings), 1), else_=0)), 0)
+
+
+def _query(name: ColumnElement[str], since: str) -> Select[Any]:
+    ledger, assets = tables.ledger.c, tables.assets.c
+    accepted = select(assets.name).where(assets.status == Status.ACCEPTED.value)
+    is_accepted = case((ledger.asset.in_(accepted), ledger.asset))
+    query = select(
+        name.label("name"),
+        func.count().label("attempts"),
+        _ended(Ending.MADE, Ending.SECOND).label("made"),
+        _ended(Ending.FAILED).label("failed"),
+        _ended(Ending.LOST).label("lost"),
+        func.coalesce(func.sum(ledger.seconds), 0.0).label("seconds"),
+        _NANO.label("nano_usd"),
+        func.count(distinct(ledger.asset)).label("assets"),
+        func.count(distinct(is_accepted)).label("accepted"),
+    )
+    return query.select_from(tables.ledger).where(ledger.created_at >= since)
+
+
+def _cost(row: Row[Any]) -> Cost:
+    return Cost(
+        name=row.name or "",
+        attempts=row.attempts,
+        made=row.made,
+        failed=row.failed,
+        lost=row.lost,
+        seconds=round(row.seconds, 6),
+        nano_usd=int(row.nano_usd),
+        assets=row.assets,
+        accepted=row.accepted,
+    )

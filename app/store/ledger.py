@@ -1,0 +1,145 @@
+"""The ledger: one row for each attempt, written in the transaction in which the attempt ends.
+
+An attempt is one lease that was won. Whoever ends the lease writes the row: the owner with what
+became of the work, or who takes a dead owner's place with the word that nobody told the end. So
+a death anywhere neither loses a row nor writes two.
+
+Money is kept in whole billionths of a dollar: sums are exact, in whatever order they are taken.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from app.store import rows, tables
+
+NANO = 1_000_000_000
+
+
+class Ending(StrEnum):
+    """How an attempt ended."""
+
+    MADE = "made"
+    SECOND = "second"
+    """Made, when another had committed the image already."""
+    FAILED = "failed"
+    LOST = "lost"
+    """Begun, and nobody told its end: the worker died or was stopped. What it took is unknown
+    and counts as nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """On whose account an attempt goes, and how much is set aside for it meanwhile."""
+
+    who: str = ""
+    plan: str = ""
+    team: str = ""
+    model: str = ""
+    asset: str | None = None
+    """The asset it is made for; None when it is made for none that is known."""
+    most_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What an attempt took; its seconds are a GPU's or a CPU's."""
+
+    seconds: float = 0.0
+    usd: float = 0.0
+    gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt that has come to its end."""
+
+    key: str
+    run_id: str
+    number: int
+    account: Account
+    ending: Ending
+    took: Took = Took()
+
+
+def nano(usd: float) -> int:
+    """Billionths of a dollar, rounded to whole ones."""
+    return round(usd * NANO)
+
+
+def book(connection: Connection, attempts: Iterable[Attempt], now: float) -> None:
+    """Write a row for each, and add it to what its plan, its team and the day have spent."""
+    booked, moment = list(attempts), rows.timestamp(now)
+    rows.insert_all(connection, tables.ledger, [_cells(one, moment) for one in booked])
+    spent: Counter[tuple[str, str]] = Counter()
+    for one in booked:
+        for scope in scopes(one.account, moment) if one.took.usd else ():
+            spent[scope] += nano(one.took.usd)
+    # In order, so that two who book at once never wait for each other in a ring.
+    added = [
+        {"scope": scope, "name": name, "nano_usd": amount}
+        for (scope, name), amount in sorted(spent.items())
+        if amount
+    ]
+    if added:
+        connection.execute(_ADD, added)
+
+
+_ADD = text(
+    "INSERT INTO spending (scope, name, nano_usd) VALUES (:scope, :name, :nano_usd)"
+    " ON CONFLICT (scope, name) DO UPDATE SET nano_usd = spending.nano_usd + excluded.nano_usd"
+)
+
+
+def scopes(account: Account, moment: str) -> tuple[tuple[str, str], ...]:
+    """Whose money an attempt spends at this moment: its plan's, its team's, and the day's."""
+    month, day = moment[:7], moment[:10]
+    return ("plan", account.plan), ("team", f"{account.team} {month}"), ("day", day)
+
+
+def book_lost(connection: Connection, leases: Iterable[Row[Any]], now: float) -> None:
+    """Write for each of these leases that nobody told the end."""
+    book(connection, map(_lost, leases), now)
+
+
+def _lost(lease: Row[Any]) -> Attempt:
+    return Attempt(lease.key, lease.owner, lease.attempts, account_of(lease), Ending.LOST)
+
+
+def account_of(row: Row[Any]) -> Account:
+    """The account of a row of leases or of the ledger."""
+    return Account(
+        who=row.who or "",
+        plan=row.plan or "",
+        team=row.team or "",
+        model=row.model or "",
+        asset=row.asset,
+    )
+
+
+def account_cells(account: Account) -> rows.Cells:
+    """The account as columns of either table."""
+    return {
+        "who": account.who,
+        "plan": account.plan,
+        "team": account.team,
+        "model": account.model,
+        "asset": account.asset,
+    }
+
+
+def _cells(one: Attempt, moment: str) -> rows.Cells:
+    return account_cells(one.account) | {
+        "key": one.key,
+        "run_id": one.run_id,
+        "attempt": one.number,
+        "ending": one.ending.value,
+        "seconds": one.took.seconds,
+        "device": "gpu" if one.took.gpu else "cpu",
+        "nano_usd": nano(one.took.usd),
+        "created_at": moment,
+    }

@@ -1,0 +1,92 @@
+"""`atelier costs`, and the money that `plan` and `runs show` tell of."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.backends.echo import EchoBackend
+from app.estimate import Band, Estimate
+from app.generate import Generator, Terms
+from app.prices import Price
+from app.settings import Settings
+from app.store.publish import Store, begin_run, open_store
+from tests.test_cli import PLAN, home, run, run_json, written
+from tests.values import ROUTE, request_with
+
+__all__ = ["home"]
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    settings = Settings()
+    return open_store(settings.blobs, settings.catalog)
+
+
+@pytest.fixture
+def spent(store: Store) -> None:
+    """Five images of one asset at ten cents each, and one that nobody is known to have asked."""
+    begin_run(store, "run-1", plan="small", document={})
+    requests = [request_with(seed=seed) for seed in range(5)]
+    terms = Terms(
+        plan="small", price=Price(call=0.1), assets={one.id: "potion.red" for one in requests}
+    )
+    Generator(ROUTE, EchoBackend(), store, "run-1", terms).generate(requests)
+    Generator(ROUTE, EchoBackend(), store, "run-2").generate([request_with(seed=9)])
+
+
+@pytest.mark.usefixtures("home")
+def test_an_empty_ledger_says_so() -> None:
+    assert "nothing was booked yet" in run("costs")
+
+
+@pytest.mark.usefixtures("spent")
+def test_costs_are_told_by_team_run_model_and_asset() -> None:
+    found = run_json("costs", "--by", "asset")
+    assert [(one["name"], one["usd"]) for one in found["groups"]] == [("potion.red", 0.5), ("", 0)]
+    assert (found["total"]["usd"], found["total"]["attempts"]) == (0.5, 6)
+    assert found["groups"][0]["usd_per_asset"] == 0.5
+    assert [one["name"] for one in run_json("costs", "--by", "run")["groups"]] == ["run-1", "run-2"]
+    assert run_json("costs", "--by", "model")["groups"][0]["name"] == "echo/1"
+    assert "(no team)" in run("costs")
+    assert "(no asset)" in run("costs", "--by", "asset")
+    assert run_json("costs", "--since", "2999")["groups"] == []
+    assert "no date" in run_json("costs", "--since", "yesterday", code=2)["message"]
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_plan_shows_its_estimate_with_the_band_and_what_it_is_drawn_from(home: Path) -> None:
+    assert "$" in run("plan", written(home, PLAN))
+    found = run_json("plan", written(home, PLAN))
+    assert found["estimate"]["images"] == {"low": 2, "expected": 2, "high": 6}
+    assert "the last 6 images" in run("plan", written(home, PLAN))
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_budget_that_may_not_suffice_is_told_before_the_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan: dict[str, Any] = PLAN | {"budget": {"usd": 0.7}}
+    (free,) = run_json("plan", written(home, plan))["warnings"]
+    assert "ATELIER_PRICES" in free
+    sheet = home / "prices.yaml"
+    sheet.write_text("models: {echo: {call: 0.1}}")
+    monkeypatch.setenv("ATELIER_PRICES", str(sheet))
+    (short,) = run_json("plan", written(home, plan))["warnings"]
+    assert "$0.2000 of the plan's budget of $0.7000 are left" in short
+    assert "up to $0.6000" in short
+    assert not run_json("plan", written(home, plan | {"budget": {"usd": 5}}))["warnings"]
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_run_says_how_good_its_estimate_was(store: Store) -> None:
+    band = Band(low=0.4, expected=0.45, high=0.6)
+    guess = Estimate(images=band, seconds=Band(low=1, expected=2, high=3), cost_usd=band, basis=())
+    notes = {"asked": 1, "estimate": guess.as_json(), "cut_short": 2, "budget": "budget: gone"}
+    store.catalog.end_run("run-1", notes)
+    shown = run_json("runs", "show", "run-1")
+    assert (shown["cost_usd"], shown["estimate"]["cost_usd"]["high"]) == (0.5, 0.6)
+    text = run("runs", "show", "run-1")
+    assert "expected $0.4500 ($0.4000 to $0.6000), cost $0.5000: inside the band" in text
+    assert "took 0.0: below the band" in text
+    assert "2 assets were cut short: budget: gone" in text
