@@ -7,7 +7,7 @@ types.py      the values that flow           digest.py    identity: canonical JS
 value.py      what every value is            text_layer.py  text set over a picture
 errors.py     the error tree                 settings.py  addresses, read at the edges only
 plan/         what a person writes, expanded exactly
-route.py      which model version answers a request, and why
+route.py      which model version answers a request, and why; route_preview.py for who waits
 engine/       requests share denoising steps; company does not change an image
 models/       model families behind the engine's Pipeline protocol; the starter's weights
 backends/     whatever turns requests into images
@@ -15,6 +15,8 @@ check/        one number per measure, and the judge who applies the plan's rules
 finish/       specks, trim, pivot, exact sizes
 pack/         atlas pages and their metadata
 store/        blobs by digest, the catalog, and the one way in
+prices.py     what an attempt costs          estimate.py  what the rest of a plan may cost
+keep.py       a picture somebody chose       keys.py      who may call, and how much
 provenance.py where an image comes from      renderer.py  from a route to what renders it
 flow.py       from a plan's request to a finished asset
 registry.py   models in MLflow, which only this imports
