@@ -10,6 +10,7 @@ from app.answers import Made, Painted
 from app.models.versions import ECHO
 from app.route_preview import Choice, Role, Served
 from deployments.ledger import CallKey, Ledger, NotAnswered
+from tests.store.values import provenance_of
 from tests.values import request_with
 
 SERVED = Served(role=Role.DRAFT, reference="echo", model=ECHO, steps=1, max_steps=1)
@@ -17,7 +18,10 @@ CHOICE = Choice(served=SERVED, reason="a test", considered=())
 
 
 def made(size: int = 1) -> Made:
-    painted = Painted(request=request_with(), png=b"x" * size, seconds=0)
+    request = request_with()
+    painted = Painted(
+        request=request, png=b"x" * size, provenance=provenance_of(request), seconds=0
+    )
     return Made(choice=CHOICE, painted=(painted,), created=0)
 
 
