@@ -13,6 +13,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -62,6 +63,7 @@ class Service:
         """Plain HTTP."""
         return httpx.Client(base_url=self.url, timeout=WAIT)
 
+    @cached_property
     def openai(self) -> openai.OpenAI:
         """OpenAI's own client, which is not to hide a refusal by trying again."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=300)
@@ -86,6 +88,7 @@ class Service:
 
     def stop(self) -> str:
         """Ctrl-C; returns what was said after the address."""
+        self.openai.close()
         self.process.send_signal(signal.SIGINT)
         said, _ = self.process.communicate(timeout=300)
         return said
@@ -151,7 +154,7 @@ def test_the_readme_says_how_to_call(service: Service) -> None:
 
 
 def test_openais_client_gets_three_images_each_as_it_would_be_alone(service: Service) -> None:
-    answer = service.openai().images.generate(
+    answer = service.openai.images.generate(
         prompt="a red potion", model="starter", n=3, size="64x64", extra_body={"seed": 7}
     )
     files = [b64decode(image.b64_json or "") for image in answer.data or []]
@@ -179,10 +182,11 @@ def test_the_service_and_a_run_of_a_plan_make_the_same_pixels(service: Service) 
 
 
 def test_openais_client_sees_partial_images_and_then_the_image(service: Service) -> None:
-    stream = service.openai().images.generate(
+    stream = service.openai.images.generate(
         prompt="a red potion", model="draft", stream=True, partial_images=3, extra_body={"seed": 7}
     )
-    events = list(stream)
+    with stream:
+        events = list(stream)
     assert [event.type for event in events] == [
         *["image_generation.partial_image"] * 3,
         "image_generation.completed",
@@ -208,7 +212,7 @@ def test_openais_client_understands_every_refusal(
     theirs = body(**{name: value for name, value in fields.items() if name != "residency"})
     ours = {name: value for name, value in fields.items() if name == "residency"}
     with pytest.raises(kind) as refused:
-        service.openai().images.generate(**theirs, extra_body=ours)
+        service.openai.images.generate(**theirs, extra_body=ours)
     assert refused.value.code == code
     assert service.state()["forward_passes"] == passes
 
@@ -305,7 +309,7 @@ def test_nothing_listens_beyond_loopback(service: Service) -> None:
 
 def test_a_draft_is_polished_captioned_and_kept_and_can_be_made_again(service: Service) -> None:
     """What an art director does, by the clients a program would use."""
-    client = service.openai()
+    client = service.openai
 
     def painted(**fields: Any) -> Any:
         prompt = "a red potion, cartoon outlined"
@@ -340,7 +344,7 @@ def test_a_draft_is_polished_captioned_and_kept_and_can_be_made_again(service: S
 
 def test_openais_client_edits_a_picture(service: Service) -> None:
     picture = alone(service, seed=3)
-    answer = service.openai().images.edit(
+    answer = service.openai.images.edit(
         image=("draft.png", picture, "image/png"),
         prompt="a blue potion",
         model="final",
@@ -349,7 +353,7 @@ def test_openais_client_edits_a_picture(service: Service) -> None:
     )
     (image,) = answer.data or []
     assert read_png(b64decode(image.b64_json or "")).shape == (256, 256, 4)
-    stream = service.openai().images.edit(
+    stream = service.openai.images.edit(
         image=("draft.png", picture, "image/png"),
         prompt="a blue potion",
         model="final",
@@ -357,7 +361,8 @@ def test_openais_client_edits_a_picture(service: Service) -> None:
         partial_images=2,
         extra_body={"strength": 0.5, "seed": 1},
     )
-    events = list(stream)
+    with stream:
+        events = list(stream)
     assert b64decode(events[-1].b64_json) == b64decode(image.b64_json or "")
 
 
