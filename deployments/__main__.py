@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from app.doors import doors
+from app.keys import read_keys
+from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -37,10 +39,15 @@ def serve(
         at = shape.http_options
         with service(shape, host=host or at.host, port=port or at.port, folder=folder) as address:
             signal.signal(signal.SIGTERM, _interrupt)  # Ray set its own
-            print(f"{address} answers; Ctrl-C stops it", file=stdout, flush=True)
+            print(f"{address} answers{_to_whom()}; Ctrl-C stops it", file=stdout, flush=True)
             with suppress(KeyboardInterrupt):
                 signal.pause()
             print("finishing what is under way", file=stdout, flush=True)
+
+
+def _to_whom() -> str:
+    keys = read_keys(Settings().home)
+    return "" if keys.required else " this machine alone, for there are no keys"
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -99,7 +99,8 @@ def service() -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         started = Service(Path(folder))
         try:
-            assert started.said == f"{started.url} answers; Ctrl-C stops it\n", started.said
+            alone = "this machine alone, for there are no keys"
+            assert started.said == f"{started.url} answers {alone}; Ctrl-C stops it\n"
             yield started
             _ends_in_good_order(started)
         finally:
@@ -340,6 +341,8 @@ def test_a_draft_is_polished_captioned_and_kept_and_can_be_made_again(service: S
             "identical"
         ]
     assert service.atelier("verify", "--json") == []
+    while not service.roles()["typography"]["asleep"]:
+        sleep(0.2)  # nobody asks any more
 
 
 def test_openais_client_edits_a_picture(service: Service) -> None:
@@ -420,6 +423,7 @@ def _config(folder: Path) -> Path:
         "max_queued_requests": QUEUED,
         "graceful_shutdown_timeout_s": 600,
     }
+    args["typography"]["replicas"] |= {"downscale_to_zero_delay_s": 5, "downscale_delay_s": 5}
     args["polish"] |= {"graceful_shutdown_timeout_s": 600, "max_queued_requests": 64}
     args["polish"]["replicas"] |= {
         "max_replicas": 2,
