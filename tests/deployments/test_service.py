@@ -423,6 +423,7 @@ def _config(folder: Path) -> Path:
         "max_queued_requests": QUEUED,
         "graceful_shutdown_timeout_s": 600,
     }
+    args["draft"]["replicas"] |= {"max_replicas": 1}  # whose counters are looked at
     args["typography"]["replicas"] |= {"downscale_to_zero_delay_s": 5, "downscale_delay_s": 5}
     args["polish"] |= {"graceful_shutdown_timeout_s": 600, "max_queued_requests": 64}
     args["polish"]["replicas"] |= {
