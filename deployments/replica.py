@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from app.engine.engine import Engine
+from app.engine.state import Delivery
 from app.errors import InvalidRequest
 from app.models.whole import WholePipeline
 from app.renderer import driver_of
 from app.settings import Settings
-from app.types import ModelVersion
+from app.types import GenerationRequest, ModelVersion
 from deployments.album import Album
 from deployments.args import PainterArgs
 from deployments.loopback import keep_on_loopback
@@ -57,4 +58,19 @@ def engine_of(
     driver = driver_of(model, settings, mode=args.mode, threads=args.threads, images=album)
     if isinstance(driver, WholePipeline):
         raise InvalidRequest(f"{model.reference} cannot be driven step by step; deploy another")
+    _warm_up(driver, args)
     return driver
+
+
+def _warm_up(engine: Engine, args: PainterArgs) -> None:
+    """Paint once before anybody waits: a first pass loads kernels, a preview fits its colours."""
+    request = GenerationRequest(
+        prompt="warm",
+        width=args.size.width,
+        height=args.size.height,
+        num_inference_steps=2,
+        guidance_scale=2,
+    )
+    engine.submit(request, Delivery(preview_every=1))
+    while engine.busy:
+        engine.step()
