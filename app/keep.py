@@ -6,15 +6,14 @@ recorded, its files finished and published with the provenance that the replica 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import uuid4
 
 from app.attempt import Outcome
 from app.check.similarity import Neighbours
 from app.digest import digest_bytes
 from app.errors import StoreError
 from app.flow import make
-from app.store.publish import Store, begin_run, claim, publish_images
+from app.generate import LEASE_SECONDS
+from app.store.publish import Store, begin_run, claim, new_run_id, publish_images
 from app.types import (
     AssetRecord,
     AssetSpec,
@@ -28,8 +27,6 @@ from app.types import (
     Status,
     Value,
 )
-
-LEASE_SECONDS = 60
 
 
 class Kept(Value):
@@ -47,9 +44,7 @@ class Chosen:
     provenance: Provenance
     seconds: float
     cost_usd: float
-    size: Size
     model: ModelVersion
-    reference: str
     files: Mapping[str, bytes]
 
 
@@ -65,15 +60,15 @@ def keep(chosen: Chosen, store: Store, *, name: str, usage: str) -> Kept:
         usage=usage,
         axes={},
         request=request,
-        sizes=(chosen.size,),
-        model=chosen.reference,
+        sizes=(Size(width=request.width, height=request.height),),
+        model=chosen.model.reference,
     )
     route = Route(backend="engine", model=chosen.model, reason="somebody chose the picture")
     standing = store.catalog.asset_records([route.key(spec.digest)])
     for record in standing.values():
         if record.status is Status.ACCEPTED:
             return Kept(record=record, already=True)
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
+    run_id = new_run_id()
     begin_run(store, run_id, plan="previews", document={"kept": spec.as_json()})
     record = make(spec, _AtHand(route, store, run_id, chosen), None, Neighbours())
     store.catalog.end_run(run_id, {"asked": 1, "accepted": 1, "cost_usd": chosen.cost_usd})
@@ -114,8 +109,8 @@ class _AtHand:
             key=key,
             request_id=chosen.provenance.request_id,
             digest=digest_bytes(chosen.png),
-            width=chosen.size.width,
-            height=chosen.size.height,
+            width=chosen.provenance.request.width,
+            height=chosen.provenance.request.height,
             seconds=chosen.seconds,
             cost_usd=chosen.cost_usd,
             provenance=chosen.provenance,

@@ -74,7 +74,8 @@ def _decoded(data: bytes, *, max_pixels: int) -> Pixels:
         raise BadImage("the PNG is torn, moving or followed by other bytes" + _ADVICE)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            pixels: Pixels = np.array(image.convert("RGBA"))
+            rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # which copies
+            pixels: Pixels = np.array(rgba)
     except Exception as exc:  # Pillow promises no closed set; only its own calls stand above.
         raise BadImage("the PNG cannot be decoded" + _ADVICE) from exc
     return pixels

@@ -17,7 +17,7 @@ from app.references import with_fonts
 from app.route_preview import Choice, Role, Served, choose
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from app.types import GenerationRequest, Size
+from app.types import GenerationRequest
 from deployments.ledger import CallKey, Ledger, NotAnswered
 from deployments.origins import Sent, Start, forgotten, from_recent, from_sent
 from deployments.quota import Quota
@@ -218,15 +218,12 @@ class Desk:
 
 
 def _chosen(recent: Recent) -> Chosen:
-    painted, served = recent.painted, recent.served
-    request = painted.request
+    painted = recent.painted
     return Chosen(
         png=painted.png,
         provenance=painted.provenance,
         seconds=painted.seconds,
         cost_usd=painted.cost_usd,
-        size=Size(width=request.width, height=request.height),
-        model=served.model,
-        reference=served.model.reference,
+        model=recent.served.model,
         files=recent.files,
     )

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from time import perf_counter
-from uuid import uuid4
 
 from app.errors import InvalidRequest
 from app.estimate import Forecast, longest
@@ -17,7 +15,7 @@ from app.references import pinned
 from app.route import route
 from app.settings import Settings
 from app.store.budgets import Caps
-from app.store.publish import Store, begin_run, forget, open_store
+from app.store.publish import Store, begin_run, forget, new_run_id, open_store
 from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Route
 from jobs.cluster import cluster
 from jobs.progress import RunProgress
@@ -99,7 +97,7 @@ def begin(
                 _require_finishing(spec)
     prices = price_sheet(settings)
     store = open_store(settings.blobs, settings.catalog)
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
+    run_id = new_run_id()
     terms = _terms(plan, drafts, routes, store, prices, settings)
     begin_run(store, run_id, plan=plan.name, document=plan.as_json())
     return Run(

@@ -5,6 +5,8 @@ done; a key is committed once, so the same work again makes nothing twice.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -24,6 +26,7 @@ __all__ = [
     "begin_run",
     "claim",
     "forget",
+    "new_run_id",
     "open_store",
     "publish_assets",
     "publish_images",
@@ -32,6 +35,11 @@ __all__ = [
     "renew",
     "restore",
 ]
+
+
+def new_run_id() -> str:
+    """A name for a run that no other has; runs sort by when they began."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
 
 
 def begin_run(store: Store, run_id: str, *, plan: str, document: Json) -> RunRecord:
