@@ -7,6 +7,7 @@
     + NoRoute        no model version may or can serve the request
     + BadImage       bytes that are not the image they should be
   x BackendError     .backend .request_id .retryable
+    + RateLimited(.retry_after) + BackendTimeout + BackendUnavailable + BackendRejected
   x EngineError      + NotFinite + OutOfMemory + OutOfCapacity + Cancelled
   x StoreError       + BlobNotFound + DigestMismatch + KeyConflict
   x CatalogError     + AssetNotFound + PromotionRefused
@@ -75,6 +76,33 @@ class BackendError(AtelierError):
         self.backend = backend
         self.request_id = request_id
         self.retryable = retryable
+
+
+class RateLimited(BackendError):
+    """It was asked too often; `retry_after` is how many seconds it wants to be left alone."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        backend: str,
+        request_id: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, backend=backend, request_id=request_id, retryable=True)
+        self.retry_after = retry_after
+
+
+class BackendTimeout(BackendError):
+    """It did not answer by the deadline; whether it did the work is not known."""
+
+
+class BackendUnavailable(BackendError):
+    """It cannot be reached, broke down, or went away in the middle of its answer."""
+
+
+class BackendRejected(BackendError):
+    """It refused the request, the request may not be sent there, or its answer is not one."""
 
 
 class EngineError(AtelierError):

@@ -24,6 +24,7 @@ from app.environment import environment
 from app.errors import InvalidRequest
 from app.plan.schema import RULES
 from app.png import png_bytes
+from app.prices import Price, on_gpu
 from app.registered import GoldenResult, Tolerance
 from app.types import (
     GenerationRequest,
@@ -71,6 +72,7 @@ class _Tally:
     failed: int = 0
     cpu_seconds: float = 0.0
     on_cpu: bool = False
+    on_gpu: bool = False
 
     @property
     def seconds_per_image(self) -> float:
@@ -136,7 +138,7 @@ def measure(
     backend: Backend,
     golden: GoldenSet,
     *,
-    usd_per_hour: float = 0.0,
+    price: Price | None = None,
     tolerance: Tolerance | None = None,
     seen: Seen = lambda _: None,
 ) -> tuple[GoldenResult, dict[str, bytes]]:
@@ -147,7 +149,7 @@ def measure(
     began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     requests = requests_of(model, golden)
     tally = _Tally()
-    for _ in backend.generate(requests[:1]):
+    for _ in backend.generate(requests[: int(model.hosted is None)]):
         pass  # what is done once, such as measuring the cost curve of a new model, is not counted
     started = process_time()
     for outcome in backend.generate(requests):
@@ -171,7 +173,7 @@ def measure(
         acceptance=accepted / len(requests),
         agreement=_mean(agreements) if golden.critic else None,
         seconds_per_image=seconds,
-        usd_per_image=seconds * usd_per_hour / 3600,
+        usd_per_image=(price or Price()).of(seconds, gpu=tally.on_gpu),
         damaged_passes=fmean(tally.damaged) if tally.damaged else 0.0,
         complaints=dict(spoken),
         processor=environment().processor,
@@ -186,6 +188,7 @@ def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
     tally.reports.append(_report(pixels, request, request.prompt, golden))
     tally.seconds.append(outcome.seconds)
     tally.on_cpu = outcome.engine is not None and outcome.engine.device == "cpu"
+    tally.on_gpu = on_gpu(outcome.engine)
     for damaged, prompt in _damaged(pixels, request, golden):
         verdict = _report(damaged, request, prompt, golden).verdict
         tally.damaged.append(verdict is Verdict.ACCEPT)

@@ -8,6 +8,7 @@ from app.digest import digest_folder
 from app.golden import PROMPTS, SAMPLES, golden_set, requests_of
 from app.golden import measure as measure_model
 from app.models.versions import critic_folder_of
+from app.prices import price_sheet
 from app.references import registered
 from app.registered import GoldenResult, Tolerance
 from app.renderer import renderer, route_of
@@ -39,10 +40,10 @@ def measure(
     route = route_of(model.reference, {model.reference: model})
     store = open_store(settings.blobs, settings.catalog)
     try:
-        backend = renderer(route, settings, store)
+        backend = renderer(route, settings, store, fresh=True)
         with progress(len(requests_of(model, golden))) as seen:
             result, pictures = measure_model(
-                model, backend, golden, usd_per_hour=settings.usd_per_hour,
+                model, backend, golden, price=price_sheet(settings).price(model, route.backend),
                 tolerance=tolerance, seen=seen,
             )  # fmt: skip
     finally:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from app.doors import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.registered import CHAMPION, RegisteredVersion, Tolerance
 from app.settings import Settings
-from app.types import Size
+from app.types import ModelVersion, Size
 
 if TYPE_CHECKING:
     from app.store.catalog import Catalog
@@ -34,8 +35,24 @@ Alias = Annotated[str, typer.Option(help="The alias to move.")]
 
 @models.command()
 def register(
-    folder: Annotated[str, typer.Argument(help="A diffusers folder, or starter or echo.")],
     name: Annotated[str, typer.Option(help="The model's name: draft")],
+    folder: Annotated[
+        str | None, typer.Argument(help="A diffusers folder, or starter or echo.")
+    ] = None,
+    hosted: Annotated[
+        str, typer.Option(help="Instead, a service that speaks OpenAI's images API: https://.../v1")
+    ] = "",
+    model: Annotated[str, typer.Option(help="What the service calls the model.")] = "",
+    capability: Annotated[
+        list[str] | None,
+        typer.Option(help="The service takes: seeded, steps, negative-prompt, transparent, text."),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Sent with every call: quality=high; repeat.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The service's last day.")
+    ] = None,
     role: Annotated[str, typer.Option(help="What it is for: draft, final, typography")] = "",
     licence: Annotated[str, typer.Option(help="Unless the folder's version.json says it.")] = "",
     source: Annotated[str, typer.Option(help="hub:owner/name@revision, when it is known.")] = "",
@@ -51,25 +68,36 @@ def register(
 ) -> None:
     """Make the weights in FOLDER a version of a name; the same weights stay the same version.
 
-    The files stay where they are. Nothing is downloaded, and no code in the folder is run.
+    The files stay where they are. Nothing is downloaded, and no code in the folder is run. Of a
+    hosted model nothing is asked; its price stands in the price sheet (ATELIER_PRICES), and its
+    key in ATELIER_HOSTED_KEYS.
     """
     from app.models.describe import bundled, describe
+    from app.models.describe import hosted as describe_hosted
     from app.models.versions import fleet
     from app.registry import open_registry
     from app.show_models import show_registered
 
     with doors(as_json):
         sizes = [_size(text) for text in size or []]
-        model = (
-            bundled(folder, name)
-            if folder in fleet() or not Path(folder).is_dir()
-            else describe(
-                Path(folder), name, licence=licence, source=source, sizes=sizes, steps=steps,
+        _require_one_source(folder, hosted, model, capability or option or until)
+        if hosted:
+            version = describe_hosted(
+                hosted, model, name, licence=licence, sizes=sizes, steps=steps,
+                guidance_scale=guidance_scale, capabilities=capability or [],
+                options=[_option(text) for text in option or []],
+                until=until.date() if until else None,
+            )  # fmt: skip
+        elif folder in fleet() or not Path(folder or "").is_dir():
+            version = bundled(folder or "", name)
+        else:
+            version = describe(
+                Path(folder or ""), name, licence=licence, source=source, sizes=sizes, steps=steps,
                 guidance_scale=guidance_scale,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
         pictures = {path.name: path.read_bytes() for path in example or []}
-        found = open_registry(Settings()).register(model, role=role, examples=pictures)
+        found = open_registry(Settings()).register(version, role=role, examples=pictures)
+        _require_as_said(found, version)
         answer(found, as_json, show_registered)
 
 
@@ -101,6 +129,7 @@ def list_models(
             if all(_holds(one, field, value) for field, value in conditions)
         ]
         answer_all(found, as_json, show_models)
+        _warn_of_ends([one.version.model for one in found], datetime.now(UTC).date())
 
 
 @models.command()
@@ -266,6 +295,40 @@ def _size(text: str) -> Size:
         return Size(width=int(width), height=int(height or width))
     except ValueError as exc:
         raise InvalidRequest(f"--size {text!r} is no size; write 1024x1024") from exc
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InvalidRequest(f"--option {text!r} is no option; write quality=high")
+    return name, value
+
+
+def _require_one_source(folder: str | None, hosted: str, model: str, more: object) -> None:
+    if bool(folder) == bool(hosted) or bool(hosted) != bool(model) or (more and not hosted):
+        raise InvalidRequest(
+            "give either a FOLDER, or --hosted URL with --model ID; --capability, --option and "
+            "--until belong to --hosted"
+        )
+
+
+def _require_as_said(found: RegisteredVersion, version: ModelVersion) -> None:
+    """What stands is never altered, so that what it made stays what it was made by."""
+    stands, said = found.model, version.hosted
+    if said and (stands.hosted, stands.sizes) != (said, version.sizes):
+        raise InvalidRequest(
+            f"{found.reference} stands already with other sizes or another end, and was left as it "
+            "is; what it made is found under another --name too"
+        )
+
+
+def _warn_of_ends(models: "list[ModelVersion]", today: date) -> None:
+    from app.takes import ending
+
+    for said in filter(None, (ending(one, today) for one in models)):
+        Console(stderr=True, highlight=False).print(
+            f"{said}: let plans name another model", markup=False, soft_wrap=True
+        )
 
 
 def _holds(one: RegisteredVersion, field: str, value: str) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from app.backends.base import Backend
-from app.errors import NoRoute
+from app.errors import InvalidRequest, NoRoute
 from app.settings import Settings
 from app.store.publish import Store
+from app.takes import SEEDED
 from app.types import ModelVersion, Route
 
 if TYPE_CHECKING:
@@ -15,12 +17,25 @@ if TYPE_CHECKING:
     from app.models.whole import WholePipeline
 
 
-def renderer(route: Route, settings: Settings, store: Store) -> Backend:
+def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = False) -> Backend:
     """Load what the route names; heavy imports happen here.
 
+    With `fresh`, a hosted model may not answer with what it was asked before under the same key.
     Raises ModelNotFound, DigestMismatch when its files are not the version's, or InvalidRequest
     when this device cannot do what the settings ask.
     """
+    if route.model.hosted is not None:
+        from app.backends.openai_images import OpenAIImages
+
+        hosted = route.model.hosted
+        return OpenAIImages(
+            route,
+            hosted,
+            settings.hosted_key(hosted.host),
+            timeout_seconds=settings.hosted_timeout_seconds,
+            at_once=settings.hosted_at_once,
+            fresh=uuid4().hex if fresh else "",
+        )
     if route.backend == "echo":
         from app.backends.echo import EchoBackend, EchoSettings
 
@@ -35,6 +50,20 @@ def renderer(route: Route, settings: Settings, store: Store) -> Backend:
     )
 
 
+def remaker(route: Route, settings: Settings, store: Store) -> Backend:
+    """What makes an image anew to hold it against a stored one.
+
+    Raises what `renderer` raises, and NoRoute for a model that takes no seed: it would be paid
+    for another picture.
+    """
+    if route.model.hosted is not None and SEEDED not in route.model.capabilities:
+        raise NoRoute(
+            f"{route.model.reference} takes no seed, so it paints another picture every time and "
+            "nothing was sent; what is stored is the only one, keep copies of it"
+        )
+    return renderer(route, settings, store, fresh=True)
+
+
 def driver_of(
     model: ModelVersion,
     settings: Settings,
@@ -45,8 +74,13 @@ def driver_of(
 ) -> "Engine | WholePipeline":
     """The model loaded, behind a step engine where its family takes steps.
 
-    Raises what `renderer` raises.
+    Raises what `renderer` raises, and InvalidRequest for a hosted model.
     """
+    if model.hosted is not None:
+        raise InvalidRequest(
+            f"{model.reference} is hosted at {model.hosted.host} and cannot be loaded here; "
+            "name it in plans, or give a local model"
+        )
     from app.engine.engine import Engine
     from app.models.curves import knee_of
     from app.models.load import load
@@ -75,8 +109,7 @@ def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:
     Raises NoRoute when this machine has no model of that name.
     """
     model = models[reference] if reference in models else _namesake(reference, models)
-    backend = "echo" if model.family == "echo" else "engine"
-    return Route(backend=backend, model=model, reason=f"replaying what {reference} made")
+    return Route(backend=model.backend, model=model, reason=f"replaying what {reference} made")
 
 
 def _namesake(reference: str, models: Mapping[str, ModelVersion]) -> ModelVersion:

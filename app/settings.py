@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -46,6 +53,12 @@ class Settings(BaseSettings):
     """Who is asking: it stands in the ledger beside every attempt."""
     stuck_seconds: PositiveFloat = 900.0
     """A worker from which no image came for so long ends itself; its requests are begun anew."""
+    hosted_keys: SecretStr = SecretStr("")
+    """Keys of hosted models by their host, divided by spaces: `api.openai.com=sk-...`."""
+    hosted_timeout_seconds: PositiveFloat = 60.0
+    """When a call to a hosted model ends, whatever became of it."""
+    hosted_at_once: PositiveInt = 4
+    """Calls that one worker has under way to a hosted model at most."""
     engine_mode: Literal["reproducible", "exact", "fast"] = "reproducible"
     attention: Literal["native", "xformers"] = "native"
     compiled: bool = False
@@ -72,6 +85,12 @@ class Settings(BaseSettings):
         if not path or not scheme.startswith("sqlite") or path == ":memory:":
             return url
         return f"{scheme}{separator}{Path(path).absolute()}"
+
+    def hosted_key(self, host: str) -> SecretStr | None:
+        """The key for this host and no other, so that no URL can be made to receive another's."""
+        pairs = (pair.partition("=") for pair in self.hosted_keys.get_secret_value().split())
+        keys = {name: key for name, _, key in pairs}
+        return SecretStr(keys[host]) if host in keys else None
 
     @property
     def blobs(self) -> str:

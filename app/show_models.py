@@ -9,7 +9,7 @@ from app.console import console
 from app.promote import GateRow
 from app.registered import GoldenResult, RegisteredVersion
 from app.store.pointers import Pointer
-from app.types import Value
+from app.types import ModelVersion, Value
 
 
 class ListedModel(Value):
@@ -95,7 +95,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("licence", model.licence),
         ("source", model.source),
         ("weights", model.weights_digest),
-        ("folder", model.folder or "ships with Atelier"),
+        ("stands", _place(model)),
         ("latent space", model.latent_space or "unknown"),
         ("can", ", ".join(model.capabilities)),
         ("sizes", " ".join(map(str, model.sizes)) or "any"),
@@ -105,6 +105,14 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
     facts += [("measured", _in_words(golden)) for golden in card.measured]
     facts += [("moved", f"{one.moved_at} to {one.target}: {one.reason}") for one in card.moves]
     return facts
+
+
+def _place(model: ModelVersion) -> str:
+    if model.hosted is None:
+        return model.folder or "ships with Atelier"
+    options = "".join(f", {name}={value}" for name, value in model.hosted.options)
+    until = f", until {model.hosted.until}" if model.hosted.until else ""
+    return f"{model.hosted.url}, as {model.hosted.model}{options}{until}"
 
 
 def _in_words(golden: GoldenResult) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, StringConstraints
 
 from app.digest import digest, digest_bytes
+from app.hosted import Hosted as Hosted
 from app.text_layer import TextLayer as TextLayer
 from app.value import Pixels as Pixels
 from app.value import Rect as Rect
@@ -121,6 +122,8 @@ class Tags(Value):
     team: str = ""
     residency: str = ""
     priority: Priority = 5
+    labels: tuple[str, ...] = ()
+    """What sort of asset it is, in the words of whoever asks."""
 
 
 class GenerationRequest(Value):
@@ -134,7 +137,8 @@ class GenerationRequest(Value):
     guidance_scale: GuidanceScale
     sampler: Sampler = Sampler.EULER
     seed: Seed = 0
-    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much of `init_image` is painted anew; at 0 it stays as it is, and text is set over it."""
     init_image: Digest | None = None
     mask_image: Digest | None = None
     text_layers: tuple[TextLayer, ...] = ()
@@ -192,6 +196,16 @@ class AssetSpec(Value):
         """The digest of all that decides the finished asset; tier and tags do not."""
         return digest(self.model_dump(mode="json", exclude={"request": {"tier", "tags"}}))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it has in common with others, sorted: the tags' labels, axes' values, size, text.
+
+        Whichever model makes it, they are the same.
+        """
+        asked, size = self.request, max(self.sizes, key=lambda one: one.width * one.height)
+        found = {*asked.tags.labels, *(f"{axis}={value}" for axis, value in self.axes.items())}
+        return tuple(sorted(found | {str(size)} | ({"text"} if asked.text_layers else set())))
+
     def candidate(self, index: int) -> GenerationRequest:
         """The request for candidate `index`, counted from 0: the seeds follow each other."""
         return self.request.replace(seed=(self.request.seed + index) % 2**32)
@@ -221,11 +235,25 @@ class ModelVersion(Value):
     """The folder of the image-text critic that knows the same words, beside the model's own."""
     folder: str = ""
     """Where its files stand on every machine that renders it; empty: they ship with Atelier."""
+    hosted: Hosted | None = None
+    """Where it is reached when it has no files: somebody else's service renders it."""
 
     @property
     def reference(self) -> str:
         """The resolved name that is recorded, never an alias: starter-icons/1."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def residency(self) -> str:
+        """Where requests go that it answers: `local` is one's own machines, `hosted` is not."""
+        return "hosted" if self.hosted else "local"
+
+    @property
+    def backend(self) -> str:
+        """What renders it; part of the key of all it makes."""
+        if self.hosted:
+            return "openai_images"
+        return "echo" if self.family == "echo" else "engine"
 
 
 class Route(Value):
@@ -362,6 +390,17 @@ class AtlasPage(Value):
     placements: tuple[Placement, ...]
 
 
+class Turn(Value):
+    """What one model's turn at an asset came to."""
+
+    model: str
+    after: str = ""
+    """Whose pictures had been refused before; with ~ and a strength when it went on from one."""
+    tried: Annotated[int, Field(ge=1)]
+    passed: int
+    seconds: float
+
+
 class AssetRecord(Value):
     """The catalog row of an asset: what was asked, what was made, what was said of it."""
 
@@ -379,4 +418,7 @@ class AssetRecord(Value):
     attempts: int
     phash: int = 0
     run_id: str
+    turns: tuple[Turn, ...] = ()
+    explained: Digest | None = None
+    """The document that says why its models were asked, where the plan left that open."""
     created_at: str = ""

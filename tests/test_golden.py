@@ -11,6 +11,7 @@ from app.errors import EngineError, InvalidRequest
 from app.golden import PROMPTS, golden_set, measure, requests_of
 from app.models.versions import ECHO
 from app.png import read_png
+from app.prices import Price
 from app.types import GenerationRequest, Measure, Size
 
 SET = golden_set(ECHO, None, "", prompts=PROMPTS[:3], samples=2)
@@ -49,7 +50,7 @@ def test_every_prompt_is_asked_with_every_seed_at_the_versions_own_settings() ->
 
 
 def test_flat_pictures_are_refused_with_their_reasons_and_failures_counted() -> None:
-    found, _ = measure(ECHO, Flat(), SET, usd_per_hour=7200)
+    found, _ = measure(ECHO, Flat(), SET, price=Price(cpu_second=2))
     assert (found.images, found.failed, found.acceptance) == (6, 3, 0)
     assert found.complaints[Measure.CONTRAST] == 3
     assert found.seconds_per_image == 0.5

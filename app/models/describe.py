@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from app.digest import digest_folder
+from app.digest import digest, digest_folder
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
 from app.models.versions import (
     VERSION,
@@ -19,7 +20,9 @@ from app.models.versions import (
     weights_digest,
 )
 from app.registered import require_name
-from app.types import ModelVersion, Size
+from app.takes import STEPS as TAKES_STEPS
+from app.takes import TAKEN
+from app.types import Hosted, ModelVersion, Size
 
 SD3 = "StableDiffusion3Pipeline"
 STEPS, GUIDANCE_SCALE, MAX_SEQUENCE_LENGTH = 28, 7.0, 256
@@ -82,6 +85,65 @@ def describe(
         )
     _require_critic(model, folder)
     return model
+
+
+def hosted(
+    url: str,
+    model: str,
+    name: str,
+    *,
+    licence: str,
+    sizes: Sequence[Size],
+    capabilities: Sequence[str] = (),
+    options: Sequence[tuple[str, str]] = (),
+    until: date | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+) -> ModelVersion:
+    """The version that a service elsewhere renders, as its provider describes it.
+
+    Its weights are the provider's, who may change them unsaid: the digest stands for the address,
+    the model's id, the options and what the version takes. Raises InvalidRequest. Nothing is
+    asked of the provider.
+    """
+    _require_free(name)
+    unknown = sorted(set(capabilities) - TAKEN.keys())
+    if unknown:
+        known = "; ".join(f"{word}: {meaning}" for word, meaning in TAKEN.items())
+        raise InvalidRequest(f"--capability {unknown[0]} is none of a hosted model's ({known})")
+    if not licence or not sizes:
+        raise InvalidRequest(
+            f"{name} needs a --licence, under which its images may be used, and each --size that "
+            "its provider paints"
+        )
+    if TAKES_STEPS not in capabilities and (steps is not None or guidance_scale is not None):
+        raise InvalidRequest(
+            f"--steps and --guidance-scale are never sent to {name}; leave them out, or say that "
+            "it takes them: --capability steps"
+        )
+    try:
+        there = Hosted(url=url, model=model, options=tuple(options), until=until)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        raise InvalidRequest(
+            f"{name} cannot be reached so: {first['loc'][0]} {first['input']!r}: {first['msg']}"
+        ) from exc
+    takes = tuple(sorted(set(capabilities)))
+    known_of_it = [there.url, there.model, [list(one) for one in there.options], list(takes)]
+    return ModelVersion(
+        name=name,
+        version="0",
+        family="hosted",
+        weights_digest=digest(["hosted", *known_of_it]),
+        licence=licence,
+        source="hosted provider",
+        capabilities=("text-to-image", *takes),
+        sizes=tuple(sizes),
+        num_inference_steps=1 if steps is None else steps,
+        guidance_scale=0.0 if guidance_scale is None else guidance_scale,
+        max_sequence_length=0,
+        hosted=there,
+    )
 
 
 def _require_free(name: str) -> None:

@@ -1,0 +1,179 @@
+"""A hosted model behind the Backend protocol: any service that speaks OpenAI's images API.
+
+Every image is a call of its own under an idempotency key, the image's own: what became of a call
+that got no answer is not known, so the same call is made again under the same key, and a provider
+that honours keys makes and charges it once.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import as_completed
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from anyio import Semaphore, fail_after, sleep
+from anyio.from_thread import start_blocking_portal
+from pydantic import SecretStr
+
+from app.backends.pace import Pace, Patience
+from app.backends.picture import most_bytes, read_picture
+from app.backends.refusals import refused, rejected, timed_out, unavailable
+from app.engine.rendered import Failed, Rendered
+from app.errors import BackendError, InvalidRequest, RateLimited
+from app.residency import allowed
+from app.takes import body, ended, refusal
+from app.types import GenerationRequest, Hosted, Route
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient, Response
+
+CONNECT_SECONDS = 10.0
+_ERROR_BYTES = 2**16
+
+
+class OpenAIImages:
+    """The model of a route, asked over HTTPS; its key goes to its host and nowhere else.
+
+    Nothing is sent that may not leave this machine, that the provider has no field for, or after
+    the provider's end. Neither proxies nor `.netrc` of the environment are used, and redirects
+    are not followed. `fresh` stands before every idempotency key: with it, what was answered
+    before counts for nothing. Raises InvalidRequest when httpx is not installed.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        hosted: Hosted,
+        key: SecretStr | None,
+        *,
+        timeout_seconds: float,
+        at_once: int,
+        patience: Patience | None = None,
+        fresh: str = "",
+    ) -> None:
+        _need_httpx()
+        self._route, self._hosted, self._key = route, hosted, key
+        self._timeout_seconds, self._at_once = timeout_seconds, at_once
+        self._patience = patience or Patience()
+        self._fresh = fresh
+        self._pace = Pace()
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+        """One outcome per request as they come, `at_once` under way at a time.
+
+        `seconds` are the clock's over the call that succeeded; waiting for a turn does not count.
+        Safe to repeat where the provider honours keys; else whoever repeats pays again.
+        """
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(self._client()) as client,
+        ):
+            room = portal.call(Semaphore, self._at_once)
+            calls = [portal.start_task_soon(self._outcome, client, room, one) for one in requests]
+            try:
+                for call in as_completed(calls):
+                    yield call.result()
+            finally:
+                for call in calls:
+                    call.cancel()
+
+    def _client(self) -> "AsyncClient":
+        from httpx import AsyncClient, Limits, Timeout
+
+        seconds = self._timeout_seconds
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        return AsyncClient(
+            headers=headers,
+            timeout=Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=None),
+            limits=Limits(max_connections=self._at_once),
+            trust_env=False,
+        )
+
+    async def _outcome(
+        self, client: "AsyncClient", room: Semaphore, request: GenerationRequest
+    ) -> Rendered | Failed:
+        errors: list[BackendError] = []
+        async with room:
+            while True:
+                try:
+                    await self._pace.turn()
+                    return await self._made(client, request)
+                except BackendError as error:
+                    errors.append(error)
+                wait = self._patience.wait(errors)
+                if wait is None:
+                    return Failed(request, errors[-1])
+                if isinstance(errors[-1], RateLimited):
+                    self._pace.hold(wait)
+                else:
+                    await sleep(wait)
+
+    async def _made(self, client: "AsyncClient", request: GenerationRequest) -> Rendered:
+        """One call, over by its deadline however slowly it drips; what goes wrong in it is ours."""
+        from httpx import ConnectError, ConnectTimeout, RequestError, TimeoutException
+
+        self._require_sendable(request)
+        host, started = self._hosted.host, monotonic()
+        try:
+            with fail_after(self._timeout_seconds):
+                data = await self._answer(client, request)
+        except (ConnectError, ConnectTimeout) as exc:
+            raise unavailable(host, request, "cannot be reached") from exc
+        except (TimeoutError, TimeoutException) as exc:
+            raise timed_out(host, request, self._timeout_seconds) from exc
+        except RequestError as exc:
+            raise unavailable(host, request, "broke off its answer") from exc
+        pixels = read_picture(data, request, host=host)
+        return Rendered(request, pixels, seconds=monotonic() - started)
+
+    def _require_sendable(self, request: GenerationRequest) -> None:
+        """The last wall before the wire; what it stops was let through on the way."""
+        model = self._route.model
+        today = datetime.now(UTC).date()
+        why = allowed(model, request.tags) or ended(model, today) or refusal(model, request)
+        if why is not None:
+            raise rejected(self._hosted.host, request, f"nothing was sent: {why}")
+
+    async def _answer(self, client: "AsyncClient", request: GenerationRequest) -> bytes:
+        key = self._fresh + self._route.key(request.id)
+        async with client.stream(
+            "POST",
+            self._hosted.generations,
+            json=body(self._hosted, self._route.model, request),
+            headers={"Idempotency-Key": key},
+        ) as answer:
+            if answer.status_code == 200:
+                return await self._read(answer, request, most_bytes(request))
+            raise refused(
+                answer.status_code,
+                answer.headers,
+                await self._read(answer, request, _ERROR_BYTES),
+                host=self._hosted.host,
+                request=request,
+                keyed=self._key is not None,
+            )
+
+    async def _read(self, answer: "Response", request: GenerationRequest, most: int) -> bytes:
+        """The body as it came; a packed one is refused, for it may unpack to anything."""
+        host = self._hosted.host
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise rejected(host, request, "its answer is packed, which nobody asked for")
+        data = bytearray()
+        async for chunk in answer.aiter_raw():
+            data += chunk
+            if len(data) > most:
+                what = f"its answer is longer than {most} bytes and was not read to its end"
+                raise rejected(host, request, what, retryable=True)
+        return bytes(data)
+
+
+def _need_httpx() -> None:
+    try:
+        import httpx  # noqa: F401
+    except ModuleNotFoundError as exc:
+        raise InvalidRequest(
+            "hosted models are asked through httpx, which is not installed; "
+            "run: pip install 'atelier[hosted]'"
+        ) from exc

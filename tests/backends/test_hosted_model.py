@@ -1,0 +1,285 @@
+"""A hosted model in the fleet: registered, planned, made, priced, measured, replayed."""
+
+import json
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from app.backends.echo import EchoBackend
+from app.check.similarity import Neighbours
+from app.cli import atelier as commands
+from app.digest import Json
+from app.engine.rendered import Failed, Rendered
+from app.errors import NoRoute
+from app.flow import make
+from app.generate import Generator, Terms
+from app.models.sd3 import Sd3Pipeline
+from app.plan.expand import expand
+from app.plan.read import read_plan
+from app.png import read_png
+from app.prices import price_sheet
+from app.references import fleet, pinned
+from app.renderer import remaker, renderer, route_of
+from app.route import route
+from app.route_preview import Role
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import AssetRecord, Status, Tags
+from deployments.desk import Desk
+from tests.backends.provider import Provider, Reply, asked, backend_of, model_at
+from tests.deployments.studios import DRAFT, desk_of, studio_of
+from tests.deployments.visits import Lock, served
+from tests.engine.engines import LENGTH
+from tests.registries import settings_in
+from tests.test_cli import run, run_json, written
+from tests.values import ROUTE, spec_with
+
+RULES = [{"check": "sharpness", "at_least": 0}, {"check": "duplicate_distance", "at_least": 0}]
+PLAN: dict[str, Any] = {
+    "atelier": 1,
+    "name": "posters",
+    "model": "poster/1",
+    "assets": [
+        {"name": "potion", "kind": "poster", "sizes": [64], "prompt": "a {colour} potion",
+         "axes": {"colour": ["red", "blue"]}, "rules": RULES}
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    settings_in(tmp_path / "home")
+    sheet = tmp_path / "prices.yaml"
+    sheet.write_text("cpu_second: 0.5\nmodels: {poster: {call: 0.04}}\n")
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ATELIER_PRICES", str(sheet))
+    monkeypatch.setenv("COLUMNS", "250")
+    return tmp_path
+
+
+def register(hosting: Provider, *more: str, code: int = 0) -> Any:
+    return run_json(
+        "models", "register", "--hosted", hosting.url, "--model", "painter-1", "--name", "poster",
+        "--licence", "their terms", "--size", "64x64", *more, code=code,
+    )  # fmt: skip
+
+
+def made(path: str) -> list[AssetRecord]:
+    """What the plan makes, on the terms of its price sheet."""
+    settings = Settings()
+    store, models = open_store(settings.blobs, settings.catalog), fleet(settings)
+    records = []
+    for spec in expand(pinned(read_plan(Path(path)), models, settings), models):
+        way = route(spec, models)
+        terms = Terms(
+            who="anna", plan="posters", price=price_sheet(settings).price(way.model, way.backend)
+        )
+        backend = renderer(way, settings, store)
+        generator = Generator(way, backend, store, owner="run-1", terms=terms)
+        records.append(make(spec, generator, None, Neighbours()))
+    store.catalog.close()
+    return records
+
+
+def shape(value: Json) -> Json:
+    """The names of all fields, whatever they hold."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(inner) for inner in value[:1]] if isinstance(value, list) else None
+
+
+def test_a_plan_runs_on_a_hosted_model_as_on_any_other(hosting: Provider, home: Path) -> None:
+    found = register(hosting)["model"]
+    assert (found["family"], found["source"]) == ("hosted", "hosted provider")
+    path = written(home, PLAN)
+    assert run_json("plan", path)["to_make"] == 2
+    records = made(path)
+    assert [record.status for record in records] == [Status.ACCEPTED] * 2
+    assert len(hosting.calls) == 2
+    assert run_json("plan", path)["to_make"] == 0
+    (costs,) = run_json("costs", "--by", "model")["groups"]
+    assert (costs["name"], costs["made"], costs["usd"]) == ("poster/1", 2, 0.08)
+    image = records[0].image
+    assert image is not None
+    assert image.provenance.backend == "openai_images"
+    settings = Settings()
+    store = open_store(settings.blobs, settings.catalog)
+    local = make(spec_with(), Generator(ROUTE, EchoBackend(), store, "run-1"), None, Neighbours())
+    for hosted, own in ((records[0].image, local.image), (records[0].asset, local.asset)):
+        assert hosted is not None
+        assert own is not None
+        differing = {"provenance"}  # an engine's settings are there or not
+        assert shape({k: v for k, v in hosted.as_json().items() if k not in differing}) == shape(
+            {k: v for k, v in own.as_json().items() if k not in differing}
+        )
+    assert records[0].as_json().keys() == local.as_json().keys()
+    store.catalog.close()
+
+
+def test_a_seedless_picture_is_not_bought_again_to_be_compared(
+    hosting: Provider, home: Path
+) -> None:
+    register(hosting)
+    made(written(home, PLAN))
+    (one, two) = run_json("replay", "--where", "model=poster/1", code=1)
+    assert "takes no seed" in one["error"]
+    assert "nothing was sent" in two["error"]
+    assert len(hosting.calls) == 2
+
+
+def test_a_seeded_picture_comes_out_the_same_and_is_really_asked_for(
+    hosting: Provider, home: Path
+) -> None:
+    register(hosting, "--capability", "seeded")
+    made(written(home, PLAN))
+    replays = run_json("replay", "--where", "model=poster/1")
+    assert [one["sameness"] for one in replays] == ["identical"] * 2
+    assert len(hosting.painted) == 4
+
+
+@pytest.mark.parametrize("tags", [{"tags": {"residency": "local"}}, {}])
+def test_a_plan_that_must_stay_local_is_told_so_before_anything_is_sent(
+    tags: dict[str, Any], hosting: Provider, home: Path
+) -> None:
+    register(hosting)
+    (asset,) = PLAN["assets"]
+    own = {} if tags else {"tags": {"residency": "local"}}
+    path = written(home, PLAN | tags | {"assets": [asset | own]})
+    found = run_json("plan", path, code=2)
+    assert found["error"] == "NoRoute"
+    for part in ("potion", "poster/1", hosting.host, "residency is local", "model: starter"):
+        assert part in found["message"]
+    with pytest.raises(NoRoute):
+        made(path)
+    assert not hosting.calls
+
+
+def test_a_local_asset_whose_model_became_hosted_is_not_remade_there(
+    hosting: Provider, home: Path
+) -> None:
+    """A replay goes by the name: the second wall stops what the first never saw."""
+    successor = model_at(hosting.url, "seeded")
+    way = route_of("painter/7", {"painter": successor})
+    settings = Settings()
+    store = open_store(settings.blobs, settings.catalog)
+    local = asked(tags=Tags(residency="local"))
+    (found,) = remaker(way, settings, store).generate([local])
+    store.catalog.close()
+    assert isinstance(found, Failed)
+    assert "residency is local" in str(found.error)
+    assert not hosting.calls
+
+
+def test_a_golden_run_costs_what_its_calls_cost(hosting: Provider, home: Path) -> None:
+    register(hosting, "--until", "2020-01-01", code=0)
+    prompts = home / "prompts.txt"
+    prompts.write_text("a red key\na blue key\n")
+    ended = run_json("models", "measure", "poster/1", "--prompts", str(prompts), "--samples", "2")
+    assert (ended["failed"], hosting.calls) == (4, [])
+    hosting.mode = "RGBA"
+    run_json(
+        "models", "register", "--hosted", hosting.url, "--model", "painter-2", "--name", "poster",
+        "--licence", "their terms", "--size", "64x64",
+    )  # fmt: skip
+    for times in (1, 2):  # what was answered before counts for nothing
+        found = run_json(
+            "models", "measure", "poster/2", "--prompts", str(prompts), "--samples", "2"
+        )
+        assert (found["images"], found["failed"]) == (4, 0)
+        assert found["usd_per_image"] == pytest.approx(0.04)
+        assert len(hosting.calls) == len(hosting.painted) == 4 * times
+    assert "ended on 2020-01-01" in all_output("models", "list")
+    assert hosting.url in run("models", "show", "poster/2")
+
+
+def all_output(*arguments: str) -> str:
+    """What stands on stdout and on stderr."""
+    return CliRunner().invoke(commands, arguments).output
+
+
+def test_the_same_address_is_the_same_version_and_is_never_altered(
+    hosting: Provider, home: Path
+) -> None:
+    assert register(hosting)["model"]["version"] == "1"
+    assert register(hosting)["model"]["version"] == "1"
+    refused = register(hosting, "--until", "2999-01-01", code=2)
+    assert "stands already" in refused["message"]
+    assert register(hosting, "--option", "quality=high")["model"]["version"] == "2"
+    for faulty in (
+        ["--hosted", hosting.url],
+        ["starter", "--hosted", hosting.url, "--model", "x"],
+        ["starter", "--capability", "seeded"],
+        [],
+    ):
+        done = run_json("models", "register", "--name", "poster", *faulty, code=2)
+        assert "--hosted URL" in done["message"]
+    assert not hosting.calls
+
+
+def test_a_failed_call_is_booked_and_its_asset_goes_on(hosting: Provider, home: Path) -> None:
+    register(hosting)
+    hosting.faults = [lambda _: Reply(status=400)]
+    (asset,) = PLAN["assets"]
+    one = asset | {"axes": {"colour": ["red"]}, "candidates": 1, "attempts": 2}
+    (record,) = made(written(home, PLAN | {"assets": [one]}))
+    assert (record.status, record.attempts) == (Status.ACCEPTED, 2)
+    (costs,) = run_json("costs", "--by", "model")["groups"]
+    assert (costs["made"], costs["failed"], costs["usd"]) == (1, 1, 0.08)
+
+
+@pytest.mark.slow
+def test_a_bulk_run_adds_up_on_a_hosted_model(hosting: Provider, home: Path) -> None:
+    register(hosting)
+    hosting.faults = [lambda _: Reply(status=500)]
+    command = [sys.executable, "-m", "jobs", "bulk", written(home, PLAN), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["asked"], summary["accepted"]) == (2, 2)
+    assert summary["cost_usd"] == pytest.approx(0.08)
+    assert len(hosting.painted) == 2
+
+
+@pytest.fixture
+def atelier(stock: Any, tmp_path: Path) -> Iterator[str]:
+    """Our own service over the tiny model, at an address of this machine."""
+
+    @asynccontextmanager
+    async def desks() -> AsyncGenerator[Desk]:
+        async with studio_of(Sd3Pipeline(stock, max_sequence_length=LENGTH)) as (studio, _):
+            yield desk_of({Role.DRAFT: studio}, (DRAFT,), tmp_path)
+
+    with served(desks, Lock()) as url:
+        yield url
+
+
+def test_atelier_is_a_hosted_model_of_atelier(atelier: str) -> None:
+    able = model_at(f"{atelier}/v1", "seeded", "steps", "negative-prompt", "transparent")
+    assert able.hosted is not None
+    model = able.replace(hosted=able.hosted.replace(model="tiny"))
+    request = asked(7, num_inference_steps=3, guidance_scale=2, negative_prompt="fog")
+    first, again = (
+        list(backend_of(model).generate([request, asked(8, num_inference_steps=2)]))
+        for _ in range(2)
+    )
+    assert all(isinstance(one, Rendered) for one in (*first, *again))
+    pixels = {
+        one.request.seed: one.pixels.tobytes()
+        for one in (*first, *again)
+        if isinstance(one, Rendered)
+    }
+    assert len(pixels) == 2
+    body = {"prompt": "a red potion", "seed": 7, "steps": 3, "guidance": 2.0, "size": "16x16"}
+    body |= {"model": "tiny", "negative_prompt": "fog"}
+    direct = httpx.post(f"{atelier}/v1/images/generations", json=body, timeout=60).json()
+    assert read_png(b64decode(direct["data"][0]["b64_json"])).tobytes() == pixels[7]
+    (state,) = httpx.get(f"{atelier}/readyz", timeout=60).json()["roles"].values()
+    assert state["forward_passes"] <= 3 + 2 + 3  # the repeated calls made nothing
