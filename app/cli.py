@@ -15,6 +15,7 @@ from app.costs_cli import costs
 from app.doors import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
 from app.keys_cli import keys
 from app.models_cli import models
+from app.policy_cli import explain, policy
 from app.settings import Settings
 from app.types import Measure, Status
 
@@ -32,7 +33,7 @@ atelier = typer.Typer(
 def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = False) -> None:
     """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
     from app.outlook import outlook
-    from app.plan.expand import expand
+    from app.plan.expand import expand_ways
     from app.plan.read import read_plan
     from app.prices import price_sheet
     from app.references import fleet, pinned
@@ -41,15 +42,17 @@ def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = Fals
     with doors(as_json):
         settings = Settings()
         models = fleet(settings)
-        written = pinned(read_plan(path, allow_large=allow_large), models, settings)
+        read = read_plan(path, allow_large=allow_large, models=models)
+        written = pinned(read, models, settings)
         found = outlook(
             written.name,
-            list(expand(written, models)),
+            list(expand_ways(written, models)),
             models,
             _catalog(settings),
             workers=os.cpu_count() or 1,
             prices=price_sheet(settings),
             budget=written.budget,
+            terms=written.route,
         )
         answer(found, as_json, show_outlook)
 
@@ -141,7 +144,7 @@ def replay(
     """
     from app.choose import chosen
     from app.references import fleet
-    from app.renderer import renderer
+    from app.renderer import remaker
     from app.replay import Replay, Sameness
     from app.replay import replay as replay_assets
     from app.show_runs import show_replay
@@ -152,7 +155,7 @@ def replay(
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
         records = chosen(store.catalog, reference, where or [])
-        load = partial(renderer, settings=settings, store=store)
+        load = partial(remaker, settings=settings, store=store)
         for one in replay_assets(records, fleet(settings), store, load, tolerance=tolerance):
             found.append(one)
             if not as_json:
@@ -175,7 +178,7 @@ def verify(
     anything is left that could not be mended.
     """
     from app.references import fleet
-    from app.renderer import renderer
+    from app.renderer import remaker
     from app.repair import repair as repair_all
     from app.show_runs import show_differences, show_repairs
     from app.store.publish import open_store
@@ -188,7 +191,7 @@ def verify(
         if not repair:
             answer_all(found, as_json, show_differences)
             raise typer.Exit(int(bool(found)))
-        load = cache(partial(renderer, settings=settings, store=store))
+        load = cache(partial(remaker, settings=settings, store=store))
         repairs = list(repair_all(found, fleet(settings), store, load))
         answer_all(repairs, as_json, show_repairs)
         raise typer.Exit(int(any(one.left for one in repairs)))
@@ -215,6 +218,8 @@ def sweep(
 
 
 atelier.command()(costs)
+atelier.command()(explain)
+atelier.add_typer(policy, name="policy")
 atelier.add_typer(models, name="models")
 atelier.add_typer(keys, name="keys")
 runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)

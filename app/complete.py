@@ -15,19 +15,30 @@ from app.types import (
     Provenance,
     Route,
     Status,
+    Turn,
     version_of,
 )
 
 
 def complete(
-    spec: AssetSpec, route: Route, decision: Decision, store: Store, *, run_id: str, attempts: int
+    spec: AssetSpec,
+    route: Route,
+    decision: Decision,
+    store: Store,
+    *,
+    run_id: str,
+    attempts: int,
+    key: str | None = None,
+    turns: tuple[Turn, ...] = (),
+    explained: str | None = None,
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
     """The asset's record and its files' bytes, ready for `publish_assets`.
 
     Accepted and review images are finished; of others the record keeps the image and the
-    reasons. Raises StoreError when the image's bytes are gone or damaged.
+    reasons. `key` is the asset's own where more models than the route's were asked. Raises
+    StoreError when the image's bytes are gone or damaged.
     """
-    key = route.key(spec.digest)
+    key = key or route.key(spec.digest)
     image = decision.winner.outcome.image if decision.winner else None
     keeps = decision.status in (Status.ACCEPTED, Status.REVIEW)
     provenance = _provenance(image) if image and keeps else None
@@ -47,6 +58,8 @@ def complete(
         attempts=attempts,
         phash=decision.winner.phash if decision.winner else 0,
         run_id=run_id,
+        turns=turns,
+        explained=explained,
     )
     return record, tuple(data for _, data in files)
 

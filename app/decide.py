@@ -18,11 +18,13 @@ def decide(
     candidates: Sequence[Candidate],
     neighbours: Neighbours,
     *,
+    more: bool = False,
     last: bool = False,
 ) -> Decision:
     """The asset's fate so far; an accepted winner's hash joins the neighbours.
 
-    `last` says that no further attempt will be made, whatever the spec allows.
+    `more` says that another model may still make what this one could not, `last` that no further
+    attempt will be made, whatever the spec allows.
     """
     judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
     best = _best(judged, Verdict.ACCEPT)
@@ -33,7 +35,8 @@ def decide(
     if any(candidate.outcome.refused for candidate, _ in judged):
         # Not the judge's last word: with more money the remaining attempts are made.
         return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)
-    if not last and len(candidates) < spec.attempts and _worth_another(judged):
+    open_end = not last and len(candidates) < spec.attempts
+    if open_end and (more or _worth_another(judged)):
         return Decision(status=None, winner=None, report=None, reasons=said)
     return _ended(judged, said)
 

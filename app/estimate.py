@@ -70,6 +70,11 @@ class Forecast:
     ) -> None:
         self._models, self._catalog, self._prices = models, catalog, prices
         self._asked: dict[str, _Asked] = {}
+        self._expected = _Expected()
+
+    def expect(self, images: float, seconds: float | None, usd: float | None) -> None:
+        """One more asset of which is known what its way takes on average; None: nobody knows."""
+        self._expected.add(images, seconds, usd)
 
     def add_all(self, specs: Iterable[AssetSpec]) -> None:
         """More assets that are to be made."""
@@ -83,6 +88,7 @@ class Forecast:
     def estimate(self) -> Estimate | None:
         """What all of it may take; None when of one model no time is known, or nothing is asked."""
         parts = [one.parts() for one in self._asked.values()]
+        parts += [self._expected.parts()] if self._expected.assets else []
         if not parts or any(part is None for part in parts):
             return None
         known = [part for part in parts if part is not None]
@@ -90,7 +96,7 @@ class Forecast:
             images=_sum([part.images for part in known]),
             seconds=_sum([part.seconds for part in known]),
             cost_usd=_sum([part.cost_usd for part in known]),
-            basis=tuple(one.pace.basis for one in self._asked.values()),
+            basis=(*(one.pace.basis for one in self._asked.values()), *self._expected.basis),
         )
 
 
@@ -179,6 +185,36 @@ class _Asked:
         )
         low, expected, high = ends
         return Band(low=low, expected=expected, high=high)
+
+
+class _Expected:
+    """Assets whose ways say what they take on average; single ones spread like waiting times."""
+
+    def __init__(self) -> None:
+        self.assets = 0
+        self._sums = {"images": 0.0, "seconds": 0.0, "usd": 0.0}
+        self._squares = dict(self._sums)
+        self._known = True
+
+    @property
+    def basis(self) -> tuple[str, ...]:
+        return (f"{self.assets} assets by the ways chosen for them",) if self.assets else ()
+
+    def add(self, images: float, seconds: float | None, usd: float | None) -> None:
+        self.assets += 1
+        self._known &= seconds is not None and usd is not None
+        for name, number in (("images", images), ("seconds", seconds), ("usd", usd)):
+            self._sums[name] += number or 0.0
+            self._squares[name] += (number or 0.0) ** 2
+
+    def parts(self) -> _Parts | None:
+        if not self._known:
+            return None
+        return _Parts(self._band("images"), self._band("seconds"), self._band("usd"))
+
+    def _band(self, name: str) -> Band:
+        expected, within = self._sums[name], DEVIATIONS * sqrt(self._squares[name])
+        return Band(low=max(expected - within, 0.0), expected=expected, high=expected + within)
 
 
 def _pace(way: Route, catalog: Catalog) -> _Pace:

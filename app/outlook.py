@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from app.estimate import Estimate, Forecast
-from app.plan.schema import Budget
+from app.plan.schema import Budget, RoutePlan
 from app.plan.vocabulary import unknown_words
 from app.prices import PriceSheet
-from app.route import route
+from app.routing import Routing, asset_key, routes_of
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
@@ -41,29 +41,25 @@ class Outlook(Value):
 
 def outlook(
     name: str,
-    specs: Sequence[AssetSpec],
+    expanded: Sequence[tuple[AssetSpec, ...]],
     models: Mapping[str, ModelVersion],
     catalog: Catalog,
     *,
     workers: int,
     prices: PriceSheet,
     budget: Budget | None = None,
+    terms: RoutePlan | None = None,
 ) -> Outlook:
-    """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would."""
-    keys = {spec.name: route(spec, models).key(spec.digest) for spec in specs}
-    found = catalog.asset_records(keys.values())
-    assets = tuple(
-        PlannedAsset(
-            name=spec.name,
-            version=version_of(keys[spec.name]),
-            status=found[keys[spec.name]].status if keys[spec.name] in found else None,
-            spec=spec,
-        )
-        for spec in specs
-    )
-    todo = [one.spec for one in assets if one.status in (None, Status.FAILED)]
+    """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would.
+
+    `expanded` holds of each asset the spec for every model that may make it; `terms` say how one
+    of several is chosen.
+    """
     forecast = Forecast(models, catalog, prices)
-    forecast.add_all(todo)
+    routing = Routing(terms, models, catalog, prices, keeps=False) if terms else None
+    assets = _planned(expanded, models, catalog, forecast, routing)
+    specs = [one.spec for one in assets]
+    todo = [one.spec for one in assets if one.status in (None, Status.FAILED)]
     estimate = forecast.estimate()
     work = estimate.seconds.expected if estimate else None
     return Outlook(
@@ -80,10 +76,53 @@ def outlook(
     )
 
 
+def _planned(
+    expanded: Sequence[tuple[AssetSpec, ...]],
+    models: Mapping[str, ModelVersion],
+    catalog: Catalog,
+    forecast: Forecast,
+    routing: Routing | None,
+) -> tuple[PlannedAsset, ...]:
+    """The rows of the list; what is still to be made is forecast."""
+    _refuse_impossible(expanded, models)
+    keys = [asset_key(ways, models) for ways in expanded]
+    found = catalog.asset_records(keys)
+    assets = []
+    for ways, key in zip(expanded, keys, strict=True):
+        status = found[key].status if key in found else None
+        spec = found[key].spec if key in found else ways[0]
+        if status in (None, Status.FAILED):
+            spec = _forecast(ways, key, forecast, routing)
+        version = version_of(key)
+        assets.append(PlannedAsset(name=spec.name, version=version, status=status, spec=spec))
+    return tuple(assets)
+
+
+def _refuse_impossible(
+    expanded: Sequence[tuple[AssetSpec, ...]], models: Mapping[str, ModelVersion]
+) -> None:
+    for ways in expanded:
+        possible, refused = routes_of(ways, models)
+        if not possible:
+            raise refused[ways[-1].model]
+
+
+def _forecast(
+    ways: tuple[AssetSpec, ...], key: str, forecast: Forecast, routing: Routing | None
+) -> AssetSpec:
+    """Forecast one asset; returns its spec for the model that would be asked first."""
+    if routing is None or len(ways) == 1:
+        forecast.add_all(ways[:1])
+        return ways[0]
+    way = routing.choose(ways, key).way
+    forecast.expect(way.images, way.seconds, way.usd)
+    return next(one for one in ways if one.model == way.rungs[0].name)
+
+
 def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> list[str]:
     """Prompts that a model was never taught: they will be made, and most likely rejected."""
     strange: dict[str, tuple[str, int]] = {}
-    for spec in specs:
+    for spec in (one for one in specs if one.request.strength > 0):  # else nothing is painted
         for word in unknown_words(spec.request.prompt, models[spec.model].vocabulary):
             first, count = strange.get(word, (spec.name, 0))
             strange[word] = (first, count + 1)

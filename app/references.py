@@ -1,4 +1,6 @@
-"""The fleet of a run: bundled models at hand, registered ones asked of the registry when named.
+"""What a plan refers to: the fleet of its run, fonts, and pictures of its own.
+
+Bundled models are at hand, registered ones are asked of the registry when named.
 
 An alias is resolved the first time it is named and then stands for the life of the fleet, so
 that a promotion under way cannot give one run two models.
@@ -9,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from app.errors import ModelNotFound, NoRoute, PromotionRefused
 from app.fleet import resolve
 from app.models import versions
+from app.plan.background import data_of
 from app.plan.schema import Plan
 from app.registered import RegisteredVersion
 from app.settings import Settings
@@ -31,8 +34,8 @@ def pinned(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -
     """The plan with every alias replaced by the version it stands for now, every font by its file.
 
     What a run records is then the version, and the same assets have the same names and keys
-    whether they were asked of an alias or of a version. Raises NoRoute, and InvalidRequest for
-    an unknown font.
+    whether they were asked of an alias or of a version. Backgrounds bear the digests that reading
+    the plan gave them. Raises NoRoute, and InvalidRequest for an unknown font.
     """
     assets = (
         asset.replace(
@@ -41,7 +44,10 @@ def pinned(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -
         )
         for asset in plan.assets
     )
-    return plan.replace(model=_number(plan.model, models), assets=tuple(assets))
+    chosen = plan.route and plan.route.replace(
+        models=tuple(_number(model, models) for model in plan.route.models)
+    )
+    return plan.replace(model=_number(plan.model, models), route=chosen, assets=tuple(assets))
 
 
 def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLayer, ...]:
@@ -52,6 +58,17 @@ def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLay
 
     fonts = Fonts(settings.fonts)
     return tuple(layer.replace(font_digest=fonts.find(layer.font).digest) for layer in layers)
+
+
+def pictures_of(plan: Plan) -> tuple[bytes, ...]:
+    """The files of the backgrounds that the plan was read with, each once.
+
+    A plan that a run recorded names them by digest alone, and its store has them: it gives none.
+    Raises InvalidRequest when one is not what it was when the plan was read.
+    """
+    named = [asset.background for asset in (plan.defaults, *plan.assets)]
+    by_digest = {one.digest: one for one in named if one is not None and one.folder}
+    return tuple(data_of(one) for one in by_digest.values())
 
 
 def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:

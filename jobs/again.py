@@ -11,7 +11,7 @@ from itertools import groupby
 
 from app.attempt import Candidate, Decision, Outcome
 from app.check.similarity import Neighbours
-from app.plan.expand import expand
+from app.plan.expand import expand_ways
 from app.plan.inherit import replaced
 from app.plan.schema import Plan, PlanAsset
 from app.references import fleet
@@ -75,10 +75,10 @@ def pack_again(
 
 def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Settings) -> PlanAsset:
     """The asset at other sizes; its images are generated at the size they had."""
-    spec = first_of(plan, asset, fleet(settings))
-    if spec is None:
+    ways = first_of(plan, asset, fleet(settings))
+    if not ways:
         return asset
-    frame = spec.request
+    frame = ways[0].request
     return asset.replace(sizes=tuple(sizes), width=frame.width, height=frame.height)
 
 
@@ -95,12 +95,23 @@ def _again(
     models = fleet(settings)
     run = begin(changed, models, settings, progress)
     with run.lasting():
-        both = zip(waves(expand(changed, models)), waves(expand(plan, models)), strict=True)
+        both = zip(
+            waves(expand_ways(changed, models)), waves(expand_ways(plan, models)), strict=True
+        )
         for wave, before in both:
             find_standing(run, before)
             find_standing(run, wave)
+            for item, old in zip(wave, before, strict=True):
+                _narrow(item, old)
             stage(run, wave, before)
         return end(run, pack(run))
+
+
+def _narrow(item: Item, old: Item) -> None:
+    """Of several models that might have made an asset, the one that did goes on with it."""
+    if len(item.ways) > 1 and old.standing is not None:
+        made = old.standing.spec.model
+        item.ways = (item.way(made),)
 
 
 def _count(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
@@ -137,12 +148,21 @@ def _as_decided(item: Item, record: AssetRecord) -> Decided:
     decision = Decision(
         status=record.status, winner=winner, report=record.report, reasons=record.reasons
     )
-    return Decided(index=item.index, spec=item.spec, decision=decision, attempts=record.attempts)
+    return Decided(
+        index=item.index,
+        key=item.key,
+        spec=item.spec,
+        decision=decision,
+        attempts=record.attempts,
+        turns=record.turns,
+        explained=record.explained,
+    )
 
 
 def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
     todo = {item.spec.name: item for item in wave if item.standing is None}
-    batches = list(_stored(run, todo.values()))
+    kept = {one.standing.name: one.standing.image for one in before if one.standing}
+    batches = list(_stored(run, todo.values(), kept))
     if batches:
         run.need_ray()
         dataset = through(
@@ -160,28 +180,34 @@ def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Seque
     complete(run, list(decided(judged, neighbours, run.fates, last=True)))
 
 
-def _stored(run: Run, items: Iterable[Item]) -> Iterator[GeneratedBatch]:
+def _stored(
+    run: Run, items: Iterable[Item], kept: Mapping[str, GeneratedImage | None]
+) -> Iterator[GeneratedBatch]:
     """Rows for the check stage: every image of the items' requests that was ever made."""
     ordered = sorted(items, key=lambda item: item.spec.model)
-    found = run.store.catalog.images(key for item in ordered for key in _requests(run, item))
+    asked = {item.spec.name: _requests(run, item, kept.get(item.spec.name)) for item in ordered}
+    found = run.store.catalog.images(key for requests in asked.values() for key in requests)
     for model, group in groupby(ordered, key=lambda item: item.spec.model):
-        generated = [_generated(run, item, found) for item in group]
+        generated = [_generated(item, asked[item.spec.name], found) for item in group]
         with_images = [one for one in generated if one.outcomes]
         for start in range(0, len(with_images), REQUESTS_PER_BATCH):
             piece = tuple(with_images[start : start + REQUESTS_PER_BATCH])
             yield GeneratedBatch(route=run.routes[model], items=piece)
 
 
-def _requests(run: Run, item: Item) -> dict[str, GenerationRequest]:
-    """Every request the item's attempts allow, by its key."""
+def _requests(run: Run, item: Item, kept: GeneratedImage | None) -> dict[str, GenerationRequest]:
+    """Every request the item's attempts allow, by its key, and the one whose image was kept."""
     requests = [item.spec.candidate(index) for index in range(item.spec.attempts)]
-    return {run.routes[item.spec.model].key(request.id): request for request in requests}
+    by_key = {run.routes[item.spec.model].key(request.id): request for request in requests}
+    return by_key | ({kept.key: kept.provenance.request} if kept else {})
 
 
-def _generated(run: Run, item: Item, found: Mapping[str, GeneratedImage]) -> Generated:
+def _generated(
+    item: Item, requests: Mapping[str, GenerationRequest], found: Mapping[str, GeneratedImage]
+) -> Generated:
     outcomes = tuple(
         Outcome(request=request, image=found[key])
-        for key, request in _requests(run, item).items()
+        for key, request in requests.items()
         if key in found
     )
     return Generated(spec=item.spec, outcomes=outcomes)

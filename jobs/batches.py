@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from app.attempt import Candidate, Decision, Outcome
-from app.types import AssetRecord, AssetSpec, FinishedFile, GenerationRequest, Route, Value
+from app.types import AssetRecord, AssetSpec, FinishedFile, GenerationRequest, Route, Turn, Value
 
 REQUESTS_PER_BATCH = 32
 
@@ -34,9 +34,12 @@ class Decided(Value):
     """An asset whose fate is known, to be finished and published; `index` is its place."""
 
     index: int
+    key: str
     spec: AssetSpec
     decision: Decision
     attempts: int
+    turns: tuple[Turn, ...] = ()
+    explained: str | None = None
 
 
 class AskedBatch(Value):

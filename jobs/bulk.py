@@ -11,10 +11,10 @@ from ray.data import Dataset
 
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
-from app.plan.expand import expand
+from app.plan.expand import expand, expand_ways
 from app.plan.schema import Plan
 from app.references import fleet, pinned
-from app.refine import next_attempts
+from app.routing import asset_key
 from app.settings import Settings
 from app.types import AtlasPage, Status
 from jobs.batches import (
@@ -49,7 +49,7 @@ def bulk(
     run = begin(plan, models, settings, progress, workers=workers)
     drafts = expand(run.drafts, models) if run.drafts else None
     with run.lasting():
-        _make(run, waves(expand(plan, models), drafts=drafts))
+        _make(run, waves(expand_ways(plan, models), drafts=drafts))
         return end(run, pack(run))
 
 
@@ -62,7 +62,10 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
         find_standing(run, wave)
-        run.forecast.add_all(item.spec for item in wave if item.standing is None)
+        choose_ways(run, wave)
+        run.forecast.add_all(
+            item.spec for item in wave if item.standing is None and item.choice is None
+        )
         pending += wave
         if not pending:
             return
@@ -75,12 +78,23 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
 
 def find_standing(run: Run, wave: Sequence[Item]) -> None:
     """What the catalog holds a final word on; failed is not final."""
-    keys = {item.index: run.routes[item.spec.model].key(item.spec.digest) for item in wave}
-    found = run.store.catalog.asset_records(keys.values())
     for item in wave:
-        record = found.get(keys[item.index])
+        item.key = asset_key(item.ways, run.models)
+    found = run.store.catalog.asset_records(item.key for item in wave)
+    for item in wave:
+        record = found.get(item.key)
         if record is not None and record.status is not Status.FAILED:
             item.standing = record
+
+
+def choose_ways(run: Run, wave: Sequence[Item]) -> None:
+    """Which models the assets go to that are not named one; by what images take as of now."""
+    run.routing.refresh()
+    for item in wave:
+        if len(item.ways) > 1 and item.standing is None:
+            item.choice = run.routing.choose(item.ways, item.key)
+            way = item.choice.way
+            run.forecast.expect(way.images, way.seconds, way.usd)
 
 
 def _examine(run: Run, items: Sequence[Item]) -> None:
@@ -88,10 +102,7 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
     if not items:
         return
     by_name = {item.spec.name: item for item in items}
-    asked = [
-        Asked(spec=item.spec, requests=next_attempts(item.spec, len(item.candidates)))
-        for item in items
-    ]
+    asked = [Asked(spec=item.spec, requests=item.asked_now) for item in items]
     missing = {one.spec.name: one for one in asked}
     dataset = through(
         generated(run, asked), CheckStage, workers=1, num_cpus=0.25, settings=run.settings

@@ -48,6 +48,9 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
             self._store,
             run_id=self._run_id,
             attempts=item.attempts,
+            key=item.key,
+            turns=item.turns,
+            explained=item.explained,
         )
 
     def _one_by_one(self, made: list[Made]) -> tuple[tuple[AssetRecord, ...], dict[str, str]]:

@@ -2,16 +2,17 @@
 
 import resource
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 
 from app.attempt import Outcome
-from app.plan.expand import expand
+from app.errors import InvalidRequest
+from app.plan.expand import expand_ways, ways
 from app.plan.schema import Plan
 from app.references import fleet, pinned
 from app.refine import next_attempts
 from app.settings import Settings
-from app.types import Value
+from app.types import AssetSpec, ModelVersion, Value
 from jobs.batches import Asked, GeneratedBatch
 from jobs.bulk import generated
 from jobs.cluster import values
@@ -59,13 +60,22 @@ def generate_only(
     fates: Counter[str] = Counter()
     budget = ""
     with run.lasting():
-        for wave in waves(expand(plan, models), size=ASSETS_AT_A_TIME):
+        for wave in waves(_named(plan, models), size=ASSETS_AT_A_TIME):
             found, refusal = _generated(run, wave)
             fates += found
             budget = refusal or budget
     generation = _told(run, fates, budget)
     run.store.catalog.end_run(run.id, generation.as_json())
     return generation
+
+
+def _named(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[AssetSpec, ...]]:
+    if len(ways(plan)) > 1:
+        raise InvalidRequest(
+            "which of the plan's models makes an asset is decided by what the checks say, and here "
+            "nothing is checked; run the whole plan (bulk), or name one model"
+        )
+    return expand_ways(plan, models)
 
 
 def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:

@@ -7,12 +7,14 @@ from time import perf_counter
 
 from app.errors import InvalidRequest
 from app.estimate import Forecast, longest
+from app.fleet import resolve
 from app.generate import Terms
-from app.plan.expand import count, drafted, expand
-from app.plan.schema import Budget, Plan, PlanAsset
+from app.plan.expand import count, drafted, expand_ways
+from app.plan.schema import Budget, Plan, PlanAsset, RoutePlan
 from app.prices import PriceSheet, budgets, price_sheet
-from app.references import pinned
-from app.route import route
+from app.references import pictures_of, pinned
+from app.route import way_to
+from app.routing import Routing, routes_of
 from app.settings import Settings
 from app.store.budgets import Caps
 from app.store.publish import Store, begin_run, forget, new_run_id, open_store
@@ -37,11 +39,14 @@ class Run:
     plan: Plan
     drafts: Plan | None
     """The plan as its budget's draft model makes it, where it has one."""
+    models: Mapping[str, ModelVersion]
     settings: Settings
     store: Store
     routes: Mapping[str, Route]
     terms: Mapping[str, Terms]
     """By model: at what price and within which budgets its images are made."""
+    routing: Routing
+    """Chooses for the assets of which the plan names no model."""
     forecast: Forecast
     """What the run may take, by what was known when each model was first asked."""
     workers: int | None
@@ -88,26 +93,25 @@ def begin(
     started = perf_counter()
     drafts = drafted(plan)
     drafts = pinned(drafts, models, settings) if drafts else None
-    routes: dict[str, Route] = {}
-    for written in (plan, drafts) if drafts else (plan,):
-        for asset in written.assets:
-            spec = first_of(written, asset, models)
-            if spec is not None:
-                routes[spec.model] = route(spec, models)
-                _require_finishing(spec)
+    routes = _routes(plan, models) | (_routes(drafts, models) if drafts else {})
     prices = price_sheet(settings)
     store = open_store(settings.blobs, settings.catalog)
     run_id = new_run_id()
     terms = _terms(plan, drafts, routes, store, prices, settings)
-    begin_run(store, run_id, plan=plan.name, document=plan.as_json())
+    files = pictures_of(plan)
+    begin_run(store, run_id, plan=plan.name, document=plan.as_json(), files=files)
     return Run(
         id=run_id,
         plan=plan,
         drafts=drafts,
+        models=models,
         settings=settings,
         store=store,
         routes=routes,
         terms=terms,
+        routing=Routing(
+            plan.route or RoutePlan(models=(plan.model,)), models, store.catalog, prices
+        ),
         forecast=Forecast(models, store.catalog, prices),
         workers=workers,
         progress=progress,
@@ -115,6 +119,23 @@ def begin(
         started=started,
         ray=ExitStack(),
     )
+
+
+def _routes(plan: Plan, models: Mapping[str, ModelVersion]) -> dict[str, Route]:
+    """The way to every model that the plan may ask, by its name there.
+
+    Raises NoRoute or OutOfBounds for an asset that none of its models can make.
+    """
+    routes: dict[str, Route] = {}
+    for asset in plan.assets:
+        ways = first_of(plan, asset, models)
+        possible, refused = routes_of(ways, models)
+        if ways and not possible:
+            raise refused[ways[-1].model]
+        routes |= {name: way_to(resolve(name, models)) for name in refused} | possible
+        for spec in ways[:1]:
+            _require_finishing(spec)
+    return routes
 
 
 def _terms(
@@ -148,9 +169,14 @@ def _cap(budget: Budget | None, *, draft: bool) -> float | None:
     return budget.usd if draft else budget.usd - budget.draft_usd
 
 
-def first_of(plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]) -> AssetSpec | None:
-    """The first spec of one entry; model, kind and generated size are the same in all of them."""
-    return next(expand(plan.replace(assets=(asset,)), models), None)
+def first_of(
+    plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]
+) -> tuple[AssetSpec, ...]:
+    """The first specs of one entry, one for each model that may make it; none when it is empty.
+
+    Models, kind and generated sizes are the same in all specs of the entry.
+    """
+    return next(expand_ways(plan.replace(assets=(asset,)), models), ())
 
 
 def _require_finishing(spec: AssetSpec) -> None:

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 from math import ceil
 
-from app.attempt import Candidate
+from app.attempt import Candidate, Decision
 from app.check.similarity import Neighbours
 from app.decide import decide
-from app.types import AssetRecord, AssetSpec, Status, Tier
+from app.ladder import Rung
+from app.refine import next_attempts
+from app.routing import Choice
+from app.turns import asked_now, current, turns_of
+from app.types import AssetRecord, AssetSpec, GenerationRequest, Status, Tier
 from jobs.batches import Decided
 from jobs.summary import Fates
 
@@ -21,9 +25,13 @@ class Item:
     """One asset on its way through the rounds; `index` is its place in the plan."""
 
     index: int
-    spec: AssetSpec
+    ways: tuple[AssetSpec, ...]
+    """Its spec for each model that may make it; one where the plan names the model."""
     draft: AssetSpec | None = None
     """The same asset of the plan's draft model, to turn to when no money is left for its own."""
+    key: str = ""
+    choice: Choice | None = None
+    """The models it goes to, in their order, where the plan leaves that open."""
     standing: AssetRecord | None = None
     """What an earlier run decided; it keeps the round of its decision, so that a resumed run
     meets the same neighbours in the same order as one that was never stopped."""
@@ -32,6 +40,43 @@ class Item:
     ended: bool = False
     cut_short: str = ""
     """Why an attempt was not begun for lack of money; empty when none was refused."""
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The models' turns; none where there is only one model."""
+        return self.choice.way.rungs if self.choice else ()
+
+    @property
+    def spec(self) -> AssetSpec:
+        """The spec for the model whose turn it is."""
+        if not self.rungs:
+            return self.ways[0]
+        return self.way(current(self.rungs, len(self.candidates))[0].name)
+
+    def way(self, model: str) -> AssetSpec:
+        """The spec for one of its models, as the plan writes it."""
+        return next(spec for spec in self.ways if spec.model == model)
+
+    @property
+    def asked_now(self) -> tuple[GenerationRequest, ...]:
+        """The images to ask for in this round."""
+        if not self.rungs:
+            return next_attempts(self.spec, len(self.candidates))
+        return asked_now(self.spec, self.rungs, self.candidates)
+
+    @property
+    def heavier(self) -> bool:
+        """Whether another model has a turn after all that was made so far."""
+        return bool(self.rungs) and len(self.candidates) <= sum(
+            rung.images for rung in self.rungs[:-1]
+        )
+
+    def made_by(self, decision: Decision) -> AssetSpec:
+        """The spec by which the decision's winner was made; without one the present spec."""
+        if decision.winner is None or not self.rungs:
+            return self.spec
+        place = self.candidates.index(decision.winner)
+        return self.way(current(self.rungs, place)[0].name)
 
     @property
     def turned(self) -> bool:
@@ -43,8 +88,8 @@ class Item:
         if self.draft is None:
             return False
         request = self.draft.request.replace(tier=Tier.DRAFT)
-        self.spec, self.draft = self.draft.replace(request=request), None
-        self.candidates = []
+        self.ways, self.draft = (self.draft.replace(request=request),), None
+        self.candidates, self.choice = [], None
         return True
 
     @property
@@ -55,14 +100,14 @@ class Item:
 
 
 def waves(
-    specs: Iterable[AssetSpec],
+    assets: Iterable[tuple[AssetSpec, ...]],
     *,
     drafts: Iterable[AssetSpec] | None = None,
     size: int = WAVE,
 ) -> Iterator[list[Item]]:
     """The plan's assets in their order, `size` at a time, each with its draft if there are any."""
-    both = zip(specs, repeat(None)) if drafts is None else zip(specs, drafts, strict=True)
-    items = (Item(index, spec, draft) for index, (spec, draft) in enumerate(both))
+    both = zip(assets, repeat(None)) if drafts is None else zip(assets, drafts, strict=True)
+    items = (Item(index, ways, draft) for index, (ways, draft) in enumerate(both))
     while wave := list(islice(items, size)):
         yield wave
 
@@ -84,16 +129,20 @@ def decided(
                 if item.standing.status is Status.ACCEPTED:
                     neighbours.add(item.standing.phash, item.spec.name)
             continue
-        decision = decide(item.spec, item.candidates, neighbours, last=last)
+        decision = decide(item.spec, item.candidates, neighbours, more=item.heavier, last=last)
         refused = [one.outcome.error for one in item.candidates if one.outcome.refused]
         item.cut_short = refused[0] if refused else item.cut_short
         if refused and decision.status is Status.FAILED and item.turn_to_draft():
             continue
         if decision.status:
             item.ended = True
+            spec = item.made_by(decision)
             yield Decided(
                 index=item.index,
-                spec=item.spec,
+                key=item.key,
+                spec=spec,
                 decision=decision,
                 attempts=sum(not one.outcome.refused for one in item.candidates),
+                turns=turns_of(spec, item.rungs, item.candidates, decision),
+                explained=item.choice.explained if item.choice else None,
             )

@@ -9,7 +9,7 @@ from app.errors import OutOfBounds
 from app.fleet import resolve
 from app.plan.combinations import Row, remaining, rows
 from app.plan.inherit import CompleteAsset, complete, outside, replaced
-from app.plan.schema import RULES, TEXT_RULES, Plan, PlanAsset
+from app.plan.schema import AUTO, RULES, TEXT_RULES, Plan, PlanAsset
 from app.plan.words import fill, normalise
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion, Rule, Size
 
@@ -25,6 +25,30 @@ def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec
     """
     shared = [_answered(plan, complete(plan, asset), models) for asset in plan.assets]
     return _specs(plan.assets, shared)
+
+
+def ways(plan: Plan) -> tuple[Plan, ...]:
+    """The plan as each model that it leaves the choice to would make it; else itself alone."""
+    models = {asset.model or plan.model for asset in plan.assets}
+    if plan.route is None or AUTO not in models:
+        return (plan,)
+    return tuple(_made_by(plan, model) for model in plan.route.models)
+
+
+def expand_ways(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[AssetSpec, ...]]:
+    """Of each asset, in the plan's order, the spec for every model that may make it.
+
+    Where the plan names the model there is one. Raises what `expand` raises, before the first.
+    """
+    sides = [expand(way, models) for way in ways(plan)]
+    return (
+        tuple({spec.model: spec for spec in specs}.values()) for specs in zip(*sides, strict=True)
+    )
+
+
+def _made_by(plan: Plan, model: str) -> Plan:
+    assets = (asset.replace(model=model) if asset.model == AUTO else asset for asset in plan.assets)
+    return plan.replace(model=model if plan.model == AUTO else plan.model, assets=tuple(assets))
 
 
 def drafted(plan: Plan) -> Plan | None:
@@ -122,4 +146,6 @@ def _spec(asset: CompleteAsset, row: Row) -> AssetSpec:
     seed = int(digest([asset.seed, asset.name])[:8], 16)
     request = {name: fields[name] for name in GenerationRequest.model_fields if name in fields}
     spec = {name: fields[name] for name in AssetSpec.model_fields if name in fields}
+    if asset.background is not None:
+        request |= {"init_image": asset.background.digest, "strength": 0}
     return AssetSpec(**spec, axes=row.axes, request=GenerationRequest(**request | {"seed": seed}))

@@ -7,19 +7,22 @@ from difflib import get_close_matches
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from app.plan.background import Background
 from app.plan.document import Complaint, Document, Path
 from app.plan.fields import Range
-from app.plan.schema import AssetTags, Bounds, Budget, Defaults, Pack, Plan, PlanAsset
+from app.plan.schema import AssetTags, Bounds, Budget, Defaults, Pack, Plan, PlanAsset, RoutePlan
 from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
 
 _MODELS: dict[str, type[BaseModel]] = {
     "assets": PlanAsset,
+    "background": Background,
     "bounds": Bounds,
     "box": Rect,
     "budget": Budget,
     "defaults": Defaults,
     "pack": Pack,
     "pivot": Pivot,
+    "route": RoutePlan,
     "rules": Rule,
     "sizes": Size,
     "tags": AssetTags,
@@ -140,6 +143,8 @@ def _choice(error: ErrorDetails, path: Path, written: str) -> Words:
 def _keys(error: ErrorDetails, path: Path, written: str) -> Words:
     if path[-2:-1] == ("sizes",):
         return "is no size", "write 64x64, or 64 for a square"
+    if path[-1] == "background":
+        return "is no path", "write that of a PNG beside the plan: pictures/sky.png"
     known = (
         sorted(_model_at(path).model_fields)
         if path[-1] != "axes" and path[-2:-1] != ("exclude",)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from app.plan.background import Background
 from app.plan.fields import Range
 from app.plan.schema import Bounds, Plan, PlanAsset
 from app.types import Kind, Pivot, Rule, Sampler, Size, Tags, TextLayer, Value
@@ -33,6 +34,7 @@ class CompleteAsset(Value):
     pivot: Pivot = Pivot()
     tags: Tags
     text_layers: tuple[TextLayer, ...]
+    background: Background | None = None
 
 
 def missing(plan: Plan, asset: PlanAsset) -> list[str]:
@@ -46,8 +48,9 @@ def complete(plan: Plan, asset: PlanAsset) -> CompleteAsset:
     own: dict[str, Any] = {"model": plan.model, "seed": plan.seed}
     said = own | _said(plan.defaults) | _said(asset)
     written = {name: value for name, value in said.items() if name in CompleteAsset.model_fields}
+    tries = 1 if "background" in said else 3  # another seed would not change what is not painted
     return CompleteAsset(
-        **{"attempts": min(3 * said.get("candidates", 1), 256)}
+        **{"attempts": min(tries * said.get("candidates", 1), 256)}
         | written
         | {
             "rules": replaced(plan.defaults.rules, asset.rules),

@@ -1,44 +1,63 @@
 """Read: a plan file becomes a Plan, or every fault in it at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.errors import Fault, PlanError
 from app.plan.document import Document, Unreadable, read_document
 from app.plan.look import Look
 from app.plan.meaning import asset_complaints
+from app.plan.pictures import Pictures
 from app.plan.salvage import salvage
 from app.plan.schema import Plan
-from app.plan.whole import budget_complaints, pack_complaints, plan_complaints
+from app.plan.whole import (
+    budget_complaints,
+    pack_complaints,
+    plan_complaints,
+    route_complaints,
+)
+from app.types import ModelVersion
 
 MAX_BYTES = 1 << 20
 
 
-def read_plan(path: Path, *, allow_large: bool = False) -> Plan:
-    """The plan in a YAML file of at most 1 MiB.
+def read_plan(
+    path: Path, *, allow_large: bool = False, models: Mapping[str, ModelVersion] | None = None
+) -> Plan:
+    """The plan in a YAML file of at most 1 MiB; pictures that it names stand below its folder.
 
     Raises PlanError with every fault in the order of the file, also when the file cannot be read.
-    `allow_large` permits assets whose axes multiply to more than 10,000 combinations.
+    `allow_large` permits assets whose axes multiply to more than 10,000 combinations. `models`
+    says which of them set text over a background; without it the route says so later.
     """
     try:
         document = read_document(_text(path))
     except Unreadable as error:
         raise PlanError((_fault(path, error),)) from error
-    return _checked(document, str(path), allow_large=allow_large)
+    return _checked(document, path, allow_large=allow_large, models=models)
 
 
-def _checked(document: Document, file: str, *, allow_large: bool) -> Plan:
-    written = salvage(document)
+def _checked(
+    document: Document,
+    path: Path,
+    *,
+    allow_large: bool,
+    models: Mapping[str, ModelVersion] | None,
+) -> Plan:
+    written, pictures = salvage(document), Pictures(path.parent)
     looks = [Look(written, at) for at in range(len(written.plan.assets))]
     complaints = [
         *written.complaints,
         *(complaint for look in looks for complaint in asset_complaints(look)),
         *plan_complaints(looks, written, allow_large=allow_large),
         *budget_complaints(written),
+        *route_complaints(written),
         *pack_complaints(looks, written),
+        *pictures.complaints(looks, models),
     ]
     if complaints:
-        raise PlanError(document.faults(complaints, file))
-    return written.plan
+        raise PlanError(document.faults(complaints, str(path)))
+    return pictures.named(written.plan)
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.plan.background import Background
 from app.plan.fields import (
     AcceptanceRule,
     AxisName,
@@ -78,7 +79,10 @@ class Inheritable(Value):
     sizes: Sizes | None = None
     candidates: Candidates | None = None
     attempts: Attempts | None = None
-    """Images made of one asset at most; three times the candidates when nobody says."""
+    """Images made of one asset at most; three times the candidates when nobody says.
+
+    Once over a background, which is the same for every seed.
+    """
     rules: tuple[AcceptanceRule, ...] = ()
     num_inference_steps: Steps | None = None
     """This and the next three: the model version's own when nobody says."""
@@ -87,6 +91,8 @@ class Inheritable(Value):
     height: Pixels | None = None
     sampler: Sampler | None = None
     pivot: Pivot | None = None
+    background: Background | None = None
+    """The picture that text is set over, as it is; nothing is painted then."""
 
 
 class Defaults(Inheritable):
@@ -97,6 +103,8 @@ class AssetTags(Value):
     """Who asks for it and under which terms; an asset's tags stand over the plan's one by one."""
 
     team: ShortText | None = None
+    labels: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = None
+    """What sort of asset it is, in words of one's own: chances of passing are learned by them."""
     residency: Literal["local"] | None = None
     """`local`: no machine but one's own may ever see it."""
     priority: Priority | None = None
@@ -155,6 +163,25 @@ class Budget(Value):
     """The part of `usd` that is kept for drafts; a draft that costs nothing needs none."""
 
 
+AUTO = "auto"
+"""In the place of a model: whichever of `route.models` is the cheapest that is likely to pass."""
+
+
+class RoutePlan(Value):
+    """Which models may make the assets of `model: auto`, and what must hold of the way."""
+
+    models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=6)]
+    """From light to heavy: in this order they are tried as long as nothing was measured."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """How likely an asset must be to pass within its attempts."""
+    cascade: bool = True
+    """Whether a heavier model may take over where the judge refused what a lighter one made."""
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """How much of the steps a heavier model repeats when it goes on from the lighter's picture."""
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """How long making an asset may be expected to take."""
+
+
 class Plan(Value):
     """A whole plan as it was written; `expand` says what follows from it."""
 
@@ -166,6 +193,7 @@ class Plan(Value):
     """The plan is refused when it asks for more assets than this."""
     tags: AssetTags = AssetTags()
     budget: Budget | None = None
+    route: RoutePlan | None = None
     defaults: Defaults = Defaults()
     bounds: Bounds = Bounds()
     assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]

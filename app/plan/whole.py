@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from app.plan.combinations import Row, remaining, rows, size
-from app.plan.document import Complaint
+from app.plan.document import Complaint, Path
 from app.plan.expand import distinct, filled
 from app.plan.inherit import CompleteAsset
 from app.plan.look import Look
 from app.plan.salvage import Salvaged
+from app.plan.schema import AUTO
 from app.types import Kind, Size
 
 LARGE = 10_000
@@ -45,6 +46,33 @@ def budget_complaints(written: Salvaged) -> Iterator[Complaint]:
     if drafts and budget.draft_usd > budget.usd:
         message = f"keeps more for drafts than the budget of {budget.usd:g} holds"
         yield Complaint(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
+
+
+def route_complaints(written: Salvaged) -> Iterator[Complaint]:
+    """A choice of models without any models, models without a choice, and repeated ones."""
+    plan = written.plan
+    if not written.sound("route") or not written.sound("model"):
+        return
+    left_open: list[Path] = [
+        ("assets", at, "model") for at, asset in enumerate(plan.assets) if asset.model == AUTO
+    ]
+    inherits = any(asset.model is None for asset in plan.assets)
+    left_open += [("model",)] if plan.model == AUTO and inherits else []
+    if left_open and plan.route is None:
+        message = f"is {AUTO}, and no models are named to choose from"
+        remedy = "add route: {models: [starter]} with the models that may be asked, light to heavy"
+        yield Complaint(left_open[0], message, remedy)
+    if plan.route is None:
+        return
+    if not left_open:
+        remedy = f"write model: {AUTO} at the top of the plan or in an asset, or remove route"
+        yield Complaint(("route",), "is never asked, for every asset names its model", remedy)
+    seen: set[str] = set()
+    for at, model in enumerate(plan.route.models):
+        if model == AUTO or model in seen:
+            message = "is no model" if model == AUTO else "is named twice"
+            yield Complaint(("route", "models", at), message, "write each model once, by its name")
+        seen.add(model)
 
 
 def pack_complaints(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:

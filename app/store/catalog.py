@@ -73,9 +73,9 @@ class Catalog:
         """USD that a plan (by its name), a team (in a month) or a day has spent."""
         return self.read(lambda connection: costs.spent_of(connection, scope, name))
 
-    def tried(self, model: str) -> list[Tried]:
-        """The latest attempts of a model that came to an image."""
-        return self.read(lambda connection: costs.tried(connection, model))
+    def tried(self, model: str, *, since: str = "") -> list[Tried]:
+        """The latest attempts of a model that came to an image, from a moment (ISO 8601) on."""
+        return self.read(lambda connection: costs.tried(connection, model, since=since))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
         """The recorded assets among the keys, whatever became of them."""

@@ -108,10 +108,13 @@ def spent_of(connection: Connection, scope: str, name: str) -> float:
     return int(connection.execute(query).scalar() or 0) / NANO
 
 
-def tried(connection: Connection, model: str, limit: int = RECENT) -> list[Tried]:
-    """The model's latest attempts that came to an image."""
+def tried(
+    connection: Connection, model: str, *, since: str = "", limit: int = RECENT
+) -> list[Tried]:
+    """The model's latest attempts that came to an image, from a moment (ISO 8601) on."""
     ledger = tables.ledger.c
-    query = select(ledger.seconds, ledger.device).where(ledger.model == model)
+    query = select(ledger.seconds, ledger.device)
+    query = query.where(ledger.model == model, ledger.created_at >= since)
     query = query.where(ledger.ending.in_([Ending.MADE, Ending.SECOND]))
     latest = connection.execute(query.order_by(ledger.sequence.desc()).limit(limit))
     return [Tried(seconds=row.seconds, gpu=row.device == "gpu") for row in latest]

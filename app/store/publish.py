@@ -42,19 +42,22 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
 
 
-def begin_run(store: Store, run_id: str, *, plan: str, document: Json) -> RunRecord:
+def begin_run(
+    store: Store, run_id: str, *, plan: str, document: Json, files: Sequence[bytes] = ()
+) -> RunRecord:
     """Keep a plan's own document under its digest and note that a run of it begins.
 
-    Raises CatalogError when the id is taken.
+    `files` are pictures that the plan names. Raises CatalogError when the id is taken.
     """
     blob = canonical_json(document)
     plan_digest = digest_bytes(blob)
+    held = [plan_digest, *map(digest_bytes, files)]
 
     def commit(connection: Connection) -> None:
         entries.insert_run(connection, run_id, plan=plan, plan_digest=plan_digest)
-        rows.insert_all(connection, tables.holdings, rows.run_holdings(run_id, plan_digest))
+        rows.insert_all(connection, tables.holdings, rows.run_holdings(run_id, held))
 
-    keep(store, [blob], commit, names=[run_id])
+    keep(store, [blob, *files], commit, names=[run_id])
     return store.catalog.run(run_id)
 
 

@@ -136,9 +136,9 @@ def page_holdings(run_id: str, page: AtlasPage) -> list[Cells]:
     return _holdings("page", f"{run_id}/{page.name}", {page.image, page.metadata})
 
 
-def run_holdings(run_id: str, plan_digest: str) -> list[Cells]:
-    """Which blob a run's row names: its plan's document."""
-    return _holdings("run", run_id, {plan_digest})
+def run_holdings(run_id: str, digests: Iterable[str]) -> list[Cells]:
+    """Which blobs a run's row names: its plan's document and the pictures that it begins with."""
+    return _holdings("run", run_id, set(digests))
 
 
 def present(connection: Connection, column: Column[str], values: Iterable[str]) -> set[str]:

@@ -231,3 +231,14 @@ spending = Table(
 )
 """What a plan, a team in a month, and a day have spent by the ledger: a claim that asks whether
 the budget allows it need not add up a million rows."""
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("created_at", String, nullable=False),
+    Index("ix_documents_kind", "kind", "created_at"),
+)
+"""Values that others name by the sha256 of `value`: `policy` and `explanation`; never changed."""

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
+from app.ladder import Rung, Way
+from app.routing import Choice
 from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
 from jobs.batches import Decided
 from jobs.summary import Fates
 from jobs.waves import Item, decided, waves
-from tests.values import request_with, spec_with
+from tests.values import candidate_with, request_with, spec_with
 
 UNLIKE = Rule(check=Measure.DUPLICATE_DISTANCE, at_least=8, otherwise=Verdict.RETRY)
 ATTEMPTS = 3
@@ -47,7 +49,7 @@ def played(
     neighbours, fates = Neighbours(), Fates(len(hashes))
     found = dict(standing)
     pending: list[Item] = []
-    coming = waves(specs_of(len(hashes)), size=size)
+    coming = waves(((spec,) for spec in specs_of(len(hashes))), size=size)
     while True:
         wave = next(coming, [])
         pending += wave
@@ -83,7 +85,7 @@ def test_a_resumed_run_decides_as_one_that_was_never_stopped(
 
 
 def test_every_asset_of_a_plan_joins_once_and_in_order() -> None:
-    found = list(waves(specs_of(7), size=3))
+    found = list(waves(((spec,) for spec in specs_of(7)), size=3))
     assert [len(wave) for wave in found] == [3, 3, 1]
     assert [item.index for wave in found for item in wave] == list(range(7))
 
@@ -93,7 +95,7 @@ def test_what_stood_before_is_counted_as_reused_and_keeps_its_round() -> None:
     done = played(hashes, {}, size=5)
     assert [one.attempts for one in done.values()] == [1, 2]  # the second looked like the first
     fates = Fates(2)
-    late = Item(1, specs_of(2)[1], standing=done["gem.1"])
+    late = Item(1, (specs_of(2)[1],), standing=done["gem.1"])
     assert list(decided([late], Neighbours(), fates)) == []
     assert not late.ended
     assert list(decided([late], Neighbours(), fates)) == []
@@ -109,7 +111,7 @@ def refused() -> Candidate:
 def test_what_no_money_is_left_for_turns_to_its_draft_once_and_then_fails() -> None:
     (spec,) = specs_of(1)
     draft = spec.replace(model="draft")
-    ((item,),) = waves([spec], drafts=[draft])
+    ((item,),) = waves([(spec,)], drafts=[draft])
     item.candidates = [refused()]
     assert list(decided([item], Neighbours(), Fates(1))) == []
     assert (item.ended, item.turned, item.spec.model) == (False, True, "draft")
@@ -123,8 +125,33 @@ def test_what_no_money_is_left_for_turns_to_its_draft_once_and_then_fails() -> N
 
 def test_a_good_picture_of_the_plans_own_model_is_not_drawn_again_as_a_draft() -> None:
     (spec,) = specs_of(1)
-    ((item,),) = waves([spec], drafts=[spec.replace(model="draft")])
+    ((item,),) = waves([(spec,)], drafts=[spec.replace(model="draft")])
     item.candidates = [candidate_of(0), refused()]
     (ended,) = decided([item], Neighbours(), Fates(1))
     assert (ended.decision.status, ended.spec.model) == (Status.ACCEPTED, "echo")
     assert (ended.attempts, item.cut_short) == (1, "budget: gone")
+
+
+def test_what_a_lighter_model_cannot_make_goes_to_the_heavier_one_whatever_the_judge_says() -> None:
+    flat = Rule(check=Measure.CONTRAST, at_least=0.1, otherwise=Verdict.REJECT)
+    light = spec_with(flat, candidates=1, attempts=ATTEMPTS)
+    heavy = light.replace(model="heavy")
+    rungs = (
+        Rung(name="echo", model="echo/1", images=1),
+        Rung(name="heavy", model="heavy/1", images=2, after="echo/1"),
+    )
+    way = Way(
+        rungs=rungs, chance=0.5, least=0, images=2, seconds=None, usd=None,
+        usd_per_accepted=None, seconds_per_accepted=None,
+    )  # fmt: skip
+    ((item,),) = waves([(light, heavy)])
+    item.choice = Choice(way, "e" * 64)
+    assert item.spec == light
+    item.candidates.append(candidate_with(contrast=0.0))
+    assert list(decided([item], Neighbours(), Fates(1))) == []
+    assert item.spec == heavy
+    assert [one.seed for one in item.asked_now] == [heavy.candidate(1).seed]
+    item.candidates.append(candidate_with(contrast=0.2))
+    (one,) = decided([item], Neighbours(), Fates(1))
+    assert (one.decision.status, one.attempts) == (Status.ACCEPTED, 2)
+    assert (one.spec, one.explained) == (heavy, "e" * 64)

@@ -17,7 +17,7 @@ from app.store.publish import publish_assets, publish_images, publish_pages
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
 
-NEWEST = "0005"
+NEWEST = "0006"
 
 
 @pytest.fixture(params=BOTH)
@@ -95,6 +95,7 @@ def back_to_the_fourth_schema(catalog: Catalog) -> None:
     with catalog.writing() as connection:
         for column in ("who", "plan", "team", "model", "asset", "nano_usd"):
             connection.execute(text(f"ALTER TABLE leases DROP COLUMN {column}"))
+        connection.execute(text("DROP TABLE documents"))
         connection.execute(text("DROP TABLE ledger"))
         connection.execute(text("DROP TABLE spending"))
         connection.execute(text("ALTER TABLE images ADD COLUMN owner VARCHAR"))

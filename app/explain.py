@@ -1,0 +1,72 @@
+"""Explain: why an asset was, or would be, made by the models that it goes to."""
+
+from collections.abc import Mapping, Sequence
+
+from app.ladder import Explanation
+from app.plan.expand import expand_ways
+from app.plan.schema import AUTO, AssetTags, Plan, PlanAsset, RoutePlan
+from app.prices import PriceSheet
+from app.routing import Routing, asset_key
+from app.store import documents
+from app.store.catalog import Catalog
+from app.types import AssetRecord, Kind, ModelVersion, Size, Turn, Value
+
+SIZE = Size(width=64, height=64)
+
+
+class Explained(Value):
+    """An asset's way, and what each model's turn came to."""
+
+    asset: str
+    model: str
+    named: bool
+    """Whether the plan named the model, so that there was nothing to choose."""
+    explanation: Explanation | None
+    turns: tuple[Turn, ...] = ()
+
+
+def explain_asset(catalog: Catalog, record: AssetRecord) -> Explained:
+    """Why a recorded asset was made by its model. Raises DigestMismatch for an altered document."""
+    found = record.explained and documents.get(catalog, record.explained, Explanation)
+    return Explained(
+        asset=f"{record.name}@{record.version}",
+        model=record.model,
+        named=found is None,
+        explanation=found or None,
+        turns=record.turns,
+    )
+
+
+def explain_request(
+    catalog: Catalog,
+    models: Mapping[str, ModelVersion],
+    prices: PriceSheet,
+    terms: RoutePlan,
+    *,
+    prompt: str,
+    kind: Kind = Kind.ICON,
+    sizes: Sequence[Size] = (SIZE,),
+    tags: AssetTags | None = None,
+    candidates: int = 1,
+    attempts: int = 3,
+) -> Explained:
+    """Why such an asset would go its way now; nothing is made and nothing is kept.
+
+    Raises NoRoute when none of the models can make it.
+    """
+    asset = PlanAsset(
+        name="request",
+        model=AUTO,
+        kind=kind,
+        prompt=prompt,
+        sizes=tuple(sizes),
+        tags=tags or AssetTags(),
+        candidates=candidates,
+        attempts=attempts,
+    )
+    plan = Plan(atelier=1, name="request", route=terms, assets=(asset,))
+    (ways,) = expand_ways(plan, models)
+    routing = Routing(terms, models, catalog, prices, keeps=False)
+    explanation = routing.explain(ways, asset_key(ways, models))
+    first = explanation.chosen.rungs[0].model
+    return Explained(asset="request", model=first, named=False, explanation=explanation)

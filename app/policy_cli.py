@@ -1,0 +1,169 @@
+"""`atelier policy ...`: learn how models are chosen, try it beside the old way, promote it, back.
+
+`atelier explain` says of one asset why it went its way.
+"""
+
+from typing import Annotated
+
+import typer
+
+from app.doors import AsJson, answer, doors
+from app.errors import InvalidRequest
+from app.settings import Settings
+from app.types import Kind
+
+policy = typer.Typer(
+    help="How models are chosen where a plan says model: auto.", no_args_is_help=True
+)
+
+PolicyArgument = Annotated[
+    str, typer.Argument(help="A policy by its digest, or the beginning of it.", metavar="POLICY")
+]
+
+
+@policy.command()
+def learn(as_json: AsJson = False) -> None:
+    """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
+    from app.learn import learn_policy
+    from app.policy import keep
+    from app.show_routes import KeptPolicy, show_policy
+    from app.store.catalog import Catalog
+    from app.store.verdicts import verdicts
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        records = verdicts(catalog)
+        if not records:
+            raise InvalidRequest("no asset was decided yet, there is nothing to learn; run a plan")
+        found = learn_policy(records)
+        answer(KeptPolicy(digest=keep(catalog, found), policy=found), as_json, show_policy)
+
+
+@policy.command(name="list")
+def list_policies(as_json: AsJson = False) -> None:
+    """List the policies, which of them decide, and every change of that."""
+    from app.policy import POLICY, history, rollout
+    from app.show_routes import PolicyList, show_policies
+    from app.store.catalog import Catalog
+    from app.store.documents import newest
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        found = PolicyList(
+            rollout=rollout(catalog),
+            kept=newest(catalog, POLICY),
+            changes=tuple(history(catalog)),
+        )
+        answer(found, as_json, show_policies)
+
+
+@policy.command()
+def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
+    """Show what a policy knows of each model: chances, pace, and how well it foretells."""
+    from app.policy import POLICY, Policy
+    from app.show_routes import KeptPolicy, show_policy
+    from app.store.catalog import Catalog
+    from app.store.documents import digest_of, get
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        digest = digest_of(catalog, POLICY, reference)
+        found = KeptPolicy(digest=digest, policy=get(catalog, digest, Policy))
+        answer(found, as_json, show_policy)
+
+
+@policy.command(name="try")
+def try_policy(
+    reference: PolicyArgument,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="For this part of the assets; 0: only noted.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Put a policy on trial beside the one that is live."""
+    from app.policy import try_out
+    from app.show_routes import show_rollout
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        answer(try_out(catalog, reference, share=share), as_json, show_rollout)
+
+
+@policy.command()
+def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
+    """Let a policy decide from the next run on."""
+    from app.policy import promote as promote_policy
+    from app.show_routes import show_rollout
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        answer(promote_policy(catalog, reference), as_json, show_rollout)
+
+
+@policy.command()
+def back(as_json: AsJson = False) -> None:
+    """Undo the last change of which policies decide."""
+    from app.policy import back as step_back
+    from app.show_routes import show_rollout
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        answer(step_back(Catalog.open(Settings().catalog)), as_json, show_rollout)
+
+
+def explain(
+    reference: Annotated[
+        str, typer.Argument(help="NAME or NAME@VERSION of a made asset.", metavar="ASSET")
+    ] = "",
+    request: Annotated[
+        str, typer.Option(help="Instead: this prompt, as if a plan asked for it now.")
+    ] = "",
+    models: Annotated[
+        str, typer.Option(help="With --request: the models to choose from, light to heavy.")
+    ] = "",
+    kind: Annotated[Kind, typer.Option(help="With --request: the asset's kind.")] = Kind.ICON,
+    label: Annotated[list[str] | None, typer.Option(help="With --request: its labels.")] = None,
+    confidence: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="With --request: how likely it must pass.")
+    ] = 0.9,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="With --request: how long it may take.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="With --request: it may not leave this place.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say why an asset was made by its models, or why a request would be: every way weighed."""
+    from app.explain import explain_asset, explain_request
+    from app.plan.schema import AssetTags, RoutePlan
+    from app.prices import price_sheet
+    from app.references import fleet
+    from app.show_routes import show_explained
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        if bool(reference) == bool(request):
+            raise InvalidRequest("name an asset, or give --request with a prompt; one of the two")
+        settings = Settings()
+        catalog = Catalog.open(settings.catalog)
+        if reference:
+            name, _, version = reference.partition("@")
+            found = explain_asset(catalog, catalog.asset(name, version or None))
+        else:
+            named = tuple(one.strip() for one in models.split(",") if one.strip())
+            if not named:
+                raise InvalidRequest(
+                    "--request needs --models starter,polish: which to choose from"
+                )
+            found = explain_request(
+                catalog, fleet(settings), price_sheet(settings),
+                RoutePlan(models=named, confidence=confidence, seconds=seconds),
+                prompt=request, kind=kind,
+                tags=AssetTags(
+                    labels=tuple(label or ()), residency="local" if local else None
+                ),
+            )  # fmt: skip
+        answer(found, as_json, show_explained)

@@ -1,0 +1,68 @@
+"""Documents: values that the catalog keeps under their digest, once, and never changes."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from app.digest import canonical_json, digest_bytes
+from app.errors import AssetNotFound, CatalogError, DigestMismatch
+from app.store import database, rows, tables
+from app.store.catalog import Catalog
+from app.types import Value
+
+_Document = TypeVar("_Document", bound=Value)
+_COLUMNS = tables.documents.c
+
+
+def put(catalog: Catalog, kind: str, values: Iterable[Value]) -> list[str]:
+    """Keep the values; returns the digest of each. Safe to repeat."""
+    texts = [canonical_json(value.as_json()) for value in values]
+    digests = [digest_bytes(text) for text in texts]
+
+    def commit(connection: Connection) -> None:
+        created_at = rows.timestamp(database.clock(connection))
+        standing = rows.present(connection, _COLUMNS.digest, digests)
+        fresh = {d: t for d, t in zip(digests, texts, strict=True) if d not in standing}
+        cells: list[rows.Cells] = [
+            {"digest": digest, "kind": kind, "value": text.decode(), "created_at": created_at}
+            for digest, text in fresh.items()
+        ]
+        rows.insert_all(connection, tables.documents, cells)
+
+    if digests:
+        catalog.write(commit, names=sorted(set(digests)))
+    return digests
+
+
+def get(catalog: Catalog, digest: str, model: type[_Document]) -> _Document:
+    """The value under a digest. Raises AssetNotFound, DigestMismatch when the row was altered."""
+    query = select(_COLUMNS.value).where(_COLUMNS.digest == digest)
+    text = catalog.read(lambda connection: connection.execute(query).scalar())
+    if text is None:
+        raise AssetNotFound(f"the catalog keeps no document {digest[:12]}")
+    if digest_bytes(text.encode()) != digest:
+        raise DigestMismatch(
+            f"document {digest} was altered in the catalog; restore it from a backup"
+        )
+    return model.model_validate_json(text)
+
+
+def digest_of(catalog: Catalog, kind: str, beginning: str) -> str:
+    """The digest that begins so. Raises AssetNotFound with those there are, or CatalogError."""
+    query = select(_COLUMNS.digest).where(_COLUMNS.kind == kind)
+    chosen = query.where(_COLUMNS.digest.startswith(beginning, autoescape=True)).limit(2)
+    found = catalog.read(lambda connection: connection.execute(chosen).scalars().all())
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise CatalogError(f"{beginning!r} could be several: {found[0][:16]}, {found[1][:16]}")
+    known = ", ".join(one[:12] for one in newest(catalog, kind, limit=5)) or "none yet"
+    raise AssetNotFound(f"there is no {kind} {beginning!r}; the newest are {known}")
+
+
+def newest(catalog: Catalog, kind: str, *, limit: int = 100) -> dict[str, str]:
+    """When documents of a kind were first kept, by digest, the newest first."""
+    query = select(_COLUMNS.digest, _COLUMNS.created_at).where(_COLUMNS.kind == kind)
+    query = query.order_by(_COLUMNS.created_at.desc(), _COLUMNS.digest).limit(limit)
+    return catalog.read(lambda connection: dict(map(tuple, connection.execute(query))))

@@ -1,0 +1,260 @@
+"""Routing: a plan's open models are chosen by the policy that holds, and it is noted why."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import InvalidRequest, NoRoute
+from app.explain import explain_asset, explain_request
+from app.ladder import Explanation
+from app.learn import learn_policy, turns_of
+from app.models.versions import ECHO
+from app.plan.expand import expand, expand_ways, ways
+from app.plan.schema import AssetTags, Plan, RoutePlan
+from app.policy import keep, promote, try_out
+from app.prices import Price, PriceSheet
+from app.routing import Routing, asset_key, routes_of
+from app.store import database, documents, ledger
+from app.store.catalog import Catalog
+from app.store.ledger import Account, Attempt, Ending, Took
+from app.store.publish import Store, open_store, publish_assets
+from app.store.verdicts import verdicts
+from app.types import AssetRecord, AssetSpec, Hosted, ModelVersion, Size, Status, Turn, version_of
+
+LIGHT, HEAVY = (
+    ECHO.replace(name=name, weights_digest=letter * 64)
+    for name, letter in (("light", "a"), ("heavy", "b"))
+)
+ABROAD = ECHO.replace(
+    name="abroad", family="hosted", weights_digest="c" * 64,
+    hosted=Hosted(url="https://api.example.com/v1", model="painter"),
+)  # fmt: skip
+MODELS = {"light": LIGHT, "heavy": HEAVY, "abroad": ABROAD}
+PRICES = PriceSheet(models={"light": Price(call=0.01), "heavy": Price(call=0.1)})
+TERMS = RoutePlan(models=("light", "heavy"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store((tmp_path / "blobs").as_uri(), f"sqlite:///{tmp_path / 'catalog.db'}")
+
+
+def plan_of(**changes: Any) -> Plan:
+    asset = {
+        "name": "potion",
+        "kind": "icon",
+        "prompt": "a {colour} potion",
+        "axes": {"colour": ["red", "blue"]},
+        "sizes": [{"width": 64, "height": 64}],
+        "attempts": 3,
+    }
+    plan = {"atelier": 1, "name": "auto", "model": "auto", "route": TERMS, "assets": [asset]}
+    return Plan.model_validate(plan | changes)
+
+
+def first_ways(**changes: Any) -> tuple[AssetSpec, ...]:
+    return next(expand_ways(plan_of(**changes), MODELS))
+
+
+def past(
+    store: Store, model: ModelVersion, passed: int, assets: int, *, seconds: float = 1
+) -> None:
+    """Decided assets of a model, each tried once."""
+    spec = first_ways()[0].replace(model=model.name)
+    records = []
+    for number in range(assets):
+        own = spec.replace(name=f"{model.name}-{number}")
+        key = asset_key([own], MODELS)
+        came = int(number < passed)
+        turn = Turn(model=model.reference, tried=1, passed=came, seconds=seconds)
+        records.append(
+            AssetRecord(
+                key=key, name=own.name, version=version_of(key), status=Status.REJECTED, spec=own,
+                model=model.reference, report=None, reasons=("no",), image=None, asset=None,
+                provenance=None, attempts=1, run_id="past", turns=(turn,),
+            )
+        )  # fmt: skip
+    publish_assets(store, [(record, ()) for record in records])
+
+
+def learned(store: Store) -> str:
+    return keep(store.catalog, learn_policy(verdicts(store.catalog)))
+
+
+def chosen(catalog: Catalog, terms: RoutePlan = TERMS, **changes: Any) -> Explanation:
+    asked = first_ways(route=terms, **changes)
+    choice = Routing(terms, MODELS, catalog, PRICES).choose(asked, asset_key(asked, MODELS))
+    found = documents.get(catalog, choice.explained, Explanation)
+    assert found.chosen == choice.way
+    return found
+
+
+def names(explanation: Explanation) -> list[str]:
+    return [rung.name for rung in explanation.chosen.rungs]
+
+
+def test_a_plan_that_leaves_the_model_open_has_a_spec_for_each_of_them() -> None:
+    asked = list(expand_ways(plan_of(), MODELS))
+    assert [[spec.model for spec in one] for one in asked] == [["light", "heavy"]] * 2
+    assert [one[0].name for one in asked] == ["potion.red", "potion.blue"]
+    assert len({spec.request.seed for spec in asked[0]}) == 1
+    assert len({spec.labels for spec in asked[0]}) == 1
+    named = plan_of(model="light", route=None)
+    assert list(expand_ways(named, MODELS)) == [(spec,) for spec in expand(named, MODELS)]
+    assert ways(named) == (named,)
+
+
+def test_the_key_of_an_asset_is_the_same_whichever_model_makes_it() -> None:
+    one, other = (asset_key(asked, MODELS) for asked in expand_ways(plan_of(), MODELS))
+    assert one != other
+    assert one == asset_key(first_ways(), MODELS)
+    assert one != asset_key(first_ways(route=RoutePlan(models=("light", "abroad"))), MODELS)
+    (single,) = first_ways(model="light", route=None)
+    assert asset_key([single], MODELS) == routes_of([single], MODELS)[0]["light"].key(single.digest)
+
+
+def test_before_anything_was_learned_the_built_in_way_is_taken(store: Store) -> None:
+    found = chosen(store.catalog)
+    assert (found.policy, found.arm, names(found)) == (None, "builtin", ["light", "heavy"])
+
+
+def test_a_promoted_policy_decides_and_the_document_says_so(store: Store) -> None:
+    past(store, LIGHT, 196, 200)
+    past(store, HEAVY, 200, 200, seconds=9)
+    digest = learned(store)
+    assert chosen(store.catalog).policy is None, "it decides nothing until it is promoted"
+    promote(store.catalog, digest)
+    found = chosen(store.catalog)
+    assert (found.policy, found.arm, names(found)) == (digest, "live", ["light"])
+    assert [(o.model, o.seconds, o.measured) for o in found.options] == [
+        ("light/1", 1, "the policy"), ("heavy/1", 9, "the policy"),
+    ]  # fmt: skip
+
+
+def test_a_policy_on_trial_is_only_noted_or_gets_its_share(store: Store) -> None:
+    past(store, LIGHT, 2, 200)
+    past(store, HEAVY, 200, 200)
+    dear = learned(store)
+    promote(store.catalog, dear)
+    cheap = keep(store.catalog, learn_policy([]))
+    try_out(store.catalog, cheap, share=0)
+    found = chosen(store.catalog)
+    assert (names(found), found.shadow) == (["heavy"], "light/1 x1, then heavy/1 x2")
+    try_out(store.catalog, cheap, share=1)
+    found = chosen(store.catalog)
+    assert (found.arm, found.policy, names(found)) == ("trial", cheap, ["light", "heavy"])
+
+
+def booked(store: Store, model: ModelVersion, seconds: float) -> None:
+    account = Account(model=model.reference)
+    attempts = [
+        Attempt(f"{model.name}{n}{seconds}", "run", 1, account, Ending.MADE, Took(seconds))
+        for n in range(5)
+    ]
+    store.catalog.write(
+        lambda connection: ledger.book(connection, attempts, database.clock(connection)), names=()
+    )
+
+
+def test_a_slow_spell_moves_traffic_at_the_next_look_and_its_end_moves_it_back(
+    store: Store,
+) -> None:
+    past(store, LIGHT, 199, 200)
+    past(store, HEAVY, 200, 200, seconds=9)
+    promote(store.catalog, learned(store))
+    by_time = PriceSheet(cpu_second=1)
+    routing = Routing(TERMS, MODELS, store.catalog, by_time)
+    asked = first_ways()
+    key = asset_key(asked, MODELS)
+
+    def now() -> str:
+        return routing.choose(asked, key).way.rungs[0].name
+
+    assert now() == "light"
+    booked(store, LIGHT, 300.0)
+    assert now() == "light", "the same wave goes the same way"
+    routing.refresh()
+    assert now() == "heavy"
+    with store.catalog.writing() as connection:  # ten minutes later
+        connection.exec_driver_sql("UPDATE ledger SET created_at = '2020-01-01T00:00:00.000Z'")
+    routing.refresh()
+    assert now() == "light"
+
+
+residencies = st.sampled_from(["", "local"])
+fleets = st.lists(st.sampled_from(sorted(MODELS)), min_size=1, unique=True).map(tuple)
+
+
+@settings(max_examples=40, deadline=None)
+@given(models=fleets, residency=residencies, text=st.booleans(), candidates=st.integers(1, 2))
+def test_local_work_never_goes_to_a_hosted_model_by_any_way(
+    tmp_path_factory: pytest.TempPathFactory,
+    models: tuple[str, ...],
+    residency: str,
+    text: bool,
+    candidates: int,
+) -> None:
+    catalog = Catalog.open(f"sqlite:///{tmp_path_factory.getbasetemp() / 'shared.db'}")
+    tags = {"residency": residency} if residency else {}
+    terms = RoutePlan(models=models)
+    try:
+        found = chosen(catalog, terms, tags=tags)
+    except NoRoute:
+        assert (models, residency) == (("abroad",), "local")
+        return
+    finally:
+        catalog.close()
+    asked = {rung.name for way in found.ways for rung in way.rungs}
+    offered = {option.name for option in found.options}
+    assert asked <= offered
+    if residency == "local":
+        assert "abroad" not in offered
+        assert ("abroad" in models) == ("abroad" in found.removed)
+    else:
+        assert offered == set(models)
+
+
+def test_models_that_cannot_make_an_asset_are_removed_and_named(store: Store) -> None:
+    small = LIGHT.replace(sizes=(Size(width=8, height=8),))
+    fleet = MODELS | {"light": small}
+    plan = plan_of()
+    sized = plan.assets[0].replace(width=64, height=64)
+    asked = next(expand_ways(plan.replace(assets=(sized,)), fleet))
+    found = Routing(TERMS, fleet, store.catalog, PRICES).explain(asked, asset_key(asked, fleet))
+    assert names(found) == ["heavy"]
+    assert "which it was not trained at" in found.removed["light"]
+    alone = Routing(RoutePlan(models=("light",)), fleet, store.catalog, PRICES)
+    with pytest.raises(NoRoute, match=r"no model of the plan's route can make potion.red: light:"):
+        alone.explain(asked[:1], "0" * 64)
+    with pytest.raises(InvalidRequest, match="did you mean"):
+        routes_of([asked[0].replace(model="ligth")], fleet)
+
+
+def test_a_request_is_explained_without_anything_being_kept(store: Store) -> None:
+    found = explain_request(
+        store.catalog, MODELS, PRICES, RoutePlan(models=("light", "abroad")),
+        prompt="a red potion", tags=AssetTags(labels=("bottle",), residency="local"),
+    )  # fmt: skip
+    assert found.explanation is not None
+    assert found.explanation.wish.labels == ("64x64", "bottle")
+    assert list(found.explanation.removed) == ["abroad"]
+    assert documents.newest(store.catalog, "explanation") == {}
+
+
+def test_an_asset_of_a_named_model_is_explained_as_such(store: Store) -> None:
+    past(store, LIGHT, 1, 1)
+    record = store.catalog.asset("light-0")
+    found = explain_asset(store.catalog, record)
+    assert (found.named, found.explanation, found.turns[0].model) == (True, None, "light/1")
+
+
+def test_what_a_record_of_before_turns_came_to_is_still_learned_from(store: Store) -> None:
+    past(store, LIGHT, 0, 1)
+    record = store.catalog.asset("light-0").replace(turns=(), attempts=4)
+    assert turns_of(record) == (Turn(model="light/1", tried=4, passed=0, seconds=0),)
+    policy = learn_policy([record])
+    assert policy.paces == {}
+    assert policy.assets == 1
