@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from app.engine.pipeline import Start
 from app.errors import BadImage
-from app.png import SIGNATURE, read_png
+from app.png import SIGNATURE, read_any_png
 
 NAME = "latents"
 MAX_NUMBERS = 64 * 512 * 512
@@ -25,11 +25,11 @@ def latents_bytes(latents: NDArray[np.float32]) -> bytes:
 
 
 def read_init_image(data: bytes) -> Start:
-    """RGBA pixels of a PNG, or the latents of a file of `latents_bytes`.
+    """RGBA pixels of a PNG of 8 bits a channel, or the latents of a file of `latents_bytes`.
 
     Safe on bytes from outside; raises BadImage.
     """
-    return read_png(data) if data.startswith(SIGNATURE) else _latents(data)
+    return read_any_png(data) if data.startswith(SIGNATURE) else _latents(data)
 
 
 def _latents(data: bytes) -> torch.Tensor:

@@ -37,6 +37,24 @@ def resize(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
     return framed
 
 
+def cover(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """The RGBA pixels [h, w, 4] at exactly this size, filled by the middle of the picture.
+
+    What the frame's shape leaves over is cut off evenly on two sides, to the nearest pixel; the
+    rest is resampled as `resize` does, and comes back as it is where it has the frame's size.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(width / size.width, height / size.height)
+    kept_width = max(1, round(size.width * scale))
+    kept_height = max(1, round(size.height * scale))
+    x, y = (width - kept_width) // 2, (height - kept_height) // 2
+    middle = pixels[y : y + kept_height, x : x + kept_width]
+    if (kept_width, kept_height) == (size.width, size.height):
+        return middle
+    shrinks = size.width < kept_width or size.height < kept_height
+    return (_shrink if shrinks else _enlarge)(middle, (size.width, size.height))
+
+
 def _shrink(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     colour, alpha = _resample(_linear_light()[pixels[..., :3]], pixels, size, cv2.INTER_AREA)
     return _as_bytes(_srgb(colour), alpha)

@@ -22,9 +22,10 @@ from jobs.starter.stages import Progress, Stages, say
 from jobs.upscaler import pairs
 from jobs.upscaler.baselines import nearest
 from jobs.upscaler.extensions import write_extensions
-from jobs.upscaler.figures import Figures, measure
+from jobs.upscaler.figures import Figures, measure, on_sheet, paint
+from jobs.upscaler.large import LargeFigures, measure_large
 from jobs.upscaler.learning import learn
-from jobs.upscaler.publish import save_network, write_folder
+from jobs.upscaler.publish import save_network, told_large, write_folder
 from jobs.upscaler.recipe import Recipe
 
 OUT = FOLDERS["starter"].parent / "polish"
@@ -143,10 +144,21 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if options.large:
+        print(told_large(_large(_recipe(options), options, device)))
+        return 0
     work = options.work or Settings().home / "train-upscaler"
     stages = Stages(work, resume=options.resume)
     train_upscaler(_recipe(options), stages, options.starter, options.out, device)
     return 0
+
+
+def _large(recipe: Recipe, options: argparse.Namespace, device: torch.device) -> LargeFigures:
+    """What the finished weights make of the starter's pictures at 2048 pixels."""
+    pipe = load_pipeline(options.starter, device)
+    painted = paint(pipe, recipe.figures)
+    upscaler = load_upscaler(options.out, device=str(device))
+    return measure_large(on_sheet(painted)[: recipe.figures.large], upscaler)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
@@ -176,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, default=own.learning.batch, help="samples per step")
     add("--threads", type=int, default=1, help="threads of the training process")
     add("--device", help="cpu or cuda; unless given a GPU where there is one")
+    add("--large", action="store_true", help="train nothing: measure what stands, at 2048 pixels")
     add("--tiny", action="store_true", help="every stage in seconds; the pictures mean nothing")
     add(
         "--resume",

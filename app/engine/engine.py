@@ -94,7 +94,7 @@ class Engine:
     def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> int:
         """Let a request join at the next step; the ticket names it in every later word.
 
-        What cannot start becomes a `Failed` of the next step.
+        What cannot start becomes a `Failed` of the next step; what has no steps is decoded.
         """
         self._tickets += 1
         started = perf_counter()
@@ -110,6 +110,9 @@ class Engine:
         state.ticket, state.joined = self._tickets, self._clock()
         state.delivery = delivery or Delivery()
         state.seconds = perf_counter() - started
+        if state.finished:
+            self._decoder.submit(state)
+            return self._tickets
         self._sizes.setdefault(state.family, (request.width, request.height))
         self._scheduler.add(state)
         return self._tickets

@@ -61,7 +61,7 @@ class Pipeline(Protocol):
         """Encode, draw the noise from the request's seed alone and lay out its schedule.
 
         `init` is a picture or clean latents to start from; `mask` is RGBA [height, width, 4],
-        painted anew where white.
+        painted anew where white. A state without steps goes straight to `decode`.
         """
 
     def predict(self, rows: Rows) -> torch.Tensor:

@@ -73,6 +73,11 @@ def check_pictures(request: GenerationRequest, init: Start | None, mask: Pixels 
     """Refuse pictures that do not belong to the request; raises InvalidRequest or OutOfBounds."""
     if mask is not None and init is None:
         raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")
+    if request.strength == 0:
+        raise InvalidRequest(
+            "strength 0 leaves the picture as it is, for text to be set over it; add text_layers "
+            "and ask a model that sets text, or raise strength"
+        )
     if init is None and request.strength < 1:
         raise InvalidRequest(
             f"strength {request.strength:g} needs init_image; give a picture or leave strength at 1"

@@ -1,22 +1,32 @@
-"""Typesetting: a picture in its place and text in its own, laid out before anything is painted."""
+"""Typesetting: text in its place over a picture, or beside one, laid out before it is painted."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
-from app.engine.pipeline import Pipeline, Pixels
+from app.digest import digest
+from app.engine.pipeline import Pipeline, Pixels, Start
+from app.engine.state import DenoiseState
+from app.errors import InvalidRequest
 from app.models.extended import Extended
 from app.models.text.fonts import Fonts
 from app.models.typography import check_layers, set_text
+from app.resize import cover
 from app.text_layer import MARGIN, TextLayer, boxed
-from app.types import GenerationRequest, Rect
+from app.types import GenerationRequest, NoiseSchedule, Rect, Size
 
 CROWDED = 3
 """When boxes leave less than this part of the shorter side, the picture stands under the text."""
+_UNPAINTED = NoiseSchedule(scheduler="none", sigmas_digest=digest([]), steps=0)
 
 
 class Typeset(Extended):
-    """The base paints a square picture; it is placed clear of the text, and the text is set."""
+    """The base paints a square picture; it is placed clear of the text, and the text is set.
+
+    At strength 0 nothing is painted: `init_image` itself fills the canvas, and the text is set
+    over it. Such a request has no steps, and no part of the model ever sees the picture.
+    """
 
     def __init__(self, base: Pipeline, fonts: Fonts) -> None:
         super().__init__(base)
@@ -24,9 +34,35 @@ class Typeset(Extended):
 
     def inner(self, request: GenerationRequest) -> GenerationRequest:
         """The picture alone, at the size of its place; raises InvalidRequest for faulty layers."""
-        check_layers(_boxed(request), self._fonts, request.width, request.height)
+        self._check_layers(request)
         side = plate_of(request).width
         return request.replace(width=side, height=side, text_layers=())
+
+    def begin(
+        self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
+    ) -> DenoiseState:
+        """As the base begins; over a picture as it is, a state whose latents are its pixels.
+
+        Raises InvalidRequest for faulty layers or pictures, and OutOfBounds as the base does.
+        """
+        if request.strength > 0:
+            return super().begin(request, init=init, mask=mask)
+        self._check_layers(request)
+        return DenoiseState(
+            request=request,
+            latents=_latents(_background(request, init, mask)),
+            timesteps=torch.empty(0),
+            sigmas=torch.zeros(1),
+            prompt=self.encode(request.prompt),
+            negative=None,
+            schedule=_UNPAINTED,
+        )
+
+    def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
+        """The painted picture and the text, or the text over the picture that the latents are."""
+        if request.strength > 0:
+            return super().decode(latents, request)
+        return set_text(latents.permute(1, 2, 0).numpy(), _boxed(request), self._fonts)[0]
 
     def beyond(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
         """The canvas: clear but for the picture and the text."""
@@ -34,6 +70,24 @@ class Typeset(Extended):
         plate = plate_of(request)
         canvas[plate.y : plate.y + plate.height, plate.x : plate.x + plate.width] = pixels
         return set_text(canvas, _boxed(request), self._fonts)[0]
+
+    def _check_layers(self, request: GenerationRequest) -> None:
+        check_layers(_boxed(request), self._fonts, request.width, request.height)
+
+
+def _background(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> Pixels:
+    """The picture at the canvas's size."""
+    if not isinstance(init, np.ndarray) or mask is not None or not request.text_layers:
+        raise InvalidRequest(
+            "strength 0 sets text over a picture as it is; give a PNG as init_image, text_layers "
+            "and no mask_image, or raise strength"
+        )
+    return cover(init, Size(width=request.width, height=request.height))
+
+
+def _latents(pixels: Pixels) -> torch.Tensor:
+    """Pixels [height, width, 4] in the order of latents, still bytes: nothing is computed."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
 def plate_of(request: GenerationRequest) -> Rect:

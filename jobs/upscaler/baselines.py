@@ -28,12 +28,12 @@ def nearest(pixels: Pixels) -> Pixels:
     return pixels.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
 
 
-def lanczos(pixels: Pixels) -> Pixels:
+def lanczos(pixels: Pixels, scale: int = SCALE) -> Pixels:
     """OpenCV's Lanczos over 8 x 8 pixels, premultiplied."""
     unit = pixels.astype(np.float32) / 255
     unit[..., :3] *= unit[..., 3:]
     height, width = pixels.shape[:2]
-    size = (width * SCALE, height * SCALE)
+    size = (width * scale, height * scale)
     large = cv2.resize(unit, size, interpolation=cv2.INTER_LANCZOS4)
     colour, alpha = large[..., :3], large[..., 3:]
     colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0.002)

@@ -9,7 +9,7 @@ from app.models.versions import BASE, VERSION, Base, read_version, weights_diges
 from app.types import ModelVersion, Size
 
 SOURCE = "python -m jobs train-upscaler"
-SIDES = (256, 128, 512, 1024)
+SIDES = (256, 128, 512, 1024, 2048)
 """What polish makes, the one that is meant when nobody says first."""
 STEPS = 24
 LAYOUT = {"edition": 1}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from diffusers import StableDiffusion3Pipeline
 from numpy.typing import NDArray
 
 from app.check.agreement import Critic
@@ -18,6 +18,8 @@ from jobs.starter.evaluation import load_pipeline, plain_labels, plain_prompts
 from jobs.starter.sampling import sample
 from jobs.starter.sheet import save_sheet
 from jobs.upscaler.baselines import Method, lanczos, methods, nearest
+from jobs.upscaler.large import LargeFigures, measure_large
+from jobs.upscaler.likeness import Likeness, likeness
 from jobs.upscaler.pairs import WAYS, Pairs
 
 _FAINT, _FULL = 16, 239
@@ -32,16 +34,8 @@ class FigureSettings:
     """Every kind and colour in turn, with the seeds of the starter's own sheet."""
     steps: int = 12
     guidance: float = 2.0
-
-
-class Likeness(Value):
-    """How like the true drawings the enlarged ones are: means over pictures."""
-
-    psnr: float
-    """Of colour over middle grey, in dB."""
-    ssim: float
-    alpha_error: float
-    """Mean difference of alpha in steps of 255."""
+    large: int = 16
+    """How many of them are enlarged to 2048 pixels too; the sheet's."""
 
 
 class Looks(Value):
@@ -68,6 +62,7 @@ class Figures(Value):
     """Of the starter's pictures by how they were enlarged, of the pictures as painted, and of
     held-out drawings at the large size."""
     seconds_per_picture: float
+    large: LargeFigures
 
 
 def measure(
@@ -80,15 +75,8 @@ def measure(
 ) -> Figures:
     """All figures; writes `sheet.png` into `sheets`."""
     every = methods(upscaler)
-    captions = plain_prompts(plain_labels(settings.pictures))
-    pipe = load_pipeline(starter, device)
-    painted = sample(
-        pipe,
-        captions,
-        range(settings.pictures),
-        steps=settings.steps,
-        guidance=settings.guidance,
-    )
+    captions = _captions(settings)
+    painted = paint(load_pipeline(starter, device), settings)
     critic = Critic.load(starter.parent / "critic")
     enlarged = {name: [method(picture) for picture in painted] for name, method in every.items()}
     del enlarged["nearest"]
@@ -104,7 +92,23 @@ def measure(
         pictures=settings.pictures,
         looks=looks,
         seconds_per_picture=_seconds(upscaler, painted),
+        large=measure_large(on_sheet(painted)[: settings.large], upscaler),
     )
+
+
+def paint(pipe: StableDiffusion3Pipeline, settings: FigureSettings) -> Pixels:
+    """The pictures that are looked at, as the starter paints them, [n, 64, 64, 4]."""
+    return sample(
+        pipe,
+        _captions(settings),
+        range(settings.pictures),
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
+
+
+def _captions(settings: FigureSettings) -> list[str]:
+    return plain_prompts(plain_labels(settings.pictures))
 
 
 def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str, Likeness]:
@@ -112,42 +116,6 @@ def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str
         name: likeness([method(small) for small in held_out.small[:, way]], held_out.large)
         for name, method in every.items()
     }
-
-
-def likeness(made: Sequence[Pixels], true: Sequence[Pixels] | Pixels) -> Likeness:
-    """How like pictures are to their true drawings, each [h, w, 4]."""
-    pairs = [(on_grey(a), on_grey(b)) for a, b in zip(made, true, strict=True)]
-    errors = [np.abs(a[..., 3].astype(int) - b[..., 3]) for a, b in zip(made, true, strict=True)]
-    return Likeness(
-        psnr=float(np.mean([psnr(a, b) for a, b in pairs])),
-        ssim=float(np.mean([ssim(a, b) for a, b in pairs])),
-        alpha_error=float(np.mean([error.mean() for error in errors])),
-    )
-
-
-def on_grey(pixels: Pixels) -> NDArray[np.float32]:
-    """The picture over middle grey, [h, w, 3] from 0 to 1."""
-    unit = pixels.astype(np.float32) / 255
-    alpha = unit[..., 3:]
-    return np.asarray(unit[..., :3] * alpha + 0.5 * (1 - alpha), np.float32)
-
-
-def psnr(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Peak signal-to-noise ratio in dB; 100 at most, for equal pictures have none."""
-    return float(-10 * np.log10(max(float(np.mean((a - b) ** 2)), 1e-10)))
-
-
-def ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Structural similarity (Wang et al. 2004), Gaussian window of sigma 1.5, mean of channels."""
-
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)
-
-    mean_a, mean_b = mean(a), mean(b)
-    spread = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
-    shared = mean(a * b) - mean_a * mean_b
-    light = (2 * mean_a * mean_b + 1e-4) / (mean_a**2 + mean_b**2 + 1e-4)
-    return float((light * (2 * shared + 9e-4) / (spread + 9e-4)).mean())
 
 
 def looked_at(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
@@ -180,8 +148,12 @@ def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
 
 def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
     """`sheet.png`: kind by kind, with the colours in turn, nearest, Lanczos and enlarged by us."""
-    chosen = [k % len(COLOURS) * len(KINDS) + k for k in range(len(KINDS))]
     ways = (nearest, lanczos, upscaler.enlarge)
-    shown = [index for index in chosen if index < len(painted)]
-    frames = [way(painted[index]) for index in shown for way in ways]
+    frames = [way(picture) for picture in on_sheet(painted) for way in ways]
     save_sheet(np.stack(frames), 2 * len(ways), folder / "sheet.png")
+
+
+def on_sheet(painted: Pixels) -> list[Pixels]:
+    """One picture of each kind, the colours in turn, as far as there are so many."""
+    chosen = [k % len(COLOURS) * len(KINDS) + k for k in range(len(KINDS))]
+    return [painted[index] for index in chosen if index < len(painted)]

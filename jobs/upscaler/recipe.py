@@ -25,5 +25,5 @@ class Recipe:
             network=UpscalerConfig(channels=8, deep=8, blocks=1, fine=4),
             pairs=PairSettings(training=8, validation=2, held_out=3, steps=4),
             learning=LearningSettings(samples=48, batch=4, crop=16, evaluate_every=6),
-            figures=FigureSettings(pictures=16, steps=2),
+            figures=FigureSettings(pictures=16, steps=2, large=1),
         )

@@ -11,13 +11,17 @@ import torch
 from app.digest import digest_file
 from app.models.upscaler import WEIGHTS_FILE, UpscalerNetwork, load_upscaler
 from app.models.versions import FOLDERS
-from jobs.starter.drawings import KINDS, draw
+from app.resize import resize
+from app.types import Size
+from jobs.starter.drawings import KINDS, Pixels, draw
 from jobs.starter.stages import Progress
 from jobs.train_upscaler import main
 from jobs.upscaler import pairs
 from jobs.upscaler.baselines import bicubic, lanczos, nearest
-from jobs.upscaler.figures import likeness
+from jobs.upscaler.large import measure_large
 from jobs.upscaler.learning import LearningSettings, batch, fill_all, learn, validation_loss
+from jobs.upscaler.likeness import likeness
+from jobs.upscaler.publish import told_large
 from jobs.upscaler.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -136,6 +140,40 @@ def test_lanczos_keeps_flat_colour_and_clear_ground() -> None:
     assert (enlarged[:, 70:] == flat[0, 12]).all()
 
 
+def test_a_large_picture_is_held_against_its_draft() -> None:
+    """Plain enlarging keeps the draft; a way that forgets it is told so."""
+    painted = [draw(label, index) for index, label in enumerate(pairs.labels(2))]
+    found = measure_large(painted, Plain())
+    assert found.pictures == 2
+    assert found.kept["polish, to the draft"].ssim > 0.98
+    assert found.kept["polish, to the draft"] == likeness(shrunk(painted, bicubic), painted)
+    assert found.kept["Lanczos, to the draft"].psnr > 30
+    lost = measure_large(painted, Forgetting()).kept
+    assert lost["polish, to the draft"].psnr < found.kept["polish, to the draft"].psnr - 10
+    assert lost["Lanczos, to the draft"] == found.kept["Lanczos, to the draft"]
+    assert f"{found.kept['polish, to Lanczos'].psnr:.2f}" in told_large(found)
+
+
+class Plain:
+    """Enlarges as the finisher does."""
+
+    def enlarge(self, pixels: Pixels) -> Pixels:
+        return bicubic(pixels)
+
+
+class Forgetting:
+    """Gives grey, whatever it is shown."""
+
+    def enlarge(self, pixels: Pixels) -> Pixels:
+        return np.full_like(bicubic(pixels), 128)
+
+
+def shrunk(painted: list[Pixels], way: Callable[[Pixels], Pixels]) -> list[Pixels]:
+    """Enlarged as polish does, and back."""
+    quarter = [resize(way(way(picture)), Size(width=512, height=512)) for picture in painted]
+    return [resize(way(picture), Size(width=64, height=64)) for picture in quarter]
+
+
 @pytest.mark.slow
 def test_the_command_writes_a_folder_that_describes_itself_and_is_not_made_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -148,6 +186,7 @@ def test_the_command_writes_a_folder_that_describes_itself_and_is_not_made_twice
     card = (out / "README.md").read_text("utf-8")
     digest = digest_file(out / WEIGHTS_FILE)
     assert digest in card
+    assert "**At 2048 x 2048** (1 pictures" in card
     assert "{" not in card.split("```json")[0]
     assert (out / "sheet.png").exists()
     assert (out / "version.json").read_text() == "{}"

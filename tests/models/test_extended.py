@@ -13,7 +13,7 @@ from app.engine.rendered import Failed, Rendered
 from app.engine.state import Delivery
 from app.errors import BadImage, InvalidRequest, OutOfBounds
 from app.init_image import latents_bytes, read_init_image
-from app.models.polished import Polished
+from app.models.polished import Polished, enlarged
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
 from app.models.typeset import Typeset, plate_of
@@ -64,6 +64,29 @@ def test_a_polished_picture_is_the_base_s_enlarged_and_keeps_its_name(
 def test_sizes_between_are_made_from_the_next_larger(stock: Any, request_of: Any) -> None:
     rendered = one(polished(stock), request_of(width=48, height=24))
     assert rendered.pixels.shape == (24, 48, 4)
+
+
+class Counting(Twice):
+    """Remembers the sides of what it enlarged."""
+
+    def __init__(self) -> None:
+        self.sides: list[int] = []
+
+    def enlarge(self, pixels: Pixels) -> Pixels:
+        self.sides.append(pixels.shape[0])
+        return pixels.repeat(4, axis=0).repeat(4, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("side", "from_sides"),
+    [(64, []), (128, [64]), (512, [64, 256]), (1024, [64, 256]), (2048, [64, 256, 512])],
+)
+def test_each_size_is_reached_by_its_way(side: int, from_sides: list[int]) -> None:
+    """No picture is enlarged that has more pixels than a quarter of the largest size."""
+    enlarger = Counting()
+    large = enlarged(np.full((64, 64, 4), 90, np.uint8), Size(width=side, height=side), enlarger)
+    assert large.shape == (side, side, 4)
+    assert enlarger.sides == from_sides
 
 
 def test_polish_of_several_sizes_shares_forward_passes(stock: Any, request_of: Any) -> None:

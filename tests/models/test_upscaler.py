@@ -10,6 +10,7 @@ from app.digest import digest_file
 from app.errors import ModelNotFound
 from app.models.upscaler import (
     CONFIG_FILE,
+    SCALE,
     WEIGHTS_FILE,
     Pixels,
     Upscaler,
@@ -20,7 +21,7 @@ from app.models.upscaler import (
 from app.models.versions import FOLDERS, weights_digest
 from jobs.starter.drawings import Label, draw
 from jobs.upscaler.baselines import bicubic, lanczos
-from jobs.upscaler.figures import likeness
+from jobs.upscaler.likeness import likeness
 from jobs.upscaler.pairs import draw_large
 from jobs.upscaler.publish import save_network
 
@@ -65,6 +66,42 @@ def test_the_same_picture_gives_the_same_bytes_whatever_came_between() -> None:
     first = upscaler.enlarge(island())
     upscaler.enlarge(island(40, 24))
     assert np.array_equal(upscaler.enlarge(island()), first)
+
+
+@pytest.mark.parametrize("tile", [8, 22, 64])
+@pytest.mark.parametrize(("height", "width"), [(90, 64), (23, 131)])
+def test_pieces_have_no_seams(height: int, width: int, tile: int) -> None:
+    """Noise in colour and alpha: the worst there is. Sums in another order may turn a rounding."""
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 4)).astype(np.uint8)
+    pixels[:20, :30, 3] = 0
+    network = random_network()
+    whole = Upscaler(network).enlarge(pixels).astype(int)
+    pieces = Upscaler(network, tile=tile).enlarge(pixels)
+    assert np.abs(whole - pieces).max() <= 1
+    assert (whole != pieces).mean() < 1e-4
+
+
+def test_no_pixel_is_felt_beyond_the_reach() -> None:
+    network = random_network()
+    reach, side = network.reach, 2 * network.reach + 41
+    pixels = np.random.default_rng(2).integers(1, 256, (side, side, 4)).astype(np.uint8)
+    for middle in (side // 2, side // 2 + 1):
+        other = pixels.copy()
+        other[middle, middle] = 255 - other[middle, middle]
+        felt = np.nonzero(
+            (Upscaler(network).enlarge(pixels) != Upscaler(network).enlarge(other)).any(axis=2)
+        )
+        for places in felt:
+            assert len(places)
+            assert middle - places.min() // SCALE <= reach
+            assert places.max() // SCALE - middle <= reach
+
+
+def test_what_ships_is_drawn_in_pieces_as_it_is_at_once() -> None:
+    upscaler = load_upscaler(SHIPPED, device="cpu")
+    small = draw(Label("potion", "red", "shaded"), 90_000_000)
+    network = upscaler._network
+    assert np.array_equal(Upscaler(network, tile=24).enlarge(small), upscaler.enlarge(small))
 
 
 def test_a_picture_that_may_not_be_written_to_is_enlarged_all_the_same() -> None:

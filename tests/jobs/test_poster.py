@@ -1,0 +1,151 @@
+"""A poster over a person's own picture, by the bundled model: made, read back, kept, made again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from app.check.similarity import Neighbours
+from app.digest import digest_bytes
+from app.errors import InvalidRequest
+from app.flow import make
+from app.generate import Generator
+from app.plan.expand import expand
+from app.plan.read import read_plan
+from app.plan.schema import Plan
+from app.png import read_any_png, read_png
+from app.references import fleet, pinned
+from app.renderer import renderer
+from app.replay import replay
+from app.resize import cover
+from app.settings import Settings
+from app.store.janitor import sweep
+from app.store.verify import verify
+from app.types import AssetRecord, AssetSpec, Measure, Size, Status
+from jobs.progress import RunProgress
+from jobs.run import Run, begin
+
+EXAMPLE = Path(__file__).parents[2] / "jobs" / "plans" / "poster.yaml"
+PICTURE = EXAMPLE.parent / "pictures" / "dusk.png"
+SIZE = Size(width=400, height=500)
+
+
+class Studio:
+    """One home and a plan whose smaller posters are made in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(home=folder / "home")
+        self.folder = folder / "desk"
+        (self.folder / "pictures").mkdir(parents=True)
+        (self.folder / "pictures" / PICTURE.name).write_bytes(PICTURE.read_bytes())
+        text = EXAMPLE.read_text().replace("800x1000, 400x500", str(SIZE))
+        text = text.replace(
+            "{x: 60, y: 60, width: 680, height: 260}", "{x: 20, y: 20, width: 360, height: 120}"
+        )
+        self.plan = self.folder / "plan.yaml"
+        self.plan.write_text(text)
+        self.models = fleet(self.settings)
+
+    def read(self) -> Plan:
+        return pinned(read_plan(self.plan, models=self.models), self.models, self.settings)
+
+    def begin(self, plan: Plan) -> Run:
+        return begin(plan, self.models, self.settings, RunProgress(Console(quiet=True)))
+
+    def generator(self, run: Run) -> Generator:
+        (route,) = run.routes.values()
+        return Generator(route, renderer(route, self.settings, run.store), run.store, run.id)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    torch.set_num_threads(1)
+    return Studio(tmp_path_factory.mktemp("poster"))
+
+
+@pytest.fixture(scope="module")
+def run(studio: Studio) -> Run:
+    return studio.begin(studio.read())
+
+
+@pytest.fixture(scope="module")
+def spec(studio: Studio, run: Run) -> AssetSpec:
+    return next(expand(run.plan, studio.models))
+
+
+@pytest.fixture(scope="module")
+def record(studio: Studio, run: Run, spec: AssetSpec) -> AssetRecord:
+    return make(spec, studio.generator(run), None, Neighbours())
+
+
+def test_the_picture_is_kept_and_named_before_any_work(run: Run) -> None:
+    data = PICTURE.read_bytes()
+    assert run.store.blobs.get(digest_bytes(data)) == data
+    document = json.loads(run.store.blobs.get(run.store.catalog.run(run.id).plan_digest))
+    assert document["defaults"]["background"] == {
+        "file": "pictures/dusk.png",
+        "digest": digest_bytes(data),
+    }
+
+
+def test_reading_and_pinning_a_plan_writes_nothing(studio: Studio, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    pinned(read_plan(studio.plan, models=studio.models), studio.models, settings)
+    assert not settings.home.exists()
+
+
+def test_the_poster_is_accepted_and_its_text_was_read(record: AssetRecord) -> None:
+    assert record.status is Status.ACCEPTED
+    assert record.report is not None
+    assert record.report.scores[Measure.TEXT_ERROR] == 0
+
+
+def test_outside_the_text_the_finished_file_is_the_picture(run: Run, record: AssetRecord) -> None:
+    assert record.asset is not None
+    finished = read_png(run.store.blobs.get(record.asset.files[0].digest))
+    picture = cover(read_any_png(PICTURE.read_bytes()), SIZE)
+    rows, columns = np.nonzero((finished != picture).any(axis=2))
+    assert 20 <= rows.min() < rows.max() < 140
+    assert 20 <= columns.min() < columns.max() < 380
+
+
+def test_it_comes_out_identical_and_the_store_is_whole(
+    studio: Studio, run: Run, record: AssetRecord
+) -> None:
+    sweep(run.store, grace_seconds=0)
+    assert verify(run.store) == []
+    backend = studio.generator(run).backend
+    (answer,) = replay([record], studio.models, run.store, lambda _: backend)
+    assert str(answer) == "identical"
+    assert record.provenance is not None
+    assert record.provenance.request.init_image == digest_bytes(PICTURE.read_bytes())
+
+
+def test_the_same_plan_again_makes_nothing(
+    studio: Studio, record: AssetRecord, spec: AssetSpec
+) -> None:
+    again = studio.begin(studio.read())
+    assert next(expand(again.plan, studio.models)).digest == spec.digest
+    (outcome,) = studio.generator(again).generate([spec.request])
+    assert not outcome.made
+    assert outcome.image == record.image
+
+
+def test_a_run_that_is_begun_from_its_own_document_needs_no_file(studio: Studio, run: Run) -> None:
+    document = run.store.blobs.get(run.store.catalog.run(run.id).plan_digest)
+    again = studio.begin(Plan.model_validate(json.loads(document)))
+    assert list(expand(again.plan, studio.models)) == list(expand(run.plan, studio.models))
+
+
+def test_a_faulty_picture_leaves_no_run_behind(studio: Studio, tmp_path: Path) -> None:
+    other = Studio(tmp_path)
+    plan = other.read()
+    (other.folder / "pictures" / PICTURE.name).write_bytes(b"something else")
+    with pytest.raises(InvalidRequest, match="is not the picture that was checked"):
+        other.begin(plan)
+    assert not list((tmp_path / "home").glob("blobs/*/*/*"))
+    with pytest.raises(InvalidRequest, match=r"plan\.yaml:\d+: defaults\.background: .*no PNG"):
+        other.read()
