@@ -89,10 +89,10 @@ def share(logits: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All that the likelihood needs to know of all things, row by row of equal sort.
+    """All that the likelihood needs to know of the counts, row by row of equal labels.
 
-    In `hits` column i counts the row's things with more than i images passed, in `misses` with
-    more than i failed, in `trials` those of all rows with more than i tried.
+    In `hits` column i counts the row's things that passed more than i times, in `misses` those
+    that failed more than i times, in `trials` those of all rows tried more than i times.
     """
 
     labels: tuple[str, ...]

@@ -35,6 +35,7 @@ class Wish(Value):
     cascade: bool
     strength: float
     seconds: float | None = None
+    usd: float | None = None
 
     @property
     def rounds(self) -> int:
@@ -224,7 +225,7 @@ def _weighed(
         usd=usd,
         usd_per_accepted=usd / chance if usd is not None and chance else None,
         seconds_per_accepted=seconds / chance if seconds is not None and chance else None,
-        refused=_against(wish, least, seconds),
+        refused=_against(wish, least, seconds, usd),
     )
 
 
@@ -241,13 +242,20 @@ def _plus(total: float | None, each: float | None, number: float) -> float | Non
     return None if total is None or each is None else total + each * number
 
 
-def _against(wish: Wish, least: float, seconds: float | None) -> str:
-    if wish.seconds is not None and (seconds is None or seconds > wish.seconds):
+def _against(wish: Wish, least: float, seconds: float | None, usd: float | None) -> str:
+    if _beyond(seconds, wish.seconds):
         told = "nobody knows how long it takes" if seconds is None else f"takes {seconds:.3g} s"
         return f"{told}, within {wish.seconds:g} s is asked"
+    if _beyond(usd, wish.usd):
+        told = "nobody knows what it costs" if usd is None else f"costs ${usd:.3g}"
+        return f"{told}, ${wish.usd:g} at most is asked"
     if least < wish.confidence:
         return f"its chance is surely {least:.2f} only, {wish.confidence:g} is asked"
     return ""
+
+
+def _beyond(number: float | None, limit: float | None) -> bool:
+    return limit is not None and (number is None or number > limit)
 
 
 def _ranked(wish: Wish, ways: Sequence[Way]) -> tuple[list[Way], str]:
@@ -257,14 +265,14 @@ def _ranked(wish: Wish, ways: Sequence[Way]) -> tuple[list[Way], str]:
     if fit:
         price = f"the cheapest of {len(fit)} ways that surely pass at {wish.confidence:g}"
         return [*fit, *unfit], price
-    intime = [way for way in unfit if wish.seconds is None or _within(way, wish.seconds)]
-    best = (intime or unfit)[0]
+    inside = [
+        way
+        for way in unfit
+        if not _beyond(way.seconds, wish.seconds) and not _beyond(way.usd, wish.usd)
+    ]
+    best = (inside or unfit)[0]
     others = [way for way in unfit if way is not best]
     return [best, *others], f"no way surely passes at {wish.confidence:g}: the likeliest is taken"
-
-
-def _within(way: Way, seconds: float) -> bool:
-    return way.seconds is not None and way.seconds <= seconds
 
 
 def _price(way: Way) -> tuple[float, float]:

@@ -107,6 +107,7 @@ class Routing:
             cascade=self._terms.cascade,
             strength=self._terms.strength,
             seconds=self._terms.seconds,
+            usd=self._terms.usd,
         )
 
     def explain(self, ways: Sequence[AssetSpec], key: str) -> Explanation:

@@ -135,6 +135,16 @@ def test_a_deadline_removes_what_takes_too_long_and_says_so() -> None:
     assert late == ["takes 10.1 s, within 3 s is asked"]
 
 
+def test_a_price_limit_removes_what_costs_too_much_and_says_so() -> None:
+    found = choose(wish_of(usd=3, confidence=0.6), FLEET, MIXED)
+    assert names(found) == ["light"]
+    dear = [way.refused for way in found.ways if [rung.name for rung in way.rungs] == ["heavy"]]
+    assert dear == ["costs $10.1, $3 at most is asked"]
+    unknown = [option.replace(usd=None) for option in FLEET]
+    nobody = choose(wish_of(usd=3), unknown, MIXED)
+    assert nobody.chosen.refused.startswith("nobody knows what it costs")
+
+
 def test_where_no_way_is_likely_enough_the_likeliest_is_taken_and_the_reason_said() -> None:
     found = choose(
         wish_of(confidence=0.99), (LIGHT, HEAVY), known(light=(20, 200), heavy=(90, 200))

@@ -180,6 +180,8 @@ class RoutePlan(Value):
     """How much of the steps a heavier model repeats when it goes on from the lighter's picture."""
     seconds: Annotated[float, Field(gt=0)] | None = None
     """How long making an asset may be expected to take."""
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """What making an asset may be expected to cost."""
 
 
 class Plan(Value):
