@@ -190,6 +190,64 @@ class Registry:
             if not token:
                 return sorted(rows, key=lambda row: (row.name, int(row.version)))
 
+    def keep(
+        self,
+        kind: str,
+        name: str,
+        *,
+        tags: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> str:
+        """A finished run of this kind with all that is given; returns its id."""
+        from mlflow.entities import Metric, Param
+
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        said = {"kind": kind, "mlflow.runName": name} | dict(tags)
+        with _explained(self._uri):
+            run: str = self._client.create_run(self._experiment(), tags=said).info.run_id
+            self._client.log_batch(
+                run,
+                metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
+                params=[Param(key, value) for key, value in (params or {}).items()],
+            )
+            self._log_files(run, files or {})
+            self._client.set_terminated(run)
+        return run
+
+    def kept(self, kind: str, **tags: str) -> dict[str, dict[str, str]]:
+        """The tags of every kept run of this kind with these tags by its id, the newest first."""
+        asked = {"kind": kind} | tags
+        query = " and ".join(f"tags.{key} = '{_plain(text)}'" for key, text in asked.items())
+        found: dict[str, dict[str, str]] = {}
+        token: str | None = None
+        while True:
+            with _explained(self._uri):
+                page = self._client.search_runs(
+                    [self._experiment()], query, max_results=1000, page_token=token
+                )
+            found |= {run.info.run_id: dict(run.data.tags) for run in page}
+            token = page.token
+            if not token:
+                return found
+
+    def amend(
+        self,
+        run: str,
+        *,
+        tags: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Say further things of a kept run; what bears the same name is replaced."""
+        with _explained(self._uri):
+            for tag, text in (tags or {}).items():
+                self._client.set_tag(run, tag, text)
+            for metric, value in (metrics or {}).items():
+                self._client.log_metric(run, metric, value)
+            self._log_files(run, files or {})
+
     def _run(
         self,
         reference: str,
@@ -197,19 +255,22 @@ class Registry:
         files: Mapping[str, bytes],
         golden: GoldenResult | None = None,
     ) -> str:
-        """A finished run with these files; returns its id."""
-        tags = {"kind": kind, "version": reference, "mlflow.runName": f"{kind} of {reference}"}
+        """A finished run about a version with these files; returns its id."""
+        tags = {"version": reference}
         if golden is not None:
             tags[_GOLDEN] = canonical_json(golden.as_json()).decode()
-        run: str = self._client.create_run(self._experiment(), tags=tags).info.run_id
-        for figure, value in (_figures(golden) if golden else {}).items():
-            self._client.log_metric(run, figure, float(value))
+        figures = _figures(golden) if golden else {}
+        metrics = {figure: float(value) for figure, value in figures.items()}
+        name = f"{kind} of {reference}"
+        return self.keep(kind, name, tags=tags, metrics=metrics, files=files)
+
+    def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
+        if not files:
+            return
         with TemporaryDirectory() as folder:
             for file, data in files.items():
                 (Path(folder) / file).write_bytes(data)
             self._client.log_artifacts(run, folder)
-        self._client.set_terminated(run)
-        return run
 
     def _experiment(self) -> str:
         """Of several who make it at once one succeeds, and all find it."""

@@ -13,8 +13,10 @@ from app.errors import InvalidRequest
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.settings import Settings
+from jobs.benching.command import bench
 from jobs.said import read_pack, read_rule, read_size
 from jobs.show import show_figures, show_summary
+from jobs.submit_command import stop_command, submit_command
 from jobs.summary import Summary
 from jobs.trials.tally import TrialKind
 
@@ -49,7 +51,7 @@ def bulk(
     add up, 130 interrupted.
     """
     with doors(as_json):
-        written = read_plan(plan, allow_large=allow_large)  # before Ray is even imported
+        written = _read(plan, allow_large)  # before Ray is even imported
         summary = _run(written, workers)
         answer(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
@@ -64,7 +66,7 @@ def generate_alone(
 ) -> None:
     """Only make the images of PLAN's first round; check, finish and pack them later."""
     with doors(as_json):
-        written = read_plan(plan, allow_large=allow_large)
+        written = _read(plan, allow_large)
         from jobs.generate_only import generate_only
         from jobs.show import show_generation
 
@@ -139,10 +141,21 @@ def _progress() -> "RunProgress":
     return RunProgress(Console(stderr=True))
 
 
+def _read(plan: Path, allow_large: bool) -> Plan:
+    from app.references import fleet
+
+    return read_plan(plan, allow_large=allow_large, models=fleet(Settings()))
+
+
 def _run(plan: Plan, workers: int | None) -> Summary:
     from jobs.bulk import bulk as run_bulk
 
     return run_bulk(plan, Settings(), _progress(), workers=workers)
+
+
+jobs.command("submit")(submit_command)
+jobs.command("stop")(stop_command)
+jobs.command("bench")(bench)
 
 
 @jobs.command("bench-bulk")
@@ -248,6 +261,30 @@ def bench_serve(
         answer(figures, as_json, show_serve_figures)
         if chart:
             draw_serve_figures(figures, chart)
+
+
+@jobs.command("bench-routing")
+def bench_routing(
+    quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
+    chart: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one plan by each model alone, by chance, and by the router; say what passed and cost.
+
+    The router learns from another plan first. Contrasts follow: what draft and polish, type set
+    as text, and polish for winners alone are worth. Some minutes on one core; CPU time is what
+    counts, so other work on the machine changes little.
+    """
+    from jobs.bench_routing import FULL, QUICK
+    from jobs.bench_routing import bench_routing as bench
+    from jobs.show_routing import draw_routing_figures, show_routing_figures
+
+    with doors(as_json):
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        figures = bench(QUICK if quick else FULL, say)
+        answer(figures, as_json, show_routing_figures)
+        if chart:
+            draw_routing_figures(figures, chart)
 
 
 @jobs.command("trials")

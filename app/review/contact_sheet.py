@@ -60,7 +60,7 @@ def contact_sheet(
     if counts is not None:
         selection = replace(selection, counts=counts)
     figures = {key.replace("_", " "): _figure(value) for key, value in summary.items()}
-    page = _environment().get_template("contact_sheet.html")
+    page = environment().get_template("contact_sheet.html")
     text = page.render(title=title, summary=figures, selection=selection, statuses=tuple(Status))
     folder.mkdir(parents=True, exist_ok=True)
     html, png = folder / "contact_sheet.html", folder / "contact_sheet.png"
@@ -69,23 +69,23 @@ def contact_sheet(
     return html, png
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates with every value escaped and every missing one refused."""
-    environment = Environment(
+    found = Environment(
         loader=PackageLoader("app.review"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    found.filters |= {
         "bars": _bars,
         "data_uri": _data_uri,
         "figure": _figure,
         "policy_hash": _policy_hash,
     }
-    environment.tests["pixel_art"] = _is_pixel_art
-    return environment
+    found.tests["pixel_art"] = _is_pixel_art
+    return found
 
 
 def _figure(value: str | float | int) -> str:
