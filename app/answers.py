@@ -74,6 +74,8 @@ class ImageAnswer(Value):
     request_id: str
     seconds: float
     cost_usd: float
+    model: str
+    """The version that painted this one, as draft/7."""
     text: tuple[TextRead, ...] | None = None
 
 
@@ -294,6 +296,7 @@ def _image(painted: Painted) -> ImageAnswer:
         request_id=painted.request.id,
         seconds=painted.seconds,
         cost_usd=painted.cost_usd,
+        model=painted.provenance.model,
         text=painted.text or None,
     )
 

@@ -23,7 +23,7 @@ def build(args: ServiceArgs) -> Application:
     """The application; raises NoRoute for a model that is not on this machine.
 
     `serve.run(build(args))` and a Serve config that names this function come to the same. An
-    alias of the registry is resolved here, once.
+    alias of the registry is resolved here, and followed from then on by the replicas.
     """
     settings = Settings()
     models = fleet(settings)
@@ -42,13 +42,13 @@ def build(args: ServiceArgs) -> Application:
     retry_after = args.router.limits.retry_after_seconds
     painters = {
         one.role: _painter(one.role, args.painters[one.role], retry_after).bind(
-            args.painters[one.role], one.model, settings
+            args.painters[one.role], one.model, settings, args.follow
         )
         for one in served
     }
     router = _router(args.router, retry_after)
     application: Application = router.bind(
-        args.router, served, read_keys(settings.home), painters, settings
+        args.router, served, read_keys(settings.home), painters, settings, args.follow
     )
     return application
 

@@ -57,7 +57,7 @@ class PainterArgs(Value):
     """The deployment of one role: one engine a replica."""
 
     model: str
-    """A bundled model, or a registered one as `name@alias` or `name/number`."""
+    """A bundled model, or a registered one as `name/number`, or `name@alias`, which is followed."""
     residency: str
     """Where its pictures are made and stay, in the words that callers use."""
     size: Size
@@ -82,10 +82,20 @@ class PainterArgs(Value):
     replicas: Replicas
 
 
+class Follow(Value):
+    """How a role that is deployed by an alias (draft@champion) keeps to it."""
+
+    look_seconds: PositiveFloat
+    """How often the catalog is asked where the alias points."""
+    retry_seconds: PositiveFloat
+    """When a version that was refused is tried again, if the alias still points at it."""
+
+
 class ServiceArgs(Value):
     """The whole service; a role that is left out is not deployed."""
 
     router: RouterArgs
+    follow: Follow
     draft: PainterArgs
     polish: PainterArgs | None = None
     typography: PainterArgs | None = None

@@ -1,7 +1,7 @@
 """From what a caller asks to words from a painter: choose, check, claim, paint; knows no Ray."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +17,13 @@ from app.references import with_fonts
 from app.route_preview import Choice, Role, Served, choose
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from app.types import GenerationRequest
+from app.types import GenerationRequest, ModelVersion
 from deployments.ledger import CallKey, Ledger, NotAnswered
+from deployments.live_fleet import LiveFleet
 from deployments.origins import Sent, Start, forgotten, from_recent, from_sent
 from deployments.quota import Quota
 from deployments.recents import Recent, Recents
-from deployments.words import Commission, Painter, ReplicaState, Sketch, Turned
+from deployments.words import Begun, Commission, Painter, ReplicaState, Sketch, Turned
 
 SEEDS = 2**32
 NOT_ANSWERED = {
@@ -30,6 +31,7 @@ NOT_ANSWERED = {
     "failed": (500, "generation_failed"),
     "queue": (429, "queue_full"),
     "late": (504, "deadline_exceeded"),
+    "moved": (503, "version_moved"),
 }
 """Status and code of what a painter turns away; of all else, that there is no room."""
 
@@ -77,7 +79,7 @@ class Desk:
 
     def __init__(
         self,
-        fleet: Sequence[Served],
+        fleet: LiveFleet,
         painters: Mapping[Role, Painter],
         ledger: Ledger,
         recents: Recents,
@@ -88,7 +90,7 @@ class Desk:
         draw: Callable[[int], int] = randbelow,
         clock: Callable[[], float] = time,
     ) -> None:
-        self.fleet = tuple(fleet)
+        self._fleet = fleet
         self._painters = painters
         self._ledger = ledger
         self._recents = recents
@@ -97,6 +99,11 @@ class Desk:
         self._retry_after = retry_after_seconds
         self._draw = draw
         self._clock = clock
+
+    @property
+    def fleet(self) -> tuple[Served, ...]:
+        """What is deployed, as of now."""
+        return self._fleet.served
 
     async def make(self, asked: ImagesRequest, call: Call) -> Made:
         """All images of a call; raises what `stream` raises."""
@@ -141,7 +148,8 @@ class Desk:
 
     async def states(self) -> dict[Role, ReplicaState]:
         """What the painter of each role has under way."""
-        return {role: await painter.state() for role, painter in self._painters.items()}
+        states = await asyncio.gather(*(one.state() for one in self._painters.values()))
+        return dict(zip(self._painters, states, strict=True))
 
     async def _order(self, asked: ImagesRequest, call: Call) -> _Order:
         choice = choose(asked.wish, self.fleet)
@@ -176,6 +184,7 @@ class Desk:
             preview_every=preview_every(asked, requests[0].num_inference_steps),
             files=dict(order.files),
             deadline_ms=asked.deadline_ms,
+            version=_version_named(asked, choice),
         )
         painted: dict[int, Painted] = {}
         sketched = [0] * len(requests)
@@ -184,7 +193,9 @@ class Desk:
             async for word in words:
                 if isinstance(word, Turned):
                     raise NotAnswered(self._problem(word))
-                if isinstance(word, Sketch):
+                if isinstance(word, Begun):
+                    choice = _painted_by(word.model, choice)
+                elif isinstance(word, Sketch):
                     yield Sketched(requests[word.index], choice, word, sketched[word.index])
                     sketched[word.index] += 1
                 else:
@@ -215,6 +226,17 @@ class Desk:
     def _store(self) -> Store:
         """Opened by the first picture that is kept: most services keep none."""
         return open_store(self._settings.blobs, self._settings.catalog)
+
+
+def _version_named(asked: ImagesRequest, choice: Choice) -> str | None:
+    """The version, when a caller names it and not the role or the alias."""
+    reference = choice.served.model.reference
+    return reference if asked.wish.model == reference else None
+
+
+def _painted_by(model: ModelVersion, choice: Choice) -> Choice:
+    """The choice as it came out: a role may have gone on to another version meanwhile."""
+    return choice.replace(served=choice.served.replace(model=model))
 
 
 def _chosen(recent: Recent) -> Chosen:

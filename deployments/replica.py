@@ -1,76 +1,99 @@
 """A replica of one role: one engine on one model, shared by the requests of all callers."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from app.engine.engine import Engine
-from app.engine.state import Delivery
-from app.errors import InvalidRequest
-from app.models.whole import WholePipeline
-from app.renderer import driver_of
+from app.errors import ModelNotFound, RegistryError
+from app.references import registered
 from app.settings import Settings
-from app.types import GenerationRequest, ModelVersion
+from app.types import ModelVersion
 from deployments.album import Album
-from deployments.args import PainterArgs
+from deployments.alias import Alias, follow, log
+from deployments.args import Follow, PainterArgs
 from deployments.loopback import keep_on_loopback
 from deployments.studio import Studio
+from deployments.studios import Studios
+from deployments.succession import Succession
+from deployments.trial import engine_of
 from deployments.words import Commission, ReplicaState, Word
 
 
 class Replica:
-    """What Serve calls; everything else is the studio's."""
+    """What Serve calls; `model` is what the reference meant when the service was deployed.
 
-    def __init__(self, args: PainterArgs, model: ModelVersion, settings: Settings) -> None:
+    An alias may mean another version by now: then it begins with that one, and goes on to each
+    that the alias moves to. Made in the event loop that it serves in.
+    """
+
+    def __init__(
+        self, args: PainterArgs, model: ModelVersion, settings: Settings, following: Follow
+    ) -> None:
         keep_on_loopback()
-        album = Album()
-        self._studio = Studio(
-            engine_of(args, model, settings, album),
-            model,
-            capacity=args.capacity,
-            stuck_seconds=args.stuck_seconds,
-            album=album,
-            usd_per_hour=args.usd_per_hour,
-        )
+        self._args, self._settings = args, settings
+        self._succession: Succession | None = None
+        self._following: asyncio.Task[None] | None = None
+        alias = Alias.read(args.model, settings)
+        if alias is None:
+            self._studios = Studios(self._open_studio(model))
+        else:
+            self._follow(alias, model, following)
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come."""
-        async with aclosing(self._studio.paint(commission)) as words:
+        async with aclosing(self._studios.paint(commission)) as words:
             async for word in words:
                 yield word
 
     async def state(self) -> ReplicaState:
-        """What is under way here."""
-        return await self._studio.state()
+        """What is under way here, and which version takes what comes."""
+        state = await self._studios.state()
+        if self._succession is None:
+            return state
+        return state.replace(as_of=self._succession.as_of, refused=self._succession.refused)
 
     def check_health(self) -> None:
         """Serve replaces a replica whose engine broke or stands still."""
-        self._studio.check()
+        self._studios.check()
 
     async def __del__(self) -> None:
         """Serve calls this once nothing is under way or the time for that is up."""
-        await self._studio.drain()
+        if self._following is not None:
+            self._following.cancel()
+        await self._studios.drain()
 
+    def _follow(self, alias: Alias, model: ModelVersion, following: Follow) -> None:
+        succession = self._succession = Succession(
+            alias,
+            model,
+            find=lambda reference: registered(reference, self._settings).model,
+            open_studio=self._open_studio,
+            retry_seconds=following.retry_seconds,
+        )
+        self._load_registry(model)
+        studios = self._studios = Studios(succession.begin())
+        self._following = asyncio.get_running_loop().create_task(
+            follow(
+                alias,
+                lambda pointed: succession.look(studios, pointed),
+                look_seconds=following.look_seconds,
+            )
+        )
 
-def engine_of(
-    args: PainterArgs, model: ModelVersion, settings: Settings, album: Album | None = None
-) -> Engine:
-    """The model loaded and ready; raises InvalidRequest for a model that takes no steps."""
-    driver = driver_of(model, settings, mode=args.mode, threads=args.threads, images=album)
-    if isinstance(driver, WholePipeline):
-        raise InvalidRequest(f"{model.reference} cannot be driven step by step; deploy another")
-    _warm_up(driver, args)
-    return driver
+    def _load_registry(self, model: ModelVersion) -> None:
+        """MLflow takes seconds to load: now, and not when the alias moves and callers wait."""
+        try:
+            registered(model.reference, self._settings)
+        except (ModelNotFound, RegistryError) as error:
+            log.warning("%s cannot be looked up now: %s", model.reference, error)
 
-
-def _warm_up(engine: Engine, args: PainterArgs) -> None:
-    """Paint once before anybody waits: a first pass loads kernels, a preview fits its colours."""
-    request = GenerationRequest(
-        prompt="warm",
-        width=args.size.width,
-        height=args.size.height,
-        num_inference_steps=2,
-        guidance_scale=2,
-    )
-    engine.submit(request, Delivery(preview_every=1))
-    while engine.busy:
-        engine.step()
+    def _open_studio(self, model: ModelVersion) -> Studio:
+        album = Album()
+        return Studio(
+            engine_of(self._args, model, self._settings, album),
+            model,
+            capacity=self._args.capacity,
+            stuck_seconds=self._args.stuck_seconds,
+            album=album,
+            usd_per_hour=self._args.usd_per_hour,
+        )

@@ -2,7 +2,8 @@
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ray import serve
@@ -15,16 +16,27 @@ from app.answers import Problem
 from app.keys import KeyRing
 from app.route_preview import Role, Served
 from app.settings import Settings
-from deployments.args import RouterArgs
+from deployments.alias import Alias, follow
+from deployments.args import Follow, RouterArgs
 from deployments.desk import Desk
 from deployments.guard import Guard
 from deployments.ledger import Ledger, NotAnswered
+from deployments.live_fleet import LiveFleet
 from deployments.live_keys import LiveKeys
 from deployments.loopback import keep_on_loopback
 from deployments.quota import Quota
 from deployments.recents import Recents
 from deployments.surface import surface
-from deployments.words import Commission, Picture, ReplicaState, Sketch, Turned, Word
+from deployments.words import (
+    Begun,
+    Commission,
+    Painter,
+    Picture,
+    ReplicaState,
+    Sketch,
+    Turned,
+    Word,
+)
 
 NOT_READY = Problem(
     status=503, code="not_ready", message="a role does not answer; ask again", retry_after_seconds=1
@@ -43,12 +55,18 @@ class Router:
         keys: KeyRing,
         painters: Mapping[Role, DeploymentHandle[Any]],
         settings: Settings,
+        following: Follow,
     ) -> None:
         keep_on_loopback()
         limits = args.limits
+        live = LiveFleet(fleet)
+        asleep = Asleep(_asleep)
+        remote: dict[Role, Painter] = {
+            one.role: RemotePainter(painters[one.role], one.role, live, asleep) for one in fleet
+        }
         self._desk = Desk(
-            fleet,
-            {one.role: RemotePainter(painters[one.role], one) for one in fleet},
+            live,
+            remote,
             Ledger(answers=limits.kept_answers, max_bytes=limits.kept_bytes),
             Recents(max_bytes=limits.kept_bytes),
             Quota(),
@@ -56,6 +74,17 @@ class Router:
             retry_after_seconds=limits.retry_after_seconds,
         )
         self._limits, self._keys = limits, keys
+        self._following = [
+            asyncio.get_running_loop().create_task(
+                follow(
+                    alias,
+                    partial(live.look, one.role, remote[one.role]),
+                    look_seconds=following.look_seconds,
+                )
+            )
+            for one in fleet
+            if (alias := Alias.read(one.reference, settings)) is not None
+        ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Serve asks for the application once the replica stands."""
@@ -66,9 +95,11 @@ class Router:
 class RemotePainter:
     """The replicas of one deployment as one painter."""
 
-    def __init__(self, handle: DeploymentHandle[Any], served: Served) -> None:
+    def __init__(
+        self, handle: DeploymentHandle[Any], role: Role, fleet: LiveFleet, asleep: "Asleep"
+    ) -> None:
         self._handle = handle
-        self._model = served.model.reference
+        self._role, self._fleet, self._asleep = role, fleet, asleep
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come; what a replica told before it died is not told again."""
@@ -98,8 +129,8 @@ class RemotePainter:
 
         Where all of them sleep, none is woken to be asked.
         """
-        if await asyncio.to_thread(_asleep, self._handle.deployment_name):
-            return ReplicaState(model=self._model, asleep=True)
+        if self._handle.deployment_name in await self._asleep():
+            return ReplicaState(model=self._fleet.model(self._role), asleep=True)
         try:
             state: ReplicaState = await self._handle.state.remote()
         except (BackPressureError, DeploymentUnavailableError, RayActorError) as exc:
@@ -107,16 +138,32 @@ class RemotePainter:
         return state
 
 
-def _asleep(deployment: str) -> bool:
-    """Whether a deployment that may have no replica has none."""
-    for application in serve.status().applications.values():
-        status = application.deployments.get(deployment)
-        if status is not None:
-            return not any(status.replica_states.values())
-    return False
+class Asleep:
+    """The deployments that have no replica now; who asks at once is told by one question."""
+
+    def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
+        self._ask = ask
+        self._question: asyncio.Task[frozenset[str]] | None = None
+
+    async def __call__(self) -> frozenset[str]:
+        """Their names; one caller who goes away takes nothing from the others."""
+        if self._question is None or self._question.done():
+            self._question = asyncio.create_task(asyncio.to_thread(self._ask))
+        return await asyncio.shield(self._question)
+
+
+def _asleep() -> frozenset[str]:
+    return frozenset(
+        name
+        for application in serve.status().applications.values()
+        for name, deployment in application.deployments.items()
+        if not any(deployment.replica_states.values())
+    )
 
 
 def _name(word: Word) -> tuple[Any, ...]:
+    if isinstance(word, Begun):
+        return ("begun", word.model.reference)
     if isinstance(word, Sketch):
         return ("sketch", word.index, word.step)
     return ("picture", word.index) if isinstance(word, Picture) else ("turned",)

@@ -57,6 +57,11 @@ class Studio:
         self._seen = (0, 0)
         self._moved = clock()
 
+    @property
+    def model(self) -> ModelVersion:
+        """The version that paints here."""
+        return self._route.model
+
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come; closing it early frees its rows before the next step."""
         with self._album.lent(commission.files):
@@ -91,7 +96,7 @@ class Studio:
     async def state(self) -> ReplicaState:
         """What is under way, and the engine's counters."""
         return ReplicaState(
-            model=self._route.model.reference,
+            model=self.model,
             in_flight=self._served.in_flight,
             forward_passes=self._engine.forward_passes,
             row_steps=self._engine.row_steps,

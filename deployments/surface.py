@@ -32,6 +32,7 @@ from deployments.ledger import CallKey
 from deployments.origins import Sent
 from deployments.page import add_page
 from deployments.problems import problem_of, problem_of_fields, problem_of_http, respond
+from deployments.words import ReplicaState
 
 ERRORS = (400, 401, 403, 408, 413, 429, 431, 500, 503, 504)
 ASKED_WRONG = (404, 409, 422)
@@ -122,7 +123,12 @@ def _looking(app: FastAPI, desk: Desk) -> None:
     async def readyz() -> dict[str, Any]:
         """Whether every deployed role answers, and what a replica of each has under way."""
         states = await desk.states()
-        return {"status": "ready", "roles": {role: one.as_json() for role, one in states.items()}}
+        return {"status": "ready", "roles": {role: _state(one) for role, one in states.items()}}
+
+
+def _state(state: ReplicaState) -> dict[str, Any]:
+    """Without where a version's files stand: this door is open."""
+    return {**state.as_json(), "model": state.model.reference}
 
 
 async def _answered(desk: Desk, asked: ImagesRequest, call: Call) -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 from pydantic import Field
 
 from app.answers import Painted
-from app.types import Digest, GenerationRequest, Value
+from app.types import Digest, GenerationRequest, ModelVersion, Value
 
 
 class Commission(Value):
@@ -19,6 +19,14 @@ class Commission(Value):
     """The pictures or latents that the requests name, by digest."""
     deadline_ms: Annotated[int, Field(ge=1)] | None = None
     """From when a replica takes it; what is not done by then is not painted on."""
+    version: str | None = None
+    """The one version that may paint it, as draft/7; None: whichever the replica has."""
+
+
+class Begun(Value):
+    """Before the words of a replica's pictures: the version that paints them."""
+
+    model: ModelVersion
 
 
 class Sketch(Value):
@@ -39,17 +47,29 @@ class Picture(Value):
 class Turned(Value):
     """Why nothing more will come: no room, no time, the request's own fault, or ours."""
 
-    reason: Literal["capacity", "queue", "invalid", "lost", "late", "failed"]
+    reason: Literal["capacity", "queue", "invalid", "lost", "late", "moved", "failed"]
     message: str
 
 
-Word: TypeAlias = Sketch | Picture | Turned
+Word: TypeAlias = Begun | Sketch | Picture | Turned
+
+
+class Refused(Value):
+    """A version that the alias points at and that does not paint here, and why."""
+
+    model: str
+    reason: str
+    """A sentence of ours; what was found stands in the log."""
 
 
 class ReplicaState(Value):
     """What one replica has under way and has done since it started."""
 
-    model: str
+    model: ModelVersion
+    """The version that paints what comes."""
+    as_of: int = 0
+    """The last move of the alias that was followed or refused; 0: none, or there is no alias."""
+    refused: Refused | None = None
     in_flight: int = 0
     forward_passes: int = 0
     row_steps: int = 0

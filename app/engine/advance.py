@@ -36,7 +36,9 @@ def _guided(states: Sequence[DenoiseState], velocity: torch.Tensor, rounding: st
         conditional.append(exact[row + state.rows - 1])
         row += state.rows
     base = torch.stack(unconditional)
-    scale = _column([torch.tensor(state.request.guidance_scale) for state in states])
+    # Explicitly: while a model is loaded beside, the process' own default may be another.
+    scales = [torch.tensor(state.request.guidance_scale, dtype=torch.float32) for state in states]
+    scale = _column(scales)
     difference = torch.stack(conditional) - base
     return base + (scale.to(base.device) * difference).to(base.dtype)
 

@@ -22,6 +22,7 @@ from deployments.args import Limits
 from deployments.desk import Desk
 from deployments.guard import Guard
 from deployments.ledger import Ledger
+from deployments.live_fleet import LiveFleet
 from deployments.quota import Quota
 from deployments.recents import Recents
 from deployments.studio import Studio
@@ -87,7 +88,7 @@ class Twice:
 def desk_of(studios: Mapping[Role, Painter], fleet: Sequence[Served], home: Path) -> Desk:
     """A desk before these studios; what is kept stands in this home."""
     return Desk(
-        fleet,
+        LiveFleet(fleet),
         studios,
         Ledger(answers=LIMITS.kept_answers, max_bytes=LIMITS.kept_bytes),
         Recents(max_bytes=LIMITS.kept_bytes),

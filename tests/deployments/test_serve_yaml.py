@@ -1,5 +1,6 @@
 """The shape of the service: Ray takes the file, every number is ours to check, keys come first."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -142,3 +143,23 @@ def test_what_can_be_said_without_ray_is(tmp_path: Path) -> None:
         "import deployments.studio, deployments.surface, deployments.guard, deployments.args"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_all_who_want_to_know_at_once_who_sleeps_share_one_question() -> None:
+    from deployments.router import Asleep
+
+    asked = 0
+
+    def ask() -> frozenset[str]:
+        nonlocal asked
+        asked += 1
+        return frozenset({"typography"})
+
+    async def story() -> None:
+        asleep = Asleep(ask)
+        found = await asyncio.gather(*(asleep() for _ in range(3)))
+        assert (found, asked) == ([{"typography"}] * 3, 1)
+        await asleep()
+        assert asked == 2  # later it may be otherwise
+
+    asyncio.run(story())

@@ -1,19 +1,14 @@
 """The real service in processes of its own, driven from outside over loopback; it is counted."""
 
 import json
-import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -22,82 +17,19 @@ import httpx
 import openai
 import psutil
 import pytest
-import yaml
 
 from app.png import read_png
+from tests.deployments.services import IMAGES, ROOT, WAIT, Service, alone, body, replicas
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-IMAGES = "/v1/images/generations"
 CAPACITY, ONGOING, QUEUED = 12, 4, 2
-WAIT = httpx.Timeout(300)
-
-
-class Service:
-    """One service on a free port, with little room so that it can be filled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        # Ray's sockets need a short path: beside the system's own, not below pytest's.
-        self.environment = os.environ | {
-            "ATELIER_HOME": str(folder / "home"),
-            "OMP_NUM_THREADS": "1",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "deployments", "serve", "--port", str(self.port),
-             "--config", str(_config(folder))],
-            cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert self.process.stdout
-        self.said = self.process.stdout.readline()
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """The whole tree."""
-        root = psutil.Process(self.process.pid)
-        return [root, *root.children(recursive=True)]
-
-    def client(self) -> httpx.Client:
-        """Plain HTTP."""
-        return httpx.Client(base_url=self.url, timeout=WAIT)
-
-    @cached_property
-    def openai(self) -> openai.OpenAI:
-        """OpenAI's own client, which is not to hide a refusal by trying again."""
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=300)
-
-    def roles(self) -> dict[str, dict[str, Any]]:
-        """What a replica of each role has under way."""
-        with self.client() as client:
-            roles: dict[str, dict[str, Any]] = client.get("/readyz").json()["roles"]
-            return roles
-
-    def state(self) -> dict[str, Any]:
-        """The draft replica's counters."""
-        return self.roles()["draft"]
-
-    def atelier(self, *words: str) -> Any:
-        """What the command line says of the same home, as JSON."""
-        command = [sys.executable, "-c", "from app.cli import main; main()", *words]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True
-        )
-        return json.loads(done.stdout)
-
-    def stop(self) -> str:
-        """Ctrl-C; returns what was said after the address."""
-        self.openai.close()
-        self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=300)
-        return said
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
-        started = Service(Path(folder))
+        started = Service(Path(folder), _with_little_room)
         try:
             alone = "this machine alone, for there are no keys"
             assert started.said == f"{started.url} answers {alone}; Ctrl-C stops it\n"
@@ -119,17 +51,6 @@ def _ends_in_good_order(service: Service) -> None:
         assert read_png(last.result()).shape == (64, 64, 4)
     assert (service.process.returncode, said) == (0, "finishing what is under way\n")
     assert psutil.wait_procs(tree, timeout=60)[1] == []
-
-
-def body(**fields: Any) -> dict[str, Any]:
-    return {"prompt": "a red potion", "model": "starter"} | fields
-
-
-def alone(service: Service, **fields: Any) -> bytes:
-    """The file that a call gets when nobody else calls."""
-    with service.client() as client:
-        (image,) = client.post(IMAGES, json=body(**fields)).json()["data"]
-    return b64decode(image["b64_json"])
 
 
 def test_one_line_of_curl_gets_an_image_and_its_latency(service: Service) -> None:
@@ -376,11 +297,11 @@ def test_replicas_follow_load_up_and_down_and_no_call_fails(service: Service) ->
     expected = polished(1)
     with ThreadPoolExecutor(9) as callers:
         burst = [callers.submit(polished, 1) for _ in range(24)]
-        while len(_replicas(service, "polish")) < 2:
+        while len(replicas(service, "polish")) < 2:
             assert not all(call.done() for call in burst), "it was over before a second came"
             sleep(0.2)
         assert [call.result() for call in burst] == [expected] * 24
-    while len(_replicas(service, "polish")) > 1:
+    while len(replicas(service, "polish")) > 1:
         assert polished(1) == expected  # while one of the two is going away
 
 
@@ -391,31 +312,15 @@ def test_a_replica_that_dies_under_a_call_costs_the_caller_nothing(service: Serv
         with client.stream("POST", IMAGES, json=asked) as answer:
             lines = (line for line in answer.iter_lines() if line.startswith("data: "))
             told = [json.loads(next(lines)[6:])]
-            _replica(service).kill()
+            (replica,) = replicas(service, "draft")
+            replica.kill()
             told += [json.loads(line[6:]) for line in lines]
     assert [event.get("partial_image_index") for event in told] == [0, 1, 2, None]
     assert b64decode(told[-1]["b64_json"]) == expected
 
 
-def _replica(service: Service) -> psutil.Process:
-    (found,) = _replicas(service, "draft")
-    return found
-
-
-def _replicas(service: Service, deployment: str) -> list[psutil.Process]:
-    """Those alive; a process may end while it is looked at."""
-    found = []
-    for one in service.processes:
-        with suppress(psutil.NoSuchProcess):
-            if f":{deployment}" in "".join(one.cmdline()):
-                found.append(one)
-    return found
-
-
-def _config(folder: Path) -> Path:
-    document = yaml.safe_load((ROOT / "deployments" / "serve.yaml").read_text())
-    document["http_options"]["request_timeout_s"] = 600  # machines are busy
-    args = document["applications"][0]["args"]
+def _with_little_room(args: dict[str, Any]) -> None:
+    """So that it can be filled."""
     args["router"]["graceful_shutdown_timeout_s"] = 600
     args["draft"] |= {
         "capacity": CAPACITY,
@@ -433,13 +338,3 @@ def _config(folder: Path) -> Path:
         "upscale_delay_s": 0.5,
         "downscale_delay_s": 3,
     }
-    file = folder / "serve.yaml"
-    file.write_text(yaml.safe_dump(document))
-    return file
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

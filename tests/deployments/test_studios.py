@@ -1,0 +1,169 @@
+"""One studio succeeds another: nobody is turned away, every answer names who painted it."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.digest import digest
+from app.engine.engine import Engine
+from app.errors import EngineError
+from app.models.random_weights import Sd3Shape, random_sd3
+from app.types import ModelVersion
+from deployments.studio import Studio
+from deployments.studios import Studios
+from deployments.words import Begun, Picture, Turned, Word
+from tests.deployments.studios import TINY, commission, painted, run
+from tests.engine.test_async_engine import Gated
+
+VERSIONS = [TINY.replace(version=str(one), weights_digest=digest(f"tiny {one}")) for one in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def stocks() -> list[Any]:
+    """Two models that paint differently."""
+    return [random_sd3(Sd3Shape(), seed=seed) for seed in (0, 1)]
+
+
+class Scene:
+    """Studios that begin with the first version, and what each version's engine goes through."""
+
+    def __init__(self, stocks: list[Any], **options: Any) -> None:
+        self._stocks, self._options = stocks, {"stuck_seconds": 60.0} | options
+        self.gates: list[Gated] = []
+        self.engines: list[weakref.ref[Engine]] = []
+        self.studios = Studios(self.open(0))
+
+    def open(self, version: int) -> Studio:
+        """A studio of its own for this version."""
+        gate = Gated(self._stocks[version])
+        engine = Engine(gate, mode="exact", knee=lambda width, height: 16)
+        self.gates.append(gate)
+        self.engines.append(weakref.ref(engine))
+        return Studio(engine, VERSIONS[version], capacity=8, **self._options)
+
+
+@asynccontextmanager
+async def scene(stocks: list[Any], **options: Any) -> AsyncGenerator[Scene]:
+    """Studios that are drained at the end, whatever stands in their way."""
+    one = Scene(stocks, **options)
+    try:
+        yield one
+    finally:
+        for gate in one.gates:
+            gate.gate.set()
+        await one.studios.drain()
+
+
+def told(words: list[Word]) -> tuple[ModelVersion, bytes]:
+    """Who painted a commission of one picture by its own word, and the file."""
+    begun, picture = words
+    assert isinstance(begun, Begun)
+    assert isinstance(picture, Picture)
+    assert picture.painted.provenance.model == begun.model.reference
+    assert picture.painted.provenance.weights_digest == begun.model.weights_digest
+    return begun.model, picture.painted.png
+
+
+def test_what_comes_before_during_and_after_a_change_is_painted_by_who_took_it(
+    stocks: list[Any], request_of: Any
+) -> None:
+    async def story() -> None:
+        async with scene(stocks) as one:
+            asked = commission(request_of())
+            before = told(await painted(one.studios, asked))
+            one.gates[0].gate.clear()
+            during = [asyncio.create_task(painted(one.studios, asked)) for _ in range(3)]
+            await asyncio.sleep(0)  # all of them were taken
+            change = asyncio.create_task(one.studios.succeed(one.open(1)))
+            await asyncio.sleep(0)
+            after = told(await painted(one.studios, asked))
+            assert (await one.studios.state()).in_flight == 3
+            assert not change.done()
+            one.gates[0].gate.set()
+            assert [told(words) for words in await asyncio.gather(*during)] == [before] * 3
+            await change
+            assert [before[0], after[0]] == VERSIONS
+            assert before[1] != after[1]
+
+    run(story)
+
+
+def test_who_leaves_is_freed_once_it_has_ended_and_not_before(
+    stocks: list[Any], request_of: Any
+) -> None:
+    async def story() -> None:
+        async with scene(stocks) as one:
+            one.gates[0].gate.clear()
+            last = asyncio.create_task(painted(one.studios, commission(request_of())))
+            await asyncio.sleep(0)
+            change = asyncio.create_task(one.studios.succeed(one.open(1)))
+            await asyncio.sleep(0)
+            gc.collect()
+            assert one.engines[0]() is not None
+            one.gates.pop(0).gate.set()
+            await asyncio.gather(last, change)
+            del last, change
+            while one.engines[0]() is not None:
+                gc.collect()
+                await asyncio.sleep(0)  # until the threads it had have let go of it
+            assert one.engines[1]() is not None
+
+    run(story)
+
+
+def test_there_and_back_is_as_if_nothing_had_been(stocks: list[Any], request_of: Any) -> None:
+    async def story() -> None:
+        async with scene(stocks) as one:
+            asked, seen, passes = commission(request_of()), [], 0
+            for version in (1, 0, 1):
+                seen.append(told(await painted(one.studios, asked)))
+                await one.studios.succeed(one.open(version))
+                state = await one.studios.state()
+                assert state.forward_passes > passes  # counted over all who painted here
+                passes = state.forward_passes
+            seen.append(told(await painted(one.studios, asked)))
+            assert seen[0] == seen[2] != seen[1] == seen[3]
+
+    run(story)
+
+
+def test_one_who_asks_for_a_version_gets_that_one_or_none(
+    stocks: list[Any], request_of: Any
+) -> None:
+    async def story() -> None:
+        async with scene(stocks) as one:
+            first = commission(request_of()).replace(version="tiny/1")
+            assert told(await painted(one.studios, first))[0] == VERSIONS[0]
+            await one.studios.succeed(one.open(1))
+            (turned,) = await painted(one.studios, first)
+            assert isinstance(turned, Turned)
+            assert turned.reason == "moved"
+            assert "tiny/2" in turned.message
+
+    run(story)
+
+
+def test_one_who_leaves_and_stands_still_is_noticed(stocks: list[Any], request_of: Any) -> None:
+    now = [0.0]
+
+    async def story() -> None:
+        async with scene(stocks, stuck_seconds=10.0, clock=lambda: now[0]) as one:
+            one.gates[0].gate.clear()
+            last = asyncio.create_task(painted(one.studios, commission(request_of())))
+            await asyncio.sleep(0)
+            change = asyncio.create_task(one.studios.succeed(one.open(1)))
+            await asyncio.sleep(0)
+            one.studios.check()
+            now[0] += 11
+            with pytest.raises(EngineError, match="has not moved for"):
+                one.studios.check()
+            one.gates[0].gate.set()
+            await asyncio.gather(last, change)
+            one.studios.check()
+
+    run(story)

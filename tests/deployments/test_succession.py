@@ -1,0 +1,306 @@
+"""A replica goes where its alias goes: only to versions that paint, and never back by itself."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import CatalogError, DigestMismatch, RegistryError
+from app.promote import promote, rollback
+from app.references import registered
+from app.registry import open_registry
+from app.settings import Settings
+from app.store.catalog import Catalog
+from app.store.pointers import pointer
+from app.types import ModelVersion, Size
+from deployments.album import Album
+from deployments.alias import Alias
+from deployments.studio import Studio
+from deployments.studios import Studios
+from deployments.succession import Succession
+from deployments.trial import engine_of
+from tests.deployments.houses import RETRY_SECONDS, Damage, House, Story, draft_args, house
+from tests.deployments.studios import run
+from tests.deployments.versions import cut_weights, described, spoil_numbers, version_in
+from tests.registries import golden_of, settings_in
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelVersion]:
+    """Three versions that paint, by their references."""
+    folder = tmp_path_factory.mktemp("models")
+    versions = [version_in(folder / str(number), number) for number in (1, 2, 3)]
+    return {version.reference: version for version in versions}
+
+
+@pytest.fixture
+def lived(tmp_path: Path, good: dict[str, ModelVersion]) -> Callable[[Story], None]:
+    """Tell a story in a house of three good versions."""
+
+    def live(story: Story) -> None:
+        async def told() -> None:
+            async with house(tmp_path / "home", good) as one:
+                await story(one)
+
+        run(told)
+
+    return live
+
+
+def test_only_an_alias_is_followed(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert Alias.read("draft@champion", settings) is not None
+    assert [Alias.read(fixed, settings) for fixed in ("starter", "draft/7")] == [None, None]
+
+
+def test_a_promotion_and_a_rollback_of_the_registry_are_followed(
+    tmp_path: Path, good: dict[str, ModelVersion], request_of: Any
+) -> None:
+    settings = settings_in(tmp_path / "home")
+    registry, catalog = open_registry(settings), Catalog.open(settings.catalog)
+    for model in good.values():
+        found = registry.register(model, role="draft")
+        golden = {"reference": found.reference, "weights_digest": model.weights_digest}
+        registry.record(golden_of(**golden), {})
+    first, second, _ = (registry.version(reference) for reference in good)
+
+    def move_on() -> None:
+        standing = pointer(catalog, "draft", "champion")
+        promote(catalog, second, first, standing, mirror=registry.mirror)
+
+    async def story() -> None:
+        def find(reference: str) -> ModelVersion:
+            return registered(reference, settings).model
+
+        async with house(settings.home, good, find) as one:
+            seen = [await one.painter(request_of())]
+            move_on()
+            seen.append(await one.painter(request_of()))  # nobody has looked yet
+            await one.look()
+            seen.append(await one.painter(request_of()))
+            rollback(catalog, "draft", mirror=registry.mirror)
+            await one.look()
+            seen.append(await one.painter(request_of()))
+            assert seen == ["draft/1", "draft/1", "draft/2", "draft/1"]
+
+    promote(catalog, first, None, None, mirror=registry.mirror)
+    run(story)
+
+
+def test_what_was_dealt_with_is_not_looked_at_again(lived: Any) -> None:
+    async def story(one: House) -> None:
+        one.point("draft/2")
+        assert [await one.look() for _ in range(3)] == ["draft/2"] * 3
+        assert one.opened == ["draft/1", "draft/2"]
+        one.point("draft/3")
+        one.point("draft/2")  # there and back between two looks
+        assert await one.look() == "draft/2"
+        assert one.opened == ["draft/1", "draft/2"]
+
+    lived(story)
+
+
+def test_no_more_is_loaded_than_what_paints(lived: Any, request_of: Any) -> None:
+    async def story(one: House) -> None:
+        for target in ("draft/2", "draft/1", "draft/3"):
+            await one.painter(request_of())
+            one.point(target)
+            await one.look()
+            assert one.loaded == 1
+
+    lived(story)
+
+
+def gone(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "changes", "reason"),
+    [
+        (gone, {}, "its files are not there"),
+        (cut_weights, {}, "its files are not those that were registered"),
+        (spoil_numbers, {}, "its files are not those that were registered"),
+        (None, {"latent_space": "another"}, "it does not fit this role"),
+        (None, {"sizes": (Size(width=32, height=32),)}, "it does not fit this role"),
+        (None, {"capabilities": ("text-to-image",)}, "it does not fit this role"),
+        (None, {"family": "stablediffusion3"}, "it does not fit this role"),
+    ],
+)
+def test_a_version_that_is_not_what_it_should_be_leaves_the_old_one(
+    tmp_path: Path, lived: Any, request_of: Any,
+    damage: Damage | None, changes: dict[str, Any], reason: str,
+) -> None:  # fmt: skip
+    folder = tmp_path / "4"
+
+    async def story(one: House) -> None:
+        one.versions["draft/4"] = version_in(folder, 4, **changes)
+        if damage:
+            damage(folder)
+        one.point("draft/4")
+        assert await one.look() == await one.painter(request_of()) == "draft/1"
+        refused = one.succession.refused
+        assert refused is not None
+        assert (refused.model, refused.reason) == ("draft/4", reason)
+
+    lived(story)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [(cut_weights, "it does not load"), (spoil_numbers, "it does not paint")],
+)
+def test_a_version_that_was_registered_broken_leaves_the_old_one(
+    tmp_path: Path, lived: Any, request_of: Any, damage: Damage, reason: str
+) -> None:
+    async def story(one: House) -> None:
+        version_in(tmp_path / "4", 4)
+        damage(tmp_path / "4")
+        one.versions["draft/4"] = described(tmp_path / "4", 4)
+        one.point("draft/4")
+        assert await one.look() == await one.painter(request_of()) == "draft/1"
+        refused = one.succession.refused
+        assert refused is not None
+        assert (refused.model, refused.reason) == ("draft/4", reason)
+
+    lived(story)
+
+
+def test_what_was_refused_is_tried_again_after_the_pause_or_when_the_alias_moves(
+    tmp_path: Path, lived: Any
+) -> None:
+    folder, aside = tmp_path / "4", tmp_path / "aside"
+
+    async def story(one: House) -> None:
+        one.versions["draft/4"] = version_in(folder, 4)
+        folder.rename(aside)
+        one.point("draft/4")
+        tried = []
+        for seconds in (0, 1, RETRY_SECONDS - 2):
+            one.clock.now += seconds
+            assert await one.look() == "draft/1"
+            tried.append(one.opened.count("draft/4"))
+        assert tried == [1, 1, 1]
+        aside.rename(folder)
+        assert await one.look() == "draft/1"
+        one.clock.now += 1
+        assert await one.look() == "draft/4"
+        assert one.succession.refused is None
+        one.point("draft/9")
+        assert await one.look() == "draft/4"
+        one.point("draft/1")
+        assert await one.look() == "draft/1"
+        assert one.succession.refused is None
+
+    lived(story)
+
+
+def test_a_version_that_nobody_wants_any_more_when_it_is_ready_is_not_taken(
+    lived: Any, good: dict[str, ModelVersion]
+) -> None:
+    async def story(one: House) -> None:
+        one.point("draft/2")
+        late = one.alias.now()
+        assert late is not None
+        one.point("draft/3")
+        await one.succession.look(one.studios, late)
+        assert one.studios.model == good["draft/1"]
+        assert await one.look() == "draft/3"
+
+    lived(story)
+
+
+def test_a_registry_that_does_not_answer_is_asked_again(
+    tmp_path: Path, good: dict[str, ModelVersion]
+) -> None:
+    down = {"draft/2"}
+
+    def find(reference: str) -> ModelVersion:
+        if reference in down:
+            raise RegistryError("the model registry failed")
+        return good[reference]
+
+    async def story() -> None:
+        async with house(tmp_path / "home", good, find) as one:
+            one.point("draft/2")
+            with pytest.raises(RegistryError):
+                await one.look()
+            assert one.studios.model == good["draft/1"]
+            assert one.replica(find=find).begin().model == good["draft/1"]
+            down.clear()
+            assert await one.look() == "draft/2"
+
+    run(story)
+
+
+def test_who_begins_later_begins_with_the_version_of_now(lived: Any) -> None:
+    async def story(one: House) -> None:
+        one.point("draft/2")
+        one.point("draft/3")
+        begun = one.replica()
+        studio = begun.begin()
+        assert studio.model.reference == "draft/3"
+        await begun.look(Studios(studio), one.alias.now())  # nothing is left to be done
+        assert one.opened == ["draft/1", "draft/3"]
+        await studio.drain()
+
+    lived(story)
+
+
+@pytest.mark.parametrize("deployed", ["draft/1", "draft/4"])
+def test_who_begins_while_the_newest_is_broken_begins_with_the_one_before(
+    tmp_path: Path, lived: Any, deployed: str
+) -> None:
+    async def story(one: House) -> None:
+        one.versions["draft/4"] = version_in(tmp_path / "4", 4)
+        cut_weights(tmp_path / "4")
+        one.point("draft/2")
+        one.point("draft/4")
+        begun = one.replica(deployed)
+        studio = begun.begin()
+        assert studio.model.reference == "draft/2"
+        assert begun.refused is not None
+        assert begun.refused.model == "draft/4"
+        tried = list(one.opened)
+        await begun.look(Studios(studio), one.alias.now())
+        assert one.opened == tried
+        await studio.drain()
+
+    lived(story)
+
+
+def test_who_begins_where_nothing_paints_says_why(tmp_path: Path, lived: Any) -> None:
+    async def story(one: House) -> None:
+        one.versions["draft/4"] = version_in(tmp_path / "4", 4)
+        cut_weights(tmp_path / "4")
+        with pytest.raises(DigestMismatch, match="draft/4"):
+            one.replica("draft/4").begin()
+
+    lived(story)
+
+
+def test_a_catalog_that_cannot_be_read_changes_nothing(
+    tmp_path: Path, good: dict[str, ModelVersion]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "catalog.db").write_text("no database")
+    alias = Alias("draft@champion", Settings(home=home))
+    with pytest.raises(CatalogError):
+        alias.now()
+
+    async def story() -> None:
+        def open_studio(model: ModelVersion) -> Studio:
+            engine = engine_of(draft_args(), model, Settings(home=home), Album())
+            return Studio(engine, model, capacity=8, stuck_seconds=60)
+
+        succession = Succession(
+            alias, good["draft/1"], find=good.__getitem__, open_studio=open_studio, retry_seconds=1
+        )
+        studio = succession.begin()
+        assert studio.model == good["draft/1"]
+        await studio.drain()
+
+    run(story)
