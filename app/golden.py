@@ -17,7 +17,8 @@ from app.backends.base import Backend
 from app.check.agreement import Critic
 from app.check.judge import judge
 from app.check.scores import scores_of
-from app.digest import digest
+from app.check.similarity import perceptual_hash
+from app.digest import digest, digest_bytes
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Failed, Rendered
 from app.environment import environment
@@ -25,7 +26,7 @@ from app.errors import InvalidRequest
 from app.plan.schema import RULES
 from app.png import png_bytes
 from app.prices import Price, on_gpu
-from app.registered import GoldenResult, Tolerance
+from app.registered import LOOKS, GoldenResult, Tolerance
 from app.types import (
     GenerationRequest,
     Kind,
@@ -69,6 +70,8 @@ class _Tally:
     seconds: list[float] = field(default_factory=list)
     damaged: list[bool] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    looks: dict[str, str] = field(default_factory=dict)
+    """By the request's id."""
     failed: int = 0
     cpu_seconds: float = 0.0
     on_cpu: bool = False
@@ -176,6 +179,7 @@ def measure(
         usd_per_image=(price or Price()).of(seconds, gpu=tally.on_gpu),
         damaged_passes=fmean(tally.damaged) if tally.damaged else 0.0,
         complaints=dict(spoken),
+        looks=tuple(tally.looks.get(one.id, "") for one in requests[:LOOKS]),
         processor=environment().processor,
         measured_at=began,
         tolerance=tolerance or Tolerance(),
@@ -186,6 +190,7 @@ def measure(
 def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
     request, pixels = outcome.request, outcome.pixels
     tally.reports.append(_report(pixels, request, request.prompt, golden))
+    tally.looks[request.id] = f"{digest_bytes(pixels.tobytes())[:8]}.{perceptual_hash(pixels):016x}"
     tally.seconds.append(outcome.seconds)
     tally.on_cpu = outcome.engine is not None and outcome.engine.device == "cpu"
     tally.on_gpu = on_gpu(outcome.engine)

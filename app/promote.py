@@ -4,6 +4,7 @@ The catalog's pointer alone decides which version bears an alias; MLflow is show
 """
 
 from collections.abc import Callable, Iterator
+from statistics import fmean
 
 from app.errors import PromotionRefused, RegistryError
 from app.registered import CHAMPION, GoldenResult, RegisteredVersion, require_name
@@ -137,6 +138,10 @@ def _against(golden: GoldenResult, champion: RegisteredVersion) -> Iterator[Gate
             champion=measured.golden_set[:12] if measured else "not measured",
         )  # fmt: skip
         return
+    yield _row(
+        "pictures other than the champion's", _changed(golden, measured), "is only reported",
+        holds=True,
+    )  # fmt: skip
     yield _at_least(
         "acceptance", golden.acceptance, measured.acceptance - allowed.acceptance,
         champion=measured.acceptance,
@@ -160,6 +165,17 @@ def _against(golden: GoldenResult, champion: RegisteredVersion) -> Iterator[Gate
         measured.seconds_per_image * (1 + allowed.seconds_share),
         champion=measured.seconds_per_image,
     )  # fmt: skip
+
+
+def _changed(golden: GoldenResult, champion: GoldenResult) -> str:
+    """Of the same prompts and seeds: how many pictures differ, and by how much as people see it."""
+    pairs = [pair for pair in zip(golden.looks, champion.looks, strict=False) if all(pair)]
+    changed = [(one, other) for one, other in pairs if one != other]
+    if not changed:
+        return f"0 of {len(pairs)}" if pairs else "measure both again to know"
+    hashes = [[int(look[9:], 16) for look in pair] for pair in changed]
+    bits = fmean((one ^ other).bit_count() for one, other in hashes)
+    return f"{len(changed)} of {len(pairs)}, by {bits:.1f} of 64 bits of their perceptual hash"
 
 
 def _at_least(asks: str, found: float, limit: float, *, champion: float | None = None) -> GateRow:

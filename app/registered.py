@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from app.errors import InvalidRequest
 from app.types import Digest, ModelVersion, Name, Value
@@ -22,6 +22,12 @@ class Tolerance(Value):
     seconds_share: Amount = 0.3
     """As a share of the champion's seconds; on machines that others use they vary."""
     damaged_passes: Share = 0.02
+
+
+Look = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{8}\.[0-9a-f]{16})?$")]
+"""The beginning of the pixels' sha256 and the perceptual hash; empty where no picture came."""
+LOOKS = 64
+"""Pictures of a golden set that leave their look with its result."""
 
 
 class GoldenResult(Value):
@@ -44,6 +50,8 @@ class GoldenResult(Value):
     """The share of deliberately damaged pictures that the same rules accept."""
     complaints: dict[str, int]
     """How often each rule spoke, by its measure."""
+    looks: tuple[Look, ...] = ()
+    """Of the first pictures of the set, in its order, to say how far another version's differ."""
     processor: str
     measured_at: str
     tolerance: Tolerance = Tolerance()

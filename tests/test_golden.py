@@ -52,6 +52,7 @@ def test_every_prompt_is_asked_with_every_seed_at_the_versions_own_settings() ->
 def test_flat_pictures_are_refused_with_their_reasons_and_failures_counted() -> None:
     found, _ = measure(ECHO, Flat(), SET, price=Price(cpu_second=2))
     assert (found.images, found.failed, found.acceptance) == (6, 3, 0)
+    assert [bool(look) for look in found.looks] == [True, False] * 3
     assert found.complaints[Measure.CONTRAST] == 3
     assert found.seconds_per_image == 0.5
     assert found.usd_per_image == pytest.approx(1.0)

@@ -61,6 +61,27 @@ def test_a_good_version_may_be_the_first_and_follow_its_equal() -> None:
     assert failing(measured(1), measured(1)) == []
 
 
+@pytest.mark.parametrize(
+    ("mine", "champions", "said"),
+    [
+        (("aaaaaaaa.00000000000000ff", ""), ("aaaaaaaa.00000000000000ff", ""), "0 of 1"),
+        (
+            ("aaaaaaaa.00000000000000ff", "bbbbbbbb.0000000000000001"),
+            ("aaaaaaaa.00000000000000ff", "cccccccc.0000000000000007"),
+            "1 of 2, by 2.0 of 64 bits",
+        ),
+        ((), (), "measure both again to know"),
+    ],
+)
+def test_how_far_the_pictures_differ_is_told_and_stops_nobody(
+    mine: tuple[str, ...], champions: tuple[str, ...], said: str
+) -> None:
+    rows = gate(measured(2, looks=mine), measured(1, looks=champions))
+    (row,) = (row for row in rows if row.asks.startswith("pictures other"))
+    assert row.holds
+    assert row.candidate.startswith(said)
+
+
 def test_without_a_golden_result_nothing_is_promoted() -> None:
     (row,) = gate(version_of(1), None)
     assert not row.holds
