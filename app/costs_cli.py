@@ -1,11 +1,12 @@
 """`atelier costs`: what was spent, by team, run, model or asset."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.doors import AsJson, answer, doors
+from app.doors import FAILED, AsJson, answer, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.costs import By
@@ -18,13 +19,30 @@ def costs(
     since: Annotated[
         str, typer.Option(help="Only attempts that ended then or later: 2026-11 or 2026-11-21.")
     ] = "",
+    bill: Annotated[
+        Path | None, typer.Option(help="Hold a provider's bill against it: CSV with key, usd.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="With --bill: whose calls, as in poster/1.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say what was spent, per asset and per accepted asset too; the groups add up to the total."""
-    from app.show_costs import show_costs
+    """Say what was spent, per asset and per accepted asset too; the groups add up to the total.
+
+    With --bill, say which calls of a model the provider charged otherwise than was booked: by
+    the idempotency key that every call bears, the image's key. Exit code 1 when they differ.
+    """
+    from app.bill import reconcile
+    from app.show_costs import show_bill, show_costs
     from app.store.catalog import Catalog
 
     with doors(as_json):
         if not _DATE.fullmatch(since):
             raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
-        answer(Catalog.open(Settings().catalog).costs(by, since=since), as_json, show_costs)
+        catalog = Catalog.open(Settings().catalog)
+        if bill is None:
+            answer(catalog.costs(by, since=since), as_json, show_costs)
+            return
+        if not model:
+            raise InvalidRequest("--bill needs --model with the version that was charged: poster/1")
+        found = reconcile(catalog, bill, model, since=since)
+        answer(found, as_json, show_bill)
+    raise typer.Exit(0 if found.agrees else FAILED)

@@ -3,6 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
+from app.bill import Reconciliation
 from app.console import console
 from app.estimate import Band, Estimate
 from app.store.costs import By, Cost, Costs
@@ -29,6 +30,24 @@ def show_costs(costs: Costs) -> None:
     out.print(table if costs.groups else "nothing was booked yet")
     if len(costs.groups) > LISTED:
         out.print(f"... and {len(costs.groups) - LISTED} more; --json lists them all")
+
+
+def show_bill(found: Reconciliation) -> None:
+    """The sums, and the calls of which bill and ledger say different things."""
+    out = console()
+    for line in found.differing[:LISTED]:
+        billed, booked = (_call(usd) for usd in (line.billed_usd, line.booked_usd))
+        out.print(f"{escape(line.key[:16])}  billed {billed}, booked {booked}")
+    if len(found.differing) > LISTED:
+        out.print(f"... and {len(found.differing) - LISTED} more; --json lists them all")
+    out.print(
+        f"{escape(found.model)}: billed ${found.billed_usd:.6f}, booked ${found.booked_usd:.6f}; "
+        f"{found.agreeing} calls agree, {len(found.differing)} differ"
+    )
+
+
+def _call(usd: float | None) -> str:
+    return "nothing" if usd is None else f"${usd:.6f}"
 
 
 def _numbers(cost: Cost) -> list[str]:

@@ -90,3 +90,42 @@ def test_a_run_says_how_good_its_estimate_was(store: Store) -> None:
     assert "expected $0.4500 ($0.4000 to $0.6000), cost $0.5000: inside the band" in text
     assert "took 0.0: below the band" in text
     assert "2 assets were cut short: budget: gone" in text
+
+
+@pytest.mark.usefixtures("spent")
+def test_a_bill_is_held_against_the_ledger_call_by_call(store: Store, tmp_path: Path) -> None:
+    keys = [ROUTE.key(request_with(seed=seed).id) for seed in range(5)]
+    idle = ROUTE.key(request_with(seed=9).id)
+    bill = tmp_path / "bill.csv"
+    bill.write_text(
+        "key,usd,what\n" + "".join(f"{key},0.1,image\n" for key in keys) + f"{idle},0\n"
+    )
+    found = run_json("costs", "--bill", str(bill), "--model", "echo/1")
+    assert (found["agreeing"], found["differing"]) == (6, [])
+    assert (found["billed_usd"], found["booked_usd"]) == (0.5, 0.5)
+    twice = "".join(f"{key},0.1\n" for key in [*keys[1:], keys[2], "f" * 64])
+    bill.write_text("key,usd\n" + twice + f"{idle},0\n")
+    found = run_json("costs", "--bill", str(bill), "--model", "echo/1", code=1)
+    assert {(one["key"], one["billed_usd"], one["booked_usd"]) for one in found["differing"]} == {
+        (keys[0], None, 0.1), (keys[2], 0.2, 0.1), ("f" * 64, 0.1, None),
+    }  # fmt: skip
+    assert "4 calls agree, 3 differ" in run(
+        "costs", "--bill", str(bill), "--model", "echo/1", code=1
+    )
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,usd\n", "no column key"),
+        ("key,usd\nabc,free\n", "line 2: usd is 'free'"),
+        ("key,usd\nabc,nan\n", "line 2: usd is 'nan'"),
+    ],
+)
+def test_a_faulty_bill_is_refused_by_its_line(tmp_path: Path, text: str, said: str) -> None:
+    bill = tmp_path / "bill.csv"
+    bill.write_text(text)
+    faulty = run_json("costs", "--bill", str(bill), "--model", "echo/1", code=2)
+    assert said in faulty["message"]
+    assert "needs --model" in run_json("costs", "--bill", str(bill), code=2)["message"]

@@ -69,6 +69,10 @@ class Catalog:
         """What the ledger's attempts cost, from a moment on: its text, or the beginning of it."""
         return self.read(lambda connection: costs.costs(connection, by, since))
 
+    def booked(self, model: str, *, since: str = "") -> dict[str, int]:
+        """Billionths of a dollar by key for a model's attempts, from a moment (ISO 8601) on."""
+        return self.read(lambda connection: costs.booked(connection, model, since=since))
+
     def spent_of(self, scope: str, name: str) -> float:
         """USD that a plan (by its name), a team (in a month) or a day has spent."""
         return self.read(lambda connection: costs.spent_of(connection, scope, name))

@@ -120,6 +120,14 @@ def tried(
     return [Tried(seconds=row.seconds, gpu=row.device == "gpu") for row in latest]
 
 
+def booked(connection: Connection, model: str, *, since: str = "") -> dict[str, int]:
+    """What was booked for each key of a model, in billionths of a dollar."""
+    ledger = tables.ledger.c
+    query = select(ledger.key, func.sum(ledger.nano_usd))
+    query = query.where(ledger.model == model, ledger.created_at >= since).group_by(ledger.key)
+    return {key: int(nano) for key, nano in connection.execute(query)}
+
+
 _NANO = func.coalesce(func.sum(tables.ledger.c.nano_usd), 0)
 
 

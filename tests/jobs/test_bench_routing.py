@@ -1,0 +1,94 @@
+"""The benchmark of routing: what it counts, what it calls best, and that it finds nothing made."""
+
+from pathlib import Path
+
+import pytest
+from diffusers.models import SD3Transformer2DModel
+
+from app.models.load import load
+from app.models.versions import FOLDERS, read_version
+from app.types import Status
+from jobs.bench_routing import RoutingFigures, Row
+from jobs.routing import work
+from jobs.routing.fleet import DROPPED, pruned
+from jobs.routing.player import Player, straight
+from jobs.show_routing import draw_routing_figures, show_routing_figures
+
+
+def row(way: str, accepted: float, usd: float | None) -> Row:
+    return Row(
+        way=way, asked=10, refused=0, accepted=accepted, first_accepted=0.5, images=12,
+        by_model={"starter": 12}, cpu_seconds=3.0, usd=0.1, usd_per_accepted=usd,
+    )  # fmt: skip
+
+
+def figures(*rows: Row) -> RoutingFigures:
+    return RoutingFigures(
+        processor="test", learned_from=5, calibration_error=0.01, foretold=9, rows=rows
+    )
+
+
+def test_the_best_single_model_passes_most_and_then_costs_least() -> None:
+    found = figures(
+        row("all by a", 0.9, 0.01), row("all by b", 1.0, 0.04), row("all by c", 1.0, 0.05),
+        row("by chance", 1.0, 0.001), row("routed, light before heavy", 1.0, 0.02),
+    )  # fmt: skip
+    assert found.best_single.way == "all by b"
+    assert found.saving == pytest.approx(0.5)
+    assert figures(row("all by a", 0, None), row("routed", 0, None)).saving is None
+
+
+def test_the_figures_are_shown_and_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = figures(row("all by a", 0.9, 0.04), row("all by b", 0, None), row("routed", 0.9, 0.01))
+    show_routing_figures(found)
+    assert "75% less than all by a" in " ".join(capsys.readouterr().out.split())
+    draw_routing_figures(found, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_pruned_model_is_the_starter_without_a_block(tmp_path: Path) -> None:
+    version = pruned(tmp_path)
+    starter = read_version(FOLDERS["starter"])
+    folders = FOLDERS["starter"], Path(version.folder)
+    blocks = [
+        SD3Transformer2DModel.from_pretrained(
+            folder / "transformer", use_safetensors=True
+        ).transformer_blocks
+        for folder in folders
+    ]
+    load(folders[1], version)
+    assert len(blocks[1]) == len(blocks[0]) - 1
+    kept = [block for at, block in enumerate(blocks[0]) if at != DROPPED]
+    for block, other in zip(kept, blocks[1], strict=True):
+        left, right = block.state_dict(), other.state_dict()
+        assert left.keys() == right.keys()
+        assert all(left[name].equal(right[name]) for name in left)
+    assert version.weights_digest != starter.weights_digest
+    assert version.latent_space == starter.latent_space
+
+
+@pytest.mark.slow
+def test_every_game_makes_its_assets_itself_and_counts_what_each_model_took(
+    tmp_path: Path,
+) -> None:
+    models = {"starter": read_version(FOLDERS["starter"])}
+    player = Player(models, tmp_path)
+    written = work.plan(seed=3, cascade=False, colours=1, posters=1)
+    icons = written.replace(
+        route=written.route and written.route.replace(models=("starter",)),
+        assets=written.assets[:1],
+    )
+    assets = work.assets(icons, models)[:3]
+    for _ in range(2):
+        played = player.play(assets, lambda ways, _: straight(ways[0], models["starter"]))
+        assert (played.asked, played.accepted, played.first_accepted) == (3, 3, 3)
+        assert played.images == {"starter": 3}
+        assert played.cpu_seconds["starter"] > 0
+        for record in played.records:
+            assert record.status is Status.ACCEPTED
+            assert [(turn.model, turn.passed) for turn in record.turns] == [("starter-icons/1", 1)]
+    nobody = player.play(assets, lambda _ways, _key: None)
+    assert (nobody.asked, nobody.decided, nobody.images.total()) == (3, [], 0)
