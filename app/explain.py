@@ -1,5 +1,6 @@
 """Explain: why an asset was, or would be, made by the models that it goes to."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from app.ladder import Explanation
@@ -9,7 +10,7 @@ from app.prices import PriceSheet
 from app.routing import Routing, asset_key
 from app.store import documents
 from app.store.catalog import Catalog
-from app.types import AssetRecord, Kind, ModelVersion, Size, Turn, Value
+from app.types import AssetRecord, Kind, ModelVersion, Size, Status, Turn, Value
 
 SIZE = Size(width=64, height=64)
 
@@ -23,6 +24,50 @@ class Explained(Value):
     """Whether the plan named the model, so that there was nothing to choose."""
     explanation: Explanation | None
     turns: tuple[Turn, ...] = ()
+
+
+class Arm(Value):
+    """The assets that one policy decided, as far as the catalog's latest tell."""
+
+    policy: str
+    """Empty: the built-in way."""
+    arm: str
+    assets: int
+    accepted: int
+    images: int
+    seconds: float
+    other: int
+    """Of these, how many the policy on trial would have sent another way."""
+
+
+def arms(catalog: Catalog, records: Sequence[AssetRecord]) -> tuple[Arm, ...]:
+    """What became of assets by the policy that decided for them, the one of most assets first."""
+    documents_of = {
+        digest: documents.get(catalog, digest, Explanation)
+        for digest in {record.explained for record in records if record.explained}
+    }
+    grouped: defaultdict[tuple[str, str], list[AssetRecord]] = defaultdict(list)
+    for record in records:
+        if record.explained:
+            found = documents_of[record.explained]
+            grouped[found.policy or "", found.arm].append(record)
+    rows = [_arm(*name, decided, documents_of) for name, decided in grouped.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.assets, row.policy)))
+
+
+def _arm(
+    policy: str, arm: str, decided: Sequence[AssetRecord], told: Mapping[str, Explanation]
+) -> Arm:
+    shadows = [told[record.explained] for record in decided if record.explained]
+    return Arm(
+        policy=policy,
+        arm=arm,
+        assets=len(decided),
+        accepted=sum(record.status is Status.ACCEPTED for record in decided),
+        images=sum(record.attempts for record in decided),
+        seconds=sum(turn.seconds for record in decided for turn in record.turns),
+        other=sum(one.shadow not in ("", str(one.chosen)) for one in shadows),
+    )
 
 
 def explain_asset(catalog: Catalog, record: AssetRecord) -> Explained:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.doors import AsJson, answer, doors
+from app.doors import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.types import Kind
@@ -88,6 +88,19 @@ def try_policy(
     with doors(as_json):
         catalog = Catalog.open(Settings().catalog)
         answer(try_out(catalog, reference, share=share), as_json, show_rollout)
+
+
+@policy.command()
+def compare(as_json: AsJson = False) -> None:
+    """Say what each policy's assets came to, and for how many the trial would differ."""
+    from app.explain import arms
+    from app.show_routes import show_arms
+    from app.store.catalog import Catalog
+    from app.store.verdicts import verdicts
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        answer_all(arms(catalog, verdicts(catalog)), as_json, show_arms)
 
 
 @policy.command()

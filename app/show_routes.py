@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.console import console
-from app.explain import Explained
+from app.explain import Arm, Explained
 from app.ladder import Explanation, Option, Way, Wish
 from app.policy import Policy, Rollout
 from app.store.pointers import Pointer
@@ -101,8 +101,8 @@ def show_policy(kept: KeptPolicy) -> None:
     out.print(f"policy [bold]{kept.digest[:12]}[/], learned from {policy.assets} decided assets")
     table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image", box=None)
     for fit in policy.chances.fits:
-        for kind in fit.kinds:
-            belief = policy.chances.of(fit.model, Kind(kind), (), after=fit.after)
+        for kind in [kind for kind in Kind if f"kind={kind}" in fit.labels]:
+            belief = policy.chances.of(fit.model, kind, (), after=fit.after)
             pace = policy.paces.get(fit.model)
             table.add_row(
                 escape(fit.model), escape(fit.after) or "-", kind, f"{belief.passes(1):.3f}",
@@ -126,6 +126,22 @@ def show_policies(listed: PolicyList) -> None:
     out.print(table if listed.kept else "no policy was learned yet: atelier policy learn")
     for change in listed.changes[:10]:
         out.print(f"  {change.moved_at}  {escape(change.reason)}")
+
+
+def show_arms(arms: Sequence[Arm]) -> None:
+    """A row for each policy that decided, and what an accepted asset took by it."""
+    table = Table(
+        "policy", "arm", "assets", "accepted", "images an asset", "s accepted",
+        "the trial otherwise", box=None,
+    )  # fmt: skip
+    for one in arms:
+        per_accepted = one.seconds / one.accepted if one.accepted else None
+        table.add_row(
+            one.policy[:12] or "built in", one.arm, str(one.assets),
+            f"{one.accepted / one.assets:.3f}", f"{one.images / one.assets:.2f}",
+            _number(per_accepted), str(one.other),
+        )  # fmt: skip
+    console().print(table if arms else "no asset of a plan with model: auto was decided yet")
 
 
 def show_rollout(rollout: Rollout) -> None:

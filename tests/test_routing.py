@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, NoRoute
-from app.explain import explain_asset, explain_request
+from app.explain import arms, explain_asset, explain_request
 from app.ladder import Explanation
 from app.learn import learn_policy, turns_of
 from app.models.versions import ECHO
@@ -242,6 +242,22 @@ def test_a_request_is_explained_without_anything_being_kept(store: Store) -> Non
     assert found.explanation.wish.labels == ("64x64", "bottle")
     assert list(found.explanation.removed) == ["abroad"]
     assert documents.newest(store.catalog, "explanation") == {}
+
+
+def test_what_each_policys_assets_came_to_is_told_side_by_side(store: Store) -> None:
+    past(store, LIGHT, 2, 200)
+    past(store, HEAVY, 200, 200)
+    promote(store.catalog, learned(store))
+    try_out(store.catalog, keep(store.catalog, learn_policy([])), share=0)
+    noted = documents.put(store.catalog, "explanation", [chosen(store.catalog)])[0]
+    for number in range(3):
+        record = store.catalog.asset("light-0").replace(
+            name=f"asset-{number}", key=f"{number}" * 64, version=f"{number}" * 12, explained=noted
+        )  # fmt: skip
+        publish_assets(store, [(record, ())])
+    (arm,) = arms(store.catalog, verdicts(store.catalog))
+    assert (arm.arm, arm.assets, arm.accepted, arm.images) == ("live", 3, 0, 3)
+    assert (arm.other, arm.seconds) == (3, 3.0)
 
 
 def test_an_asset_of_a_named_model_is_explained_as_such(store: Store) -> None:
