@@ -10,6 +10,7 @@ from app.backends.base import Backend
 from app.digest import digest_bytes
 from app.engine.rendered import Failed, Rendered
 from app.heartbeat import Heartbeat
+from app.init_image import latents_bytes
 from app.png import png_bytes
 from app.prices import Price, on_gpu
 from app.provenance import provenance_of
@@ -69,6 +70,8 @@ class Generator:
     wait: Callable[[float], None] = sleep
     stuck_seconds: float | None = None
     """When no image came for so long, the process ends itself; None: it never does."""
+    keeps_latents: bool = False
+    """Whether the latents of new images are stored too, for another model to go on from."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """One outcome per request, in their order: committed images are reused, the rest made.
@@ -154,23 +157,23 @@ class Generator:
             return {}
         cpu_seconds = batch.cpu_seconds
         files = [file.result() for file in batch.files]
-        encoding = sum(seconds for _, _, seconds in files)
+        encoding = sum(file.seconds for file in files)
         share = max(cpu_seconds - encoding, 0.0) / len(files)
-        images = [(image, data) for image, data, _ in files]
+        images = [(file.image, file.data) for file in files]
+        latents = [file.latents for file in files if file.latents is not None]
         return {
             image.key: Outcome(
                 request=image.provenance.request, image=image, made=True, cpu_seconds=share
             )
-            for image in publish_images(self.store, images, owner=self.owner)
+            for image in publish_images(self.store, images, owner=self.owner, files=latents)
         }
 
-    def _encode(
-        self, item: Rendered, key: str, attempt: int
-    ) -> tuple[GeneratedImage, bytes, float]:
-        """The image, its file, and the CPU seconds that making the file took."""
+    def _encode(self, item: Rendered, key: str, attempt: int) -> "_File":
         started = thread_time()
         provenance = provenance_of(item, self.route, attempt=attempt)
         data = png_bytes(item.pixels, text=image_text(provenance))
+        kept = item.latents if self.keeps_latents else None
+        latents = None if kept is None else latents_bytes(kept)
         height, width, _ = item.pixels.shape
         image = GeneratedImage(
             key=key,
@@ -181,15 +184,26 @@ class Generator:
             seconds=item.seconds,
             cost_usd=self.terms.price.of(item.seconds, gpu=on_gpu(item.engine)),
             provenance=provenance,
+            latents=None if latents is None else digest_bytes(latents),
         )
-        return image, data, thread_time() - started
+        return _File(image, data, latents, thread_time() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An image, its bytes, those of its latents, and the CPU seconds that making them took."""
+
+    image: GeneratedImage
+    data: bytes
+    latents: bytes | None
+    seconds: float
 
 
 class _Batch:
     """Images on their way to be published together, and what making them took so far."""
 
     def __init__(self) -> None:
-        self.files: list[Future[tuple[GeneratedImage, bytes, float]]] = []
+        self.files: list[Future[_File]] = []
         self._started, self._cpu_started = monotonic(), process_time()
 
     @property

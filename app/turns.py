@@ -22,7 +22,8 @@ def asked_now(
 ) -> tuple[GenerationRequest, ...]:
     """The next requests for `spec`, which must be that of the rung whose turn it is.
 
-    A rung that goes on from the one before starts from its best picture; without any, anew.
+    A rung that goes on from the one before starts from its best picture, from its latents where
+    they were kept; without any, anew.
     """
     rung, end = current(rungs, len(candidates))
     requests = next_attempts(spec, len(candidates), until=end)
@@ -68,4 +69,4 @@ def _best_picture(candidates: Sequence[Candidate]) -> str | None:
     shown = [(one.outcome.image, one.report) for one in candidates]
     known = [(image, report) for image, report in shown if image is not None and report is not None]
     best = max(known, key=lambda pair: rank(pair[1]), default=None)
-    return best[0].digest if best else None
+    return (best[0].latents or best[0].digest) if best else None

@@ -14,6 +14,8 @@ class Asked(Value):
 
     spec: AssetSpec
     requests: tuple[GenerationRequest, ...]
+    keeps_latents: bool = False
+    """Whether another model may go on from them."""
 
 
 class Generated(Value):
@@ -90,14 +92,14 @@ def asked_batches(
     ordered = sorted(asked, key=_bucket)
     total = sum(len(item.requests) for item in asked)
     limit = min(max(total // (workers * 4), 8), REQUESTS_PER_BATCH)
-    for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:3]):
+    for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1]):
         for items in _filled(bucket, limit):
             yield AskedBatch(route=routes[items[0].spec.model], items=tuple(items))
 
 
-def _bucket(item: Asked) -> tuple[str, int, int, str]:
+def _bucket(item: Asked) -> tuple[str, int, int, bool, str]:
     request = item.spec.request
-    return item.spec.model, request.width, request.height, request.prompt
+    return item.spec.model, request.width, request.height, item.keeps_latents, request.prompt
 
 
 def _filled(items: Iterable[Asked], limit: int) -> Iterator[list[Asked]]:

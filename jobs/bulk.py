@@ -102,7 +102,8 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
     if not items:
         return
     by_name = {item.spec.name: item for item in items}
-    asked = [Asked(spec=item.spec, requests=item.asked_now) for item in items]
+    asked = [Asked(spec=item.spec, requests=item.asked_now, keeps_latents=item.goes_on)
+        for item in items]
     missing = {one.spec.name: one for one in asked}
     dataset = through(
         generated(run, asked), CheckStage, workers=1, num_cpus=0.25, settings=run.settings

@@ -35,6 +35,7 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
             owner=self._run_id,
             terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),
             stuck_seconds=self._settings.stuck_seconds,
+            keeps_latents=any(item.keeps_latents for item in value.items),
         )
         requests = [request for item in value.items for request in item.requests]
         outcomes = dict(zip(requests, generator.generate(requests), strict=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import islice, pairwise, repeat
 from math import ceil
 
 from app.attempt import Candidate, Decision
@@ -63,6 +63,12 @@ class Item:
         if not self.rungs:
             return next_attempts(self.spec, len(self.candidates))
         return asked_now(self.spec, self.rungs, self.candidates)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next model would start from what this one makes."""
+        now = current(self.rungs, len(self.candidates))[0] if self.rungs else None
+        return any(rung is now and after.strength for rung, after in pairwise(self.rungs))
 
     @property
     def heavier(self) -> bool:

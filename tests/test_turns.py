@@ -69,6 +69,14 @@ def test_the_heavier_model_goes_on_from_the_best_refused_picture() -> None:
     assert {one.init_image for one in last} == {good.outcome.image.digest}, "not from its own"
 
 
+def test_it_goes_on_from_the_latents_where_they_were_kept() -> None:
+    good, better = candidate("light/1"), candidate("light/1", agreement=0.8)
+    assert better.outcome.image is not None
+    kept = better.outcome.image.replace(latents="b" * 64)
+    better = better.replace(outcome=better.outcome.replace(image=kept))
+    assert {one.init_image for one in asked_now(SPEC, RUNGS, [good, better])} == {"b" * 64}
+
+
 def test_without_a_picture_to_go_on_from_it_begins_anew() -> None:
     assert asked_now(SPEC, RUNGS, [lost(), lost()]) == (SPEC.candidate(2), SPEC.candidate(3))
 

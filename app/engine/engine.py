@@ -161,9 +161,9 @@ class Engine:
         return events
 
     def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
-        """Run requests to their end, yielding each as it ends; order is not kept."""
+        """Run requests to their end, yielding each as it ends with its latents; in any order."""
         for request in requests:
-            self.submit(request)
+            self.submit(request, Delivery(keep_latents=True))
         while self.busy:
             for event in self.step():
                 if not isinstance(event.said, Preview):

@@ -28,9 +28,10 @@ def require_image(image: GeneratedImage) -> None:
 
 
 def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> None:
-    """Raise DigestMismatch for a file that no image was drawn from."""
+    """Raise DigestMismatch for a file that no image was drawn from, nor left as its latents."""
     requests = [image.provenance.request for image in images]
     named = {one for request in requests for one in (request.init_image, request.mask_image)}
+    named |= {image.latents for image in images}
     strange = [digest for digest in map(digest_bytes, files) if digest not in named]
     if strange:
         raise DigestMismatch(f"the files {_short(strange)} are named by no image; leave them out")

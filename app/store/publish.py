@@ -70,9 +70,9 @@ def publish_images(
 ) -> tuple[GeneratedImage, ...]:
     """Keep the bytes, commit the rows, end the leases; returns what now stands under each key.
 
-    The attempts that made the images are booked with them. `files` are pictures that the images'
-    requests name and that may not be stored yet. Safe to repeat, and open to an owner whose
-    lease ran out: if a key is committed already, its row is returned. When the bytes offered
+    The attempts that made the images are booked with them. `files` are what the images or their
+    requests name besides, and what may not be stored yet. Safe to repeat, and open to an owner
+    whose lease ran out: if a key is committed already, its row is returned. When the bytes offered
     differ from those committed, an alarm is recorded, the rest of the batch is committed and
     KeyConflict is raised. Raises DigestMismatch and CatalogError before anything is kept when
     an image does not name its bytes or its provenance has a gap.

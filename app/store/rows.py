@@ -120,9 +120,10 @@ def page_cells(run_id: str, position: int, page: AtlasPage, created_at: str) -> 
 
 
 def image_holdings(image: GeneratedImage) -> list[Cells]:
-    """Which blobs an image's row names: its own and those it was drawn from."""
+    """Which blobs an image's row names: its own, its latents, and those it was drawn from."""
     request = image.provenance.request
-    return _holdings("image", image.key, {image.digest, request.init_image, request.mask_image})
+    drawn_from = {request.init_image, request.mask_image}
+    return _holdings("image", image.key, {image.digest, image.latents} | drawn_from)
 
 
 def asset_holdings(record: AssetRecord) -> list[Cells]:

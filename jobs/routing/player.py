@@ -119,6 +119,7 @@ class Player:
                 backend=self._engines[name],
                 store=self._store,
                 owner="bench",
+                keeps_latents=any(item.goes_on for item in items),
             )
             began = process_time()
             outcomes = iter(generator.generate([one for some in asked for one in some]))

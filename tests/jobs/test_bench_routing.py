@@ -3,10 +3,18 @@
 from pathlib import Path
 
 import pytest
+import torch
 from diffusers.models import SD3Transformer2DModel
 
+from app.init_image import read_init_image
 from app.models.load import load
 from app.models.versions import FOLDERS, read_version
+from app.plan.schema import RoutePlan
+from app.prices import PriceSheet
+from app.routing import Routing
+from app.store.catalog import Catalog
+from app.store.publish import open_store
+from app.store.verify import verify
 from app.types import Status
 from jobs.bench_routing import RoutingFigures, Row
 from jobs.routing import work
@@ -92,3 +100,32 @@ def test_every_game_makes_its_assets_itself_and_counts_what_each_model_took(
             assert [(turn.model, turn.passed) for turn in record.turns] == [("starter-icons/1", 1)]
     nobody = player.play(assets, lambda _ways, _key: None)
     assert (nobody.asked, nobody.decided, nobody.images.total()) == (3, [], 0)
+
+
+@pytest.mark.slow
+def test_the_heavier_model_goes_on_from_the_lighter_ones_latents(tmp_path: Path) -> None:
+    models = {"pruned": pruned(tmp_path), "starter": read_version(FOLDERS["starter"])}
+    player = Player(models, tmp_path)
+    terms = RoutePlan(models=("pruned", "starter"))
+    written = work.plan(seed=3, cascade=True, colours=1, posters=1)
+    (keys,) = (
+        ways
+        for ways in work.assets(written.replace(route=terms, assets=written.assets[:1]), models)
+        if ways[0].axes["object"] == "key"  # the pruned model never paints one that passes
+    )
+    catalog = Catalog.open(f"sqlite:///{tmp_path / 'catalog.db'}")
+    routing = Routing(terms, models, catalog, PriceSheet(), keeps=False)
+    (record,) = player.play([keys], routing.choose).records
+    assert [(turn.model, turn.after, turn.passed) for turn in record.turns] == [
+        ("pruned/1", "", 0), ("starter-icons/1", "pruned/1~0.6", 1),
+    ]  # fmt: skip
+    store = open_store(
+        (tmp_path / "game-0" / "blobs").as_uri(), f"sqlite:///{tmp_path / 'game-0' / 'catalog.db'}"
+    )
+    (light,) = store.catalog.find_images(model="pruned/1")
+    (heavy,) = store.catalog.find_images(model="starter-icons/1")
+    asked = heavy.provenance.request
+    assert (asked.init_image, asked.strength) == (light.latents, 0.6)
+    assert light.latents is not None
+    assert isinstance(read_init_image(store.blobs.get(light.latents)), torch.Tensor)
+    assert verify(store) == []

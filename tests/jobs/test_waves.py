@@ -146,7 +146,12 @@ def test_what_a_lighter_model_cannot_make_goes_to_the_heavier_one_whatever_the_j
     )  # fmt: skip
     ((item,),) = waves([(light, heavy)])
     item.choice = Choice(way, "e" * 64)
-    assert item.spec == light
+    assert not item.goes_on
+    continuing = way.replace(rungs=(rungs[0], rungs[1].replace(strength=0.6)))
+    assert Item(0, (light, heavy), choice=Choice(continuing, "e" * 64)).goes_on
+    assert (item.spec, item.goes_on) == (light, False)
+    continuing = way.replace(rungs=(rungs[0], rungs[1].replace(strength=0.6)))
+    assert Item(0, (light, heavy), choice=Choice(continuing, "e" * 64)).goes_on
     item.candidates.append(candidate_with(contrast=0.0))
     assert list(decided([item], Neighbours(), Fates(1))) == []
     assert item.spec == heavy
