@@ -139,10 +139,10 @@ def explain(
     kind: Annotated[Kind, typer.Option(help="With --request: the asset's kind.")] = Kind.ICON,
     label: Annotated[list[str] | None, typer.Option(help="With --request: its labels.")] = None,
     confidence: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="With --request: how likely it must pass.")
+        float, typer.Option(min=0.01, max=0.999, help="With --request: how likely it must pass.")
     ] = 0.9,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="With --request: how long it may take.")
+        float | None, typer.Option(min=0.001, help="With --request: how long it may take.")
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="With --request: it may not leave this place.")
@@ -151,7 +151,7 @@ def explain(
 ) -> None:
     """Say why an asset was made by its models, or why a request would be: every way weighed."""
     from app.explain import explain_asset, explain_request
-    from app.plan.schema import AssetTags, RoutePlan
+    from app.plan.schema import MOST_MODELS, AssetTags, RoutePlan
     from app.prices import price_sheet
     from app.references import fleet
     from app.show_routes import show_explained
@@ -167,9 +167,10 @@ def explain(
             found = explain_asset(catalog, catalog.asset(name, version or None))
         else:
             named = tuple(one.strip() for one in models.split(",") if one.strip())
-            if not named:
+            if not 1 <= len(named) <= MOST_MODELS:
                 raise InvalidRequest(
-                    "--request needs --models starter,polish: which to choose from"
+                    f"--models names {len(named)} models; --request needs 1 to {MOST_MODELS} of "
+                    "them to choose from, light to heavy: --models starter,polish"
                 )
             found = explain_request(
                 catalog, fleet(settings), price_sheet(settings),

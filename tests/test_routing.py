@@ -1,12 +1,15 @@
 """Routing: a plan's open models are chosen by the policy that holds, and it is noted why."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from app.cli import atelier
 from app.errors import InvalidRequest, NoRoute
 from app.explain import arms, explain_asset, explain_request
 from app.ladder import Explanation
@@ -17,6 +20,7 @@ from app.plan.schema import AssetTags, Plan, RoutePlan
 from app.policy import keep, promote, try_out
 from app.prices import Price, PriceSheet
 from app.routing import Routing, asset_key, routes_of
+from app.show_routes import show_explained
 from app.store import database, documents, ledger
 from app.store.catalog import Catalog
 from app.store.ledger import Account, Attempt, Ending, Took
@@ -274,3 +278,40 @@ def test_what_a_record_of_before_turns_came_to_is_still_learned_from(store: Stor
     policy = learn_policy([record])
     assert policy.paces == {}
     assert policy.assets == 1
+
+
+def test_an_explanation_is_said_to_a_person(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    past(store, LIGHT, 120, 200)
+    past(store, HEAVY, 200, 200, seconds=9)
+    promote(store.catalog, learned(store))
+    show_explained(
+        explain_request(
+            store.catalog,
+            MODELS,
+            PRICES,
+            RoutePlan(models=("light", "heavy", "abroad")),
+            prompt="a red potion",
+            tags=AssetTags(residency="local"),
+        )
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    for part in ("(live)", "heavy/1 x3", "surely", "not abroad", "residency is local"):
+        assert part in said
+
+
+def test_a_request_without_models_or_an_asset_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    for arguments, told in (
+        (["explain"], "one of the two"),
+        (["explain", "x", "--request", "y"], "one of the two"),
+        (["explain", "--request", "y"], "names 0 models"),
+        (["explain", "--request", "y", "--models", "a,b,c,d,e,f,g"], "names 7 models"),
+        (["policy", "learn"], "nothing to learn"),
+    ):
+        done = CliRunner().invoke(atelier, [*arguments, "--json"])
+        assert done.exit_code == 2
+        assert told in json.loads(done.stdout)["message"]

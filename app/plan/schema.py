@@ -167,20 +167,24 @@ AUTO = "auto"
 """In the place of a model: whichever of `route.models` is the cheapest that is likely to pass."""
 
 
+MOST_MODELS = 6
+"""Models to choose from: every pair of them is a way to be weighed."""
+
+
 class RoutePlan(Value):
     """Which models may make the assets of `model: auto`, and what must hold of the way."""
 
-    models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=6)]
+    models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=MOST_MODELS)]
     """From light to heavy: in this order they are tried as long as nothing was measured."""
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    confidence: Annotated[float, Field(ge=0.01, le=0.999)] = 0.9
     """How likely an asset must be to pass within its attempts."""
     cascade: bool = True
     """Whether a heavier model may take over where the judge refused what a lighter one made."""
-    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    strength: Annotated[float, Field(ge=0.05, le=1)] = 0.6
     """How much of the steps a heavier model repeats when it goes on from the lighter's picture."""
-    seconds: Annotated[float, Field(gt=0)] | None = None
+    seconds: Annotated[float, Field(ge=0.001)] | None = None
     """How long making an asset may be expected to take."""
-    usd: Annotated[float, Field(gt=0)] | None = None
+    usd: Annotated[float, Field(ge=0.000001)] | None = None
     """What making an asset may be expected to cost."""
 
 

@@ -527,6 +527,46 @@ PLANS: dict[str, Broken] = {
         "no known key",
         "usd",
     ),
+    "open model without a choice": Broken(
+        f"atelier: 1\nname: test\nmodel: auto #!\nassets:\n{A_GEM}",
+        "model",
+        "no models are named to choose from",
+        "route: {models: [starter]}",
+    ),
+    "choice that is never asked": Broken(
+        f"atelier: 1\nname: test\nroute: {{models: [starter]}} #!\nassets:\n{A_GEM}",
+        "route",
+        "never asked",
+        "write model: auto",
+    ),
+    "model named twice to choose from": Broken(
+        "atelier: 1\nname: test\nmodel: auto\nroute:\n  models: [starter, starter] #!\n"
+        f"assets:\n{A_GEM}",
+        "route.models[1]",
+        "named twice",
+        "each model once",
+    ),
+    "open model to choose from": Broken(
+        "atelier: 1\nname: test\nmodel: auto\nroute:\n  models: [auto] #!\n"
+        f"assets:\n{A_GEM}",
+        "route.models[0]",
+        "is no model",
+        "each model once",
+    ),
+    "confidence that nothing reaches": Broken(
+        "atelier: 1\nname: test\nmodel: auto\n"
+        f"route: {{models: [starter], confidence: 1}} #!\nassets:\n{A_GEM}",
+        "route.confidence",
+        "too large",
+        "at most 0.999",
+    ),
+    "unknown key of a route": Broken(
+        "atelier: 1\nname: test\nmodel: auto\n"
+        f"route: {{models: [starter], confidance: 0.9}} #!\nassets:\n{A_GEM}",
+        "route.confidance",
+        "no known key",
+        "confidence",
+    ),
     "packed size that is never made": Broken(
         f"atelier: 1\nname: test\npack:\n  sizes: [64, 32] #!\nassets:\n{A_GEM}",
         "pack.sizes[1]",
