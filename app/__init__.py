@@ -8,8 +8,7 @@ value.py      what every value is            text_layer.py  text set over a pict
 errors.py     the error tree                 settings.py  addresses, read at the edges only
 plan/         what a person writes, expanded exactly
 route.py      which model version answers a request, and why; route_preview.py for who waits
-ladder.py     the cheapest way that surely passes, light before heavy, and what was weighed
-chances.py    how likely a picture passes, learned from verdicts; policy.py what of it holds
+routing/      the choice among several models, light before heavy, and the reason kept
 engine/       requests share denoising steps; company does not change an image
 models/       model families behind the engine's Pipeline protocol; the starter's weights
 backends/     whatever turns requests into images

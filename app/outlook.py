@@ -6,7 +6,7 @@ from app.estimate import Estimate, Forecast
 from app.plan.schema import Budget, RoutePlan
 from app.plan.vocabulary import unknown_words
 from app.prices import PriceSheet
-from app.routing import Routing, asset_key, routes_of
+from app.routing.choice import Routing, asset_key, routes_of
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 

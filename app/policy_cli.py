@@ -24,8 +24,8 @@ PolicyArgument = Annotated[
 @policy.command()
 def learn(as_json: AsJson = False) -> None:
     """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
-    from app.learn import learn_policy
-    from app.policy import keep
+    from app.routing.learn import learn_policy
+    from app.routing.policy import keep
     from app.show_routes import KeptPolicy, show_policy
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
@@ -42,7 +42,7 @@ def learn(as_json: AsJson = False) -> None:
 @policy.command(name="list")
 def list_policies(as_json: AsJson = False) -> None:
     """List the policies, which of them decide, and every change of that."""
-    from app.policy import POLICY, history, rollout
+    from app.routing.policy import POLICY, history, rollout
     from app.show_routes import PolicyList, show_policies
     from app.store.catalog import Catalog
     from app.store.documents import newest
@@ -60,7 +60,7 @@ def list_policies(as_json: AsJson = False) -> None:
 @policy.command()
 def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Show what a policy knows of each model: chances, pace, and how well it foretells."""
-    from app.policy import POLICY, Policy
+    from app.routing.policy import POLICY, Policy
     from app.show_routes import KeptPolicy, show_policy
     from app.store.catalog import Catalog
     from app.store.documents import digest_of, get
@@ -81,7 +81,7 @@ def try_policy(
     as_json: AsJson = False,
 ) -> None:
     """Put a policy on trial beside the one that is live."""
-    from app.policy import try_out
+    from app.routing.policy import try_out
     from app.show_routes import show_rollout
     from app.store.catalog import Catalog
 
@@ -93,7 +93,7 @@ def try_policy(
 @policy.command()
 def compare(as_json: AsJson = False) -> None:
     """Say what each policy's assets came to, and for how many the trial would differ."""
-    from app.explain import arms
+    from app.routing.explain import arms
     from app.show_routes import show_arms
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
@@ -106,7 +106,7 @@ def compare(as_json: AsJson = False) -> None:
 @policy.command()
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Let a policy decide from the next run on."""
-    from app.policy import promote as promote_policy
+    from app.routing.policy import promote as promote_policy
     from app.show_routes import show_rollout
     from app.store.catalog import Catalog
 
@@ -118,7 +118,7 @@ def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
 @policy.command()
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which policies decide."""
-    from app.policy import back as step_back
+    from app.routing.policy import back as step_back
     from app.show_routes import show_rollout
     from app.store.catalog import Catalog
 
@@ -150,10 +150,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why an asset was made by its models, or why a request would be: every way weighed."""
-    from app.explain import explain_asset, explain_request
     from app.plan.schema import MOST_MODELS, AssetTags, RoutePlan
     from app.prices import price_sheet
     from app.references import fleet
+    from app.routing.explain import explain_asset, explain_request
     from app.show_routes import show_explained
     from app.store.catalog import Catalog
 

@@ -6,9 +6,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.console import console
-from app.explain import Arm, Explained
-from app.ladder import Explanation, Option, Way, Wish
-from app.policy import Policy, Rollout
+from app.routing.explain import Arm, Explained
+from app.routing.ladder import Explanation, Option, Way, Wish
+from app.routing.policy import Policy, Rollout
 from app.store.pointers import Pointer
 from app.types import Kind, Value
 

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.chances import reliability
 from app.digest import digest
 from app.environment import environment
-from app.learn import learn_policy
 from app.plan.schema import RoutePlan
-from app.policy import Policy, keep, promote
 from app.prices import Price, PriceSheet
 from app.references import pinned
-from app.routing import Choice, Routing
+from app.routing.chances import reliability
+from app.routing.choice import Choice, Routing
+from app.routing.learn import learn_policy
+from app.routing.policy import Policy, keep, promote
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.types import AssetRecord, AssetSpec, ModelVersion, Value

@@ -14,7 +14,7 @@ from app.check.similarity import Neighbours
 from app.plan.expand import expand, expand_ways
 from app.plan.schema import Plan
 from app.references import fleet, pinned
-from app.routing import asset_key
+from app.routing.choice import asset_key
 from app.settings import Settings
 from app.types import AtlasPage, Status
 from jobs.batches import (

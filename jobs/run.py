@@ -14,7 +14,7 @@ from app.plan.schema import Budget, Plan, PlanAsset, RoutePlan
 from app.prices import PriceSheet, budgets, price_sheet
 from app.references import pictures_of, pinned
 from app.route import way_to
-from app.routing import Routing, routes_of
+from app.routing.choice import Routing, routes_of
 from app.settings import Settings
 from app.store.budgets import Caps
 from app.store.publish import Store, begin_run, forget, new_run_id, open_store

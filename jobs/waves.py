@@ -8,10 +8,10 @@ from math import ceil
 from app.attempt import Candidate, Decision
 from app.check.similarity import Neighbours
 from app.decide import decide
-from app.ladder import Rung
 from app.refine import next_attempts
-from app.routing import Choice
-from app.turns import asked_now, current, turns_of
+from app.routing.choice import Choice
+from app.routing.ladder import Rung
+from app.routing.turns import asked_now, current, turns_of
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Status, Tier
 from jobs.batches import Decided
 from jobs.summary import Fates

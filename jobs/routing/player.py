@@ -13,11 +13,11 @@ from app.engine.pipeline import Start
 from app.examine import examine
 from app.generate import Generator
 from app.init_image import read_init_image
-from app.ladder import Rung, Way
 from app.models.versions import critic_folder_of
 from app.renderer import driver_of
 from app.route import way_to
-from app.routing import Choice, asset_key, routes_of
+from app.routing.choice import Choice, asset_key, routes_of
+from app.routing.ladder import Rung, Way
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import AssetRecord, AssetSpec, ModelVersion, Status, version_of

@@ -11,7 +11,7 @@ from app.models.load import load
 from app.models.versions import FOLDERS, read_version
 from app.plan.schema import RoutePlan
 from app.prices import PriceSheet
-from app.routing import Routing
+from app.routing.choice import Routing
 from app.store.catalog import Catalog
 from app.store.publish import open_store
 from app.store.verify import verify

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
-from app.ladder import Rung, Way
-from app.routing import Choice
+from app.routing.choice import Choice
+from app.routing.ladder import Rung, Way
 from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
 from jobs.batches import Decided
 from jobs.summary import Fates

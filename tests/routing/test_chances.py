@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.chances import Belief, Chances, Seen, learn, reliability
 from app.digest import canonical_json
+from app.routing.chances import Belief, Chances, Seen, learn, reliability
 from app.types import Kind
-from tests.worlds import PAINTERS, Painter, World
+from tests.routing.worlds import PAINTERS, Painter, World
 
 LIGHT, MIDDLE, HEAVY = PAINTERS
 LEARNED, HELD_OUT, HELD_OUT_AFTER, IMAGES = 2500, 1200, 4000, 3

@@ -20,7 +20,7 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from pydantic import Field, model_validator
 
-from app.additive import SPREAD, UNTOLD, Counts, Floats, Prior, family, fit, share
+from app.routing.additive import SPREAD, UNTOLD, Counts, Floats, Prior, family, fit, share
 from app.types import Attempts, Kind
 from app.value import Value
 

@@ -5,8 +5,8 @@ from itertools import accumulate
 
 from app.attempt import Candidate, Decision
 from app.check.judge import rank
-from app.ladder import Rung
 from app.refine import next_attempts
+from app.routing.ladder import Rung
 from app.types import AssetSpec, GenerationRequest, Status, Turn, Verdict
 
 

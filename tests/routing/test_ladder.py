@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.chances import Chances, Seen, learn
-from app.ladder import Explanation, Option, Wish, choose
+from app.routing.chances import Chances, Seen, learn
+from app.routing.ladder import Explanation, Option, Wish, choose
 from app.types import Kind
-from tests.worlds import PAINTERS, World
+from tests.routing.worlds import PAINTERS, World
 
 LIGHT, MIDDLE, HEAVY = (
     Option(name=name, model=f"{name}/1", usd=usd, seconds=seconds)

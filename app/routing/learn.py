@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from app.chances import Reliability, Seen, learn, reliability
-from app.policy import Pace, Policy
+from app.routing.chances import Reliability, Seen, learn, reliability
+from app.routing.policy import Pace, Policy
 from app.types import AssetRecord, Status, Turn
 
 FEWEST = 40

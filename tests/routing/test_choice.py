@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 
 from app.cli import atelier
 from app.errors import InvalidRequest, NoRoute
-from app.explain import arms, explain_asset, explain_request
-from app.ladder import Explanation
-from app.learn import learn_policy, turns_of
 from app.models.versions import ECHO
 from app.plan.expand import expand, expand_ways, ways
 from app.plan.schema import AssetTags, Plan, RoutePlan
-from app.policy import keep, promote, try_out
 from app.prices import Price, PriceSheet
-from app.routing import Routing, asset_key, routes_of
+from app.routing.choice import Routing, asset_key, routes_of
+from app.routing.explain import arms, explain_asset, explain_request
+from app.routing.ladder import Explanation
+from app.routing.learn import learn_policy, turns_of
+from app.routing.policy import keep, promote, try_out
 from app.show_routes import show_explained
 from app.store import database, documents, ledger
 from app.store.catalog import Catalog

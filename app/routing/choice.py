@@ -8,11 +8,11 @@ from statistics import fmean
 from app.digest import Json, digest
 from app.errors import InvalidRequest, NoRoute
 from app.fleet import resolve
-from app.ladder import Explanation, Option, Way, Wish, choose
 from app.plan.schema import RoutePlan
-from app.policy import Policy, rollout
 from app.prices import PriceSheet
 from app.route import route, way_to
+from app.routing.ladder import Explanation, Option, Way, Wish, choose
+from app.routing.policy import Policy, rollout
 from app.store import documents
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Route

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from app.ladder import Explanation
 from app.plan.expand import expand_ways
 from app.plan.schema import AUTO, AssetTags, Plan, PlanAsset, RoutePlan
 from app.prices import PriceSheet
-from app.routing import Routing, asset_key
+from app.routing.choice import Routing, asset_key
+from app.routing.ladder import Explanation
 from app.store import documents
 from app.store.catalog import Catalog
 from app.types import AssetRecord, Kind, ModelVersion, Size, Status, Turn, Value

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.chances import learn
 from app.digest import digest
 from app.errors import AssetNotFound, InvalidRequest, PromotionRefused
-from app.policy import Policy, Rollout, back, history, keep, promote, rollout, try_out
+from app.routing.chances import learn
+from app.routing.policy import Policy, Rollout, back, history, keep, promote, rollout, try_out
 from app.store.catalog import Catalog
 
 KEYS = [digest(number) for number in range(2000)]

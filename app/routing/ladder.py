@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.chances import Belief, Chances
+from app.routing.chances import Belief, Chances
 from app.types import Digest, Kind, Value
 
 SURENESS = 0.9

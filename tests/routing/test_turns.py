@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 
 from app.attempt import Candidate, Decision, Outcome
-from app.ladder import Rung
-from app.turns import asked_now, current, turns_of
+from app.routing.ladder import Rung
+from app.routing.turns import asked_now, current, turns_of
 from app.types import (
     GeneratedImage,
     Measure,

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.chances import Chances, Reliability
 from app.digest import canonical_json
 from app.errors import InvalidRequest, PromotionRefused
+from app.routing.chances import Chances, Reliability
 from app.store import documents
 from app.store.catalog import Catalog
 from app.store.pointers import Pointer, move, moves, pointer, step_back
