@@ -78,6 +78,8 @@ class Routing:
         self._rollout = rollout(catalog)
         asked = {one for one in (self._rollout.live, self._rollout.trial) if one}
         self._policies = {one: documents.get(catalog, one, Policy) for one in asked}
+        fits = [fit for policy in self._policies.values() for fit in policy.chances.fits]
+        self._labels = frozenset(label for fit in fits for label in fit.labels)
         self.refresh()
 
     def refresh(self) -> None:
@@ -100,7 +102,7 @@ class Routing:
     def _wish(self, spec: AssetSpec) -> Wish:
         return Wish(
             kind=spec.kind,
-            labels=spec.labels,
+            labels=tuple(sorted({self._known(label) for label in spec.labels})),
             candidates=spec.candidates,
             attempts=spec.attempts,
             confidence=self._terms.confidence,
@@ -109,6 +111,13 @@ class Routing:
             seconds=self._terms.seconds,
             usd=self._terms.usd,
         )
+
+    def _known(self, label: str) -> str:
+        """The label, or ? where no policy knows it: what nothing is known of need not be told
+        apart, and a plan may have as many labels as assets.
+        """
+        family, equals, _ = label.partition("=")
+        return label if label in self._labels else family + "=?" if equals else "?"
 
     def explain(self, ways: Sequence[AssetSpec], key: str) -> Explanation:
         """Why the asset goes its way: by the policy that decides for it.

@@ -138,6 +138,18 @@ def test_a_promoted_policy_decides_and_the_document_says_so(store: Store) -> Non
     ]  # fmt: skip
 
 
+def test_sorts_are_told_apart_only_by_what_the_policy_knows(store: Store) -> None:
+    past(store, LIGHT, 100, 200)
+    promote(store.catalog, learned(store))
+    known = chosen(store.catalog).wish.labels
+    assert "colour=red" in known, "every asset of the past was red"
+    other = next(iter(expand_ways(plan_of(), MODELS)))
+    green = tuple(one.replace(axes={"colour": "green", "mood": "gay"}) for one in other)
+    routing = Routing(TERMS, MODELS, store.catalog, PRICES)
+    strange = routing.explain(green, asset_key(green, MODELS)).wish.labels
+    assert strange == ("64x64", "colour=?", "mood=?")
+
+
 def test_a_policy_on_trial_is_only_noted_or_gets_its_share(store: Store) -> None:
     past(store, LIGHT, 2, 200)
     past(store, HEAVY, 200, 200)
@@ -243,7 +255,7 @@ def test_a_request_is_explained_without_anything_being_kept(store: Store) -> Non
         prompt="a red potion", tags=AssetTags(labels=("bottle",), residency="local"),
     )  # fmt: skip
     assert found.explanation is not None
-    assert found.explanation.wish.labels == ("64x64", "bottle")
+    assert found.explanation.wish.labels == ("?",), "what no policy knows is not told apart"
     assert list(found.explanation.removed) == ["abroad"]
     assert documents.newest(store.catalog, "explanation") == {}
 
