@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     """A file of budgets for days and teams."""
     user: str = Field(default_factory=_login)
     """Who is asking: it stands in the ledger beside every attempt."""
-    cluster_gpus: Annotated[int, Field(ge=0)] = 0
+    cluster_gpus: NonNegativeInt = 0
     """GPUs that the cluster's pools may grow to, where there are fewer now; Ray does not tell."""
     stuck_seconds: PositiveFloat = 900.0
     """A worker from which no image came for so long ends itself; its requests are begun anew."""
