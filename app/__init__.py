@@ -17,6 +17,7 @@ finish/       specks, trim, pivot, exact sizes
 pack/         atlas pages and their metadata
 store/        blobs by digest, the catalog, and the one way in
 prices.py     what an attempt costs          estimate.py  what the rest of a plan may cost
+alerts.py     what is wrong, of which kind    top.py    the runs under way; report.py later
 keep.py       a picture somebody chose       keys.py      who may call, and how much
 provenance.py where an image comes from      renderer.py  from a route to what renders it
 flow.py       from a plan's request to a finished asset

@@ -6,24 +6,28 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property
 from secrets import randbelow
-from time import time
+from time import perf_counter, time
 
 from app.answers import Made, Painted, Problem
 from app.api import ImagesRequest, KeepRequest, preview_every, requests_of
 from app.errors import EngineError
 from app.keep import Chosen, Kept, keep
 from app.keys import Owner
+from app.prices import budgets
 from app.references import with_fonts
 from app.route_preview import Choice, Role, Served, choose
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import GenerationRequest, ModelVersion
+from deployments.course import Course, observed
 from deployments.ledger import CallKey, Ledger, NotAnswered
 from deployments.live_fleet import LiveFleet
+from deployments.metrics import Meters, Waiting
 from deployments.origins import Sent, Start, forgotten, from_recent, from_sent
 from deployments.quota import Quota
 from deployments.recents import Recent, Recents
-from deployments.words import Begun, Commission, Painter, ReplicaState, Sketch, Turned
+from deployments.scrape import Replicas, Scrape
+from deployments.words import Begun, Commission, Painter, Picture, ReplicaState, Sketch, Turned
 
 SEEDS = 2**32
 NOT_ANSWERED = {
@@ -43,6 +47,7 @@ class Call:
     owner: Owner = field(default_factory=Owner)
     sent: Sent | None = None
     key: CallKey | None = None
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Desk:
         settings: Settings,
         *,
         retry_after_seconds: int,
+        meters: Meters | None = None,
+        replicas: Replicas | None = None,
         draw: Callable[[int], int] = randbelow,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -96,7 +103,10 @@ class Desk:
         self._recents = recents
         self._quota = quota
         self._settings = settings
+        self._budgets = budgets(settings)
         self._retry_after = retry_after_seconds
+        self._meters = meters or Meters()
+        self._scrape = Scrape(self._meters, settings, replicas=replicas)
         self._draw = draw
         self._clock = clock
 
@@ -122,19 +132,28 @@ class Desk:
         ModelNotFound, NoRoute, OutOfBounds or BadImage before any work, and NotAnswered when a
         key, a quota or the painter refuses.
         """
-        order = await self._order(asked, call)
-        with self._ledger.claim(call.key) as claim:
-            if claim.made is None:
-                with self._quota.claim(call.owner, len(order.requests)):
-                    async with aclosing(self._paint(order, call.owner)) as words:
-                        async for word in words:
-                            if isinstance(word, Made):
-                                claim.keep(word)
-                            yield word
-                return
-        for image, painted in enumerate(claim.made.painted):
-            yield Completed(painted, claim.made.choice, image)
-        yield claim.made
+        with observed(call.course, self._meters):
+            order = await self._order(asked, call)
+            self._routed(call.course)
+            with self._ledger.claim(call.key) as claim:
+                if claim.made is None:
+                    with self._quota.claim(call.owner, len(order.requests)):
+                        async with aclosing(self._paint(order, call)) as words:
+                            async for word in words:
+                                if isinstance(word, Made):
+                                    claim.keep(word)
+                                    call.course.answered()
+                                yield word
+                    return
+            self._meters.cache_hits.labels("answers").inc()
+            call.course.answered()
+            for image, painted in enumerate(claim.made.painted):
+                yield Completed(painted, claim.made.choice, image)
+            yield claim.made
+
+    async def metrics(self) -> bytes:
+        """Everything counted, in Prometheus' text format: see `scrape.py`."""
+        return await self._scrape.text()
 
     async def keep(self, wanted: KeepRequest, owner: Owner) -> Kept:
         """Publish a picture that was painted a short while ago; raises NotAnswered, KeyConflict."""
@@ -163,6 +182,9 @@ class Desk:
             team=call.owner.team,
             origin=start.origin,
         )
+        call.course.role = choice.served.role
+        call.course.model = choice.served.model.reference
+        call.course.requests = tuple(one.id for one in requests)
         return _Order(asked, choice, requests, start.files)
 
     async def _start(self, asked: ImagesRequest, call: Call, served: Served) -> Start:
@@ -173,10 +195,20 @@ class Desk:
         recent = self._recents.find(call.owner.name, asked.draft)
         if recent is None:
             raise forgotten("draft_unknown", "draft")
+        self._meters.cache_hits.labels("pictures").inc()
         return await asyncio.to_thread(from_recent, asked, recent, served)
 
     async def _paint(
-        self, order: _Order, owner: Owner
+        self, order: _Order, call: Call
+    ) -> AsyncGenerator[Sketched | Completed | Made]:
+        model = order.choice.served.model.reference
+        with self._meters.under_way(model, len(order.requests)) as waiting:
+            async with aclosing(self._words(order, call, waiting)) as words:
+                async for word in words:
+                    yield word
+
+    async def _words(
+        self, order: _Order, call: Call, waiting: Waiting
     ) -> AsyncGenerator[Sketched | Completed | Made]:
         asked, choice, requests = order.asked, order.choice, order.requests
         commission = Commission(
@@ -184,6 +216,8 @@ class Desk:
             preview_every=preview_every(asked, requests[0].num_inference_steps),
             files=dict(order.files),
             deadline_ms=asked.deadline_ms,
+            share=self._budgets.share(requests[0].tags.team),
+            call=call.course.id,
             version=_version_named(asked, choice),
         )
         painted: dict[int, Painted] = {}
@@ -191,22 +225,37 @@ class Desk:
         painter = self._painters[choice.served.role]
         async with aclosing(painter.paint(commission)) as words:
             async for word in words:
+                waiting.over()
                 if isinstance(word, Turned):
                     raise NotAnswered(self._problem(word))
                 if isinstance(word, Begun):
                     choice = _painted_by(word.model, choice)
+                    call.course.model = word.model.reference
                 elif isinstance(word, Sketch):
                     yield Sketched(requests[word.index], choice, word, sketched[word.index])
                     sketched[word.index] += 1
                 else:
                     painted[word.index] = word.painted
                     recent = Recent(word.painted, choice.served, order.files)
-                    self._recents.add(owner.name, recent)
+                    self._recents.add(call.owner.name, recent)
+                    self._count(word, choice.served, call.course)
                     yield Completed(word.painted, choice, word.index)
         if len(painted) < len(requests):
             raise EngineError("a commission ended before all its images came")
         in_order = tuple(painted[index] for index in sorted(painted))
         yield Made(choice=choice, painted=in_order, created=int(self._clock()))
+
+    def _routed(self, course: Course) -> None:
+        seconds = course.seconds["route"] = perf_counter() - course.began
+        self._meters.stage_seconds.labels(course.role, "route").observe(seconds)
+
+    def _count(self, picture: Picture, served: Served, course: Course) -> None:
+        role, model = served.role, served.model.reference
+        self._meters.previews.labels(role, model).inc()
+        self._meters.image_seconds.labels(role, model).observe(picture.painted.seconds)
+        for stage, seconds in picture.stages.items():
+            self._meters.stage_seconds.labels(role, stage).observe(seconds)
+            course.seconds[stage] = course.seconds.get(stage, 0.0) + seconds
 
     def _problem(self, turned: Turned) -> Problem:
         status, code = NOT_ANSWERED.get(turned.reason, (503, "no_capacity"))

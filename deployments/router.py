@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError
+from ray.serve._private.common import ReplicaState as Standing
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
@@ -24,6 +25,7 @@ from deployments.ledger import Ledger, NotAnswered
 from deployments.live_fleet import LiveFleet
 from deployments.live_keys import LiveKeys
 from deployments.loopback import keep_on_loopback
+from deployments.metrics import Meters
 from deployments.quota import Quota
 from deployments.recents import Recents
 from deployments.surface import surface
@@ -59,10 +61,11 @@ class Router:
     ) -> None:
         keep_on_loopback()
         limits = args.limits
-        live = LiveFleet(fleet)
+        live, meters = LiveFleet(fleet), Meters()
         asleep = Asleep(_asleep)
         remote: dict[Role, Painter] = {
-            one.role: RemotePainter(painters[one.role], one.role, live, asleep) for one in fleet
+            one.role: RemotePainter(painters[one.role], one.role, live, asleep, meters)
+            for one in fleet
         }
         self._desk = Desk(
             live,
@@ -72,6 +75,8 @@ class Router:
             Quota(),
             settings,
             retry_after_seconds=limits.retry_after_seconds,
+            meters=meters,
+            replicas=lambda: _replicas(painters),
         )
         self._limits, self._keys = limits, keys
         self._following = [
@@ -96,15 +101,23 @@ class RemotePainter:
     """The replicas of one deployment as one painter."""
 
     def __init__(
-        self, handle: DeploymentHandle[Any], role: Role, fleet: LiveFleet, asleep: "Asleep"
+        self,
+        handle: DeploymentHandle[Any],
+        role: Role,
+        fleet: LiveFleet,
+        asleep: "Asleep",
+        meters: Meters,
     ) -> None:
         self._handle = handle
+        self._repaints = meters.repaints.labels(role)
         self._role, self._fleet, self._asleep = role, fleet, asleep
 
     async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
         """Words as they come; what a replica told before it died is not told again."""
         told: set[tuple[Any, ...]] = set()
-        for _ in range(TRIES):
+        for again in range(TRIES):
+            if again:
+                self._repaints.inc()
             words: Any = self._handle.options(stream=True).paint.remote(commission)
             try:
                 async for word in words:
@@ -150,6 +163,20 @@ class Asleep:
         if self._question is None or self._question.done():
             self._question = asyncio.create_task(asyncio.to_thread(self._ask))
         return await asyncio.shield(self._question)
+
+
+async def _replicas(painters: Mapping[Role, DeploymentHandle[Any]]) -> dict[Role, int]:
+    """How many replicas of each role run now."""
+    running = await asyncio.to_thread(_running)
+    return {role: running.get(one.deployment_name, 0) for role, one in painters.items()}
+
+
+def _running() -> dict[str, int]:
+    return {
+        name: deployment.replica_states.get(Standing.RUNNING, 0)
+        for application in serve.status().applications.values()
+        for name, deployment in application.deployments.items()
+    }
 
 
 def _asleep() -> frozenset[str]:

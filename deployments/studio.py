@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from time import monotonic
+from time import monotonic, perf_counter
 
 from app.answers import Painted
 from app.check.reading import read_back
@@ -17,8 +17,9 @@ from app.png import png_bytes
 from app.provenance import provenance_of
 from app.resize import resize
 from app.store.metadata import image_text, page_text
-from app.types import ModelVersion, Route, Size
+from app.types import GenerationRequest, ModelVersion, Route, Size
 from deployments.album import Album
+from deployments.course import tell_image
 from deployments.words import Commission, Picture, ReplicaState, Sketch, Turned, Word
 
 LATE = Turned(reason="late", message="the deadline passed before the pictures were done")
@@ -77,7 +78,8 @@ class Studio:
             yield self._turned(error)
             return
         hands = [
-            asyncio.create_task(self._listen(index, one, words)) for index, one in enumerate(asked)
+            asyncio.create_task(self._listen(index, one, words, commission.call))
+            for index, one in enumerate(asked)
         ]
         due = _due(commission, words)
         try:
@@ -127,27 +129,44 @@ class Studio:
                 f"{under_way} images of at most {self._capacity} are under way and {wanted} more "
                 "do not fit; ask again later"
             )
+        return [
+            self._served.submit(request, self._delivery(request, commission))
+            for request in commission.requests
+        ]
+
+    def _delivery(self, request: GenerationRequest, commission: Commission) -> Delivery:
         due = commission.deadline_ms
-        delivery = Delivery(
+        return Delivery(
             service=Service.INTERACTIVE,
             deadline=None if due is None else self._clock() + due / 1000,
             preview_every=commission.preview_every,
             keep_latents=True,
+            team=request.tags.team,
+            share=commission.share,
+            priority=request.tags.priority,
         )
-        return [self._served.submit(request, delivery) for request in commission.requests]
 
-    async def _listen(self, index: int, asked: Asked, words: "asyncio.Queue[Word]") -> None:
+    async def _listen(
+        self, index: int, asked: Asked, words: "asyncio.Queue[Word]", call: str
+    ) -> None:
+        began, ending, seconds = perf_counter(), "cancelled", dict[str, float]()
         try:
             async with aclosing(asked.words()) as said:
                 async for one in said:
                     if isinstance(one, Preview):
                         words.put_nowait(await asyncio.to_thread(self._sketch, index, one))
                     else:
-                        words.put_nowait(await asyncio.to_thread(self._picture, index, one))
+                        seconds = _stages(perf_counter() - began, one)
+                        picture = await asyncio.to_thread(self._picture, index, one)
+                        seconds["encode"] = perf_counter() - began - sum(seconds.values())
+                        words.put_nowait(picture.replace(stages=seconds))
+                        ending = "made"
         except AtelierError as error:
+            ending = type(error).__name__
             words.put_nowait(self._turned(error))
         finally:
             self._ended += 1
+            tell_image(call, asked.request.id, asked.ticket, ending, seconds)
 
     def _sketch(self, index: int, preview: Preview) -> Sketch:
         size = Size(width=preview.request.width, height=preview.request.height)
@@ -176,6 +195,11 @@ class Studio:
         if isinstance(error, InvalidRequest):
             return Turned(reason="invalid", message=str(error))
         return Turned(reason="failed", message=FAILED)
+
+
+def _stages(passed: float, rendered: Rendered) -> dict[str, float]:
+    """What was not the engine's work on this image was waiting, also for others' rows."""
+    return {"queue": max(passed - rendered.seconds, 0.0), "engine": rendered.seconds}
 
 
 def _due(commission: Commission, words: "asyncio.Queue[Word]") -> asyncio.TimerHandle | None:

@@ -23,6 +23,7 @@ from app.digest import digest, digest_bytes
 from app.errors import AtelierError
 from app.keys import Owner
 from app.types import Value
+from deployments.course import Course
 from deployments.desk import Call, Desk
 from deployments.document import Documented
 from deployments.events import written
@@ -32,6 +33,7 @@ from deployments.ledger import CallKey
 from deployments.origins import Sent
 from deployments.page import add_page
 from deployments.problems import problem_of, problem_of_fields, problem_of_http, respond
+from deployments.scrape import CONTENT_TYPE
 from deployments.words import ReplicaState
 
 ERRORS = (400, 401, 403, 408, 413, 429, 431, 500, 503, 504)
@@ -46,6 +48,7 @@ EVENT = {
 }
 """One of a stream, as it is read; what its data holds is said by its name."""
 
+TEXT = {"type": "string"}
 Key = Annotated[
     str | None,
     Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$"),
@@ -114,6 +117,11 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         """What is deployed, under the names that calls may use."""
         return _json(models_answer(desk.fleet))
 
+    @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": TEXT}}}})
+    async def metrics() -> Response:
+        """What was counted here and what the catalog's books say, for Prometheus."""
+        return Response(await desk.metrics(), media_type=CONTENT_TYPE)
+
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         """Whether this process answers."""
@@ -151,11 +159,13 @@ async def _streamed(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
 
 def _call(request: Request, key: str | None, asked: Value, sent: Sent | None = None) -> Call:
     owner = _owner(request)
+    course = Course.of(request.headers.get("x-request-id", ""), request.url.path)
     if key is None:
-        return Call(owner=owner, sent=sent)
+        return Call(owner=owner, sent=sent, course=course)
     files = [digest_bytes(file) for file in (sent.picture, sent.mask) if file] if sent else []
     fingerprint = digest([request.url.path, asked.as_json(), files])
-    return Call(owner, sent, CallKey(owner=owner.name, key=key, fingerprint=fingerprint))
+    named = CallKey(owner=owner.name, key=key, fingerprint=fingerprint)
+    return Call(owner, sent, named, course)
 
 
 def _owner(request: Request) -> Owner:

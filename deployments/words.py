@@ -19,6 +19,10 @@ class Commission(Value):
     """The pictures or latents that the requests name, by digest."""
     deadline_ms: Annotated[int, Field(ge=1)] | None = None
     """From when a replica takes it; what is not done by then is not painted on."""
+    share: Annotated[float, Field(gt=0)] = 1.0
+    """The weight of the requests' team where others' requests wait too."""
+    call: str = ""
+    """The call's id, for the log; it never enters what is made."""
     version: str | None = None
     """The one version that may paint it, as draft/7; None: whichever the replica has."""
 
@@ -42,6 +46,8 @@ class Picture(Value):
 
     index: int
     painted: Painted
+    stages: dict[str, float] = Field(default_factory=dict)
+    """Seconds in the replica: queue (all waiting), engine, encode."""
 
 
 class Turned(Value):

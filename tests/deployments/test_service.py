@@ -17,6 +17,7 @@ import httpx
 import openai
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.png import read_png
 from tests.deployments.services import IMAGES, ROOT, WAIT, Service, alone, body, replicas
@@ -338,3 +339,24 @@ def _with_little_room(args: dict[str, Any]) -> None:
         "upscale_delay_s": 0.5,
         "downscale_delay_s": 3,
     }
+
+
+def test_the_metrics_tell_calls_replicas_and_what_the_costs_say(service: Service) -> None:
+    with service.client() as client:
+        named = client.post(IMAGES, json=body(seed=5), headers={"X-Request-Id": "order-7"})
+        assert named.headers["x-request-id"] == "order-7"
+        found = client.get("/metrics").text
+    samples = {
+        (one.name, *sorted(one.labels.values())): one.value
+        for family in text_string_to_metric_families(found)
+        for one in family.samples
+    }
+    model = service.models()["starter"]
+    assert samples["atelier_requests_total", *sorted([IMAGES, "answered", "draft", model])] >= 1
+    assert samples["atelier_previews_total", *sorted(["draft", model])] >= 1
+    assert samples["atelier_replicas", "draft"] >= 1
+    assert samples["atelier_catalog_up",] == 1
+    booked = sum(n for (name, *_), n in samples.items() if name == "atelier_images_total")
+    assert booked == service.atelier("costs", "--by", "model", "--json")["total"]["attempts"]
+    top = service.atelier("top", "--json", "--service", service.url)
+    assert top["service"]["replicas"]["draft"] >= 1

@@ -1,0 +1,110 @@
+"""Served: what a running service says of itself at its metrics door, for whoever watches it."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Annotated, TypeAlias
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import Field
+
+from app.types import Value
+
+WAIT_SECONDS = 2.0
+Labels: TypeAlias = tuple[str, ...]
+Count = Annotated[float, Field(ge=0)]
+
+
+class ServedModel(Value):
+    """What the service's calls come to on one model."""
+
+    role: str
+    model: str
+    answered: Count
+    refused: Count
+    """By an error, ours or the caller's; those who went away are not among them."""
+    shed: Count
+    """Of them, for want of room."""
+    images: Count
+
+
+class ServiceNow(Value):
+    """A service at one moment; its counts are since it began."""
+
+    url: str
+    problem: str = ""
+    """Why nothing is known of it; empty when it answered."""
+    replicas: dict[str, Count] = Field(default_factory=dict)
+    in_flight: Count = 0.0
+    waiting: Count = 0.0
+    mean_seconds: Count | None = None
+    """Of the calls that were answered."""
+    models: tuple[ServedModel, ...] = ()
+
+
+SHED = frozenset({"queue_full", "no_capacity", "too_many_at_once", "rate_limit_exceeded"})
+FINE = frozenset({"answered", "left"})
+
+
+def served(url: str, *, key: str = "") -> ServiceNow | None:
+    """What the service at this address says; None when none answers there."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    opener = build_opener(ProxyHandler({}))  # the key goes to the service and to nobody between
+    try:
+        with opener.open(Request(f"{url}/metrics", headers=headers), timeout=WAIT_SECONDS) as got:
+            text = got.read().decode()
+    except HTTPError as error:
+        error.close()
+        return ServiceNow(url=url, problem=_refused(error.code))
+    except (OSError, HTTPException):
+        return None
+    return read(url, text)
+
+
+def read(url: str, text: str) -> ServiceNow:
+    """What the text of its metrics says."""
+    sums: defaultdict[str, defaultdict[Labels, float]]
+    sums = defaultdict(lambda: defaultdict(float))
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            labels = tuple(one.labels.get(name, "") for name in ("role", "model", "outcome"))
+            if one.labels.get("class", "interactive") == "interactive":
+                sums[one.name][labels] += one.value
+    requests = sums["atelier_requests_total"]
+    images = sums["atelier_previews_total"]
+    answered = sum(sums["atelier_request_seconds_count"].values())
+    seconds = sum(sums["atelier_request_seconds_sum"].values())
+    places = sorted({(role, model) for role, model, _ in (*requests, *images)})
+    return ServiceNow(
+        url=url,
+        replicas={role: n for (role, _, _), n in sums["atelier_replicas"].items()},
+        in_flight=sum(sums["atelier_images_in_flight"].values()),
+        waiting=sum(sums["atelier_images_waiting"].values()),
+        mean_seconds=round(seconds / answered, 3) if answered else None,
+        models=tuple(_model(role, model, requests, images) for role, model in places),
+    )
+
+
+def _model(
+    role: str,
+    model: str,
+    requests: Mapping[Labels, float],
+    images: Mapping[Labels, float],
+) -> ServedModel:
+    ended = {key[2]: n for key, n in requests.items() if key[:2] == (role, model)}
+    return ServedModel(
+        role=role,
+        model=model,
+        answered=ended.get("answered", 0),
+        refused=sum(n for outcome, n in ended.items() if outcome not in FINE),
+        shed=sum(n for outcome, n in ended.items() if outcome in SHED),
+        images=images.get((role, model, ""), 0.0),
+    )
+
+
+def _refused(status: int) -> str:
+    if status in (401, 403):
+        return "it asks for a key: set ATELIER_KEY"
+    return f"its metrics door answered {status}; it may be older than this command"

@@ -1,0 +1,105 @@
+"""`atelier top` and `atelier report`: what is under way now, and how well runs went."""
+
+import os
+import re
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.digest import Json
+from app.doors import AsJson, answer, doors, print_json
+from app.errors import InvalidRequest
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.served import ServiceNow
+    from app.top import Top
+
+REFRESH_SECONDS = 1.0
+SERVICE = "http://127.0.0.1:8000"
+_DATE = re.compile(r"(\d{4}(-\d\d(-\d\d(T[\d:.]+Z?)?)?)?)?")
+
+
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Show one frame and end.")] = False,
+    service: Annotated[
+        str, typer.Option(help="A service to look at too; its key: ATELIER_KEY.", metavar="URL")
+    ] = SERVICE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs under way and a service, as they change, until Ctrl-C.
+
+    By model: images and their pace, fates, the rules that spoke, cost; then budgets and alerts.
+    With --json, or where no terminal is, one frame is all.
+    """
+    from app.console import console
+    from app.show_top import screen
+    from app.top import top as look_at
+
+    with doors(as_json):
+        _check_url(service)
+        watched, out = look_at(Settings()), console()
+        if as_json:
+            print_json(_document(watched, service))
+        elif once or not out.is_terminal:
+            out.print(screen(watched.frame(), _served(service)))
+        else:
+            _follow(watched, service)
+
+
+def report(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="One run; else the latest 20.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="Only runs that began then or later: 2026-11 or 2026-11-21.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say how runs went: images an hour, errors, cost an image, time from order to delivery.
+
+    And what was not accepted, by day, model and the rule that spoke.
+    """
+    from app.report import report as report_of
+    from app.show_top import show_report
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        if not _DATE.fullmatch(since):
+            raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
+        catalog = Catalog.open(Settings().catalog)
+        answer(report_of(catalog, run_id, since=since), as_json, show_report)
+
+
+def _follow(watched: "Top", service: str) -> None:
+    """A frame each second on a screen of its own; Ctrl-C is how this ends."""
+    from rich.live import Live
+
+    from app.console import console
+    from app.show_top import screen
+
+    with (
+        suppress(KeyboardInterrupt),
+        Live(console=console(), auto_refresh=False, screen=True) as on,
+    ):
+        while True:
+            on.update(screen(watched.frame(), _served(service)), refresh=True)
+            time.sleep(REFRESH_SECONDS)
+
+
+def _document(watched: "Top", service: str) -> Json:
+    found = _served(service)
+    return {**watched.frame().as_json(), "service": found.as_json() if found else None}
+
+
+def _served(url: str) -> "ServiceNow | None":
+    from app.served import served
+
+    return served(url.rstrip("/"), key=os.environ.get("ATELIER_KEY", ""))
+
+
+def _check_url(url: str) -> None:
+    if not re.match(r"https?://[^/?#]+/?$", url):
+        raise InvalidRequest(f"--service {url!r} is no address; write {SERVICE}")
