@@ -8,7 +8,7 @@ from app.types import Finding, Measure, QualityReport, Rule, Verdict
 _FROM_MILD_TO_GRAVE = (Verdict.ACCEPT, Verdict.REVIEW, Verdict.RETRY, Verdict.REJECT)
 
 _COMPLAINTS: dict[Measure, str] = {
-    Measure.DECODES: "not a whole 8-bit RGBA PNG",
+    Measure.DECODES: "not a whole 8-bit RGBA PNG in sRGB",
     Measure.SIZE_ERROR: "another size than asked",
     Measure.COVERAGE: "fills too little or too much of the frame",
     Measure.SOFTNESS: "soft at the edges or see-through",
@@ -16,9 +16,22 @@ _COMPLAINTS: dict[Measure, str] = {
     Measure.BORDER: "cut off at the border",
     Measure.CONTRAST: "flat",
     Measure.SHARPNESS: "blurred",
+    Measure.FRINGE: "another colour along the edge",
+    Measure.HALO: "a halo or haze around it",
+    Measure.NOISE: "noisy",
+    Measure.BLOTCHES: "blotched with colour",
+    Measure.BANDING: "shading in bands",
+    Measure.BLOCKINESS: "in blocks",
+    Measure.CLIPPING: "clipped to white or black",
+    Measure.SEAM: "a seam where it repeats",
     Measure.AGREEMENT: "does not show what the prompt asks for",
     Measure.TEXT_ERROR: "text that is not read as it was written",
+    Measure.TEXT_CONTRAST: "text that hardly stands out",
     Measure.DUPLICATE_DISTANCE: "nearly repeats another picture",
+    Measure.LIKENESS: "unlike its reference",
+    Measure.DIFFERENCE: "visibly different from its reference",
+    Measure.PALETTE_DISTANCE: "other colours than its reference",
+    Measure.RISK: "not sure enough to go without a person",
 }
 
 

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.check.integrity import integrity
+from app.check.likeness import likeness_measures
 from app.check.measures import measures
 from app.check.reading import read_back, worst_error
+from app.check.text_contrast import text_contrast
 from app.types import GenerationRequest, Measure
 
 
@@ -25,18 +27,24 @@ def scores_of(
     critic: Critic | None,
     *,
     prompt: str,
+    reference: NDArray[np.uint8] | None = None,
 ) -> dict[Measure, float]:
     """The numbers of RGBA pixels [height, width, 4]; of a file without pixels only that it is so.
 
-    Without a critic nobody says whether picture and prompt agree, and without a reader of its
-    script nobody whether a text can be read.
+    Without a critic nobody says whether picture and prompt agree, without a reader of its script
+    nobody whether a text can be read, and without a reference of its size nobody how like it is.
     """
     scores = integrity(pixels, width=request.width, height=request.height)
     if pixels is None:
         return scores
     scores |= measures(pixels)
+    if reference is not None and reference.shape == pixels.shape:
+        scores |= likeness_measures(pixels, reference)
     if critic is not None:
         (agreement,) = critic.agreement(pixels[None], [prompt])
         scores[Measure.AGREEMENT] = float(agreement)
+    contrast = text_contrast(pixels, request.text_layers)
+    if contrast is not None:
+        scores[Measure.TEXT_CONTRAST] = contrast
     error = worst_error(read_back(pixels, request.text_layers))
     return scores if error is None else scores | {Measure.TEXT_ERROR: error}

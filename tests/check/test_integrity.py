@@ -1,13 +1,15 @@
 """A file is read as it is: whole, of the right kind and of the size asked for, or not."""
 
 import io
+import struct
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.check.integrity import decoded, integrity
+from app.check.integrity import decoded, integrity, says_srgb
 from app.png import png_bytes
 from app.types import Measure
 from tests.check import drawn
@@ -48,3 +50,29 @@ def test_another_format_or_pixel_type_is_refused(kind: str, mode: str) -> None:
     file = io.BytesIO()
     Image.new(mode, (64, 64)).save(file, kind)
     assert integrity(decoded(file.getvalue()), width=64, height=64) == REFUSED
+
+
+def with_chunk(kind: bytes, body: bytes) -> bytes:
+    """The whole file with one chunk more behind its header."""
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return WHOLE[:33] + chunk + WHOLE[33:]
+
+
+SAYS = {
+    "nothing": (b"tEXt", b"a\0b", True),
+    "sRGB": (b"sRGB", b"\0", True),
+    "the gamma of sRGB": (b"gAMA", struct.pack(">I", 45_455), True),
+    "linear light": (b"gAMA", struct.pack(">I", 100_000), False),
+    "wider primaries": (
+        b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), False,
+    ),
+    "a profile": (b"iCCP", b"mine\0\0" + zlib.compress(bytes(128)), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("says", SAYS)
+def test_numbers_in_another_colour_space_are_not_the_picture_that_was_asked_for(says: str) -> None:
+    kind, body, ours = SAYS[says]
+    data = with_chunk(kind, body)
+    assert says_srgb(data) is ours
+    assert (decoded(data) is not None) is ours

@@ -1,0 +1,53 @@
+"""Edges: whether an object's outline carries its own colour, and whether it ends where it ends."""
+
+import cv2
+import numpy as np
+
+from app.check.planes import NEARLY_OPAQUE, Planes
+
+_MOST_EDGE = 8192
+"""Edge pixels that are looked at, evenly spaced: a picture of nothing but edge costs no more."""
+_FAINT = 26
+"""A tenth: below it a colour is hardly seen."""
+_ROUND_EDGE = 32
+"""An edge may be a pixel wide for each so many of the longer side."""
+
+
+def fringe(planes: Planes) -> float:
+    """How far the colour of edge pixels lies from the solid ones beside them, 0 to 1.
+
+    An edge pixel has an alpha from 0.1 to 0.9 and a solid neighbour (alpha above 0.9, among the
+    eight); the difference is that of the mean of these neighbours, averaged over red, green and
+    blue and over all edge pixels. What was cut out of a white or dark ground without removing
+    the ground's colour has a fringe; an edge that carries the object's colour has none.
+    """
+    padded = cv2.copyMakeBorder(planes.pixels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    beside = cv2.dilate(planes.solid, np.ones((3, 3), np.uint8))
+    edge = cv2.inRange(planes.alpha, _FAINT, NEARLY_OPAQUE - 1) & -beside
+    rows, columns = np.nonzero(edge)
+    if not rows.size:
+        return 0.0
+    every = -(-rows.size // _MOST_EDGE)
+    rows, columns = rows[::every], columns[::every]
+    total = np.zeros((rows.size, 4), np.float32)
+    for down in range(3):
+        for right in range(3):
+            near = padded[rows + down, columns + right].astype(np.float32)
+            near[:, 3] = near[:, 3] >= NEARLY_OPAQUE
+            total += near * near[:, 3:]
+    own = padded[rows + 1, columns + 1, :3].astype(np.float32)
+    return float(np.abs(own - total[:, :3] / total[:, 3:]).mean() / 255)
+
+
+def halo(planes: Planes) -> float:
+    """Alpha that lies away from the object, as a share of its opaque area; 0 to 1.
+
+    Away is further from every half opaque pixel than an edge is wide: a pixel for each 32 of the
+    longer side, two at 64. A glow, a shadow and haze count; a picture with nothing opaque has 0.
+    """
+    area = int(planes.opaque.sum())
+    if not area:
+        return 0.0
+    reach = max(1, round(max(planes.alpha.shape) / _ROUND_EDGE))
+    near = cv2.dilate(planes.opaque, np.ones((2 * reach + 1,) * 2, np.uint8))
+    return min(float(planes.alpha[near == 0].sum()) / 255 / area, 1.0)

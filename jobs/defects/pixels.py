@@ -1,0 +1,275 @@
+"""Defects of pixels: each takes straight-alpha RGBA pixels, a severity and a generator of chance.
+
+Severity is 1 (mild), 2 (medium) or 3 (grave); the picture's own array is never changed. Lengths
+grow with the picture: they are given for a side of 64.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.check.planes import NEARLY_OPAQUE, Pixels
+
+Rng = np.random.Generator
+
+_GROUNDS = np.array([[255, 255, 255], [0, 0, 0], [0, 255, 0], [255, 0, 255]], np.float32)
+"""What things are photographed and painted on before they are cut out."""
+_SEEN = 26
+"""A tenth: less alpha is hardly seen."""
+
+
+def alpha_fringe(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """The edge keeps the colour of the ground it was cut from: white, black, or a screen's."""
+    edge = (pixels[..., 3] > 0) & (pixels[..., 3] < NEARLY_OPAQUE)
+    out = pixels.astype(np.float32)
+    beside = cv2.dilate(edge.astype(np.uint8), _square(1, pixels)) > 0
+    own = out[beside & (pixels[..., 3] >= NEARLY_OPAQUE)][:, :3]
+    matte = max(_GROUNDS, key=lambda one: float(np.abs(own - one).mean()))
+    share = (0.5, 0.75, 1.0)[severity - 1] * edge
+    out[..., :3] += (matte - out[..., :3]) * share[..., None]
+    return _bytes(out)
+
+
+def halo(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """A pale glow around the object."""
+    scale = _scale(pixels)
+    reach = (4, 5, 6)[severity - 1] * scale
+    grown = cv2.dilate(pixels[..., 3], _disc(reach)).astype(np.float32)
+    glow = cv2.GaussianBlur(grown, (0, 0), 1.5 * scale) * (0.12, 0.25, 0.45)[severity - 1]
+    return _over(pixels, np.array([250, 246, 225], np.float32), glow)
+
+
+def specks(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """Loose opaque specks where nothing is near."""
+    side = max(2, round(2 * _scale(pixels)))
+    near = cv2.dilate((pixels[..., 3] >= _SEEN).astype(np.uint8), _square(1, pixels))
+    out = pixels.copy()
+    for y, x in _places(near == 0, (4, 8, 16)[severity - 1], side, rng):
+        out[y : y + side, x : x + side, :3] = rng.integers(0, 256, 3)
+        out[y : y + side, x : x + side, 3] = 255
+    return out
+
+
+def pinholes(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """Small holes all through the object."""
+    side = max(2, round(2 * _scale(pixels)))
+    inner = cv2.erode((pixels[..., 3] > 250).astype(np.uint8), np.ones((2 * side + 3,) * 2))
+    out = pixels.copy()
+    for y, x in _places(inner > 0, (4, 8, 16)[severity - 1], side, rng):
+        out[y : y + side, x : x + side, 3] = 0
+    return out
+
+
+def holes_filled(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """What was open through the object is closed with the ground's white."""
+    share = (0.5, 0.8, 1.0)[severity - 1]
+    fill = np.where(openings(pixels), 255 * share, 0).astype(np.float32)
+    return _over(pixels, np.array([255, 255, 255], np.float32), fill)
+
+
+def openings(pixels: Pixels) -> NDArray[np.bool_]:
+    """Where one looks through the object: enclosed clear pieces of at least 0.3 % of the frame."""
+    clear = np.pad((pixels[..., 3] < 128).astype(np.uint8), 1, constant_values=1)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=4)
+    large = [
+        index for index in range(1, count)
+        if index != labels[0, 0] and stats[index, cv2.CC_STAT_AREA] >= 0.003 * clear.size
+    ]  # fmt: skip
+    return np.isin(labels, large)[1:-1, 1:-1]
+
+
+def torn(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """Blocks of an eighth of the side are gone."""
+    block = max(1, pixels.shape[0] // 8)
+    height, width = (-(-side // block) for side in pixels.shape[:2])
+    gone = rng.random((height, width)) < (0.12, 0.3, 0.6)[severity - 1]
+    mask = np.kron(gone, np.ones((block, block), bool))[: pixels.shape[0], : pixels.shape[1]]
+    return np.where(mask[..., None], np.uint8(0), pixels)
+
+
+def merged(pixels: Pixels, severity: int, _: Rng, other: Pixels) -> Pixels:
+    """A part of another object in the place of its own."""
+    at = round(pixels.shape[1] * (0.7, 0.6, 0.5)[severity - 1])
+    return np.concatenate([pixels[:, :at], other[:, at:]], axis=1)
+
+
+def cut_off(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """The object slid out of the frame by a part of its length."""
+    turns = int(rng.integers(4))
+    turned = np.rot90(pixels, turns)
+    columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
+    gone = columns[0] + max(1, round(len(columns) * (0.12, 0.25, 0.5)[severity - 1]))
+    out = np.zeros_like(turned)
+    out[:, : turned.shape[1] - gone] = turned[:, gone:]
+    return np.ascontiguousarray(np.rot90(out, -turns))
+
+
+def empty(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Nothing to see: a breath of alpha, colour under no alpha, or nothing at all."""
+    out = pixels.copy()
+    out[..., 3] = pixels[..., 3] // 12 if severity == 1 else 0
+    return np.zeros_like(out) if severity == 3 else out
+
+
+def nan(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """What a decoder's numbers that are none become in bytes: colour, alpha, or both are 0."""
+    out = pixels.copy()
+    if severity != 2:
+        out[..., :3] = 0
+    if severity != 1:
+        out[..., 3] = 0
+    return out
+
+
+def flat(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Hardly any inner drawing is left, or none: a silhouette of one colour."""
+    out = pixels.astype(np.float32)
+    mean = out[pixels[..., 3] >= 128][:, :3].mean(axis=0)
+    out[..., :3] = mean + (out[..., :3] - mean) * (0.01, 0.004, 0.0)[severity - 1]
+    return _bytes(out)
+
+
+def washed_out(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Every colour drawn towards grey."""
+    out = pixels.astype(np.float32)
+    out[..., :3] += (150 - out[..., :3]) * (0.4, 0.6, 0.8)[severity - 1]
+    return _bytes(out)
+
+
+def opaque_ground(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """The ground was not cut away: half seen through, nearly opaque, opaque."""
+    share = (0.6, 0.85, 1.0)[severity - 1]
+    return _over(
+        pixels, np.array([225, 225, 225], np.float32), np.full(pixels.shape[:2], 255 * share)
+    )
+
+
+def ghost(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """The whole object can be seen through; its alpha never reaches the top of its range."""
+    out = pixels.astype(np.float32)
+    out[..., 3] *= (0.85, 0.65, 0.4)[severity - 1]
+    return _bytes(out)
+
+
+def blur(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Out of focus."""
+    return _blurred(pixels, (0.8, 1.3, 2.2)[severity - 1] * _scale(pixels))
+
+
+def noise(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """Grain on every pixel of the object, in each channel its own."""
+    return _added(pixels, rng.normal(0, (6, 12, 25)[severity - 1], (*pixels.shape[:2], 3)))
+
+
+def colour_blotches(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """Tinted patches of a few pixels that leave the luminance as it is."""
+    field = rng.normal(0, 1, (*pixels.shape[:2], 2)).astype(np.float32)
+    field = cv2.GaussianBlur(field, (0, 0), 1.5 * _scale(pixels))
+    red, blue = np.moveaxis(field / field.std() * (8, 16, 32)[severity - 1], -1, 0)
+    green = -(0.2126 * red + 0.0722 * blue) / 0.7152
+    return _added(pixels, np.stack([red, green, blue], axis=-1))
+
+
+def banding(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Too few levels for the shading."""
+    step = (12, 20, 36)[severity - 1]
+    out = pixels.astype(np.float32)
+    out[..., :3] = np.floor(out[..., :3] / step) * step + step / 2
+    return _bytes(out)
+
+
+def jpeg_blocks(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Once a JPEG of low quality: blocks of eight pixels and rings at edges."""
+    quality = (40, 20, 8)[severity - 1]
+    file = cv2.imencode(".jpg", pixels[..., 2::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    read = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))
+    return np.dstack([read[..., ::-1], pixels[..., 3]])
+
+
+def clipping(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Over-exposed: light tones run into white."""
+    out = pixels.astype(np.float32)
+    gain, lift = ((1.5, 40), (1.8, 80), (2.4, 130))[severity - 1]
+    out[..., :3] = out[..., :3] * gain + lift
+    return _bytes(out)
+
+
+def palette_drift(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """All hues turned the same way, by 15, 35 or 75 degrees."""
+    hls = cv2.cvtColor(pixels[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2HLS)
+    turn = (15, 35, 75)[severity - 1] * (1 if rng.random() < 0.5 else -1)
+    hls[..., 0] = (hls[..., 0] + turn) % 360
+    colour = cv2.cvtColor(hls, cv2.COLOR_HLS2RGB) * 255
+    return _bytes(np.dstack([colour, pixels[..., 3].astype(np.float32)]))
+
+
+def seam(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """The light falls off from one border to the other, so that copies side by side show it."""
+    ramp = np.linspace(-1, 1, pixels.shape[1]) * (0.08, 0.18, 0.4)[severity - 1]
+    turned = pixels if rng.random() < 0.5 else pixels.transpose(1, 0, 2)
+    out = turned.astype(np.float32)
+    out[..., :3] *= 1 + ramp[None, :, None]
+    fallen = _bytes(out)
+    return fallen if turned is pixels else np.ascontiguousarray(fallen.transpose(1, 0, 2))
+
+
+def touched_up(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """The same picture again: lighter with a little grain, a breath of grain, or bit by bit."""
+    if severity == 3:
+        return pixels.copy()
+    out = pixels.astype(np.float32)
+    if severity == 1:
+        out[..., :3] *= 1.05
+    return _added(_bytes(out), rng.normal(0, 2, (*pixels.shape[:2], 3)))
+
+
+def _scale(pixels: Pixels) -> float:
+    return float(max(pixels.shape[:2]) / 64)
+
+
+def _square(reach: float, pixels: Pixels) -> Pixels:
+    return np.ones((2 * round(reach * _scale(pixels)) + 1,) * 2, np.uint8)
+
+
+def _disc(reach: float) -> Pixels:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(reach) + 1,) * 2))
+
+
+def _places(free: NDArray[np.bool_], count: int, side: int, rng: Rng) -> list[tuple[int, int]]:
+    """Up to `count` places for squares of a side that do not touch, inside what is free."""
+    room = cv2.erode(np.pad(free.astype(np.uint8), 1), np.ones((side, side)), anchor=(0, 0))[
+        1:-1, 1:-1
+    ]
+    found: list[tuple[int, int]] = []
+    while len(found) < count and room.any():
+        rows, columns = np.nonzero(room)
+        pick = int(rng.integers(len(rows)))
+        y, x = int(rows[pick]), int(columns[pick])
+        found.append((y, x))
+        room[max(0, y - side - 1) : y + side + 2, max(0, x - side - 1) : x + side + 2] = 0
+    return found
+
+
+def _added(pixels: Pixels, change: NDArray[np.floating]) -> Pixels:
+    out = pixels.astype(np.float32)
+    out[..., :3] += change
+    return _bytes(out)
+
+
+def _over(pixels: Pixels, colour: NDArray[np.float32], alpha: NDArray[np.floating]) -> Pixels:
+    """The picture over a layer of one colour."""
+    own, under = pixels[..., 3:].astype(np.float32) / 255, alpha[..., None] / 255
+    total = own + under * (1 - own)
+    mixed = (pixels[..., :3] * own + colour * under * (1 - own)) / np.maximum(total, 1e-6)
+    return _bytes(np.dstack([np.where(total > 0, mixed, pixels[..., :3]), total * 255]))
+
+
+def _blurred(pixels: Pixels, sigma: float) -> Pixels:
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    stacked = cv2.GaussianBlur(np.dstack([pixels[..., :3] * alpha, alpha]), (0, 0), sigma)
+    colour = stacked[..., :3] / np.maximum(stacked[..., 3:], 1e-4)
+    return _bytes(np.dstack([colour, stacked[..., 3:] * 255]))
+
+
+def _bytes(values: NDArray[np.floating]) -> Pixels:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
