@@ -13,6 +13,7 @@ from app.types import (
     FinishedFile,
     GeneratedImage,
     Provenance,
+    Retry,
     Route,
     Status,
     Turn,
@@ -30,6 +31,7 @@ def complete(
     attempts: int,
     key: str | None = None,
     turns: tuple[Turn, ...] = (),
+    retries: tuple[Retry, ...] = (),
     explained: str | None = None,
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
     """The asset's record and its files' bytes, ready for `publish_assets`.
@@ -59,6 +61,7 @@ def complete(
         phash=decision.winner.phash if decision.winner else 0,
         run_id=run_id,
         turns=turns,
+        retries=retries,
         explained=explained,
     )
     return record, tuple(data for _, data in files)

@@ -12,7 +12,8 @@ from app.check.similarity import Neighbours
 from app.complete import complete
 from app.decide import decide
 from app.examine import examine
-from app.refine import next_attempts
+from app.refine.attempts import Refiner
+from app.routing.turns import asked_now, retries_of
 from app.store.publish import Store, publish_assets
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Route
 
@@ -41,16 +42,23 @@ def make(
     generator: Source,
     critic: Critic | None,
     neighbours: Neighbours,
+    refiner: Refiner | None = None,
 ) -> AssetRecord:
-    """Make one asset, trying further seeds while the judge asks for them and the plan allows."""
+    """Make one asset, trying again while the judge asks for it and the plan allows.
+
+    By further seeds, or where the spec says so and there is a refiner, with a reason.
+    """
     candidates: list[Candidate] = []
     decision = None
     while decision is None or decision.status is None:
-        requests = next_attempts(spec, len(candidates))
-        outcomes = generator.generate(requests)
+        outcomes = generator.generate(asked_now(spec, (), candidates, refiner))
         candidates += examine(outcomes, spec, generator.store, critic)
         decision = decide(spec, candidates, neighbours)
     route, store, run_id = generator.route, generator.store, generator.owner
-    made = complete(spec, route, decision, store, run_id=run_id, attempts=len(candidates))
+    retries = retries_of(lambda _: spec, (), candidates, decision, refiner)
+    made = complete(
+        spec, route, decision, store,
+        run_id=run_id, attempts=len(candidates), retries=retries,
+    )  # fmt: skip
     (record,) = publish_assets(store, [made])
     return record

@@ -12,6 +12,7 @@ from app.settings import Settings
 from app.types import EngineSettings, ModelVersion, Value
 
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+Weight = Annotated[float, Field(ge=0.001, le=1000)]
 _Sheet = TypeVar("_Sheet", bound=Value)
 
 
@@ -53,12 +54,21 @@ class PriceSheet(Price):
 
 
 class Budgets(Value):
-    """What may be spent at most, whatever plans ask for; days and months are UTC."""
+    """What may be spent at most, whatever plans ask for, and how teams share what there is.
+
+    Days and months are UTC.
+    """
 
     day: Usd | None = None
     """By everybody together in one day."""
     teams: dict[str, Usd] = Field(default_factory=dict)
     """By each team in one calendar month."""
+    shares: dict[str, Weight] = Field(default_factory=dict)
+    """What each team is given where several wait for one engine or in one run, as weights."""
+
+    def share(self, team: str) -> float:
+        """The weight of a team; 1 for whoever is not named."""
+        return self.shares.get(team, 1.0)
 
 
 def price_sheet(settings: Settings) -> PriceSheet:

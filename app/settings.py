@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """When a call to a hosted model ends, whatever became of it."""
     hosted_at_once: PositiveInt = 4
     """Calls that one worker has under way to a hosted model at most."""
+    warm_gib: NonNegativeFloat = 4.0
+    """Weights that a worker of a run keeps loaded: the model at work and those it met before."""
     engine_mode: Literal["reproducible", "exact", "fast"] = "reproducible"
     attention: Literal["native", "xformers"] = "native"
     compiled: bool = False

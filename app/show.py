@@ -100,6 +100,7 @@ def _facts(record: AssetRecord) -> list[tuple[str, str]]:
         ("model", record.model),
         ("made", f"{record.created_at}, attempt {record.attempts}, run {record.run_id}"),
     ]
+    facts += [("again", str(retry)) for retry in record.retries]
     facts += [("reason", reason) for reason in record.reasons]
     if record.report:
         facts += [("score", f"{name} {score:.3f}") for name, score in record.report.scores.items()]

@@ -41,6 +41,8 @@ def show_explained(explained: Explained) -> None:
         after = f" after {turn.after}" if turn.after else ""
         passed = "passed" if turn.passed else "none passed"
         out.print(f"  {turn.model}{after}: {turn.tried} tried, {passed}, {turn.seconds:.2f} s")
+    for retry in explained.retries:
+        out.print(f"    {escape(str(retry))}")
 
 
 def _show(explanation: Explanation) -> None:

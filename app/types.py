@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from app.digest import digest, digest_bytes
 from app.hosted import Hosted as Hosted
+from app.measure_names import Measure as Measure
 from app.text_layer import TextLayer as TextLayer
 from app.value import Pixels as Pixels
 from app.value import Rect as Rect
@@ -53,68 +54,6 @@ class Sampler(StrEnum):
     """DPM-Solver++ of second order, multistep (Lu et al. 2022): less error in few steps."""
 
 
-class Measure(StrEnum):
-    """Every number a check can give; a plan's rules may use these names."""
-
-    DECODES = "decodes"
-    """1 when the file is a whole PNG with 8-bit RGBA pixels in sRGB, else 0."""
-    SIZE_ERROR = "size_error"
-    """|width - asked| + |height - asked| in pixels; 0 is exact."""
-    COVERAGE = "coverage"
-    """Share of pixels at least half opaque, 0 to 1."""
-    SOFTNESS = "softness"
-    """Share of the visible pixels (alpha above 0.1) whose alpha stays below 0.9, 0 to 1."""
-    FRAGMENTS = "fragments"
-    """Specks beside the largest piece, and pinholes, as a share of the opaque area, 0 to 1."""
-    BORDER = "border"
-    """Largest alpha on the outermost pixel ring, 0 to 1; above 0.5 something is cut off."""
-    CONTRAST = "contrast"
-    """Standard deviation of luminance over the opaque area, 0 to 0.5; 0 is flat."""
-    SHARPNESS = "sharpness"
-    """1 - blur effect (Crete et al. 2007) over alpha and the picture on mid grey, 0 to 1."""
-    FRINGE = "fringe"
-    """Mean difference of edge pixels' colour from the solid pixels beside them, 0 to 1; 0 is clean.
-
-    Edge pixels have an alpha from 0.1 to 0.9; a ground's colour left in a cutout's edge shows.
-    """
-    HALO = "halo"
-    """Alpha away from the object's edge as a share of its opaque area, 0 to 1; 0 is none."""
-    NOISE = "noise"
-    """Standard deviation of pixel noise inside the object (Immerkaer 1996, by median), 0 to 1."""
-    BLOTCHES = "blotches"
-    """Spread of colour across its local line, as a share of that along it, 0 to 1; 0 is pure.
-
-    The tenth percentile over the object, seen at 64 pixels: tinted patches raise it, shading and
-    edges do not.
-    """
-    BANDING = "banding"
-    """Share of the object's area at small steps between level stretches of luminance, 0 to 1."""
-    BLOCKINESS = "blockiness"
-    """How much larger steps are across the borders of 8 x 8 blocks than elsewhere, 0 to 1."""
-    CLIPPING = "clipping"
-    """Share of the opaque area that is pure white or pure black, 0 to 1."""
-    SEAM = "seam"
-    """How much harsher the step across opposite borders is than those beside it, 0 to 1.
-
-    0 is a texture that repeats without a seam.
-    """
-    AGREEMENT = "agreement"
-    """The image-text critic's probability that picture and prompt belong together, 0 to 1."""
-    TEXT_ERROR = "text_error"
-    """Share of the characters of the worst text layer that OCR reads otherwise; 0 is exact."""
-    DUPLICATE_DISTANCE = "duplicate_distance"
-    """Bits between this image's perceptual hash and the nearest accepted one's, 0 to 64."""
-    LIKENESS = "likeness"
-    """SSIM (Wang et al. 2004) with a reference picture, both on mid grey, -1 to 1; 1 is the same.
-
-    This and the next two are there only where a reference is given.
-    """
-    DIFFERENCE = "difference"
-    """What an eye sees change between a reference and this, by NVIDIA's FLIP, 0 to 1; 0 is none."""
-    PALETTE_DISTANCE = "palette_distance"
-    """How far the colours lie from a reference's, in units of CIE Lab; 2.3 is just noticeable."""
-
-
 class Verdict(StrEnum):
     """What the judge says of one image."""
 
@@ -122,6 +61,15 @@ class Verdict(StrEnum):
     REVIEW = "review"
     RETRY = "retry"
     REJECT = "reject"
+
+
+class Refine(StrEnum):
+    """How a further attempt differs from one that failed."""
+
+    SEED = "seed"
+    """By the next seed alone."""
+    REASON = "reason"
+    """By the change that has most often mended what was wrong, for what it costs."""
 
 
 class Status(StrEnum):
@@ -222,14 +170,21 @@ class AssetSpec(Value):
     sizes: Annotated[tuple[Size, ...], Field(min_length=1)]
     candidates: Candidates = 1
     attempts: Attempts = 1
+    refine: Refine = Refine.SEED
     rules: tuple[Rule, ...] = ()
     pivot: Pivot = Pivot()
     model: str = "starter"
 
     @cached_property
     def digest(self) -> str:
-        """The digest of all that decides the finished asset; tier and tags do not."""
-        return digest(self.model_dump(mode="json", exclude={"request": {"tier", "tags"}}))
+        """The digest of all that decides the finished asset; tier and tags do not.
+
+        Further seeds are left unsaid, so that specs from before there was a choice keep theirs.
+        """
+        fields = self.model_dump(mode="json", exclude={"request": {"tier", "tags"}})
+        if self.refine is Refine.SEED:
+            del fields["refine"]
+        return digest(fields)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -438,6 +393,31 @@ class Turn(Value):
     seconds: float
 
 
+class Retry(Value):
+    """A further attempt at an asset: which picture it followed, what it changed, what that gave."""
+
+    model: str
+    """The resolved reference."""
+    change: str
+    """The parameter that differs from the parent's, and how: see `app/refine/changes.py`."""
+    parent: Digest | None
+    """The picture that was not good enough; None when there was none to start from."""
+    after: tuple[Measure, ...]
+    """The rules that the parent broke."""
+    image: Digest | None
+    """What came of it: the picture's digest, and its key in the catalog."""
+    key: Digest | None
+    passed: bool
+    seconds: Annotated[float, Field(ge=0)]
+
+    def __str__(self) -> str:
+        """The attempt in one line: steps changed on 1f2e3d4c for agreement: passed."""
+        on = f" on {self.parent[:12]}" if self.parent else ""
+        wrong = f" for {', '.join(self.after)}" if self.after else ""
+        came = "passed" if self.passed else "not passed" if self.image else "came to no image"
+        return f"{self.change} changed{on}{wrong}: {came}, {self.seconds:.2f} s"
+
+
 class AssetRecord(Value):
     """The catalog row of an asset: what was asked, what was made, what was said of it."""
 
@@ -456,6 +436,8 @@ class AssetRecord(Value):
     phash: int = 0
     run_id: str
     turns: tuple[Turn, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    """The further attempts in their order, where they were made with a reason."""
     explained: Digest | None = None
     """The document that says why its models were asked, where the plan left that open."""
     created_at: str = ""

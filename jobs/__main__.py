@@ -14,7 +14,11 @@ from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.settings import Settings
 from jobs.benching.command import bench
+from jobs.defects.command import bench_checks_command, make_defects_command
+from jobs.nodes.command import bench_cluster
+from jobs.refining.command import bench_refine_command
 from jobs.said import read_pack, read_rule, read_size
+from jobs.shares_command import shares_command
 from jobs.show import show_figures, show_summary
 from jobs.submit_command import stop_command, submit_command
 from jobs.summary import Summary
@@ -156,6 +160,11 @@ def _run(plan: Plan, workers: int | None) -> Summary:
 jobs.command("submit")(submit_command)
 jobs.command("stop")(stop_command)
 jobs.command("bench")(bench)
+jobs.command("bench-shares")(shares_command)
+jobs.command("bench-cluster")(bench_cluster)
+jobs.command("make-defects")(make_defects_command)
+jobs.command("bench-checks")(bench_checks_command)
+jobs.command("bench-refine")(bench_refine_command)
 
 
 @jobs.command("bench-bulk")

@@ -155,13 +155,14 @@ def _as_decided(item: Item, record: AssetRecord) -> Decided:
         decision=decision,
         attempts=record.attempts,
         turns=record.turns,
+        retries=record.retries,
         explained=record.explained,
     )
 
 
 def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
     todo = {item.spec.name: item for item in wave if item.standing is None}
-    kept = {one.standing.name: one.standing.image for one in before if one.standing}
+    kept = {one.standing.name: _kept(run, one.standing) for one in before if one.standing}
     batches = list(_stored(run, todo.values(), kept))
     if batches:
         run.need_ray()
@@ -181,11 +182,11 @@ def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Seque
 
 
 def _stored(
-    run: Run, items: Iterable[Item], kept: Mapping[str, GeneratedImage | None]
+    run: Run, items: Iterable[Item], kept: Mapping[str, Sequence[GeneratedImage]]
 ) -> Iterator[GeneratedBatch]:
     """Rows for the check stage: every image of the items' requests that was ever made."""
     ordered = sorted(items, key=lambda item: item.spec.model)
-    asked = {item.spec.name: _requests(run, item, kept.get(item.spec.name)) for item in ordered}
+    asked = {item.spec.name: _requests(run, item, kept.get(item.spec.name, ())) for item in ordered}
     found = run.store.catalog.images(key for requests in asked.values() for key in requests)
     for model, group in groupby(ordered, key=lambda item: item.spec.model):
         generated = [_generated(item, asked[item.spec.name], found) for item in group]
@@ -195,11 +196,18 @@ def _stored(
             yield GeneratedBatch(route=run.routes[model], items=piece)
 
 
-def _requests(run: Run, item: Item, kept: GeneratedImage | None) -> dict[str, GenerationRequest]:
-    """Every request the item's attempts allow, by its key, and the one whose image was kept."""
+def _kept(run: Run, record: AssetRecord) -> list[GeneratedImage]:
+    """The image that was chosen, and those of further attempts that were made with a reason."""
+    keys = [retry.key for retry in record.retries if retry.key]
+    images = run.store.catalog.images(keys) if keys else {}
+    return [*([record.image] if record.image else []), *images.values()]
+
+
+def _requests(run: Run, item: Item, kept: Sequence[GeneratedImage]) -> dict[str, GenerationRequest]:
+    """Every request the item's attempts allow, by its key, and those whose images were kept."""
     requests = [item.spec.candidate(index) for index in range(item.spec.attempts)]
     by_key = {run.routes[item.spec.model].key(request.id): request for request in requests}
-    return by_key | ({kept.key: kept.provenance.request} if kept else {})
+    return by_key | {image.key: image.provenance.request for image in kept}
 
 
 def _generated(

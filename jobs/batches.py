@@ -1,10 +1,21 @@
 """Micro-batches: what one row carries from stage to stage, and how requests are put together."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from math import ceil
 
 from app.attempt import Candidate, Decision, Outcome
-from app.types import AssetRecord, AssetSpec, FinishedFile, GenerationRequest, Route, Turn, Value
+from app.engine.shares import Shares
+from app.types import (
+    AssetRecord,
+    AssetSpec,
+    FinishedFile,
+    GenerationRequest,
+    Retry,
+    Route,
+    Turn,
+    Value,
+)
 
 REQUESTS_PER_BATCH = 32
 
@@ -41,11 +52,12 @@ class Decided(Value):
     decision: Decision
     attempts: int
     turns: tuple[Turn, ...] = ()
+    retries: tuple[Retry, ...] = ()
     explained: str | None = None
 
 
 class AskedBatch(Value):
-    """One row for the generate stage: one model, one size."""
+    """One row for the generate stage: one team, one model, one size."""
 
     route: Route
     items: tuple[Asked, ...]
@@ -56,12 +68,15 @@ class GeneratedBatch(Value):
 
     route: Route
     items: tuple[Generated, ...]
+    loads: int = 0
+    """Models that were loaded for it."""
 
 
 class ExaminedBatch(Value):
     """One row back to the driver."""
 
     items: tuple[Examined, ...]
+    loads: int = 0
 
 
 class DecidedBatch(Value):
@@ -86,20 +101,57 @@ class SpriteFile(Value):
 
 
 def asked_batches(
-    asked: Sequence[Asked], routes: Mapping[str, Route], *, workers: int
+    asked: Sequence[Asked],
+    routes: Mapping[str, Route],
+    *,
+    workers: int,
+    share: Callable[[str], float] = lambda team: 1.0,
 ) -> Iterator[AskedBatch]:
-    """Requests of one model, size and text side by side, in rows that keep every worker busy."""
+    """Rows that keep every worker busy; teams take turns, each by its share of row-steps.
+
+    Of one team's requests those of higher priority come first, and of one priority those of one
+    model, size and text stand side by side.
+    """
     ordered = sorted(asked, key=_bucket)
     total = sum(len(item.requests) for item in asked)
     limit = min(max(total // (workers * 4), 8), REQUESTS_PER_BATCH)
-    for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1]):
-        for items in _filled(bucket, limit):
-            yield AskedBatch(route=routes[items[0].spec.model], items=tuple(items))
+    batches = [
+        AskedBatch(route=routes[items[0].spec.model], items=tuple(items))
+        for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1])
+        for items in _filled(bucket, limit)
+    ]
+    turns: Shares[AskedBatch] = Shares(team_of)
+    for batch in turns.in_turn(batches):
+        turns.charge(batch, row_steps(batch), share(team_of(batch)))
+        yield batch
 
 
-def _bucket(item: Asked) -> tuple[str, int, int, bool, str]:
+def team_of(batch: AskedBatch) -> str:
+    """Whose a row is."""
+    return batch.items[0].spec.request.tags.team
+
+
+def row_steps(batch: AskedBatch) -> int:
+    """The work of a row, as an engine counts it: the transformer's rows, step by step."""
+    return sum(_row_steps(request) for item in batch.items for request in item.requests)
+
+
+def _row_steps(request: GenerationRequest) -> int:
+    strength = 1.0 if request.init_image is None else request.strength
+    return ceil(request.num_inference_steps * strength) * (2 if request.guidance_scale > 1 else 1)
+
+
+def _bucket(item: Asked) -> tuple[str, int, str, int, int, bool, str]:
     request = item.spec.request
-    return item.spec.model, request.width, request.height, item.keeps_latents, request.prompt
+    return (
+        request.tags.team,
+        -request.tags.priority,
+        item.spec.model,
+        request.width,
+        request.height,
+        item.keeps_latents,
+        request.prompt,
+    )
 
 
 def _filled(items: Iterable[Asked], limit: int) -> Iterator[list[Asked]]:

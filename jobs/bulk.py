@@ -49,7 +49,7 @@ def bulk(
     run = begin(plan, models, settings, progress, workers=workers)
     drafts = expand(run.drafts, models) if run.drafts else None
     with run.lasting():
-        _make(run, waves(expand_ways(plan, models), drafts=drafts))
+        _make(run, waves(expand_ways(plan, models), drafts=drafts, refiner=run.refiner))
         return end(run, pack(run))
 
 
@@ -102,14 +102,16 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
     if not items:
         return
     by_name = {item.spec.name: item for item in items}
-    asked = [Asked(spec=item.spec, requests=item.asked_now, keeps_latents=item.goes_on)
-        for item in items]
+    asked = [
+        Asked(spec=item.spec, requests=item.asked_now, keeps_latents=item.goes_on) for item in items
+    ]
     missing = {one.spec.name: one for one in asked}
     dataset = through(
         generated(run, asked), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
     )
     with run.progress.stage("images", sum(len(one.requests) for one in asked)) as stage:
         for batch in values(dataset, ExaminedBatch):
+            run.progress.loads += batch.loads
             for examined in batch.items:
                 del missing[examined.name]
                 stage.seen(examined.candidates)
@@ -123,7 +125,7 @@ def generated(run: Run, asked: Sequence[Asked]) -> Dataset:
     run.need_ray()
     images = sum(len(one.requests) for one in asked)
     workers = generation_workers(run.workers, images)
-    batches = list(asked_batches(asked, run.routes, workers=workers))
+    batches = list(asked_batches(asked, run.routes, workers=workers, share=run.budgets.share))
     return through(
         rows(batches),
         GenerateStage,

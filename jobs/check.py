@@ -29,7 +29,8 @@ class CheckStage(Stage[GeneratedBatch, ExaminedBatch]):
                     candidates=tuple(examine(item.outcomes, item.spec, self._store, critic)),
                 )
                 for item in value.items
-            )
+            ),
+            loads=value.loads,
         )
 
     def _critic(self, model: ModelVersion) -> Critic | None:

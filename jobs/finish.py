@@ -50,6 +50,7 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
             attempts=item.attempts,
             key=item.key,
             turns=item.turns,
+            retries=item.retries,
             explained=item.explained,
         )
 

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.attempt import Outcome
-from app.backends.base import Backend
 from app.generate import Generator, Terms
 from app.renderer import renderer
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from app.types import GenerationRequest, Route
+from app.types import GenerationRequest
 from jobs.batches import Asked, AskedBatch, Generated, GeneratedBatch
 from jobs.cluster import Stage
+from jobs.warm import Warm, weight_bytes
 
 
 class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
-    """Keeps one backend loaded; another model's batch replaces it."""
+    """Keeps the backends it met loaded, as far as `warm_gib` of weights go."""
 
     takes = AskedBatch
 
@@ -24,31 +24,32 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
         self._run_id = run_id
         self._terms = terms
         self._store: Store = open_store(settings.blobs, settings.catalog)
-        self._loaded: tuple[str, Backend] | None = None
+        self._warm = Warm(
+            lambda route: renderer(route, settings, self._store),
+            weight_bytes,
+            max_bytes=int(settings.warm_gib * 2**30),
+        )
 
     def run(self, value: AskedBatch) -> GeneratedBatch:
         """Every request's outcome; a failure is a value, and the neighbours go on."""
+        hosted = value.route.model.hosted  # what was sent to a provider is paid, and waited for
+        loads = self._warm.loads
         generator = Generator(
             route=value.route,
-            backend=self._backend(value.route),
+            backend=self._warm.backend(value.route),
             store=self._store,
             owner=self._run_id,
             terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),
             stuck_seconds=self._settings.stuck_seconds,
             keeps_latents=any(item.keeps_latents for item in value.items),
+            leaving=lambda: self.notice.going and not hosted,
         )
         requests = [request for item in value.items for request in item.requests]
         outcomes = dict(zip(requests, generator.generate(requests), strict=True))
         items = tuple(
             Generated(spec=item.spec, outcomes=_of(item.requests, outcomes)) for item in value.items
         )
-        return GeneratedBatch(route=value.route, items=items)
-
-    def _backend(self, route: Route) -> Backend:
-        reference = route.model.reference
-        if self._loaded is None or self._loaded[0] != reference:
-            self._loaded = (reference, renderer(route, self._settings, self._store))
-        return self._loaded[1]
+        return GeneratedBatch(route=value.route, items=items, loads=self._warm.loads - loads)
 
 
 def _assets(items: Sequence[Asked]) -> dict[str, str]:

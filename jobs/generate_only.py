@@ -92,6 +92,7 @@ def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:
                 fates[_fate(outcome)] += 1
                 budget = outcome.error if outcome.refused else budget
             fates["failed"] -= len(outcomes)
+            run.progress.loads += batch.loads
             stage.advance(len(outcomes))
     return fates, budget
 

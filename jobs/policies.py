@@ -145,7 +145,7 @@ def _arrived(coming: deque[int], arrivals: Batch, now: float) -> Iterator[int]:
 
 
 @dataclass(slots=True)
-class _InFlight:
+class InFlight:
     """An arrival as the scheduler sees it."""
 
     ticket: int
@@ -158,7 +158,7 @@ class _InFlight:
 
 def step(arrivals: Batch, costs: CostTable, *, mode: Mode) -> Served:
     """Atelier's engine: its scheduler chooses anew at every step; rows are padded as it does."""
-    scheduler: Scheduler[_InFlight] = Scheduler(lambda family: MAX_ROWS)
+    scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS)
     finished = [0.0] * len(arrivals)
     coming = deque(range(len(arrivals)))
     now, forward_passes, row_steps = 0.0, 0, 0
@@ -167,7 +167,7 @@ def step(arrivals: Batch, costs: CostTable, *, mode: Mode) -> Served:
             now = max(now, arrivals[coming[0]].at)
         for index in _arrived(coming, arrivals, now):
             one = arrivals[index]
-            scheduler.add(_InFlight(index, one.at, one.rows, one.steps))
+            scheduler.add(InFlight(index, one.at, one.rows, one.steps))
         taken = scheduler.take(now)
         rows = sum(state.rows for state in taken)
         now += costs.seconds(bucket_for(rows) if mode == "fast" else MAX_ROWS)

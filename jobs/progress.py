@@ -41,6 +41,7 @@ class RunProgress:
         self._tasks: dict[str, TaskID] = {}
         self._started = perf_counter()
         self.made = 0
+        self.loads = 0
         self.first_image_seconds = 0.0
         self.cpu_seconds = 0.0
         self.seconds = 0.0

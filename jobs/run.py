@@ -11,14 +11,18 @@ from app.fleet import resolve
 from app.generate import Terms
 from app.plan.expand import count, drafted, expand_ways
 from app.plan.schema import Budget, Plan, PlanAsset, RoutePlan
-from app.prices import PriceSheet, budgets, price_sheet
+from app.prices import Budgets, PriceSheet, budgets, price_sheet
 from app.references import pictures_of, pinned
+from app.refine.attempts import Refiner
+from app.refine.changes import DEAREST
+from app.refine.learned import experience_of
 from app.route import way_to
 from app.routing.choice import Routing, routes_of
 from app.settings import Settings
 from app.store.budgets import Caps
+from app.store.catalog import Catalog
 from app.store.publish import Store, begin_run, forget, new_run_id, open_store
-from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Route
+from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Refine, Route
 from jobs.cluster import cluster
 from jobs.progress import RunProgress
 from jobs.report import report
@@ -43,10 +47,14 @@ class Run:
     settings: Settings
     store: Store
     routes: Mapping[str, Route]
+    budgets: Budgets
+    """What may be spent, and how teams share, as it stood when the run began."""
     terms: Mapping[str, Terms]
     """By model: at what price and within which budgets its images are made."""
     routing: Routing
     """Chooses for the assets of which the plan names no model."""
+    refiner: Refiner | None
+    """By what attempts with a reason are made; None where the plan asks for none."""
     forecast: Forecast
     """What the run may take, by what was known when each model was first asked."""
     workers: int | None
@@ -97,9 +105,10 @@ def begin(
     prices = price_sheet(settings)
     store = open_store(settings.blobs, settings.catalog)
     run_id = new_run_id()
-    terms = _terms(plan, drafts, routes, store, prices, settings)
+    shared = budgets(settings)
+    terms = _terms(plan, drafts, routes, store, prices, shared, who=settings.user)
     files = pictures_of(plan)
-    begin_run(store, run_id, plan=plan.name, document=plan.as_json(), files=files)
+    record = begin_run(store, run_id, plan=plan.name, document=plan.as_json(), files=files)
     return Run(
         id=run_id,
         plan=plan,
@@ -108,10 +117,12 @@ def begin(
         settings=settings,
         store=store,
         routes=routes,
+        budgets=shared,
         terms=terms,
         routing=Routing(
             plan.route or RoutePlan(models=(plan.model,)), models, store.catalog, prices
         ),
+        refiner=_refiner(plan, record.plan_digest, models, store.catalog),
         forecast=Forecast(models, store.catalog, prices),
         workers=workers,
         progress=progress,
@@ -119,6 +130,19 @@ def begin(
         started=started,
         ray=ExitStack(),
     )
+
+
+def _refines(plan: Plan) -> bool:
+    return Refine.REASON in {plan.defaults.refine, *(asset.refine for asset in plan.assets)}
+
+
+def _refiner(
+    plan: Plan, plan_digest: str, models: Mapping[str, ModelVersion], catalog: Catalog
+) -> Refiner | None:
+    """By what the catalog taught when the plan was first run."""
+    if not _refines(plan):
+        return None
+    return Refiner(experience_of(catalog, plan_digest), models, plan.bounds)
 
 
 def _routes(plan: Plan, models: Mapping[str, ModelVersion]) -> dict[str, Route]:
@@ -144,19 +168,22 @@ def _terms(
     routes: Mapping[str, Route],
     store: Store,
     prices: PriceSheet,
-    settings: Settings,
+    shared: Budgets,
+    *,
+    who: str,
 ) -> dict[str, Terms]:
     """The terms of each model's images, by its resolved reference."""
-    shared = budgets(settings)
     found = {}
+    longer = DEAREST if _refines(plan) else 1.0
     for reference, way in routes.items():
         price = prices.price(way.model, way.backend)
         own = _cap(plan.budget, draft=drafts is not None and reference == drafts.model)
         found[way.model.reference] = Terms(
-            who=settings.user,
+            who=who,
             plan=plan.name,
             price=price,
-            most_seconds=longest(way.model, price, store.catalog.tried(way.model.reference)),
+            most_seconds=longer
+            * longest(way.model, price, store.catalog.tried(way.model.reference)),
             caps=Caps(own, shared.teams, shared.day),
         )
     return found
@@ -200,6 +227,7 @@ def end(run: Run, pages: Sequence[AtlasPage]) -> Summary:
         generation_cpu_seconds=run.progress.cpu_seconds,
         estimate=run.forecast.estimate(),
         attempt_seconds=spent.seconds,
+        model_loads=run.progress.loads,
     )
     run.store.catalog.end_run(run.id, notes.as_json())
     return summary

@@ -57,6 +57,8 @@ class RunNotes(Summary):
     attempt_seconds: float
     """Of all attempts, by the ledger; `estimate` is what was expected of them."""
     estimate: Estimate | None
+    model_loads: int = 0
+    """How often a worker loaded a model."""
 
 
 class Fates:

@@ -8,10 +8,10 @@ from math import ceil
 from app.attempt import Candidate, Decision
 from app.check.similarity import Neighbours
 from app.decide import decide
-from app.refine import next_attempts
+from app.refine.attempts import Refiner
 from app.routing.choice import Choice
 from app.routing.ladder import Rung
-from app.routing.turns import asked_now, current, turns_of
+from app.routing.turns import asked_now, current, retries_of, turns_of
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Status, Tier
 from jobs.batches import Decided
 from jobs.summary import Fates
@@ -32,6 +32,8 @@ class Item:
     key: str = ""
     choice: Choice | None = None
     """The models it goes to, in their order, where the plan leaves that open."""
+    refiner: Refiner | None = None
+    """By what attempts with a reason are made, where the plan asks for them."""
     standing: AssetRecord | None = None
     """What an earlier run decided; it keeps the round of its decision, so that a resumed run
     meets the same neighbours in the same order as one that was never stopped."""
@@ -49,9 +51,11 @@ class Item:
     @property
     def spec(self) -> AssetSpec:
         """The spec for the model whose turn it is."""
-        if not self.rungs:
-            return self.ways[0]
-        return self.way(current(self.rungs, len(self.candidates))[0].name)
+        return self.spec_after(len(self.candidates))
+
+    def spec_after(self, images: int) -> AssetSpec:
+        """The spec for the model whose turn it is when so many images are made."""
+        return self.way(current(self.rungs, images)[0].name) if self.rungs else self.ways[0]
 
     def way(self, model: str) -> AssetSpec:
         """The spec for one of its models, as the plan writes it."""
@@ -60,9 +64,7 @@ class Item:
     @property
     def asked_now(self) -> tuple[GenerationRequest, ...]:
         """The images to ask for in this round."""
-        if not self.rungs:
-            return next_attempts(self.spec, len(self.candidates))
-        return asked_now(self.spec, self.rungs, self.candidates)
+        return asked_now(self.spec, self.rungs, self.candidates, self.refiner)
 
     @property
     def goes_on(self) -> bool:
@@ -81,8 +83,7 @@ class Item:
         """The spec by which the decision's winner was made; without one the present spec."""
         if decision.winner is None or not self.rungs:
             return self.spec
-        place = self.candidates.index(decision.winner)
-        return self.way(current(self.rungs, place)[0].name)
+        return self.spec_after(self.candidates.index(decision.winner))
 
     @property
     def turned(self) -> bool:
@@ -109,11 +110,12 @@ def waves(
     assets: Iterable[tuple[AssetSpec, ...]],
     *,
     drafts: Iterable[AssetSpec] | None = None,
+    refiner: Refiner | None = None,
     size: int = WAVE,
 ) -> Iterator[list[Item]]:
     """The plan's assets in their order, `size` at a time, each with its draft if there are any."""
     both = zip(assets, repeat(None)) if drafts is None else zip(assets, drafts, strict=True)
-    items = (Item(index, ways, draft) for index, (ways, draft) in enumerate(both))
+    items = (Item(index, ways, draft, refiner=refiner) for index, (ways, draft) in enumerate(both))
     while wave := list(islice(items, size)):
         yield wave
 
@@ -150,5 +152,8 @@ def decided(
                 decision=decision,
                 attempts=sum(not one.outcome.refused for one in item.candidates),
                 turns=turns_of(spec, item.rungs, item.candidates, decision),
+                retries=retries_of(
+                    item.spec_after, item.rungs, item.candidates, decision, item.refiner
+                ),
                 explained=item.choice.explained if item.choice else None,
             )

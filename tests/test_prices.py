@@ -76,3 +76,10 @@ def test_budgets_name_days_and_teams(tmp_path: Path) -> None:
         budgets(settings_with(tmp_path, budgets="day: much"))
     with pytest.raises(InvalidRequest, match="cannot be read"):
         budgets(Settings(home=tmp_path, budgets=tmp_path / "missing.yaml"))
+
+
+def test_shares_are_weights_and_whoever_is_not_named_weighs_one(tmp_path: Path) -> None:
+    found = budgets(settings_with(tmp_path, budgets="shares: {heroes: 3, ui: 0.5}"))
+    assert [found.share(team) for team in ("heroes", "ui", "props", "")] == [3, 0.5, 1, 1]
+    with pytest.raises(InvalidRequest, match=r"shares.ui is 0"):
+        budgets(settings_with(tmp_path, budgets="shares: {ui: 0}"))

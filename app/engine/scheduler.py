@@ -1,15 +1,19 @@
 """Which requests take part in the next step; knows rows, classes and time, and no tensors.
 
 The rank is: interactive before bulk, then whoever is about to miss a deadline that can still be
-met, then the least work left. Bulk thereby fills what interactive leaves empty and is suspended
-between two steps at no cost. A request that has been here longer than `patience_seconds` is
-overdue: a quarter of all rows goes to the overdue, oldest first, so that nobody starves.
+met, then the team that is furthest behind its share of its class's rows, and of one team's
+requests those of higher priority, then the least work left. Bulk thereby fills what interactive
+leaves empty and is suspended between two steps at no cost. A request that has been here longer
+than `patience_seconds` is overdue: a quarter of all rows goes to the overdue, oldest first, so
+that nobody starves. Whatever a team is given, for whichever reason, it is charged.
 """
 
-from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from itertools import groupby
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from app.engine.state import Delivery
+from app.engine.shares import Shares
+from app.engine.state import Delivery, Service
 
 PATIENCE_SECONDS = 30.0
 OVERDUE_SHARE = 0.25
@@ -29,7 +33,7 @@ class Scheduled(Protocol):
 
     @property
     def delivery(self) -> Delivery:
-        """Its class and its deadline."""
+        """Its class and its deadline, its team and the team's share."""
 
     @property
     def rows(self) -> int:
@@ -63,6 +67,7 @@ class Scheduler(Generic[S]):
         self._row_budget = row_budget
         self._patience = patience_seconds
         self._waiting: dict[int, S] = {}
+        self._shares: dict[Service, Shares[S]] = {one: Shares(_team) for one in Service}
         self._credit = 0.0  # of a step, owed to the overdue
 
     def __len__(self) -> int:
@@ -94,56 +99,89 @@ class Scheduler(Generic[S]):
         """
         if not self._waiting:
             return []
-        ranked = sorted(self._waiting.values(), key=lambda one: _rank(one, now, step_seconds))
         overdue = self._overdue(now)
         self._credit = min(self._credit + OVERDUE_SHARE, 1.0) if overdue else 0.0
-        first = ranked[0]
-        foreign = overdue and overdue[0].family != first.family
+        ranks = {one.ticket: _rank(one, now, step_seconds) for one in self._waiting.values()}
+        ranked = sorted(self._waiting.values(), key=lambda one: ranks[one.ticket])
+        first = head = next(self._in_turn(ranked, ranks))
+        foreign = overdue and overdue[0].family != head.family
         if foreign and self._credit == 1.0:
             first = overdue[0]  # a whole step was saved up for the oldest one's family
         family = first.family
         chosen = self._fill(
-            [] if foreign and first is ranked[0] else overdue,
-            [one for one in ranked if one.family == family],
-            self._row_budget(family),
+            [] if foreign and first is head else overdue,
+            self._in_turn((one for one in ranked if one.family == family), ranks),
+            family,
         )
-        if first is not ranked[0]:
+        if first is not head:
             self._credit = 0.0
+        self._settle({one.ticket for one in chosen})
         return chosen
+
+    def _in_turn(self, ranked: Iterable[S], ranks: Mapping[int, "_Rank"]) -> Iterator[S]:
+        """By class and urgency; those that are not urgent team by team."""
+        for (service, calm), level in groupby(ranked, key=lambda one: ranks[one.ticket][:2]):
+            turns = self._shares[service].in_turn if calm else iter
+            yield from turns(level)
 
     def _overdue(self, now: float) -> list[S]:
         late = [one for one in self._waiting.values() if now - one.joined > self._patience]
         return sorted(late, key=lambda one: (one.joined, one.ticket))
 
-    def _fill(self, overdue: list[S], ranked: list[S], budget: int) -> list[S]:
-        """The overdue as far as their credit goes, then by rank."""
+    def _fill(self, overdue: list[S], in_turn: Iterator[S], family: Hashable) -> list[S]:
+        """The overdue as far as their credit goes, then as each has its turn."""
         chosen: dict[int, S] = {}
-        rows_left = budget
+        rows_left = budget = self._row_budget(family)
         for one in overdue:
             share = one.rows / budget
-            if one.family != ranked[0].family:
+            if one.family != family:
                 continue
             if share > self._credit:
                 break  # saved for this one: nobody younger may spend it
-            chosen[one.ticket] = one
-            rows_left -= one.rows
+            rows_left -= self._give(one, chosen)
             self._credit -= share
-        for one in ranked:
+        for one in in_turn:
             if one.ticket not in chosen and one.rows <= rows_left:
-                chosen[one.ticket] = one
-                rows_left -= one.rows
+                rows_left -= self._give(one, chosen)
+            if not rows_left:
+                break
         return list(chosen.values())
 
+    def _give(self, one: S, chosen: dict[int, S]) -> int:
+        """Its rows in this step, which its team is charged."""
+        chosen[one.ticket] = one
+        self._shares[one.delivery.service].charge(one, one.rows, one.delivery.share)
+        return one.rows
 
-def _rank(one: Scheduled, now: float, step_seconds: float) -> tuple[int, bool, int, float, int]:
+    def _settle(self, chosen: Set[int]) -> None:
+        """Whoever had no rows waits; all others have no claim on what they did not ask for."""
+        for service, shares in self._shares.items():
+            shares.settle(
+                one
+                for one in self._waiting.values()
+                if one.delivery.service == service and one.ticket not in chosen
+            )
+
+
+_Rank: TypeAlias = tuple[Service, bool, int, int, float, int]
+
+
+def _rank(one: Scheduled, now: float, step_seconds: float) -> _Rank:
+    """The first two say which level; the others order a team, or all that is urgent."""
     delivery = one.delivery
+    calm = not _urgent(delivery.deadline, now, one.steps_left * step_seconds)
     return (
         delivery.service,
-        not _urgent(delivery.deadline, now, one.steps_left * step_seconds),
+        calm,
+        -delivery.priority if calm else 0,
         one.steps_left * one.rows,
         one.joined,
         one.ticket,
     )
+
+
+def _team(one: Scheduled) -> str:
+    return one.delivery.team
 
 
 def _urgent(deadline: float | None, now: float, needed: float) -> bool:

@@ -21,13 +21,17 @@ class Delivery:
 
     `deadline` is in seconds on the engine's clock. `preview_every` asks for a rough picture
     after every so many steps; 0 asks for none. `keep_latents` asks for the picture's latents too,
-    for whoever goes on from them.
+    for whoever goes on from them. Where several teams wait, each is given rows in proportion to
+    its `share`; of one team's requests those of higher `priority` go first.
     """
 
     service: Service = Service.BULK
     deadline: float | None = None
     preview_every: int = 0
     keep_latents: bool = False
+    team: str = ""
+    share: float = 1.0
+    priority: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,21 @@ from pydantic_core import ErrorDetails
 from app.plan.background import Background
 from app.plan.document import Complaint, Document, Path
 from app.plan.fields import Range
-from app.plan.schema import AssetTags, Bounds, Budget, Defaults, Pack, Plan, PlanAsset, RoutePlan
+from app.plan.schema import (
+    AcceptPlan,
+    AssetTags,
+    Bounds,
+    Budget,
+    Defaults,
+    Pack,
+    Plan,
+    PlanAsset,
+    RoutePlan,
+)
 from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
 
 _MODELS: dict[str, type[BaseModel]] = {
+    "accept": AcceptPlan,
     "assets": PlanAsset,
     "background": Background,
     "bounds": Bounds,
@@ -38,6 +49,7 @@ _HOW_TO_ADD = {
     "assets": "list at least one asset below assets:",
     "atelier": "begin the plan with the line atelier: 1",
     "check": f"add check: with one of {', '.join(Measure)}",
+    "false_accepts": "add false_accepts: with the share of bad pictures tolerated, 0.01 say",
     "height": "write both, 64x64 say",
     "kind": "add kind: icon to the asset or to the defaults",
     "name": "add name: with a plain name, potion say",

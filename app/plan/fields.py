@@ -103,6 +103,9 @@ def _range(limits: Range) -> Range:
 
 
 def _rule(rule: Rule) -> Rule:
+    if rule.check is Measure.RISK:
+        remedy = "write accept: {false_accepts: 0.01} at the top of the plan"
+        raise refuse("is not measured but learned, and no rule's to limit", remedy)
     _limits(rule.at_least, rule.at_most)
     low, high = RANGES[rule.check]
     if any(limit not in Range(at_least=low, at_most=high) for limit in _set_limits(rule)):

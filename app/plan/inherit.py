@@ -6,7 +6,7 @@ from typing import Any
 from app.plan.background import Background
 from app.plan.fields import Range
 from app.plan.schema import Bounds, Plan, PlanAsset
-from app.types import Kind, Pivot, Rule, Sampler, Size, Tags, TextLayer, Value
+from app.types import Kind, Pivot, Refine, Rule, Sampler, Size, Tags, TextLayer, Value
 
 REQUIRED = ("kind", "prompt", "sizes")
 """What the asset or the defaults must say."""
@@ -25,6 +25,7 @@ class CompleteAsset(Value):
     sizes: tuple[Size, ...]
     candidates: int = 1
     attempts: int
+    refine: Refine = Refine.SEED
     rules: tuple[Rule, ...]
     num_inference_steps: int | None = None
     guidance_scale: float | None = None

@@ -14,6 +14,7 @@ from app.plan.inherit import outside
 from app.plan.look import Look
 from app.plan.schema import CARRIED_AXES
 from app.plan.words import fill, slug, variables
+from app.types import Refine
 
 LONGEST_NAME = 120
 
@@ -153,6 +154,15 @@ def _few_attempts(look: Look) -> Iterator[Complaint]:
         yield Complaint(look.source("attempts"), message, remedy)
 
 
+def _never_refined(look: Look) -> Iterator[Complaint]:
+    asset = look.complete
+    given = look.given("refine", "attempts", "candidates")
+    if given and asset.refine is Refine.REASON and asset.attempts <= asset.candidates:
+        message = "is never asked, for no attempt follows the first round"
+        remedy = f"write attempts: {asset.candidates + 1} or more, or remove refine"
+        yield Complaint(look.source("refine"), message, remedy)
+
+
 def _half_a_frame(look: Look) -> Iterator[Complaint]:
     """Width and height of the generated image come together, or both from the model version."""
     written = {"width": look.complete.width, "height": look.complete.height}
@@ -175,5 +185,6 @@ _CHECKS = (
     _outside_bounds,
     _outside_closed_sets,
     _few_attempts,
+    _never_refined,
     _half_a_frame,
 )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.digest import Json
 from app.plan.background import Background
 from app.plan.fields import (
     AcceptanceRule,
@@ -25,6 +26,7 @@ from app.types import (
     Pivot,
     Pixels,
     Priority,
+    Refine,
     Rule,
     Sampler,
     Seed,
@@ -82,6 +84,9 @@ class Inheritable(Value):
     """Images made of one asset at most; three times the candidates when nobody says.
 
     Once over a background, which is the same for every seed.
+    """
+    refine: Refine | None = None
+    """What a further attempt changes: the seed (when nobody says), or what mends the failed rule.
     """
     rules: tuple[AcceptanceRule, ...] = ()
     num_inference_steps: Steps | None = None
@@ -188,6 +193,17 @@ class RoutePlan(Value):
     """What making an asset may be expected to cost."""
 
 
+class AcceptPlan(Value):
+    """What may go without a person, by the calibration that is promoted; see `app/assurance`."""
+
+    false_accepts: Annotated[float, Field(ge=0.0001, le=0.5)]
+    """The share of bad pictures that is tolerated among those accepted without a person."""
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
+    """How surely the calibration must keep the two rates, each for itself."""
+    false_rejects: Annotated[float, Field(ge=0.0001, le=0.5)] = 0.05
+    """The share of good pictures that is tolerated among those refused without a person."""
+
+
 class Plan(Value):
     """A whole plan as it was written; `expand` says what follows from it."""
 
@@ -200,10 +216,19 @@ class Plan(Value):
     tags: AssetTags = AssetTags()
     budget: Budget | None = None
     route: RoutePlan | None = None
+    accept: AcceptPlan | None = None
+    """None: the rules alone say what is accepted."""
     defaults: Defaults = Defaults()
     bounds: Bounds = Bounds()
     assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]
     pack: Pack = Pack()
+
+    def as_json(self) -> dict[str, Json]:
+        """Without `accept` when it is not said, so that plans from before it keep their digest."""
+        fields = super().as_json()
+        if self.accept is None:
+            del fields["accept"]
+        return fields
 
     @property
     def schema_version(self) -> int:

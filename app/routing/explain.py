@@ -10,7 +10,7 @@ from app.routing.choice import Routing, asset_key
 from app.routing.ladder import Explanation
 from app.store import documents
 from app.store.catalog import Catalog
-from app.types import AssetRecord, Kind, ModelVersion, Size, Status, Turn, Value
+from app.types import AssetRecord, Kind, ModelVersion, Retry, Size, Status, Turn, Value
 
 SIZE = Size(width=64, height=64)
 
@@ -24,6 +24,7 @@ class Explained(Value):
     """Whether the plan named the model, so that there was nothing to choose."""
     explanation: Explanation | None
     turns: tuple[Turn, ...] = ()
+    retries: tuple[Retry, ...] = ()
 
 
 class Arm(Value):
@@ -79,6 +80,7 @@ def explain_asset(catalog: Catalog, record: AssetRecord) -> Explained:
         named=found is None,
         explanation=found or None,
         turns=record.turns,
+        retries=record.retries,
     )
 
 

@@ -1,13 +1,13 @@
 """Turns: whose turn it is at an asset, what is asked then, and what each turn came to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from app.attempt import Candidate, Decision
 from app.check.judge import rank
-from app.refine import next_attempts
+from app.refine.attempts import Attempt, Refiner, next_attempts, refined
 from app.routing.ladder import Rung
-from app.types import AssetSpec, GenerationRequest, Status, Turn, Verdict
+from app.types import AssetSpec, GenerationRequest, Refine, Retry, Status, Turn, Verdict
 
 
 def current(rungs: Sequence[Rung], made: int) -> tuple[Rung, int]:
@@ -18,19 +18,86 @@ def current(rungs: Sequence[Rung], made: int) -> tuple[Rung, int]:
 
 
 def asked_now(
-    spec: AssetSpec, rungs: Sequence[Rung], candidates: Sequence[Candidate]
+    spec: AssetSpec,
+    rungs: Sequence[Rung],
+    candidates: Sequence[Candidate],
+    refiner: Refiner | None = None,
 ) -> tuple[GenerationRequest, ...]:
-    """The next requests for `spec`, which must be that of the rung whose turn it is.
+    """The next requests of an asset: see `attempts_now`."""
+    return tuple(one.request for one in attempts_now(spec, rungs, candidates, refiner))
+
+
+def attempts_now(
+    spec: AssetSpec,
+    rungs: Sequence[Rung],
+    candidates: Sequence[Candidate],
+    refiner: Refiner | None = None,
+) -> tuple[Attempt, ...]:
+    """The next attempts at `spec`, which must be that of the rung whose turn it is.
 
     A rung that goes on from the one before starts from its best picture, from its latents where
-    they were kept; without any, anew.
+    they were kept; without any, anew. Within a rung further attempts follow the spec's way to
+    refine; without a refiner they are further seeds.
     """
-    rung, end = current(rungs, len(candidates))
-    requests = next_attempts(spec, len(candidates), until=end)
-    start = _best_picture(candidates[: end - rung.images]) if rung.strength else None
-    if start is None:
-        return requests
-    return tuple(one.replace(init_image=start, strength=rung.strength) for one in requests)
+    made = len(candidates)
+    rung, end = current(rungs or _alone(spec), made)
+    before = end - rung.images
+    if refiner is not None and spec.refine is Refine.REASON and made > before:
+        return refined(spec, candidates[before:], refiner, made=made, until=end)
+    requests = next_attempts(spec, made, until=end)
+    start = _best_picture(candidates[:before]) if rung.strength else None
+    if start is not None:
+        requests = tuple(one.replace(init_image=start, strength=rung.strength) for one in requests)
+    return tuple(Attempt(request) for request in requests)
+
+
+def retries_of(
+    spec_after: Callable[[int], AssetSpec],
+    rungs: Sequence[Rung],
+    candidates: Sequence[Candidate],
+    decision: Decision,
+    refiner: Refiner | None,
+) -> tuple[Retry, ...]:
+    """The further attempts among the candidates that were made with a reason, as they were asked.
+
+    `spec_after` gives the spec whose turn it is after so many images. What was asked follows again
+    from what was there.
+    """
+    found: list[Retry] = []
+    made = 0
+    while made < len(candidates):
+        spec = spec_after(made)
+        asked = attempts_now(spec, rungs, candidates[:made], refiner)
+        if not asked:
+            break
+        came = candidates[made : made + len(asked)]
+        made += len(asked)
+        ended = decision.status is Status.ACCEPTED and made >= len(candidates)
+        pairs = zip(asked, came, strict=False)
+        model = refiner.scope(spec).model.reference if refiner else ""
+        found += [_retry(one, is_, model, ended=ended) for one, is_ in pairs if one.change]
+    return tuple(found)
+
+
+def _retry(attempt: Attempt, came: Candidate, model: str, *, ended: bool) -> Retry:
+    parent = attempt.parent.outcome.image if attempt.parent else None
+    image = came.outcome.image
+    good = came.report is not None and came.report.verdict is Verdict.ACCEPT
+    return Retry(
+        model=model,
+        change=str(attempt.change),
+        parent=parent.digest if parent else None,
+        after=attempt.after,
+        image=image.digest if image else None,
+        key=image.key if image else None,
+        passed=ended and good,
+        seconds=image.seconds if image else 0.0,
+    )
+
+
+def _alone(spec: AssetSpec) -> tuple[Rung, ...]:
+    """The one turn of a spec whose plan names the model."""
+    return (Rung(name=spec.model, model=spec.model, images=spec.attempts),)
 
 
 def turns_of(
@@ -43,7 +110,7 @@ def turns_of(
     """
     turns = []
     start = 0
-    for rung in rungs or (Rung(name=spec.model, model=spec.model, images=spec.attempts),):
+    for rung in rungs or _alone(spec):
         seen = [one for one in candidates[start : start + rung.images] if one.outcome.image]
         start += rung.images
         if seen:

@@ -14,6 +14,7 @@ from app.examine import examine
 from app.generate import Generator
 from app.init_image import read_init_image
 from app.models.versions import critic_folder_of
+from app.refine.attempts import Refiner
 from app.renderer import driver_of
 from app.route import way_to
 from app.routing.choice import Choice, asset_key, routes_of
@@ -59,6 +60,7 @@ class Played:
                 status=one.decision.status or Status.FAILED, spec=one.spec, model=one.spec.model,
                 report=one.decision.report, reasons=one.decision.reasons, image=None, asset=None,
                 provenance=None, attempts=one.attempts, run_id="bench", turns=one.turns,
+                retries=one.retries,
             )  # fmt: skip
 
 
@@ -82,10 +84,11 @@ class Player:
         choose: Chooser,
         *,
         seen: Callable[[int], None] = lambda _: None,
+        refiner: Refiner | None = None,
     ) -> Played:
         """Make the assets, each by the way that is chosen; `seen` is told of decided ones."""
         played = Played(len(assets))
-        pending = list(self._items(assets, choose))
+        pending = list(self._items(assets, choose, refiner))
         seen(len(assets) - len(pending))
         home = self._folder / f"game-{next(self._games)}"
         home.mkdir()
@@ -98,13 +101,18 @@ class Player:
         self._store.catalog.close()
         return played
 
-    def _items(self, assets: Iterable[tuple[AssetSpec, ...]], choose: Chooser) -> Iterator[Item]:
+    def _items(
+        self,
+        assets: Iterable[tuple[AssetSpec, ...]],
+        choose: Chooser,
+        refiner: Refiner | None,
+    ) -> Iterator[Item]:
         for index, ways in enumerate(assets):
             key = asset_key(ways, self.models)
             possible = tuple(one for one in ways if one.model in routes_of(ways, self.models)[0])
             choice = choose(possible, key)
             if choice is not None:
-                yield Item(index, ways, key=key, choice=choice)
+                yield Item(index, ways, refiner=refiner, key=key, choice=choice)
 
     def _round(self, pending: Sequence[Item], played: Played) -> None:
         """One round of all of them, model by model; CPU time is what this process took for it."""

@@ -61,6 +61,9 @@ arrivals = st.builds(
         Delivery,
         service=st.sampled_from(Service),
         deadline=st.none() | st.integers(0, 60).map(float),
+        team=st.sampled_from(["", "art", "ui"]),
+        share=st.sampled_from([0.01, 1.0, 100.0]),
+        priority=st.integers(0, 9),
     ),
     family=st.sampled_from(["small", "large"]),
 )

@@ -335,6 +335,18 @@ ASSETS: dict[str, Broken] = {
         "fewer than the 4 candidates",
         "attempts: 4",
     ),
+    "a reason that is never asked": Broken(
+        GEM + "attempts: 2\n  candidates: 2\n  refine: reason #!",
+        "refine",
+        "no attempt follows",
+        "attempts: 3",
+    ),
+    "unknown way to refine": Broken(
+        GEM + "refine: reasons #!",
+        "refine",
+        "not known here",
+        "did you mean reason?",
+    ),
     "width without height": Broken(
         GEM + "width: 64 #!",
         "width",
@@ -547,8 +559,7 @@ PLANS: dict[str, Broken] = {
         "each model once",
     ),
     "open model to choose from": Broken(
-        "atelier: 1\nname: test\nmodel: auto\nroute:\n  models: [auto] #!\n"
-        f"assets:\n{A_GEM}",
+        f"atelier: 1\nname: test\nmodel: auto\nroute:\n  models: [auto] #!\nassets:\n{A_GEM}",
         "route.models[0]",
         "is no model",
         "each model once",
@@ -566,6 +577,32 @@ PLANS: dict[str, Broken] = {
         "route.confidance",
         "no known key",
         "confidence",
+    ),
+    "rate of false accepts that is missing": Broken(
+        f"atelier: 1\nname: test\naccept: {{confidence: 0.9}} #!\nassets:\n{A_GEM}",
+        "accept.false_accepts",
+        "missing",
+        "add false_accepts:",
+    ),
+    "confidence that no calibration reaches": Broken(
+        f"atelier: 1\nname: test\naccept: {{false_accepts: 0.01, confidence: 1}} #!\n"
+        f"assets:\n{A_GEM}",
+        "accept.confidence",
+        "too large",
+        "at most 0.999",
+    ),
+    "unknown key of acceptance": Broken(
+        f"atelier: 1\nname: test\naccept: {{false_accept: 0.01}} #!\nassets:\n{A_GEM}",
+        "accept.false_accept",
+        "no known key",
+        "false_accepts",
+    ),
+    "rule on what is learned": Broken(
+        "atelier: 1\nname: test\ndefaults:\n  rules: [{check: risk, at_most: 0.1}] #!\n"
+        f"assets:\n{A_GEM}",
+        "defaults.rules[0]",
+        "not measured but learned",
+        "accept: {false_accepts: 0.01}",
     ),
     "packed size that is never made": Broken(
         f"atelier: 1\nname: test\npack:\n  sizes: [64, 32] #!\nassets:\n{A_GEM}",

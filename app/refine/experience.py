@@ -1,0 +1,120 @@
+"""Experience: how often each change mended each fault, before and after anything was learned.
+
+For every model version, broken rule and change the chance that the picture then passes all its
+rules is Beta: pseudo-counts that say what is sensible before anything was seen, and what was seen.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from random import Random
+from typing import Annotated
+
+from pydantic import Field
+
+from app.refine.changes import Change
+from app.types import Measure, Retry, Value
+
+WEIGHT = 4.0
+"""What is taken as known beforehand counts as much as so many tries."""
+_SELDOM = 0.15
+_USUAL: Mapping[Change, float] = {
+    Change.SEED: 0.4,
+    Change.STEPS: 0.45,
+    Change.SAMPLER: 0.35,
+    Change.GUIDANCE_UP: 0.2,
+    Change.GUIDANCE_DOWN: 0.25,
+    Change.CLAUSE: 0.2,
+    Change.PICTURE: 0.2,
+    Change.PLATE: _SELDOM,
+}
+"""How likely a change is taken to mend a fault of which nothing else is said below."""
+_SENSIBLE: Mapping[Measure, Mapping[Change, float]] = {
+    # too little guidance shows another thing, too much breaks it: few steps cannot follow it
+    Measure.AGREEMENT: {Change.GUIDANCE_UP: 0.45, Change.GUIDANCE_DOWN: 0.4, Change.STEPS: 0.5},
+    # unfinished pictures
+    Measure.SHARPNESS: {Change.STEPS: 0.6, Change.SAMPLER: 0.45, Change.SEED: 0.3},
+    Measure.SOFTNESS: {Change.STEPS: 0.55, Change.GUIDANCE_DOWN: 0.4, Change.SEED: 0.3},
+    Measure.NOISE: {Change.STEPS: 0.6, Change.SAMPLER: 0.45, Change.SEED: 0.3},
+    Measure.FRAGMENTS: {Change.STEPS: 0.5, Change.PICTURE: 0.35},
+    Measure.HALO: {Change.STEPS: 0.5, Change.GUIDANCE_DOWN: 0.35},
+    # colours driven too far
+    Measure.CLIPPING: {Change.GUIDANCE_DOWN: 0.6, Change.SEED: 0.3},
+    Measure.BLOTCHES: {Change.GUIDANCE_DOWN: 0.5, Change.STEPS: 0.5},
+    Measure.CONTRAST: {Change.GUIDANCE_UP: 0.45},
+    # where and how large the object stands
+    Measure.COVERAGE: {Change.CLAUSE: 0.45, Change.SEED: 0.5},
+    Measure.BORDER: {Change.CLAUSE: 0.45, Change.SEED: 0.5},
+    # the same picture with other settings is still the same picture
+    Measure.DUPLICATE_DISTANCE: {
+        Change.SEED: 0.8, Change.STEPS: 0.1, Change.SAMPLER: 0.1, Change.GUIDANCE_UP: 0.15,
+        Change.GUIDANCE_DOWN: 0.15, Change.PICTURE: 0.05,
+    },
+    Measure.TEXT_ERROR: {Change.PLATE: 0.7, Change.SEED: 0.3},
+}  # fmt: skip
+OWN = 2.0
+"""A change that failed on this very asset counts as so many failures there."""
+
+
+class Tally(Value):
+    """What a change came to after one broken rule."""
+
+    model: str
+    after: Measure
+    change: Change
+    tried: Annotated[int, Field(ge=1)]
+    passed: Annotated[int, Field(ge=0)]
+
+
+class Experience(Value):
+    """What was learned; without tallies only what is sensible beforehand."""
+
+    tallies: tuple[Tally, ...] = ()
+    retries: Annotated[int, Field(ge=0)] = 0
+    """How many attempts it was learned from."""
+
+    def chance(self, model: str, after: Measure, change: Change) -> tuple[float, float]:
+        """The two parameters of Beta: passes and failures, those taken for granted included."""
+        seen = self._seen.get((model, after, change))
+        tried, passed = (seen.tried, seen.passed) if seen else (0, 0)
+        mean = _SENSIBLE.get(after, {}).get(change, _USUAL[change])
+        return WEIGHT * mean + passed, WEIGHT * (1 - mean) + tried - passed
+
+    def draw(
+        self, model: str, after: Sequence[Measure], change: Change, *, failed: int, rng: Random
+    ) -> float:
+        """A chance drawn for the change to mend all that is wrong (Thompson 1933).
+
+        As good as for the rule that it helps least. `failed` is how often it failed on this asset.
+        """
+        beliefs = [self.chance(model, measure, change) for measure in after]
+        return min(rng.betavariate(good, bad + OWN * failed) for good, bad in beliefs)
+
+    @cached_property
+    def _seen(self) -> dict[tuple[str, Measure, Change], Tally]:
+        return {(one.model, one.after, one.change): one for one in self.tallies}
+
+
+def learn(retries: Iterable[Retry]) -> Experience:
+    """What further attempts teach; their order plays no part.
+
+    An attempt after several broken rules is told of each of them. Changes of which this version
+    of Atelier knows nothing are passed over.
+    """
+    known = {change.value: change for change in Change}
+    tried: Counter[tuple[str, Measure, Change]] = Counter()
+    passed: Counter[tuple[str, Measure, Change]] = Counter()
+    number = 0
+    for one in retries:
+        change = known.get(one.change)
+        if change is None or one.image is None or not one.after:
+            continue  # without a picture before and after, nothing is said of the change
+        number += 1
+        for measure in one.after:
+            tried[one.model, measure, change] += 1
+            passed[one.model, measure, change] += one.passed
+    tallies = (
+        Tally(model=key[0], after=key[1], change=key[2], tried=tried[key], passed=passed[key])
+        for key in sorted(tried)
+    )
+    return Experience(tallies=tuple(tallies), retries=number)

@@ -1,0 +1,79 @@
+"""The benchmark of refining: what it counts, and that both ways begin with the same pictures."""
+
+from pathlib import Path
+
+import pytest
+
+from app.attempt import Decision
+from app.models.versions import FOLDERS, read_version
+from app.refine.attempts import Refiner
+from app.refine.experience import Experience
+from app.types import Refine, Status
+from jobs.batches import Decided
+from jobs.bench_refine import BY_SEED, LEARNED, RefineFigures, Row, saving
+from jobs.refining.show import show_refine_figures
+from jobs.refining.work import WORLDS, World, assets
+from jobs.routing.player import Player, straight
+from tests.values import spec_with
+
+STARTER = read_version(FOLDERS["starter"])
+
+
+def decided(status: Status, attempts: int) -> Decided:
+    decision = Decision(status=status, winner=None, report=None, reasons=())
+    return Decided(index=0, key="k", spec=spec_with(), decision=decision, attempts=attempts)
+
+
+def row(way: str, accepted: int, attempts: int) -> Row:
+    return Row(
+        world=str(WORLDS[0]), way=way, asked=10, accepted=accepted, attempts=attempts,
+        cpu_seconds=1.5, changes={"steps": (4, 3)},
+    )  # fmt: skip
+
+
+def test_saved_are_attempts_for_each_accepted_asset() -> None:
+    good, bad = decided(Status.ACCEPTED, 2), decided(Status.REJECTED, 6)
+    assert saving([(good, good), (bad, good)]) == pytest.approx(1 - 2 / 8)
+    assert saving([(good, good), (good, bad)]) == pytest.approx(1 - 8 / 2)
+    assert saving([(bad, good)]) is None
+
+
+def test_the_figures_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = row(BY_SEED, 8, 30), row(LEARNED, 10, 20)
+    figures = RefineFigures(
+        processor="test", learned_from=77, rows=rows, saved=0.466, saved_within=(0.3, 0.6)
+    )
+    assert figures.row(LEARNED, str(WORLDS[0])).attempts_per_accepted == 2
+    assert rows[0].to_people == pytest.approx(0.2)
+    show_refine_figures(figures)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "47% fewer attempts" in said
+    assert "(95 %: 30% to 60%)" in said
+    assert row(BY_SEED, 0, 60).attempts_per_accepted is None
+
+
+@pytest.mark.slow
+def test_both_ways_begin_alike_and_a_reason_takes_fewer_attempts(tmp_path: Path) -> None:
+    models = {"starter": STARTER}
+    player = Player(models, tmp_path)
+    world = World(model="starter", steps=2, guidance=3)
+    games = {}
+    for refine in Refine:
+        specs = assets(world, refine, models, seed=5, colours=1)[:8]
+        games[refine] = player.play(
+            [(spec,) for spec in specs],
+            lambda ways, _: straight(ways[0], STARTER),
+            refiner=Refiner(Experience(), models) if refine is Refine.REASON else None,
+        )
+    by_seed, reason = games[Refine.SEED], games[Refine.REASON]
+    first = [
+        {one.spec.name for one in played.decided if one.attempts == 1}
+        for played in (by_seed, reason)
+    ]
+    assert first[0] == first[1]
+    assert reason.accepted >= by_seed.accepted
+    assert reason.images.total() < by_seed.images.total()
+    for one in reason.decided:
+        assert len(one.retries) == one.attempts - 1
+    assert all(one.retries == () for one in by_seed.decided)
+    assert {record.retries for record in reason.records} == {one.retries for one in reason.decided}
