@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.checks_cli import checks
 from app.costs_cli import costs
 from app.doors import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
 from app.keys_cli import keys
 from app.models_cli import models
 from app.policy_cli import explain, policy
+from app.runs_cli import PASSED_ON, stop, submit, watch
 from app.settings import Settings
+from app.top_cli import report, top
 from app.types import Measure, Status
 
 if TYPE_CHECKING:
@@ -217,12 +220,18 @@ def sweep(
         answer(swept, as_json, show_sweep)
 
 
+atelier.command(context_settings=PASSED_ON)(submit)
 atelier.command()(costs)
 atelier.command()(explain)
+atelier.command()(report)
+atelier.command()(top)
+atelier.add_typer(checks, name="checks")
 atelier.add_typer(policy, name="policy")
 atelier.add_typer(models, name="models")
 atelier.add_typer(keys, name="keys")
-runs = typer.Typer(help="What was run here: list the runs, or show one.", add_completion=False)
+runs = typer.Typer(
+    help="What was run: list the runs; show, watch or stop one.", add_completion=False
+)
 atelier.add_typer(runs, name="runs", invoke_without_command=True)
 
 
@@ -252,6 +261,10 @@ def show_one_run(
 
     with doors(as_json):
         answer(history(_catalog(Settings()), run_id), as_json, show_run)
+
+
+runs.command()(watch)
+runs.command(context_settings=PASSED_ON)(stop)
 
 
 def _catalog(settings: Settings) -> "Catalog":

@@ -5,6 +5,7 @@ Pure, and called in the plan's order: the same candidates and neighbours give th
 
 from collections.abc import Iterator, Sequence
 
+from app.assurance.guard import Guard, Sort, style_of
 from app.attempt import Candidate, Decision
 from app.check.judge import judge, rank, reasons
 from app.check.similarity import Neighbours
@@ -18,16 +19,26 @@ def decide(
     candidates: Sequence[Candidate],
     neighbours: Neighbours,
     *,
+    guard: Guard | None = None,
     more: bool = False,
     last: bool = False,
 ) -> Decision:
     """The asset's fate so far; an accepted winner's hash joins the neighbours.
 
-    `more` says that another model may still make what this one could not, `last` that no further
-    attempt will be made, whatever the spec allows.
+    `guard` has the second word on what the rules accept. `more` says that another model may still
+    make what this one could not, `last` that no further attempt will be made, whatever the spec
+    allows.
     """
     judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
+    if guard:
+        judged = [(candidate, guard.refuse(report)) for candidate, report in judged]
     best = _best(judged, Verdict.ACCEPT)
+    if best and guard:
+        # Only the winner, whom rules and rank have chosen, is weighed: labels are of winners too.
+        best = best[0], _admitted(guard, spec, *best)
+    if best and best[1].verdict is Verdict.REVIEW:
+        told = reasons(best[1])
+        return Decision(status=Status.REVIEW, winner=best[0], report=best[1], reasons=told)
     if best:
         neighbours.add(best[0].phash, spec.name)
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
@@ -51,6 +62,14 @@ def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> Qua
     distance = nearest[0] if nearest else HASH_BITS
     scores = candidate.report.scores | {Measure.DUPLICATE_DISTANCE: float(distance)}
     return judge(scores, spec.rules)
+
+
+def _admitted(
+    guard: Guard, spec: AssetSpec, candidate: Candidate, report: QualityReport
+) -> QualityReport:
+    image = candidate.outcome.image
+    sort = Sort(image.provenance.model if image else "", style_of(spec.labels))
+    return guard.admit(report, sort, candidate.outcome.request.id)
 
 
 def _best(judged: Sequence[Judged], verdict: Verdict) -> tuple[Candidate, QualityReport] | None:

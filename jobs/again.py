@@ -178,7 +178,7 @@ def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Seque
     for item in todo.values():
         if not item.candidates:
             _undecided(run, item)
-    complete(run, list(decided(judged, neighbours, run.fates, last=True)))
+    complete(run, list(decided(judged, neighbours, run.fates, guard=run.guard, last=True)))
 
 
 def _stored(

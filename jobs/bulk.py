@@ -70,7 +70,7 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
         if not pending:
             return
         _examine(run, [item for item in pending if item.standing is None])
-        complete(run, list(decided(pending, neighbours, run.fates)))
+        complete(run, list(decided(pending, neighbours, run.fates, guard=run.guard)))
         run.fates.cut_short([item.cut_short for item in pending if item.ended and item.cut_short])
         pending = [item for item in pending if not item.ended]
         find_standing(run, [item for item in pending if item.turned])

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from app.assurance.guard import Guard, open_guard
 from app.errors import InvalidRequest
 from app.estimate import Forecast, longest
 from app.fleet import resolve
@@ -55,6 +56,8 @@ class Run:
     """Chooses for the assets of which the plan names no model."""
     refiner: Refiner | None
     """By what attempts with a reason are made; None where the plan asks for none."""
+    guard: Guard | None
+    """The second word on what the rules accept; None where the plan says nothing of it."""
     forecast: Forecast
     """What the run may take, by what was known when each model was first asked."""
     workers: int | None
@@ -123,6 +126,7 @@ def begin(
             plan.route or RoutePlan(models=(plan.model,)), models, store.catalog, prices
         ),
         refiner=_refiner(plan, record.plan_digest, models, store.catalog),
+        guard=open_guard(store.catalog, plan.accept) if plan.accept else None,
         forecast=Forecast(models, store.catalog, prices),
         workers=workers,
         progress=progress,

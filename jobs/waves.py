@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise, repeat
 from math import ceil
 
+from app.assurance.guard import Guard
 from app.attempt import Candidate, Decision
 from app.check.similarity import Neighbours
 from app.decide import decide
@@ -121,7 +122,12 @@ def waves(
 
 
 def decided(
-    pending: Sequence[Item], neighbours: Neighbours, fates: Fates, *, last: bool = False
+    pending: Sequence[Item],
+    neighbours: Neighbours,
+    fates: Fates,
+    *,
+    guard: Guard | None = None,
+    last: bool = False,
 ) -> Iterator[Decided]:
     """End every item whose fate is known now; those decided before take their place in order.
 
@@ -137,7 +143,9 @@ def decided(
                 if item.standing.status is Status.ACCEPTED:
                     neighbours.add(item.standing.phash, item.spec.name)
             continue
-        decision = decide(item.spec, item.candidates, neighbours, more=item.heavier, last=last)
+        decision = decide(
+            item.spec, item.candidates, neighbours, guard=guard, more=item.heavier, last=last
+        )
         refused = [one.outcome.error for one in item.candidates if one.outcome.refused]
         item.cut_short = refused[0] if refused else item.cut_short
         if refused and decision.status is Status.FAILED and item.turn_to_draft():

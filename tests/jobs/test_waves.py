@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.assurance.guard import Guard
 from app.attempt import Candidate, Outcome
 from app.check.similarity import Neighbours
+from app.plan.schema import AcceptPlan
 from app.routing.choice import Choice
 from app.routing.ladder import Rung, Way
 from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
@@ -160,3 +162,14 @@ def test_what_a_lighter_model_cannot_make_goes_to_the_heavier_one_whatever_the_j
     (one,) = decided([item], Neighbours(), Fates(1))
     assert (one.decision.status, one.attempts) == (Status.ACCEPTED, 2)
     assert (one.spec, one.explained) == (heavy, "e" * 64)
+
+
+def test_without_labels_nothing_is_accepted_on_its_own_where_the_plan_asks_for_a_rate() -> (
+    None
+):
+    ((item,),) = waves([tuple(specs_of(1))])
+    item.candidates = [candidate_of(0)]
+    guard = Guard(AcceptPlan(false_accepts=0.05))
+    (one,) = decided([item], Neighbours(), Fates(1), guard=guard)
+    assert one.decision.status is Status.REVIEW
+    assert any("risk" in reason for reason in one.decision.reasons)

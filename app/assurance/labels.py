@@ -1,0 +1,69 @@
+"""Labels: what people said of finished pictures, each with who and when; none is ever changed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import select
+
+from app.store import documents, tables
+from app.store.catalog import Catalog
+from app.types import AssetRecord, Digest, Value
+
+LABEL = "label"
+"""The kind of document."""
+
+
+class Label(Value):
+    """A person's word on one picture."""
+
+    asset: Digest
+    """The key of the asset."""
+    name: str
+    says: Literal["good", "bad"]
+    reason: str = ""
+    reviewer: str
+    labelled_at: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it may be shipped."""
+        return self.says == "good"
+
+
+def say(
+    catalog: Catalog,
+    record: AssetRecord,
+    says: Literal["good", "bad"],
+    *,
+    reviewer: str,
+    reason: str = "",
+) -> Label:
+    """Keep a person's word on the asset's picture; their last word counts."""
+    label = Label(
+        asset=record.key,
+        name=record.name,
+        says=says,
+        reason=reason,
+        reviewer=reviewer,
+        labelled_at=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    )
+    documents.put(catalog, LABEL, [label])
+    return label
+
+
+def labels(catalog: Catalog) -> list[Label]:
+    """Every label, the oldest first."""
+    column = tables.documents.c
+    query = select(column.value).where(column.kind == LABEL)
+    texts = catalog.read(lambda connection: connection.execute(query).scalars().all())
+    found = [Label.model_validate_json(text) for text in texts]
+    return sorted(found, key=lambda one: (one.labelled_at, one.reviewer, one.asset))
+
+
+def last_words(said: Iterable[Label]) -> dict[str, dict[str, Label]]:
+    """By asset, each reviewer's last word; `said` has the oldest first."""
+    found: dict[str, dict[str, Label]] = {}
+    for label in said:
+        found.setdefault(label.asset, {})[label.reviewer] = label
+    return found

@@ -1,0 +1,190 @@
+"""`atelier checks ...`: people's labels, what they let be accepted alone, and what came of it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from app.doors import AsJson, answer, answer_all, doors
+from app.errors import InvalidRequest
+from app.settings import Settings
+
+checks = typer.Typer(
+    help="What is accepted without a person, by what people said before.", no_args_is_help=True
+)
+
+CalibrationArgument = Annotated[
+    str,
+    typer.Argument(help="A calibration by its digest, or the beginning.", metavar="CALIBRATION"),
+]
+FalseAccepts = Annotated[
+    float,
+    typer.Option(min=0.0001, max=0.5, help="Bad pictures tolerated among the accepted: 0.01."),
+]
+Confidence = Annotated[
+    float, typer.Option(min=0.5, max=0.999, help="How surely the rates must be kept.")
+]
+FalseRejects = Annotated[
+    float, typer.Option(min=0.0001, max=0.5, help="Good ones tolerated among the refused.")
+]
+
+
+@checks.command()
+def label(
+    reference: Annotated[str, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")],
+    says: Annotated[str, typer.Argument(help="good or bad", metavar="good|bad")],
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether an asset's picture may be shipped; the last word of the last reviewer counts."""
+    from app.assurance.labels import say
+    from app.show_checks import show_label
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        settings = Settings()
+        catalog = Catalog.open(settings.catalog)
+        name, _, version = reference.partition("@")
+        record = catalog.asset(name, version or None)
+        answer(
+            say(catalog, record, _word(says), reviewer=settings.user, reason=reason),
+            as_json,
+            show_label,
+        )
+
+
+@checks.command()
+def due(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="The part of each run to be spot checked.")
+    ] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """List what people should look at next; labelled in this order, it is a fair sample."""
+    from app.assurance.labels import labels
+    from app.assurance.report import due as due_of
+    from app.show_checks import show_due
+    from app.store.catalog import Catalog
+    from app.store.verdicts import verdicts
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        known = {one.asset for one in labels(catalog)}
+        answer_all(due_of(verdicts(catalog), known, share=share)[:limit], as_json, show_due)
+
+
+@checks.command()
+def calibrate(
+    file: Annotated[
+        Path | None, typer.Option("--from", help="Labelled scores as JSONL, beside the catalog's.")
+    ] = None,
+    false_accepts: FalseAccepts = 0.01,
+    confidence: Confidence = 0.9,
+    false_rejects: FalseRejects = 0.05,
+    reviewer_errors: Annotated[
+        float, typer.Option(min=0, max=0.45, help="How often reviewers err; see checks report.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a calibration from the labels. It decides nothing until promoted."""
+    from datetime import UTC, datetime
+
+    from app.assurance.calibration import calibrate as calibration_of
+    from app.assurance.kept import keep
+    from app.assurance.learn import of_catalog, of_file
+    from app.show_checks import Calibrated, show_calibrated
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        found = of_catalog(catalog) + (of_file(file) if file else [])
+        if not found:
+            raise InvalidRequest(
+                "no picture is labelled yet; list what to look at with atelier checks due, and "
+                "say what you see with atelier checks label NAME good"
+            )
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        calibration = calibration_of(found, at=now, errors=reviewer_errors)
+        limits = calibration.limits(false_accepts, confidence, false_rejects)
+        shown = Calibrated(
+            digest=keep(catalog, calibration),
+            labels=calibration.labels,
+            counted=calibration.counted,
+            false_accepts=false_accepts,
+            confidence=confidence,
+            limits=limits,
+            sorts={
+                f"{one.model} {one.style}".strip(): one.images for one in calibration.references
+            },
+        )
+        answer(shown, as_json, show_calibrated)
+
+
+@checks.command()
+def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
+    """Let a calibration decide, from the next run on, where plans say accept."""
+    from app.assurance.kept import promote as promote_calibration
+    from app.show_checks import Deciding, show_deciding
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        now = Deciding(digest=promote_calibration(catalog, reference))
+        answer(now, as_json, show_deciding)
+
+
+@checks.command()
+def back(as_json: AsJson = False) -> None:
+    """Undo the last change of which calibration decides."""
+    from app.assurance.kept import back as step_back
+    from app.show_checks import Deciding, show_deciding
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        now = Deciding(digest=step_back(Catalog.open(Settings().catalog)))
+        answer(now, as_json, show_deciding)
+
+
+@checks.command(name="list")
+def list_calibrations(as_json: AsJson = False) -> None:
+    """List the calibrations, which of them decides, and every change of that."""
+    from app.assurance.kept import CALIBRATION, history, live
+    from app.show_checks import CalibrationList, show_calibrations
+    from app.store.catalog import Catalog
+    from app.store.documents import newest
+
+    with doors(as_json):
+        catalog = Catalog.open(Settings().catalog)
+        found = CalibrationList(
+            live=live(catalog),
+            kept=newest(catalog, CALIBRATION),
+            changes=tuple(history(catalog)),
+        )
+        answer(found, as_json, show_calibrations)
+
+
+@checks.command()
+def report(
+    runs: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 3,
+    false_accepts: FalseAccepts = 0.01,
+    confidence: Confidence = 0.9,
+    as_json: AsJson = False,
+) -> None:
+    """Say what was accepted, what escaped by spot checks, who agrees, and what has shifted."""
+    from app.assurance.report import checks_report
+    from app.plan.schema import AcceptPlan
+    from app.show_checks import show_report
+    from app.store.catalog import Catalog
+
+    with doors(as_json):
+        terms = AcceptPlan(false_accepts=false_accepts, confidence=confidence)
+        found = checks_report(Catalog.open(Settings().catalog), terms, runs=runs)
+        answer(found, as_json, show_report)
+
+
+def _word(text: str) -> Literal["good", "bad"]:
+    match text:
+        case "good" | "bad":
+            return text
+    raise InvalidRequest(f"{text!r} is no label; write good or bad")
