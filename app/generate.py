@@ -9,6 +9,7 @@ from app.attempt import Outcome
 from app.backends.base import Backend
 from app.digest import digest_bytes
 from app.engine.rendered import Failed, Rendered
+from app.errors import AtelierError
 from app.heartbeat import Heartbeat
 from app.init_image import latents_bytes
 from app.png import png_bytes
@@ -17,7 +18,15 @@ from app.provenance import provenance_of
 from app.store.budgets import Caps
 from app.store.ledger import Account, Took
 from app.store.metadata import image_text
-from app.store.publish import Claim, Store, attempts, claim, publish_images, release
+from app.store.publish import (
+    Claim,
+    Store,
+    attempts,
+    claim,
+    hand_back,
+    publish_images,
+    release,
+)
 from app.types import GeneratedImage, GenerationRequest, Route
 
 LEASE_SECONDS = 60
@@ -27,6 +36,14 @@ PUBLISH_SECONDS = 5.0
 """Images wait so long for company at most: a death loses no more than that."""
 MAX_TRIES = 3
 """How often one request may be begun without coming to an end before it counts as poison."""
+
+
+class HandedBack(AtelierError):
+    """The worker was told to go: what it made is published, the rest is free for any other."""
+
+
+def _stays() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,8 @@ class Generator:
     """When no image came for so long, the process ends itself; None: it never does."""
     keeps_latents: bool = False
     """Whether the latents of new images are stored too, for another model to go on from."""
+    leaving: Callable[[], bool] = _stays
+    """Asked between images: whether this worker is to make no more."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """One outcome per request, in their order: committed images are reused, the rest made.
@@ -80,7 +99,7 @@ class Generator:
         until it is committed or its lease runs out, and money set aside by others until it is
         spent or free again. What no budget is left for is not begun. What was begun before
         without coming to an end is begun alone, so that one request that kills its worker spoils
-        no neighbour.
+        no neighbour. Raises HandedBack when the worker is told to go before all is made.
         """
         wanted = {self.route.key(request.id): request for request in requests}
         begun = attempts(self.store, list(wanted))
@@ -94,6 +113,8 @@ class Generator:
         outcomes: dict[str, Outcome] = {}
         accounts = {key: self.terms.account(one, self.route) for key, one in wanted.items()}
         for _ in range(WAITS):
+            if self.leaving():
+                raise HandedBack("the worker goes; nothing further was begun, ask another")
             claimed = claim(
                 self.store,
                 [key for key in wanted if key not in outcomes],
@@ -150,7 +171,14 @@ class Generator:
                 if batch.seconds > PUBLISH_SECONDS:
                     outcomes |= self._publish(batch)
                     batch = _Batch()
-            return outcomes | self._publish(batch)
+                if self.leaving():
+                    break
+            outcomes |= self._publish(batch)
+        if outcomes.keys() < wanted.keys():
+            left = [key for key in wanted if key not in outcomes or outcomes[key].image is None]
+            hand_back(self.store, left, owner=self.owner)
+            raise HandedBack(f"the worker goes; {len(left)} requests are left, ask another")
+        return outcomes
 
     def _publish(self, batch: "_Batch") -> dict[str, Outcome]:
         if not batch.files:

@@ -1,10 +1,9 @@
 """What several teams, previews and models make of one engine and one run: shares, waits, loads.
 
 All but the last part is in virtual time, so that anybody gets these figures to the digit. The last
-drives the starter model for real, each contender in turn.
+drives the starter model for real, each contender in turn, in CPU time.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -90,7 +89,7 @@ class LoadFigure(Value):
 
 
 class RealFigure(Value):
-    """The same of previews and bulk with a model at work; seconds are this machine's."""
+    """The same of previews and bulk with a model at work; seconds are this machine's CPU time."""
 
     model: str
     mode: Mode
@@ -133,9 +132,14 @@ def bench_shares(say: Say, *, previews: int = 40, rounds: int = 3) -> SharesFigu
     if rounds:
         say(f"the starter: bulk alone, previews alone, both; {rounds} rounds")
         with TemporaryDirectory() as home:
-            real = asyncio.run(_real(Path(home), previews, rounds))
-    missed = (*_missed(teams, waits, loaded), *(_missed_really(real) if real else ()))
-    return SharesFigures(teams=teams, previews=waits, loads=loaded, real=real, missed=missed)
+            real = _real(Path(home), previews, rounds)
+    return SharesFigures(
+        teams=teams,
+        previews=waits,
+        loads=loaded,
+        real=real,
+        missed=missed(teams, waits, loaded, real),
+    )
 
 
 def _of_engine() -> list[TeamFigure]:
@@ -195,10 +199,14 @@ def _loads(workers: int) -> LoadFigure:
     )
 
 
-def _missed(
-    teams: Sequence[TeamFigure], waits: Sequence[PreviewFigure], loaded: Sequence[LoadFigure]
-) -> list[str]:
-    return [
+def missed(
+    teams: Sequence[TeamFigure],
+    waits: Sequence[PreviewFigure],
+    loaded: Sequence[LoadFigure],
+    real: RealFigure | None,
+) -> tuple[str, ...]:
+    """The goals that these figures miss, a sentence each."""
+    return (
         *(
             f"{one.team} was given {one.given:.1%} of the {one.where}, {one.due:.1%} are due"
             for one in teams
@@ -220,7 +228,8 @@ def _missed(
             for one in loaded
             if one.as_they_come < FEWER_AT_LEAST * one.ordered
         ),
-    ]
+        *(_missed_really(real) if real else ()),
+    )
 
 
 def _missed_really(real: RealFigure) -> list[str]:
@@ -232,7 +241,7 @@ def _missed_really(real: RealFigure) -> list[str]:
     return found
 
 
-async def _real(home: Path, previews: int, rounds: int) -> RealFigure:
+def _real(home: Path, previews: int, rounds: int) -> RealFigure:
     """Bulk alone, previews alone, both; previews ask for a tenth of the pace that bulk just had."""
     version = fleet()["starter"]
     engine = driver_of(version, Settings(home=home), mode=SERVED)
@@ -240,17 +249,17 @@ async def _real(home: Path, previews: int, rounds: int) -> RealFigure:
         raise InvalidRequest(f"{version.reference} takes no steps; there is nothing to share")
     shared = SharedEngine(engine, version.sizes[0].width)
     alone, under, bulk_alone, bulk_both = list[float](), list[float](), [], []
-    await shared.bulk_alone(WARM_UP_SECONDS)
+    shared.serve((), bulk=True, seconds=WARM_UP_SECONDS)
     for seed in range(1, rounds + 1):
-        bulk_alone.append(await shared.bulk_alone(BULK_SECONDS))
-        flat = CostTable(tuple((rows, MAX_ROWS / bulk_alone[-1]) for rows in (1, MAX_ROWS)))
+        pace = shared.serve((), bulk=True, seconds=BULK_SECONDS).bulk_row_steps_per_second
+        flat = CostTable(tuple((rows, MAX_ROWS / pace) for rows in (1, MAX_ROWS)))
         arrivals = trace("drafts", seed=seed, load=LOAD, count=previews, costs=flat)
-        alone += (await shared.previews(arrivals))[0]
-        async with shared.bulk():
-            waits, rest = await shared.previews(arrivals)
-        under += waits
-        bulk_both.append(rest)
-    await shared.close()
+        alone += shared.serve(arrivals, bulk=False).waits.values()
+        both = shared.serve(arrivals, bulk=True)
+        under += both.waits.values()
+        bulk_alone.append(pace)
+        bulk_both.append(both.bulk_row_steps_per_second)
+    shared.close()
     return RealFigure(
         model=version.reference,
         mode=SERVED,

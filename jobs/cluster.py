@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from threading import Event
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import ray
@@ -18,8 +18,11 @@ import ray.data
 import ray.exceptions
 
 from app.errors import BackendError
+from app.generate import HandedBack
 from app.quiet import quiet_start
+from app.settings import Settings
 from app.types import Value
+from jobs.nodes.notice import Notice, end_here, in_actor
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
@@ -94,14 +97,21 @@ def cores() -> int:
 
 
 def gpus() -> int:
-    """The GPUs of the running cluster."""
+    """The GPUs of the running cluster, or as many as its pools may grow to.
+
+    Ray itself does not tell how far it may grow: whoever describes the cluster says so.
+    """
+    return max(_gpus_here(), Settings().cluster_gpus)
+
+
+def _gpus_here() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
 def generation_workers(asked: int | None, images: int) -> int:
     """As many as asked for; else one per GPU or core, as far as their start-up pays."""
-    if gpus():
-        return min(asked or gpus(), gpus())
+    if most := gpus():
+        return min(asked or max(_gpus_here(), images // IMAGES_PER_WORKER, 1), most)
     return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
 
 
@@ -109,6 +119,15 @@ class Stage(ABC, Generic[In, Out]):
     """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
 
     takes: type[In]
+    notice: Notice
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Listens for the machine's end before it is built, in the thread that takes signals."""
+        stage = super().__new__(cls)
+        stage.notice = Notice()
+        if in_actor():
+            stage.notice.listen()
+        return stage
 
     @abstractmethod
     def run(self, value: In) -> Out:
@@ -117,7 +136,12 @@ class Stage(ABC, Generic[In, Out]):
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Ray Data's calling convention around `run`."""
         value = self.takes.model_validate_json(batch["payload"][0])
-        return {"payload": np.array([self.run(value).model_dump_json()], dtype=object)}
+        with self.notice.working():
+            try:
+                done = self.run(value)
+            except HandedBack:
+                end_here()  # Ray repeats the row on another machine, where what was made stands
+        return {"payload": np.array([done.model_dump_json()], dtype=object)}
 
 
 def rows(values: Iterable[Value]) -> ray.data.Dataset:

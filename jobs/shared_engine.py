@@ -1,13 +1,16 @@
-"""One engine with a model at work, asked for previews and for bulk at once; it reads the clock."""
+"""One engine with a model at work, asked for previews and bulk at once, in the CPU time it takes.
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+Arrivals come in virtual time, which is moved by the CPU time of this process: whatever else the
+machine does, the figures stay those of the work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import count
-from time import perf_counter
+from time import process_time
 
-from app.engine.async_engine import AsyncEngine
 from app.engine.engine import Engine
+from app.engine.rendered import Failed, Preview
 from app.engine.state import Delivery, Service
 from app.types import GenerationRequest
 from jobs.sharing import POLISH, UNDER_WAY
@@ -15,61 +18,82 @@ from jobs.traces import Arrival
 
 PREVIEW = Delivery(Service.INTERACTIVE, team="art")
 BULK = Delivery(Service.BULK, team="props")
-SETTLED = 0.5
-"""Seconds after which bulk fills the engine, and counting begins."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """What came of a while: each preview's wait, and the row-steps of bulk in its seconds."""
+
+    waits: dict[int, float] = field(default_factory=dict)
+    bulk_row_steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def bulk_row_steps_per_second(self) -> float:
+        """Of everything that is no preview."""
+        return self.bulk_row_steps / self.seconds
 
 
 class SharedEngine:
-    """Owns an engine; every request differs by its seed, so that nothing is found again."""
+    """Drives an engine; every request differs by its seed, so that nothing is found again."""
 
     def __init__(self, engine: Engine, side: int) -> None:
         self._engine, self._side = engine, side
-        self._served = AsyncEngine(engine)
         self._seeds = count()
+        self._bulk: set[int] = set()
 
-    async def bulk_alone(self, seconds: float) -> float:
-        """Row-steps a second of nothing but bulk."""
-        async with self.bulk():
-            before, started = self._engine.row_steps, perf_counter()
-            await asyncio.sleep(seconds)
-            return (self._engine.row_steps - before) / (perf_counter() - started)
+    def serve(self, arrivals: Sequence[Arrival], *, bulk: bool, seconds: float = 0.0) -> Pace:
+        """Until all previews are made and so many seconds are over; bulk fills what they leave.
 
-    @asynccontextmanager
-    async def bulk(self) -> AsyncGenerator[None]:
-        """As much bulk in flight as a replica takes, as long as this is open."""
-        hands = [asyncio.create_task(self._bulk()) for _ in range(UNDER_WAY)]
-        try:
-            await asyncio.sleep(SETTLED)
-            yield
-        finally:
-            for hand in hands:
-                hand.cancel()
-            await asyncio.gather(*hands, return_exceptions=True)
-
-    async def previews(self, arrivals: Sequence[Arrival]) -> tuple[list[float], float]:
-        """Seconds from each arrival to its picture; and everybody else's row-steps a second."""
-        before, started = self._engine.row_steps, perf_counter()
-        waits = await asyncio.gather(*(self._preview(one, started) for one in arrivals))
+        Bulk that is under way at the end is dropped.
+        """
+        pace, coming, tickets = Pace(), list(enumerate(arrivals)), dict[int, int]()
+        before = self._engine.row_steps
+        while coming or tickets or pace.seconds < seconds:
+            if coming and not (bulk or self._engine.busy):
+                pace.seconds = max(pace.seconds, coming[0][1].at)
+            started = process_time()
+            while coming and coming[0][1].at <= pace.seconds:
+                index, one = coming.pop(0)
+                guidance = 4.0 if one.guided else 1.0
+                tickets[self._ask(one.steps, guidance, PREVIEW)] = index
+            while bulk and len(self._bulk) < UNDER_WAY:
+                self._bulk.add(self._ask(POLISH[1], 4.0, BULK))
+            ended = self._step()
+            pace.seconds += process_time() - started
+            for ticket in ended & tickets.keys():
+                index = tickets.pop(ticket)
+                pace.waits[index] = pace.seconds - arrivals[index].at
         mine = sum(one.row_steps for one in arrivals)
-        seconds = perf_counter() - started
-        return list(waits), (self._engine.row_steps - before - mine) / seconds
+        pace.bulk_row_steps = self._engine.row_steps - before - mine
+        self._drop_bulk()
+        return pace
 
-    async def close(self) -> None:
-        """Let what is under way end."""
-        await self._served.drain()
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
 
-    async def _bulk(self) -> None:
-        while True:
-            await self._served.generate(self._request(POLISH[1], guidance=4.0), BULK)
-
-    async def _preview(self, arrival: Arrival, started: float) -> float:
-        await asyncio.sleep(max(started + arrival.at - perf_counter(), 0))
-        guidance = 4.0 if arrival.guided else 1.0
-        await self._served.generate(self._request(arrival.steps, guidance=guidance), PREVIEW)
-        return perf_counter() - started - arrival.at
-
-    def _request(self, steps: int, *, guidance: float) -> GenerationRequest:
-        return GenerationRequest(
+    def _ask(self, steps: int, guidance: float, delivery: Delivery) -> int:
+        request = GenerationRequest(
             prompt="a red potion", width=self._side, height=self._side,
             num_inference_steps=steps, guidance_scale=guidance, seed=next(self._seeds),
         )  # fmt: skip
+        return self._engine.submit(request, delivery)
+
+    def _step(self) -> set[int]:
+        """One step; the tickets of what ended."""
+        ended = set()
+        for event in self._engine.step():
+            if isinstance(event.said, Failed):
+                raise event.said.error
+            if not isinstance(event.said, Preview):
+                ended.add(event.ticket)
+        self._bulk -= ended
+        return ended
+
+    def _drop_bulk(self) -> None:
+        for ticket in self._bulk:
+            self._engine.cancel(ticket)
+        self._bulk.clear()
+        while self._engine.busy:
+            self._engine.step()

@@ -15,7 +15,7 @@ def shares_command(
     """Say what teams are given by weight, how long previews wait under bulk, what is loaded.
 
     In virtual time, so the figures are the same everywhere; then the starter for real, a minute or
-    two, whose seconds are this machine's. Goals that are missed are named.
+    two of CPU time, which other work on the machine changes little. Missed goals are named.
     """
     from jobs.bench_shares import bench_shares
     from jobs.show_shares import show_shares_figures

@@ -105,6 +105,17 @@ def forget(store: Store, *, owner: str) -> None:
     store.catalog.write(lambda connection: abandon(connection, mine), names=())
 
 
+def hand_back(store: Store, keys: Sequence[str], *, owner: str) -> None:
+    """End the owner's leases on these keys as `forget` does: a worker of it stopped in order."""
+    lease = tables.leases.c
+
+    def end(connection: Connection) -> None:
+        for piece in rows.chunks(keys):
+            abandon(connection, (lease.owner == owner) & lease.key.in_(piece))
+
+    store.catalog.write(end, names=keys)
+
+
 def abandon(connection: Connection, which: ColumnElement[bool]) -> None:
     """End those leases, and book their attempts as lost."""
     ended = connection.execute(delete(tables.leases).where(which).returning(tables.leases)).all()

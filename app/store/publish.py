@@ -14,7 +14,7 @@ from app.digest import Json, canonical_json, digest, digest_bytes
 from app.store import alarms, database, entries, evidence, rows, tables
 from app.store.catalog import RunRecord
 from app.store.keeping import keep
-from app.store.leases import Claim, attempts, claim, forget, release, renew
+from app.store.leases import Claim, attempts, claim, forget, hand_back, release, renew
 from app.store.settle import settle
 from app.store.store import Store, open_store
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Status
@@ -26,6 +26,7 @@ __all__ = [
     "begin_run",
     "claim",
     "forget",
+    "hand_back",
     "new_run_id",
     "open_store",
     "publish_assets",

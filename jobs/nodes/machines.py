@@ -1,0 +1,173 @@
+"""Machines of a pretended cluster: a head and nodes, each a session of processes of its own.
+
+Every node is Ray's own `ray start --block`, as it runs in a container; its CPUs and GPUs are
+numbers that Ray counts with. A node is lost by SIGKILL to its whole session at once.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+
+from app.errors import BackendError
+
+CPUS = 2
+OBJECT_STORE_BYTES = 100 * 2**20
+START_SECONDS = 120.0
+LOOK_SECONDS = 0.1
+SHARED = (
+    "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
+    f"--object-store-memory={OBJECT_STORE_BYTES}", "--min-worker-port=0", "--max-worker-port=0",
+)  # fmt: skip
+
+
+class Machine:
+    """One `ray start --block` with all that it started."""
+
+    def __init__(self, name: str, options: list[str], environment: Mapping[str, str], log: Path):
+        self.name = name
+        command = [str(Path(sys.executable).parent / "ray"), "start", *options, *SHARED]
+        with log.open("w") as said:
+            self._process = subprocess.Popen(
+                command, env=dict(environment), stdout=said, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        self._log = log
+
+    @property
+    def alive(self) -> bool:
+        """Whether its Ray runs, or is still starting."""
+        return self._process.poll() is None
+
+    def processes(self, *titles: str) -> list[psutil.Process]:
+        """Its living processes; with titles, the workers of Ray Data that bear one of them."""
+        found = []
+        for one in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if os.getsid(one.pid) == self._process.pid and _is(one, titles):
+                    found.append(one)
+        return found
+
+    def await_started(self) -> None:
+        """Wait until its Ray says that it runs. Raises BackendError when it never does."""
+        started = monotonic()
+        while "Ray runtime started" not in self._log.read_text():
+            if not self.alive or monotonic() - started > START_SECONDS:
+                raise BackendError(f"{self.name}: {self._log.read_text()[-500:]}", backend="ray")
+            sleep(LOOK_SECONDS)
+
+    def tell(self) -> None:
+        """SIGTERM to `ray start`, as a container's end or a spot notice begins: it drains."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def await_end(self, seconds: float) -> bool:
+        """Whether it ends by itself in that time."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return not self.alive
+
+    def kill(self) -> None:
+        """SIGKILL for all of it at once, and until nothing of it is left."""
+        while left := [one for one in self.processes() if one.status() != psutil.STATUS_ZOMBIE]:
+            for one in left:
+                with suppress(psutil.Error):
+                    one.send_signal(signal.SIGKILL)
+            self._process.poll()
+            sleep(LOOK_SECONDS)
+        self._process.wait()
+
+
+class Machines:
+    """A head that works on nothing, and the nodes that were added to it."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        """`environment` is what the workers of every node read, such as the echo's diary."""
+        folder.mkdir(parents=True, exist_ok=True)
+        token = folder / "token"
+        token.write_text("0" * 64)
+        token.chmod(0o600)
+        self._folder, self._port = folder, free_port()
+        self._key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        self._environment = {**environment, **self._key, "RAY_ADDRESS": ""}
+        self.nodes: list[Machine] = []
+        self._begun = 0
+        options = ["--head", f"--port={self._port}", "--num-cpus=0", "--num-gpus=0"]
+        self.head = self._start("n0", [*options, "--include-dashboard=false"])
+        self.head.await_started()
+
+    @property
+    def joining(self) -> dict[str, str]:
+        """What a run adds to its environment to come to this cluster."""
+        return {**self._key, "RAY_ADDRESS": f"127.0.0.1:{self._port}"}
+
+    def add(self, *, cpus: int = CPUS, gpus: int = 1) -> Machine:
+        """Start one more node; it joins some seconds later."""
+        self._begun += 1
+        options = [f"--address=127.0.0.1:{self._port}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
+        options += ["--dashboard-agent-listen-port=0"]
+        node = self._start(f"n{self._begun}", options)
+        self.nodes.append(node)
+        return node
+
+    def grow(self, number: int) -> None:
+        """Have so many nodes, all of them running."""
+        while len(self.nodes) < number:
+            self.add()
+        for node in self.nodes:
+            node.await_started()
+
+    def workers(self, *titles: str) -> list[psutil.Process]:
+        """The workers of these stages on all nodes."""
+        return [one for node in self.nodes for one in node.processes(*titles)]
+
+    def bury(self, node: Machine) -> None:
+        """End what is left of a node, and forget it."""
+        node.kill()
+        self.nodes.remove(node)
+
+    def close(self) -> None:
+        """End every process of the cluster, and only those."""
+        for machine in (*self.nodes, self.head):
+            machine.kill()
+
+    def _start(self, name: str, options: list[str]) -> Machine:
+        """With a folder of its own: two that start at once in one take each other's sockets."""
+        own = f"--temp-dir={self._folder / name}"
+        return Machine(name, [*options, own], self._environment, self._folder / f"{name}.log")
+
+
+@contextmanager
+def machines(folder: Path, environment: Mapping[str, str], nodes: int) -> Iterator[Machines]:
+    """A cluster of so many nodes with a GPU each; in the end nothing of it is left."""
+    cluster = Machines(folder, environment)
+    try:
+        cluster.grow(nodes)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def title(process: psutil.Process) -> str:
+    """The words of its command; none when it has just ended."""
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _is(process: psutil.Process, titles: tuple[str, ...]) -> bool:
+    said = title(process) if titles else ""
+    return not titles or ("MapWorker" in said and any(one in said for one in titles))

@@ -1,0 +1,56 @@
+"""Teams that wait for one replica share it by weight: from the key's team to the engine's rows."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from app.api import ImagesRequest
+from app.keys import Owner
+from app.route_preview import Role
+from app.settings import Settings
+from deployments.desk import Call, Completed, Desk
+from deployments.ledger import Ledger
+from deployments.live_fleet import LiveFleet
+from deployments.quota import Quota
+from deployments.recents import Recents
+from tests.deployments.studios import DRAFT, run, studio_of
+from tests.engine.test_async_engine import Gated
+
+IMAGES = 10
+
+
+def test_the_team_of_a_key_gets_its_share_of_the_rows(stock: Any, tmp_path: Path) -> None:
+    """Twice ten guided images want 40 rows of 16: the team that weighs three times as much has
+    most of its pictures before the other one, though that one asked first."""
+    weights = tmp_path / "budgets.yaml"
+    weights.write_text("shares: {heroes: 3}")
+
+    async def story() -> None:
+        pipeline, ended = Gated(stock), list[str]()
+        pipeline.gate.clear()
+        async with studio_of(pipeline, capacity=2 * IMAGES) as (studio, engine):
+            desk = Desk(
+                LiveFleet((DRAFT,)), {Role.DRAFT: studio}, Ledger(answers=8, max_bytes=10**6),
+                Recents(max_bytes=10**6), Quota(),
+                Settings(home=tmp_path, budgets=weights), retry_after_seconds=1,
+            )  # fmt: skip
+
+            async def ask(team: str) -> None:
+                asked = ImagesRequest(prompt=f"a potion of {team}", n=IMAGES, guidance=4, steps=8)
+                call = Call(owner=Owner(name=f"ann of {team}", team=team))
+                async for word in desk.stream(asked, call):
+                    if isinstance(word, Completed):
+                        ended.append(team)
+
+            calls = []
+            for team in ("ui", "heroes"):
+                calls.append(asyncio.create_task(ask(team)))
+                while (await studio.state()).in_flight < IMAGES * len(calls):
+                    await asyncio.sleep(0)
+            pipeline.gate.set()
+            await asyncio.gather(*calls)
+            assert engine.row_steps == 2 * IMAGES * 2 * 8
+        assert len(ended) == 2 * IMAGES
+        assert ended[:IMAGES].count("heroes") >= 7
+
+    run(story)
