@@ -164,9 +164,7 @@ def test_what_a_lighter_model_cannot_make_goes_to_the_heavier_one_whatever_the_j
     assert (one.spec, one.explained) == (heavy, "e" * 64)
 
 
-def test_without_labels_nothing_is_accepted_on_its_own_where_the_plan_asks_for_a_rate() -> (
-    None
-):
+def test_without_labels_nothing_is_accepted_on_its_own_where_the_plan_asks_for_a_rate() -> None:
     ((item,),) = waves([tuple(specs_of(1))])
     item.candidates = [candidate_of(0)]
     guard = Guard(AcceptPlan(false_accepts=0.05))
