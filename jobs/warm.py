@@ -16,7 +16,8 @@ class Warm:
     """Loads a route's backend once and keeps it, as long as all that is kept stays within bounds.
 
     `max_bytes` bounds the weights that are loaded at once, by what `size_of` says; the one at work
-    may be larger and is then alone. Room is made before a model is loaded, not after.
+    may be larger and is then alone. Room is made before a model is loaded, not after; `collect`
+    frees what was given up.
     """
 
     def __init__(
@@ -25,8 +26,10 @@ class Warm:
         size_of: Callable[[Route], int],
         *,
         max_bytes: int,
+        collect: Callable[[], object] = gc.collect,
     ) -> None:
         self._load, self._size_of, self._max_bytes = load, size_of, max_bytes
+        self._collect = collect
         self._kept: OrderedDict[str, tuple[Backend, int]] = OrderedDict()
         self.loads = 0
         """How often a backend was loaded."""
@@ -49,7 +52,7 @@ class Warm:
             _, (_, size) = self._kept.popitem(last=False)
             taken, given_up = taken - size, True
         if given_up:
-            gc.collect()  # a pipeline's parts point at each other: until then its memory is taken
+            self._collect()  # a pipeline's parts point at each other: until then its memory is taken
 
 
 def weight_bytes(route: Route) -> int:

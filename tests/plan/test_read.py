@@ -1,5 +1,6 @@
 """A bad plan is refused with every fault at once: the line, the field, the value, the remedy."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,13 +203,17 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
     return dict(pairs) if isinstance(value, dict) else [item for _, item in pairs]
 
 
+BREAK = re.compile("[\n\x85\u2028\u2029]")
+"""What YAML 1.1 counts as the end of a line."""
+
+
 def read_or_explain(text: str) -> None:
     """Whatever the text, there is a plan or there are explained faults."""
     try:
         read(text)
     except PlanError as error:
         for fault in error.faults:
-            assert 1 <= fault.line <= text.count("\n") + 1
+            assert 1 <= fault.line <= len(BREAK.split(text))
             assert fault.field
             assert fault.message
             assert fault.remedy
