@@ -52,7 +52,7 @@ class Warm:
             _, (_, size) = self._kept.popitem(last=False)
             taken, given_up = taken - size, True
         if given_up:
-            self._collect()  # a pipeline's parts point at each other: until then its memory is taken
+            self._collect()  # a pipeline's parts point at each other: until then they stay
 
 
 def weight_bytes(route: Route) -> int:
