@@ -159,7 +159,8 @@ def loads(batches: Sequence[AskedBatch], *, workers: int, models_kept: int) -> i
     """
     echo = EchoBackend(EchoSettings())
     warm = [
-        Warm(lambda route: echo, lambda route: 1, max_bytes=models_kept) for _ in range(workers)
+        Warm(lambda _: echo, lambda _: 1, max_bytes=models_kept, collect=lambda: None)
+        for _ in range(workers)
     ]
     free_at = [0] * workers
     for batch in batches:

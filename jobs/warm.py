@@ -49,7 +49,7 @@ class Warm:
         taken = sum(size for _, size in self._kept.values())
         given_up = False
         while self._kept and taken + wanted > self._max_bytes:
-            _, (_, size) = self._kept.popitem(last=False)
+            size = self._kept.popitem(last=False)[1][1]  # and no name for the backend: it must go
             taken, given_up = taken - size, True
         if given_up:
             self._collect()  # a pipeline's parts point at each other: until then they stay

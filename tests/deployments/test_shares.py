@@ -36,7 +36,8 @@ def test_the_team_of_a_key_gets_its_share_of_the_rows(stock: Any, tmp_path: Path
             )  # fmt: skip
 
             async def ask(team: str) -> None:
-                asked = ImagesRequest(prompt=f"a potion of {team}", n=IMAGES, guidance=4, steps=8)
+                prompt = f"a potion of {team}"
+                asked = ImagesRequest(prompt=prompt, model="draft", n=IMAGES, guidance=4, steps=8)
                 call = Call(owner=Owner(name=f"ann of {team}", team=team))
                 async for word in desk.stream(asked, call):
                     if isinstance(word, Completed):
@@ -46,6 +47,7 @@ def test_the_team_of_a_key_gets_its_share_of_the_rows(stock: Any, tmp_path: Path
             for team in ("ui", "heroes"):
                 calls.append(asyncio.create_task(ask(team)))
                 while (await studio.state()).in_flight < IMAGES * len(calls):
+                    assert not calls[-1].done(), calls[-1].exception()
                     await asyncio.sleep(0)
             pipeline.gate.set()
             await asyncio.gather(*calls)

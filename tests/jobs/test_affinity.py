@@ -178,7 +178,7 @@ def test_priority_orders_a_team_s_batches(rows: list[tuple[str, int, int, str, i
 
 
 def test_three_teams_get_their_parts_of_a_run() -> None:
-    asked = jobs_of(600, teams=TEAMS)
+    asked = jobs_of(1200, teams=TEAMS)
     weights = {"heroes": 3.0, "props": 2.0, "ui": 1.0}
     batches = in_our_order(asked, routes_to(), workers=2, shares=weights)
     given_to = dict.fromkeys(TEAMS, 0)
