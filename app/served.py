@@ -12,7 +12,7 @@ from pydantic import Field
 
 from app.types import Value
 
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 10.0
 Labels: TypeAlias = tuple[str, ...]
 Count = Annotated[float, Field(ge=0)]
 
@@ -49,7 +49,7 @@ FINE = frozenset({"answered", "left"})
 
 
 def served(url: str, *, key: str = "") -> ServiceNow | None:
-    """What the service at this address says; None when none answers there."""
+    """What the service at this address says; None when nobody listens there."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     opener = build_opener(ProxyHandler({}))  # the key goes to the service and to nobody between
     try:
@@ -58,6 +58,8 @@ def served(url: str, *, key: str = "") -> ServiceNow | None:
     except HTTPError as error:
         error.close()
         return ServiceNow(url=url, problem=_refused(error.code))
+    except TimeoutError:
+        return ServiceNow(url=url, problem=f"it said nothing within {WAIT_SECONDS:g} s")
     except (OSError, HTTPException):
         return None
     return read(url, text)

@@ -3,6 +3,7 @@
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,6 +149,16 @@ def test_what_a_service_says_is_summed_and_what_it_refuses_is_explained() -> Non
         refused = served(url)
     assert refused is not None
     assert refused.problem == "it asks for a key: set ATELIER_KEY"
+
+
+def test_a_service_that_says_nothing_is_no_service_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.served.WAIT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found = served(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert found is not None
+    assert "it said nothing within" in found.problem
 
 
 def test_on_a_terminal_frames_come_until_ctrl_c_which_is_no_fault(under_way: Store) -> None:

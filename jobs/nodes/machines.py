@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,11 +30,17 @@ SHARED = (
 
 
 class Machine:
-    """One `ray start --block` with all that it started."""
+    """One `ray start --block` with all that it started, in a folder for its sockets.
+
+    The folder is its own, as two that start at once in one take each other's sockets; and its path
+    is short, as Linux takes 107 bytes for a socket's, of which Ray wants 60.
+    """
 
     def __init__(self, name: str, options: list[str], environment: Mapping[str, str], log: Path):
         self.name = name
+        self._own = tempfile.TemporaryDirectory(prefix="at-", ignore_cleanup_errors=True)
         command = [str(Path(sys.executable).parent / "ray"), "start", *options, *SHARED]
+        command.append(f"--temp-dir={self._own.name}")
         with log.open("w") as said:
             self._process = subprocess.Popen(
                 command, env=dict(environment), stdout=said, stderr=subprocess.STDOUT,
@@ -82,6 +89,7 @@ class Machine:
             self._process.poll()
             sleep(LOOK_SECONDS)
         self._process.wait()
+        self._own.cleanup()
 
 
 class Machines:
@@ -100,7 +108,6 @@ class Machines:
         self._begun = 0
         options = ["--head", f"--port={self._port}", "--num-cpus=0", "--num-gpus=0"]
         self.head = self._start("n0", [*options, "--include-dashboard=false"])
-        self.head.await_started()
 
     @property
     def joining(self) -> dict[str, str]:
@@ -120,8 +127,8 @@ class Machines:
         """Have so many nodes, all of them running."""
         while len(self.nodes) < number:
             self.add()
-        for node in self.nodes:
-            node.await_started()
+        for machine in (self.head, *self.nodes):
+            machine.await_started()
 
     def workers(self, *titles: str) -> list[psutil.Process]:
         """The workers of these stages on all nodes."""
@@ -138,9 +145,7 @@ class Machines:
             machine.kill()
 
     def _start(self, name: str, options: list[str]) -> Machine:
-        """With a folder of its own: two that start at once in one take each other's sockets."""
-        own = f"--temp-dir={self._folder / name}"
-        return Machine(name, [*options, own], self._environment, self._folder / f"{name}.log")
+        return Machine(name, options, self._environment, self._folder / f"{name}.log")
 
 
 @contextmanager

@@ -68,7 +68,9 @@ def document() -> dict[str, Any]:
     """`deployments/serve.yaml` with the one model and the one thread that all are held to."""
     shape: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     (application,) = shape["applications"]
-    application["args"] = {role: application["args"][role] for role in ("router", "draft")}
+    application["args"] = {
+        role: application["args"][role] for role in ("router", "draft", "follow")
+    }
     draft = application["args"]["draft"]
     draft |= {"model": "starter", "threads": 1}
     draft["replicas"] |= {"min_replicas": 1, "max_replicas": 1}

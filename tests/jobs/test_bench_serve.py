@@ -285,7 +285,7 @@ def test_figures_are_drawn(tmp_path: Path) -> None:
 def test_every_service_gets_the_same_model_on_one_thread() -> None:
     args = document()["applications"][0]["args"]
     draft = args["draft"]
-    assert set(args) == {"router", "draft"}
+    assert set(args) == {"router", "draft", "follow"}
     assert (draft["model"], draft["threads"]) == ("starter", 1)
     assert draft["replicas"]["max_replicas"] == 1
 

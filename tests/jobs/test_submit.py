@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from app.errors import BackendUnavailable, InvalidRequest
 from app.plan.read import read_plan
 from app.settings import Settings
 from app.store.publish import Store, open_store
+from jobs.nodes.machines import Machine, free_port
 from tests.jobs.test_bulk import plan_of
 
 
@@ -226,36 +226,26 @@ class Head:
         token.write_text(secrets.token_hex(32))
         own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         self.environment = {**os.environ, **own, "ATELIER_HOME": str(folder / "home")}
+        self.environment["ATELIER_ECHO_SECONDS"] = "0.1"  # a run is still at work when it is stopped
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                self._command(),
-                env=self.environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        eager = self.environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        self.machine = Machine("head", self._options(), eager, self.log)
 
-    def _command(self) -> list[str]:
+    def _options(self) -> list[str]:
         ports = {
             "port": free_port(),
             "dashboard-port": self.port,
             "dashboard-agent-listen-port": free_port(),
             "ray-client-server-port": free_port(),
         }
-        return [
-            str(Path(sys.executable).parent / "ray"), "start", "--head", "--block",
-            "--num-cpus=4", "--object-store-memory=200000000", "--disable-usage-stats",
-            f"--temp-dir={self.folder / 'ray'}", "--node-ip-address=127.0.0.1",
-            *(f"--{name}={port}" for name, port in ports.items()),
-        ]  # fmt: skip
+        return ["--head", "--num-cpus=4", *(f"--{name}={port}" for name, port in ports.items())]
 
     def wait(self) -> None:
         """Until the job server answers."""
         from jobs.cluster_client import connect
 
         for _ in range(120):
-            assert self.process.poll() is None, self.log.read_text()
+            assert self.machine.alive, self.log.read_text()
             try:
                 connect(self.url)
                 return
@@ -283,18 +273,6 @@ class Head:
         settings = Settings(home=self.folder / "home")
         return open_store(settings.blobs, settings.catalog)
 
-    def stop(self) -> None:
-        """It and all that it started, which is its process group alone."""
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on, above those that Ray gives to its workers."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
 
 @pytest.fixture
 def head(
@@ -306,7 +284,7 @@ def head(
         head.wait()
         yield head
     finally:
-        head.stop()
+        head.machine.kill()
 
 
 @pytest.mark.slow
@@ -324,8 +302,8 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
 
     large = tmp_path / "large"
     large.mkdir()
-    colours = [f"tone{number}" for number in range(400)]
-    file = str(write(large, plan_of(colours, name="large", max_assets=2000)))
+    colours = [f"tone{number}" for number in range(60)]
+    file = str(write(large, plan_of(colours, name="large")))
     leaving = head.start("submit", file)
     job = await_job(leaving)
     os.killpg(leaving.pid, signal.SIGINT)
@@ -348,7 +326,7 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
     assert "has stopped already" in refused["message"]
     rest, said = head.run("submit", file)
     assert f"{job[:-1]}2" in said
-    assert (rest["asked"], rest["failed"], rest["asked"] * 2 - kept) == (1200, 0, rest["made"])
+    assert (rest["asked"], rest["failed"], rest["asked"] * 2 - kept) == (180, 0, rest["made"])
 
 
 def await_job(process: subprocess.Popen[str]) -> str:
