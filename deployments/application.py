@@ -4,7 +4,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig, BackpressureConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureConfig
 
 from app.fleet import resolve
 from app.keys import read_keys
@@ -14,6 +14,7 @@ from app.settings import Settings
 from deployments.args import PainterArgs, RouterArgs, ServiceArgs
 from deployments.replica import Replica
 from deployments.router import Router
+from deployments.schedule_policy import Scheduled
 
 NAMES = {Role.DRAFT: "draft", Role.FINAL: "polish", Role.TYPOGRAPHY: "typography"}
 """The deployments' names, as `serve.yaml` has them."""
@@ -71,7 +72,7 @@ def _painter(role: Role, args: PainterArgs, retry_after: int) -> Any:
     return serve.deployment(
         Replica,
         name=NAMES[role],
-        autoscaling_config=AutoscalingConfig(**args.replicas.as_json()),
+        autoscaling_config=_autoscaling(args),
         max_ongoing_requests=args.max_ongoing_requests,
         max_queued_requests=args.max_queued_requests,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=retry_after),
@@ -80,3 +81,12 @@ def _painter(role: Role, args: PainterArgs, retry_after: int) -> Any:
         graceful_shutdown_timeout_s=args.graceful_shutdown_timeout_s,
         ray_actor_options={"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
     )
+
+
+def _autoscaling(args: PainterArgs) -> AutoscalingConfig:
+    numbers = args.replicas.as_json()
+    if not args.schedule:
+        return AutoscalingConfig(**numbers)
+    windows = [one.as_json() for one in args.schedule]
+    policy = AutoscalingPolicy(policy_function=Scheduled, policy_kwargs={"windows": windows})
+    return AutoscalingConfig(**numbers, policy=policy)

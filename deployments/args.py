@@ -1,13 +1,21 @@
 """The typed arguments of the application: every number of `serve.yaml`, none has a default here."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from app.api import MAX_IMAGES
 from app.engine.engine import Mode
 from app.route_preview import Role
 from app.types import Size, Steps, Value
+from deployments.schedule import ReplicaWindow
 
 CpuShare: TypeAlias = Annotated[float, Field(gt=0, le=64)]
 """Explicit everywhere: Serve would take a whole core for each replica."""
@@ -80,6 +88,19 @@ class PainterArgs(Value):
     health_check_timeout_s: PositiveFloat
     graceful_shutdown_timeout_s: PositiveFloat
     replicas: Replicas
+    schedule: tuple[ReplicaWindow, ...] = ()
+    """Replicas that stand ready before a spike that is known; of windows that overlap, the most."""
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        most = self.replicas.max_replicas
+        for window in self.schedule:
+            if window.min_replicas > most:
+                raise ValueError(
+                    f"the window {window} wants min_replicas {window.min_replicas}, beyond "
+                    f"max_replicas {most} of this role; raise max_replicas, or want fewer"
+                )
+        return self
 
 
 class Follow(Value):

@@ -15,14 +15,17 @@ from app.plan.schema import Plan
 from app.settings import Settings
 from jobs.benching.command import bench
 from jobs.defects.command import bench_checks_command, make_defects_command
+from jobs.floor import floor_command
 from jobs.nodes.command import bench_cluster
 from jobs.refining.command import bench_refine_command
+from jobs.review_command import bench_review_command, label_defects_command
 from jobs.said import read_pack, read_rule, read_size
 from jobs.shares_command import shares_command
 from jobs.show import show_figures, show_summary
 from jobs.submit_command import stop_command, submit_command
 from jobs.summary import Summary
 from jobs.trials.tally import TrialKind
+from jobs.typography_command import bench_typography_command
 
 if TYPE_CHECKING:
     from jobs.progress import RunProgress
@@ -159,12 +162,16 @@ def _run(plan: Plan, workers: int | None) -> Summary:
 
 jobs.command("submit")(submit_command)
 jobs.command("stop")(stop_command)
+jobs.command("floor")(floor_command)
 jobs.command("bench")(bench)
 jobs.command("bench-shares")(shares_command)
 jobs.command("bench-cluster")(bench_cluster)
 jobs.command("make-defects")(make_defects_command)
 jobs.command("bench-checks")(bench_checks_command)
 jobs.command("bench-refine")(bench_refine_command)
+jobs.command("bench-review")(bench_review_command)
+jobs.command("label-defects")(label_defects_command)
+jobs.command("bench-typography")(bench_typography_command)
 
 
 @jobs.command("bench-bulk")
@@ -348,6 +355,21 @@ def train_starter(context: typer.Context) -> None:
 def train_upscaler(context: typer.Context) -> None:
     """Draw pairs, train the starter's upscaler, hold it against plain enlarging, write it."""
     from jobs.train_upscaler import main
+
+    sys.exit(main(context.args))
+
+
+@jobs.command(
+    "train-looks",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)
+def train_looks(context: typer.Context) -> None:
+    """Spoil drawings and the starter's pictures, learn what is wrong, write the looks' folder."""
+    from jobs.train_looks import main
 
     sys.exit(main(context.args))
 

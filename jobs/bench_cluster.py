@@ -14,9 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.types import Value
+from jobs.nodes.exposure import Exposure, exposure
 from jobs.nodes.pool import Pool, pool
+from jobs.nodes.replicas import Replicas, replicas
 from jobs.nodes.scaling import Scale, scaling
 from jobs.nodes.siege import Siege, siege
+from jobs.nodes.spike import Spike, spike
 from jobs.nodes.storm import Blow, Storm, Weather, storm, undisturbed
 from jobs.nodes.widths import Width, widths
 from jobs.trials.calm import Calm, Say
@@ -31,6 +34,9 @@ class Section(StrEnum):
     WIDTHS = "widths"
     SIEGE = "siege"
     POOL = "pool"
+    SCHEDULE = "schedule"
+    REPLICAS = "replicas"
+    EXPOSURE = "exposure"
 
 
 class Extent(Value):
@@ -46,15 +52,18 @@ class Extent(Value):
     assets: int
     siege_images: int
     pool_images: int
+    burst_calls: int
 
 
 FULL = Extent(
     nodes=(1, 2, 4, 8), images_each=48, image_seconds=2, storm_nodes=4, storm_images=400,
     storm_seconds=1, blows=20, assets=24, siege_images=60, pool_images=60,
+    burst_calls=60,
 )  # fmt: skip
 QUICK = Extent(
     nodes=(1, 2), images_each=16, image_seconds=1, storm_nodes=2, storm_images=40,
     storm_seconds=0.5, blows=2, assets=6, siege_images=24, pool_images=24,
+    burst_calls=24,
 )  # fmt: skip
 
 
@@ -77,6 +86,9 @@ class ClusterFigures(Value):
     widths: tuple[Width, ...] = ()
     siege: Siege | None = None
     pool: Pool | None = None
+    schedule: Spike | None = None
+    replicas: Replicas | None = None
+    exposure: Exposure | None = None
     loads: tuple[Load, ...] = ()
 
     @property
@@ -87,7 +99,8 @@ class ClusterFigures(Value):
     @property
     def hold(self) -> bool:
         """Whether no law was broken anywhere; speed is no law."""
-        tried = [*self.storms, *(one for one in (self.siege, self.pool) if one)]
+        single = (self.siege, self.pool, self.schedule, self.replicas, self.exposure)
+        tried = [*self.storms, *(one for one in single if one)]
         return self.same_bytes and all(one.hold for one in tried)
 
 
@@ -120,6 +133,9 @@ class _Bench:
             Section.WIDTHS: self._widths,
             Section.SIEGE: self._siege,
             Section.POOL: self._pool,
+            Section.SCHEDULE: self._schedule,
+            Section.REPLICAS: self._replicas,
+            Section.EXPOSURE: self._exposure,
         }
 
     def _scaling(self, folder: Path) -> None:
@@ -149,10 +165,20 @@ class _Bench:
         self._say(str(found))
         self.figures = self.figures.replace(pool=found)
 
+    def _schedule(self, folder: Path) -> None:
+        self.figures = self.figures.replace(schedule=spike(folder, self._say))
+
+    def _replicas(self, folder: Path) -> None:
+        found = replicas(self._extent.burst_calls, folder, self._say)
+        self.figures = self.figures.replace(replicas=found)
+
+    def _exposure(self, folder: Path) -> None:
+        self.figures = self.figures.replace(exposure=exposure(folder, self._say))
+
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """A short path, as Ray's sockets stand below it; processes that end write to the last."""
+    """Thrown away in the end; processes that end write to the last."""
     folder = Path(tempfile.mkdtemp(prefix="at-"))
     try:
         yield folder

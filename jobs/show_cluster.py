@@ -6,7 +6,10 @@ from rich.table import Table
 from app.console import console
 from jobs.bench_cluster import ClusterFigures
 from jobs.nodes.pool import Pool
+from jobs.nodes.replicas import Replicas
 from jobs.nodes.siege import Siege
+from jobs.nodes.spike import Spike
+from jobs.show_exposure import show_exposure
 
 GOAL = 0.95
 """What part of 8 machines' time should go into images."""
@@ -25,6 +28,12 @@ def show_cluster_figures(figures: ClusterFigures) -> None:
         _show_siege(figures.siege, out)
     if figures.pool:
         _show_pool(figures.pool, out)
+    if figures.schedule:
+        _show_spike(figures.schedule, out)
+    if figures.replicas:
+        _show_replicas(figures.replicas, out)
+    if figures.exposure:
+        show_exposure(figures.exposure, out)
     for load in figures.loads:
         out.print(
             f"[dim]{load.section}: load {load.before:.1f} before, {load.after:.1f} after, "
@@ -95,3 +104,25 @@ def _show_pool(pool: Pool, out: Console) -> None:
         f"idle by order, {when} the CPUs' tail of {pool.cpu_tail_seconds:g} s ended; "
         f"{pool.lost} lost, {pool.broken} broken"
     )
+
+
+def _show_spike(spike: Spike, out: Console) -> None:
+    out.print(
+        f"by schedule, without work: the first machine {spike.first_before_seconds:g} s and all "
+        f"{spike.floor} {spike.all_before_seconds:g} s before the window began, of a lead of "
+        f"{spike.lead_seconds:g} s; never fewer than {spike.fewest_inside} nor more than "
+        f"{spike.most_machines} of {spike.most} allowed; none {spike.gone_after_seconds:g} s after "
+        f"its end, {spike.idle_seconds:g} s of it idle by order"
+    )
+
+
+def _show_replicas(replicas: Replicas, out: Console) -> None:
+    table = Table("calls", "failed", "first answer", "all", "replicas", "none after", box=None)
+    for one in replicas.bursts:
+        table.add_row(
+            str(one.calls), str(one.failed), f"{one.first_answer_seconds:g} s",
+            f"{one.all_answered_seconds:g} s", f"{one.most_replicas} of {replicas.most}",
+            f"{one.idle_seconds:g} s",
+        )  # fmt: skip
+    out.print(table)
+    out.print(f"replicas, one number after the other: {' '.join(map(str, replicas.course))}")

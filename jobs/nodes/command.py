@@ -13,7 +13,7 @@ from app.errors import InvalidRequest
 def bench_cluster(
     section: Annotated[
         list[str] | None,
-        typer.Option(help="scaling, kills, drains, widths, siege or pool; repeat for more."),
+        typer.Option(help="One of those below; repeat for more."),
     ] = None,
     quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
     as_json: AsJson = False,
@@ -23,8 +23,10 @@ def bench_cluster(
     The machines are Ray's own nodes as processes of this one, and an image is a fixed sleep in
     place of a GPU's time. scaling runs a plan on 1, 2, 4 and 8 of them; kills and drains hit 20
     each under 400 images; widths compares every byte made on 1, 2 and 3; siege takes all CPUs
-    away while images are made; pool lets Ray's autoscaler bring machines and take them away.
-    Takes half an hour on two cores; another Ray on this machine is left alone.
+    away while images are made; pool lets Ray's autoscaler bring machines and take them away;
+    schedule raises their floor ahead of a spike; replicas takes a role of the service from none
+    to several and back; exposure knocks at every socket of a cluster without its token.
+    Takes most of an hour on two cores; another Ray on this machine is left alone.
 
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """

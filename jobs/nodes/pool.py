@@ -5,39 +5,19 @@ cloud's machine and its image come on top.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import Any
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.nodes.machines import LOOK_SECONDS, Machine, free_port, title
+from jobs.nodes.elastic import elastic, gpu_machines
+from jobs.nodes.machines import LOOK_SECONDS
 from jobs.trials import laws
 from jobs.trials.calm import Say
 from jobs.trials.home import CALM, Home, trial_plan
 from jobs.trials.job import Job, cleared
 
-HEAD = "f" * 51 + "00000"
-"""The id that Ray's provider of pretended machines gives to the head."""
-HEAD_TYPE = "ray.head.default"
-"""What that provider takes the head for, whatever else is written."""
-LISTS = (
-    "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
-    "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
-    "rsync_exclude", "rsync_filter",
-)  # fmt: skip
-PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
-AUTOSCALER = {
-    "RAY_FAKE_CLUSTER": "1",
-    "RAY_enable_autoscaler_v2": "1",
-    "RAY_CLOUD_INSTANCE_ID": HEAD,
-    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
-    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
-}
-MEMORY = 100 * 2**20
 IDLE_SECONDS = 5
 MOST = 2
 WISH = 4
@@ -82,13 +62,13 @@ def pool(images: int, seconds: float, folder: Path, say: Say) -> Pool:
     plan = home.write(trial_plan(images, **said))
     slow = home.environment(ATELIER_ECHO_SECONDS=str(seconds))
     counted: list[tuple[float, int]] = []
-    with _head(folder / "m", slow) as (head, joining):
+    with elastic(folder / "m", slow, MOST, IDLE_SECONDS) as (head, joining):
         began = time()
         environment = home.environment(**joining, ATELIER_CLUSTER_GPUS=str(WISH))
         job = Job(plan, environment, workers=WISH)
 
         def look() -> int:
-            counted.append((time(), _gpu_machines(head)))
+            counted.append((time(), gpu_machines(head)))
             return counted[-1][1]
 
         with cleared([job]):
@@ -127,54 +107,3 @@ def _until(done: Callable[[], bool], look: Callable[[], int]) -> None:
         if monotonic() - started > PATIENCE_SECONDS:
             raise BackendError(f"nothing moves, with {machines} GPU machines", backend="ray")
         sleep(LOOK_SECONDS)
-
-
-@contextmanager
-def _head(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple[Machine, dict[str, str]]]:
-    """A head with CPUs for the stages beside generation, and how to come to it."""
-    folder.mkdir(parents=True)
-    port, token, described = free_port(), folder / "token", folder / "cluster.json"
-    token.write_text("0" * 64)
-    token.chmod(0o600)
-    described.write_text(json.dumps(_described(port)))
-    key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    options = ["--head", f"--port={port}", f"--autoscaling-config={described}", "--num-gpus=0"]
-    options += ["--num-cpus=2", f"--temp-dir={folder / 'r'}", "--include-dashboard=false"]
-    head = Machine("head", options, {**environment, **key, **AUTOSCALER}, folder / "head.log")
-    try:
-        head.await_started()
-        yield head, {**key, "RAY_ADDRESS": f"127.0.0.1:{port}"}
-    finally:
-        head.kill()
-
-
-def _gpu_machines(head: Machine) -> int:
-    """Raylets that have a GPU to give; the provider's machines are processes of the head's."""
-    said = [title(one) for one in head.processes()]
-    return sum("raylet/raylet " in one and ",GPU,1," in one for one in said)
-
-
-def _described(port: int) -> dict[str, Any]:
-    machine = {"CPU": 0, "GPU": 1, "object_store_memory": MEMORY}
-    pool = {"resources": machine, "node_config": {}, "min_workers": 0, "max_workers": MOST}
-    head = {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0}
-    rest: dict[str, Any] = {name: [] for name in LISTS}
-    rest |= {"auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False}
-    return rest | {
-        "cluster_name": "pool",
-        "max_workers": MOST,
-        "upscaling_speed": 1.0,
-        "idle_timeout_minutes": IDLE_SECONDS / 60,
-        "head_node_type": HEAD_TYPE,
-        "available_node_types": {HEAD_TYPE: head, "gpu": pool},
-        "provider": {
-            "type": "external",
-            "module": PROVIDER,
-            "gcs_address": f"127.0.0.1:{port}",
-            "head_node_id": HEAD,
-            "use_node_id_as_ip": True,
-            "disable_node_updaters": True,
-            "disable_launch_config_check": True,
-            "launch_multiple": True,
-        },
-    }

@@ -116,6 +116,18 @@ def test_every_machine_is_private_and_every_process_wants_the_token() -> None:
     assert any("chmod 0600" in command for command in document["setup_commands"])
 
 
+def test_serves_proxy_keeps_its_list_of_applications_on_both_clusters() -> None:
+    from ray._common.utils import import_attr
+
+    name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+    attribute = "deployments.shut_routes:middlewares"
+    assert import_attr(attribute)()
+    start = read("cluster.yaml")["head_start_ray_commands"][-1]
+    assert start.index(f" {name}={attribute} ") < start.index("ray start")
+    head = clusters()["service"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    assert {"name": name, "value": attribute} in head["env"]
+
+
 def test_the_shell_takes_every_command_of_the_cluster_file() -> None:
     document = read("cluster.yaml")
     for name, commands in document.items():

@@ -226,7 +226,7 @@ class Head:
         token.write_text(secrets.token_hex(32))
         own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         self.environment = {**os.environ, **own, "ATELIER_HOME": str(folder / "home")}
-        self.environment["ATELIER_ECHO_SECONDS"] = "0.1"  # a run is still at work when it is stopped
+        self.environment["ATELIER_ECHO_SECONDS"] = "0.1"  # it is at work when it is stopped
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         eager = self.environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         self.machine = Machine("head", self._options(), eager, self.log)

@@ -1,0 +1,220 @@
+"""Knocking at sockets without credentials: which listen, and what each of them opens to anybody."""
+
+import http.client
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, TypeAlias
+
+import grpc  # type: ignore[import-untyped]
+import psutil
+import ray.core.generated
+from google.protobuf.descriptor_pool import DescriptorPool  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # type: ignore[import-untyped]
+    ProtoReflectionDescriptorDatabase,
+)
+
+from app.types import Value
+
+Route: TypeAlias = tuple[str, str]
+"""An HTTP method and a path."""
+WAIT_SECONDS = 20.0
+REFUSED = (401, 403)
+EVERYTHING = "everything"
+NO_PATH = "/no-such-door"
+GRPC_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+GRPC_SHUT = (*GRPC_REFUSED, grpc.StatusCode.UNIMPLEMENTED)
+METADATA = (("node_id", "f" * 56),)
+"""A call to the GCS's syncer that lacks this ends the GCS of Ray 2.60, before its token is asked
+for. Nothing but the network keeps a stranger from that; the other doors are to be tried as well."""
+BESIDE = (
+    "/grpc.health.v1.Health/Check",
+    "/ray.rpc.ObjectManagerService/Pull",
+    "/ray.rpc.ObjectManagerService/Push",
+    "/ray.serve.ASGIService/HandleRequest",
+    "/ray.serve.ASGIService/HandleRequestStreaming",
+    "/ray.serve.ASGIService/HandleRequestWithRejection",
+    "/ray.serve.ASGIService/HandleRequestWithRejectionStreaming",
+    "/ray.serve.RayServeAPIService/ListApplications",
+    "/ray.serve.RayServeAPIService/Healthz",
+)
+"""What Ray's core does not declare to Python, and what Serve does."""
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+class Door(Value):
+    """A listening socket, and what it said to somebody without credentials."""
+
+    process: str
+    address: str
+    port: int
+    speaks: str = ""
+    """`http`, `grpc`, or `silence` for what speaks neither."""
+    refused: int = 0
+    """Routes or methods that asked for credentials."""
+    absent: int = 0
+    """Those that it does not have, or that failed before anything was done: 404, 405, 5xx."""
+    opened: tuple[str, ...] = ()
+    """Those that were answered."""
+
+    @property
+    def reach(self) -> str:
+        """Who can reach it, as far as the socket itself says."""
+        address = ip_address(self.address.removeprefix("::ffff:"))
+        if address.is_loopback:
+            return "this machine"
+        return "every interface" if address.is_unspecified else "the network of the machines"
+
+
+def listening(processes: Iterable[psutil.Process]) -> list[Door]:
+    """The TCP sockets at which these processes listen, each once; a process may have ended."""
+    found: dict[tuple[str, int], Door] = {}
+    for process in processes:
+        with suppress(psutil.Error):
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN:
+                    door = Door(process=_named(process), address=one.laddr.ip, port=one.laddr.port)
+                    found.setdefault((door.address, door.port), door)
+    return sorted(found.values(), key=lambda door: (door.process, door.port, door.address))
+
+
+def session(leader: int) -> list[psutil.Process]:
+    """The living processes of a session, whatever became of their parents."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(one.pid) == leader:
+                found.append(one)
+    return found
+
+
+def knock(door: Door, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Door:
+    """The same door, after every route or every method that Ray has was tried at it."""
+    if not _speaks_http(door, patience):
+        return _knock_grpc(door, patience)
+    if _status(door, "GET", NO_PATH, patience) == 200:  # a server of metrics, whatever the path
+        return door.replace(speaks="http", opened=(EVERYTHING,))
+    said = [(f"{method} {path}", _status(door, method, path, patience)) for method, path in routes]
+    return door.replace(
+        speaks="http",
+        refused=sum(status in REFUSED for _, status in said),
+        absent=sum(status not in REFUSED and not _opens(status) for _, status in said),
+        opened=tuple(sorted(name for name, status in said if _opens(status))),
+    )
+
+
+def _opens(status: int) -> bool:
+    return 200 <= status < 400
+
+
+def _speaks_http(door: Door, patience: float) -> bool:
+    with suppress(http.client.HTTPException, OSError):
+        _status(door, "GET", "/", patience)
+        return True
+    return False
+
+
+def _status(door: Door, method: str, path: str, patience: float) -> int:
+    connection = http.client.HTTPConnection(_host(door), door.port, timeout=patience)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _knock_grpc(door: Door, patience: float) -> Door:
+    with grpc.insecure_channel(f"{_host(door)}:{door.port}") as channel:
+        if not _speaks_grpc(channel, patience):
+            return door.replace(speaks="silence")
+        reflected = _reflected(channel)
+        tried = dict.fromkeys((*_methods(), *BESIDE, *reflected))
+        codes = {name: _code(channel, name, patience) for name in tried}
+    absent = sum(code is grpc.StatusCode.UNIMPLEMENTED for code in codes.values())
+    refused = [name for name, code in codes.items() if code in GRPC_REFUSED]
+    opened = [name for name, code in codes.items() if code not in GRPC_SHUT]
+    opened += [REFLECTION] if reflected else []
+    return door.replace(
+        speaks="grpc", refused=len(refused), absent=absent, opened=tuple(sorted(opened))
+    )
+
+
+def _speaks_grpc(channel: Any, patience: float) -> bool:
+    with suppress(grpc.FutureTimeoutError):
+        grpc.channel_ready_future(channel).result(timeout=patience)
+        return True
+    return False
+
+
+def _code(channel: Any, method: str, patience: float) -> Any:
+    """What comes of an empty message; whoever looks at it before the token is not shut."""
+    call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
+    try:
+        call(b"", timeout=patience, metadata=METADATA)
+    except grpc.RpcError as refused:
+        return refused.code()
+    return grpc.StatusCode.OK
+
+
+def _reflected(channel: Any) -> list[str]:
+    """The methods that a server names itself."""
+    found: list[str] = []
+    with suppress(grpc.RpcError):
+        database = ProtoReflectionDescriptorDatabase(channel)
+        pool = DescriptorPool(database)
+        for name in database.get_services():
+            with suppress(KeyError):  # it names one whose methods it does not tell
+                methods = pool.FindServiceByName(name).methods
+                found += [f"/{name}/{method.name}" for method in methods]
+    return [name for name in found if "reflection" not in name]
+
+
+@cache
+def _methods() -> tuple[str, ...]:
+    """Every method that is declared anywhere in Ray."""
+    return tuple(_declared())
+
+
+def _declared() -> Iterator[str]:
+    for module in pkgutil.iter_modules(ray.core.generated.__path__):
+        if module.name.endswith("_pb2"):
+            file = importlib.import_module(f"ray.core.generated.{module.name}").DESCRIPTOR
+            for service in file.services_by_name.values():
+                yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
+
+
+def _host(door: Door) -> str:
+    """Where it is reached from here; who listens on all addresses listens on loopback too."""
+    address = ip_address(door.address.removeprefix("::ffff:"))
+    return "127.0.0.1" if address.is_unspecified or address.version == 6 else str(address)
+
+
+def _named(process: psutil.Process) -> str:
+    """The word by which a person knows it."""
+    words = process.cmdline() or [process.name()]
+    for known, name in NAMES.items():
+        if any(known in word for word in words):
+            return name
+    return str(words[0]).rpartition("/")[2][:40]
+
+
+NAMES = {
+    "gcs_server": "gcs",
+    "raylet/raylet": "raylet",
+    "dashboard/dashboard.py": "dashboard",
+    "ray.util.client.server": "client server",
+    "autoscaler/v2/monitor.py": "autoscaler",
+    "autoscaler/_private/monitor.py": "autoscaler",
+    "ray::DashboardAgent": "agent",
+    "dashboard/agent.py": "agent",
+    "ray::RuntimeEnvAgent": "environments",
+    "runtime_env/agent/main.py": "environments",
+    "ProxyActor": "serve proxy",
+    "ServeController": "serve controller",
+    "ServeReplica": "serve replica",
+    "mlflow": "mlflow",
+}
