@@ -77,6 +77,8 @@ class ImageAnswer(Value):
     model: str
     """The version that painted this one, as draft/7."""
     text: tuple[TextRead, ...] | None = None
+    provenance: str | None = None
+    """Where it comes from, a Provenance as JSON for a run to record; only bulk is told so."""
 
 
 class KeptFile(Value):
@@ -202,13 +204,13 @@ class ErrorAnswer(Value):
     error: ErrorFields
 
 
-def images_answer(made: Made, *, explain: bool) -> ImagesAnswer:
-    """What a call without streaming gets."""
+def images_answer(made: Made, *, explain: bool, origin: bool = False) -> ImagesAnswer:
+    """What a call without streaming gets; with `origin`, each image's provenance too."""
     return ImagesAnswer(
         created=made.created,
         background=background_of(made.choice.served.model),
         size=_written(made.painted[0].request),
-        data=tuple(_image(one) for one in made.painted),
+        data=tuple(_image(one, origin=origin) for one in made.painted),
         route=RouteTaken.of(made.choice, explain=explain),
     )
 
@@ -288,7 +290,7 @@ def _event(
     }
 
 
-def _image(painted: Painted) -> ImageAnswer:
+def _image(painted: Painted, *, origin: bool = False) -> ImageAnswer:
     return ImageAnswer(
         b64_json=_base64(painted.png),
         seed=painted.request.seed,
@@ -298,6 +300,7 @@ def _image(painted: Painted) -> ImageAnswer:
         cost_usd=painted.cost_usd,
         model=painted.provenance.model,
         text=painted.text or None,
+        provenance=painted.provenance.model_dump_json() if origin else None,
     )
 
 

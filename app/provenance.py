@@ -9,7 +9,7 @@ from app.types import PIPELINE_VERSION, Provenance, Route
 
 
 def provenance_of(item: Rendered, route: Route, *, attempt: int) -> Provenance:
-    """All that is known of an image that was rendered in this process just now."""
+    """All that is known of an image that was rendered just now."""
     return Provenance(
         request=item.request,
         request_id=item.request.id,
@@ -21,7 +21,7 @@ def provenance_of(item: Rendered, route: Route, *, attempt: int) -> Provenance:
         backend=route.backend,
         pipeline_version=PIPELINE_VERSION,
         engine=item.engine,
-        environment=environment(),
+        environment=item.environment or environment(),
         finishing=(),
         attempt=attempt,
         parent=None,

@@ -1,6 +1,7 @@
 """From a route to what renders it on this machine, with the settings of this machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -50,6 +51,35 @@ def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = Fa
     )
 
 
+def asks_service(route: Route, settings: Settings) -> bool:
+    """Whether a run's images of this route are a running service's to make."""
+    return bool(settings.service) and route.backend == "engine"
+
+
+def service_renderer(route: Route, settings: Settings) -> Backend:
+    """The engine of the route's model version in the service that `ATELIER_SERVICE` names."""
+    from app.backends.served import Served
+
+    return Served(
+        route,
+        settings.service,
+        settings.service_key,
+        mode=settings.engine_mode,
+        timeout_seconds=settings.hosted_timeout_seconds,
+    )
+
+
+def require_service(routes: Iterable[Route], settings: Settings) -> None:
+    """Where a service is to make a run's images: raises InvalidRequest unless it is there and
+    serves the very versions.
+    """
+    models = [route.model for route in routes if asks_service(route, settings)]
+    if models:
+        from app.backends.served import require_served
+
+        require_served(settings.service, settings.service_key, models)
+
+
 def remaker(route: Route, settings: Settings, store: Store) -> Backend:
     """What makes an image anew to hold it against a stored one.
 
@@ -71,9 +101,11 @@ def driver_of(
     mode: "Mode",
     threads: int = 1,
     images: "Callable[[str], Start] | None" = None,
+    clock: Callable[[], float] = monotonic,
 ) -> "Engine | WholePipeline":
     """The model loaded, behind a step engine where its family takes steps.
 
+    By `clock` the engine tells how long requests wait and steps take.
     Raises what `renderer` raises, and InvalidRequest for a hosted model.
     """
     if model.hosted is not None:
@@ -100,7 +132,7 @@ def driver_of(
     if isinstance(pipeline, WholePipeline):
         return pipeline
     knee = knee_of(pipeline, model, folder=folder, home=settings.home)
-    return Engine(pipeline, mode=mode, knee=knee, images=images)
+    return Engine(pipeline, mode=mode, knee=knee, images=images, clock=clock)
 
 
 def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:

@@ -1,7 +1,7 @@
 """Served: what a running service says of itself at its metrics door, for whoever watches it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http.client import HTTPException
 from typing import Annotated, TypeAlias
 from urllib.error import HTTPError
@@ -30,8 +30,21 @@ class ServedModel(Value):
     images: Count
 
 
+class BulkServed(Value):
+    """What runs ask of the service beside, for which nobody waits."""
+
+    in_flight: Count = 0.0
+    waiting: Count = 0.0
+    answered: Count = 0.0
+    shed: Count = 0.0
+    """It comes again; that is its way."""
+
+
 class ServiceNow(Value):
-    """A service at one moment; its counts are since it began."""
+    """A service at one moment; its counts are since it began.
+
+    All but `bulk` and the images are of people's calls.
+    """
 
     url: str
     problem: str = ""
@@ -42,6 +55,7 @@ class ServiceNow(Value):
     mean_seconds: Count | None = None
     """Of the calls that were answered."""
     models: tuple[ServedModel, ...] = ()
+    bulk: BulkServed = BulkServed()
 
 
 SHED = frozenset({"queue_full", "no_capacity", "too_many_at_once", "rate_limit_exceeded"})
@@ -69,11 +83,15 @@ def read(url: str, text: str) -> ServiceNow:
     """What the text of its metrics says."""
     sums: defaultdict[str, defaultdict[Labels, float]]
     sums = defaultdict(lambda: defaultdict(float))
+    bulk: defaultdict[str, float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for one in family.samples:
             labels = tuple(one.labels.get(name, "") for name in ("role", "model", "outcome"))
-            if one.labels.get("class", "interactive") == "interactive":
+            service = one.labels.get("class", "interactive")
+            if service == "interactive":
                 sums[one.name][labels] += one.value
+            elif service == "bulk_served":
+                bulk[one.name] += one.value
     requests = sums["atelier_requests_total"]
     images = sums["atelier_previews_total"]
     answered = sum(sums["atelier_request_seconds_count"].values())
@@ -86,7 +104,18 @@ def read(url: str, text: str) -> ServiceNow:
         waiting=sum(sums["atelier_images_waiting"].values()),
         mean_seconds=round(seconds / answered, 3) if answered else None,
         models=tuple(_model(role, model, requests, images) for role, model in places),
+        bulk=BulkServed(
+            in_flight=bulk["atelier_images_in_flight"],
+            waiting=bulk["atelier_images_waiting"],
+            answered=_of(sums["atelier_bulk_calls_total"], {"answered"}),
+            shed=_of(sums["atelier_bulk_calls_total"], SHED),
+        ),
     )
+
+
+def _of(calls: Mapping[Labels, float], outcomes: Collection[str]) -> float:
+    """The calls that ended in one of these ways, whichever model they were for."""
+    return sum(n for (_, _, outcome), n in calls.items() if outcome in outcomes)
 
 
 def _model(

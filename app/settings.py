@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     """When a call to a hosted model ends, whatever became of it."""
     hosted_at_once: PositiveInt = 4
     """Calls that one worker has under way to a hosted model at most."""
+    service: str = ""
+    """A running service whose engines make a run's images, in place of models of the run's own:
+    `http://127.0.0.1:8000`. Empty: none."""
+    key: SecretStr = SecretStr("")
+    """The key that the service wants."""
     warm_gib: NonNegativeFloat = 4.0
     """Weights that a worker of a run keeps loaded: the model at work and those it met before."""
     engine_mode: Literal["reproducible", "exact", "fast"] = "reproducible"
@@ -90,6 +95,11 @@ class Settings(BaseSettings):
         if not path or not scheme.startswith("sqlite") or path == ":memory:":
             return url
         return f"{scheme}{separator}{Path(path).absolute()}"
+
+    @property
+    def service_key(self) -> SecretStr | None:
+        """The service's key; None where none is set."""
+        return self.key if self.key.get_secret_value() else None
 
     def hosted_key(self, host: str) -> SecretStr | None:
         """The key for this host and no other, so that no URL can be made to receive another's."""

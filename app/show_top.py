@@ -9,7 +9,7 @@ from rich.text import Text
 
 from app.console import console
 from app.report import Report, RunFigures
-from app.served import ServiceNow
+from app.served import BulkServed, ServiceNow
 from app.store.reading import Refused
 from app.top import Frame, ModelMakes, RunUnderWay
 
@@ -92,8 +92,9 @@ def _service(service: ServiceNow) -> RenderableType:
     replicas = ", ".join(f"{role} {n:.0f}" for role, n in sorted(service.replicas.items()))
     mean = f", {service.mean_seconds:.2f} s a call" if service.mean_seconds is not None else ""
     head = Text(
-        f"service {service.url}: {service.in_flight:.0f} images in flight, "
-        f"{service.waiting:.0f} waiting{mean}{f'; replicas: {replicas}' if replicas else ''}"
+        f"service {service.url}: interactive {service.in_flight:.0f} images in flight, "
+        f"{service.waiting:.0f} waiting{mean}; {_bulk(service.bulk)}"
+        f"{f'; replicas: {replicas}' if replicas else ''}"
     )
     table = Table("role", "model", "answered", "refused", "shed", "images", box=None)
     for one in service.models:
@@ -101,6 +102,13 @@ def _service(service: ServiceNow) -> RenderableType:
         names = (one.role or "(none)", escape(one.model) or "(none)")
         table.add_row(*names, *(f"{n:.0f}" for n in numbers))
     return Group(head, table) if service.models else head
+
+
+def _bulk(bulk: BulkServed) -> str:
+    return (
+        f"bulk {bulk.in_flight:.0f} in flight, {bulk.waiting:.0f} waiting, "
+        f"{bulk.answered:.0f} answered, {bulk.shed:.0f} shed"
+    )
 
 
 def _figures(run: RunFigures) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from time import perf_counter
 from uuid import uuid4
 
 from deployments.ledger import NotAnswered
-from deployments.metrics import Meters
+from deployments.metrics import BULK, INTERACTIVE, Meters
 from deployments.problems import CODES, FAILED
 
 ID_LENGTH = 64
@@ -36,15 +36,16 @@ class Course:
     requests: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     outcome: str = ""
+    bulk: bool = False
 
     def answered(self) -> None:
         """All that was asked for has come."""
         self.outcome = ANSWERED
 
     @classmethod
-    def of(cls, given: str, door: str) -> "Course":
+    def of(cls, given: str, door: str, *, bulk: bool = False) -> "Course":
         """With the id that came along, shortened if need be; a new one where none did."""
-        return cls(id=given[:ID_LENGTH] or uuid4().hex, door=door)
+        return cls(id=given[:ID_LENGTH] or uuid4().hex, door=door, bulk=bulk)
 
 
 @contextmanager
@@ -63,11 +64,19 @@ def observed(course: Course, meters: Meters) -> Iterator[None]:
         raise
     finally:
         course.seconds["total"] = perf_counter() - course.began
-        meters.requests.labels(course.door, course.role, course.model, course.outcome).inc()
-        if course.outcome == ANSWERED:
-            door = meters.request_seconds.labels(course.door, course.role)
-            door.observe(course.seconds["total"])
+        _count(course, meters)
         _tell_call(course)
+
+
+def _count(course: Course, meters: Meters) -> None:
+    """Nobody waits for bulk: its times are no news, and that some of it is shed is its way."""
+    if course.bulk:
+        meters.bulk_calls.labels(course.role, course.model, course.outcome).inc()
+        return
+    meters.requests.labels(course.door, course.role, course.model, course.outcome).inc()
+    if course.outcome == ANSWERED:
+        seconds = meters.request_seconds.labels(course.door, course.role)
+        seconds.observe(course.seconds["total"])
 
 
 def code_of(error: Exception) -> str:
@@ -94,6 +103,7 @@ def _tell_call(course: Course) -> None:
             "role": course.role,
             "model": course.model,
             "outcome": course.outcome,
+            "class": BULK if course.bulk else INTERACTIVE,
             "requests": [one[:SHORT] for one in course.requests],
             "ms": _milliseconds(course.seconds),
         }

@@ -163,7 +163,8 @@ SERVICE = (
         (("{{role}}", "sum by (role) (atelier_replicas)"),),
     ),
     Panel(
-        "In flight and waiting", "Images by who waits: interactive calls, and runs (bulk).",
+        "In flight and waiting",
+        "Images by who waits: interactive calls, runs (bulk), those of them here (bulk_served).",
         "short",
         (("{{class}} in flight", "sum by (class) (atelier_images_in_flight)"),
          ("{{class}} waiting", "sum by (class) (atelier_images_waiting)")),
@@ -174,9 +175,11 @@ SERVICE = (
           '/ (sum by (role) (rate(atelier_requests_total{outcome!="left"}[5m])) > 0)'),),
     ),
     Panel(
-        "Turned away", "Calls a second for which there was no room.", "reqps",
+        "Turned away", "Calls a second for which there was no room; bulk comes again.", "reqps",
         (("{{role}} {{outcome}}", "sum by (role, outcome) (rate(atelier_requests_total"
-          '{outcome=~"queue_full|no_capacity|too_many_at_once|rate_limit_exceeded"}[5m]))'),),
+          '{outcome=~"queue_full|no_capacity|too_many_at_once|rate_limit_exceeded"}[5m]))'),
+         ("bulk {{role}} {{outcome}}", "sum by (role, outcome) (rate(atelier_bulk_calls_total"
+          '{outcome=~"queue_full|no_capacity|too_many_at_once|rate_limit_exceeded"}[5m]))')),
     ),
     Panel(
         "Begun again", "Attempts of runs, and calls whose replica died.", "short",

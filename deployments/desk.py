@@ -1,8 +1,8 @@
 """From what a caller asks to words from a painter: choose, check, claim, paint; knows no Ray."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from secrets import randbelow
@@ -48,6 +48,8 @@ class Call:
     sent: Sent | None = None
     key: CallKey | None = None
     course: Course = field(default_factory=Course)
+    bulk: bool = False
+    """Whether nobody waits for it: it goes behind everybody who does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ class _Order:
 
 
 class Desk:
-    """Takes calls for the deployed models; `painters` has one for each role of `fleet`."""
+    """Takes calls for the deployed models; `painters` has one for each role of `fleet`.
+
+    At most `bulk_at_once` calls of bulk are under way, so that there is room for people.
+    """
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Desk:
         retry_after_seconds: int,
         meters: Meters | None = None,
         replicas: Replicas | None = None,
+        bulk_at_once: int = 64,
         draw: Callable[[int], int] = randbelow,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -107,6 +113,7 @@ class Desk:
         self._retry_after = retry_after_seconds
         self._meters = meters or Meters()
         self._scrape = Scrape(self._meters, settings, replicas=replicas)
+        self._bulk_at_once, self._bulk_calls = bulk_at_once, 0
         self._draw = draw
         self._clock = clock
 
@@ -137,7 +144,10 @@ class Desk:
             self._routed(call.course)
             with self._ledger.claim(call.key) as claim:
                 if claim.made is None:
-                    with self._quota.claim(call.owner, len(order.requests)):
+                    with (
+                        self._room(call),
+                        self._quota.claim(call.owner, len(order.requests)),
+                    ):
                         async with aclosing(self._paint(order, call)) as words:
                             async for word in words:
                                 if isinstance(word, Made):
@@ -150,6 +160,17 @@ class Desk:
             for image, painted in enumerate(claim.made.painted):
                 yield Completed(painted, claim.made.choice, image)
             yield claim.made
+
+    @contextmanager
+    def _room(self, call: Call) -> Iterator[None]:
+        if call.bulk and self._bulk_calls >= self._bulk_at_once:
+            message = f"{self._bulk_calls} calls of bulk are under way; ask again later"
+            raise NotAnswered(self._problem(Turned(reason="queue", message=message)))
+        self._bulk_calls += call.bulk
+        try:
+            yield
+        finally:
+            self._bulk_calls -= call.bulk
 
     async def metrics(self) -> bytes:
         """Everything counted, in Prometheus' text format: see `scrape.py`."""
@@ -202,7 +223,7 @@ class Desk:
         self, order: _Order, call: Call
     ) -> AsyncGenerator[Sketched | Completed | Made]:
         model = order.choice.served.model.reference
-        with self._meters.under_way(model, len(order.requests)) as waiting:
+        with self._meters.under_way(model, len(order.requests), bulk=call.bulk) as waiting:
             async with aclosing(self._words(order, call, waiting)) as words:
                 async for word in words:
                     yield word
@@ -218,6 +239,7 @@ class Desk:
             deadline_ms=asked.deadline_ms,
             share=self._budgets.share(requests[0].tags.team),
             call=call.course.id,
+            bulk=call.bulk,
             version=_version_named(asked, choice),
         )
         painted: dict[int, Painted] = {}
@@ -236,8 +258,9 @@ class Desk:
                     sketched[word.index] += 1
                 else:
                     painted[word.index] = word.painted
-                    recent = Recent(word.painted, choice.served, order.files)
-                    self._recents.add(call.owner.name, recent)
+                    if not call.bulk:  # nobody goes on from these, and they would push out others
+                        recent = Recent(word.painted, choice.served, order.files)
+                        self._recents.add(call.owner.name, recent)
                     self._count(word, choice.served, call.course)
                     yield Completed(word.painted, choice, word.index)
         if len(painted) < len(requests):
@@ -247,14 +270,16 @@ class Desk:
 
     def _routed(self, course: Course) -> None:
         seconds = course.seconds["route"] = perf_counter() - course.began
-        self._meters.stage_seconds.labels(course.role, "route").observe(seconds)
+        if not course.bulk:
+            self._meters.stage_seconds.labels(course.role, "route").observe(seconds)
 
     def _count(self, picture: Picture, served: Served, course: Course) -> None:
         role, model = served.role, served.model.reference
         self._meters.previews.labels(role, model).inc()
         self._meters.image_seconds.labels(role, model).observe(picture.painted.seconds)
         for stage, seconds in picture.stages.items():
-            self._meters.stage_seconds.labels(role, stage).observe(seconds)
+            if not course.bulk:
+                self._meters.stage_seconds.labels(role, stage).observe(seconds)
             course.seconds[stage] = course.seconds.get(stage, 0.0) + seconds
 
     def _problem(self, turned: Turned) -> Problem:

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.registry import CollectorRegistry
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
-INTERACTIVE, BULK = "interactive", "bulk"
+INTERACTIVE, BULK, BULK_SERVED = "interactive", "bulk", "bulk_served"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,24 @@ class Declared:
 
 REQUESTS = Declared(
     "atelier_requests_total", "counter",
-    "Calls that were routed or refused, by door, role, model and outcome: answered, left (the "
-    "caller went away) or the code of the error; queue_full and no_capacity are shed load.",
+    "Calls of people that were routed or refused, by door, role, model and outcome: answered, left "
+    "(the caller went away) or the code of the error; queue_full and no_capacity are shed load.",
     ("door", "role", "model", "outcome"),
+)  # fmt: skip
+BULK_CALLS = Declared(
+    "atelier_bulk_calls_total", "counter",
+    "Calls of class bulk, by role, model and outcome as above; what is shed comes again.",
+    ("role", "model", "outcome"),
 )  # fmt: skip
 REQUEST_SECONDS = Declared(
     "atelier_request_seconds", "histogram",
-    "Seconds from a call's arrival to its last byte, of calls that were answered.",
+    "Seconds from a call's arrival to its last byte, of people's calls that were answered.",
     ("door", "role"),
 )  # fmt: skip
 STAGE_SECONDS = Declared(
     "atelier_stage_seconds", "histogram",
-    "Seconds of one image in each stage: route (once a call), queue (all waiting, beside others "
-    "and on the way), engine (text, steps, decoding), encode (the file).",
+    "Seconds of one image that somebody waits for in each stage: route (once a call), queue (all "
+    "waiting, beside others and on the way), engine (text, steps, decoding), encode (the file).",
     ("role", "stage"),
 )  # fmt: skip
 IMAGE_SECONDS = Declared(
@@ -54,7 +59,8 @@ PREVIEWS = Declared(
 )  # fmt: skip
 IN_FLIGHT = Declared(
     "atelier_images_in_flight", "gauge",
-    "Images under way: interactive ones of this service's calls, bulk ones that a run leases.",
+    "Images under way: interactive and bulk_served ones of this service's calls, bulk ones that a "
+    "run leases, wherever it makes them.",
     ("class", "model"),
 )  # fmt: skip
 WAITING = Declared(
@@ -120,8 +126,8 @@ BUDGET_LEFT = Declared(
 )  # fmt: skip
 
 LIVE = (
-    REQUESTS, REQUEST_SECONDS, STAGE_SECONDS, IMAGE_SECONDS, PREVIEWS, IN_FLIGHT, WAITING,
-    CACHE_HITS, REPAINTS, REPLICAS,
+    REQUESTS, BULK_CALLS, REQUEST_SECONDS, STAGE_SECONDS, IMAGE_SECONDS, PREVIEWS, IN_FLIGHT,
+    WAITING, CACHE_HITS, REPAINTS, REPLICAS,
 )  # fmt: skip
 """Counted by the router since it began."""
 BOOKED = (
@@ -140,6 +146,7 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.requests = self._counter(REQUESTS)
+        self.bulk_calls = self._counter(BULK_CALLS)
         self.request_seconds = self._histogram(REQUEST_SECONDS)
         self.stage_seconds = self._histogram(STAGE_SECONDS)
         self.image_seconds = self._histogram(IMAGE_SECONDS)
@@ -149,18 +156,19 @@ class Meters:
         self.waiting = self._gauge(WAITING)
         self.replicas = self._gauge(REPLICAS)
         # Not registered: the bulk ones of the same name come from the catalog.
-        self.in_flight: dict[str, int] = {}
+        self.in_flight: dict[tuple[str, str], int] = {}
 
     @contextmanager
-    def under_way(self, model: str, images: int) -> Iterator["Waiting"]:
+    def under_way(self, model: str, images: int, *, bulk: bool) -> Iterator["Waiting"]:
         """So many images of a model are in flight, and wait until their first word."""
-        self.in_flight[model] = self.in_flight.get(model, 0) + images
-        waiting = Waiting(self.waiting.labels(INTERACTIVE, model), images)
+        place = (BULK_SERVED if bulk else INTERACTIVE, model)
+        self.in_flight[place] = self.in_flight.get(place, 0) + images
+        waiting = Waiting(self.waiting.labels(*place), images)
         try:
             yield waiting
         finally:
             waiting.over()
-            self.in_flight[model] -= images
+            self.in_flight[place] -= images
 
     def _counter(self, one: Declared) -> Counter:
         return Counter(one.name, one.help, one.labels, registry=self.registry)

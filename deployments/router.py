@@ -77,6 +77,7 @@ class Router:
             retry_after_seconds=limits.retry_after_seconds,
             meters=meters,
             replicas=lambda: _replicas(painters),
+            bulk_at_once=max(args.max_ongoing_requests // 2, 1),
         )
         self._limits, self._keys = limits, keys
         self._following = [

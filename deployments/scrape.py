@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store.books import Bookkeeper, Books, usd
 from app.store.catalog import Catalog
 from deployments import metrics
-from deployments.metrics import BULK, INTERACTIVE, Declared, Meters
+from deployments.metrics import BULK, Declared, Meters
 
 log = logging.getLogger("ray.serve")
 
@@ -109,8 +109,7 @@ class _Booked(Collector):
 
     def _in_flight(self) -> Counter[Labels]:
         under_way: Counter[Labels] = Counter()
-        for model, images in self._meters.in_flight.items():
-            under_way[INTERACTIVE, model] = images
+        under_way.update(self._meters.in_flight)
         for one in self.books.under_way if self.books else ():
             under_way[BULK, one.model] += one.attempts
         return under_way

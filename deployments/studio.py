@@ -29,7 +29,8 @@ FAILED = "the engine could not paint this; ask again, and if it stays so tell wh
 class Studio:
     """Paints with one engine, each commission as a whole or not at all.
 
-    At most `capacity` images are under way. `stuck_seconds` without a step or a picture while
+    At most `capacity` images that people wait for are under way, and as many of bulk, which has
+    room of its own so that it never takes theirs. `stuck_seconds` without a step or a picture while
     something is under way is a stuck engine. `album` is where the engine looks for the pictures
     that requests start from.
     """
@@ -100,6 +101,7 @@ class Studio:
         return ReplicaState(
             model=self.model,
             in_flight=self._served.in_flight,
+            bulk_in_flight=self._served.in_flight_of(Service.BULK),
             forward_passes=self._engine.forward_passes,
             row_steps=self._engine.row_steps,
         )
@@ -123,11 +125,12 @@ class Studio:
 
     def _accept(self, commission: Commission) -> list[Asked]:
         """All or none; only this loop submits, so nobody takes the room in between."""
-        wanted, under_way = len(commission.requests), self._served.in_flight
+        wanted, service = len(commission.requests), _service(commission)
+        under_way = self._served.in_flight_of(service)
         if under_way + wanted > self._capacity:
             raise OutOfCapacity(
-                f"{under_way} images of at most {self._capacity} are under way and {wanted} more "
-                "do not fit; ask again later"
+                f"{under_way} images{' of bulk' if commission.bulk else ''} of at most "
+                f"{self._capacity} are under way and {wanted} more do not fit; ask again later"
             )
         return [
             self._served.submit(request, self._delivery(request, commission))
@@ -137,7 +140,7 @@ class Studio:
     def _delivery(self, request: GenerationRequest, commission: Commission) -> Delivery:
         due = commission.deadline_ms
         return Delivery(
-            service=Service.INTERACTIVE,
+            service=_service(commission),
             deadline=None if due is None else self._clock() + due / 1000,
             preview_every=commission.preview_every,
             keep_latents=True,
@@ -195,6 +198,10 @@ class Studio:
         if isinstance(error, InvalidRequest):
             return Turned(reason="invalid", message=str(error))
         return Turned(reason="failed", message=FAILED)
+
+
+def _service(commission: Commission) -> Service:
+    return Service.BULK if commission.bulk else Service.INTERACTIVE
 
 
 def _stages(passed: float, rendered: Rendered) -> dict[str, float]:

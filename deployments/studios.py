@@ -54,6 +54,7 @@ class Studios:
         states = [await one.state() for one in (self._present, *self._leaving)]
         return states[0].replace(
             in_flight=sum(one.in_flight for one in states),
+            bulk_in_flight=sum(one.bulk_in_flight for one in states),
             forward_passes=self._forward_passes + sum(one.forward_passes for one in states),
             row_steps=self._row_steps + sum(one.row_steps for one in states),
         )

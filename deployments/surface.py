@@ -1,7 +1,7 @@
 """The doors: paths, bodies and answers over a desk; knows HTTP and no Ray."""
 
 from time import monotonic, time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
@@ -55,6 +55,10 @@ Key = Annotated[
 ]
 
 
+Waits = Annotated[Literal["interactive", "bulk"], Header(alias="X-Atelier-Class")]
+"""Whether somebody waits; it decides when a picture is made and never what it is."""
+
+
 def surface(desk: Desk, keys: Keys) -> FastAPI:
     """The HTTP application over a desk; the guard stands before it, not in it.
 
@@ -83,9 +87,11 @@ def _asking(app: FastAPI, desk: Desk) -> None:
     painted = wrong | {200: {"content": {"text/event-stream": {"schema": EVENT}}}}
 
     @app.post("/v1/images/generations", response_model=ImagesAnswer, responses=painted)
-    async def images(asked: ImagesRequest, request: Request, key: Key = None) -> Response:
+    async def images(
+        asked: ImagesRequest, request: Request, key: Key = None, waits: Waits = "interactive"
+    ) -> Response:
         """Images in the shape of OpenAI's API; with `stream`, its events as they come."""
-        return await _answered(desk, asked, _call(request, key, asked))
+        return await _answered(desk, asked, _call(request, key, asked, waits=waits))
 
     @app.post(
         "/v1/images/edits",
@@ -142,7 +148,8 @@ def _state(state: ReplicaState) -> dict[str, Any]:
 async def _answered(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
     if asked.stream:
         return await _streamed(desk, asked, call)
-    return _json(images_answer(await desk.make(asked, call), explain=asked.explain))
+    made = await desk.make(asked, call)
+    return _json(images_answer(made, explain=asked.explain, origin=call.bulk))
 
 
 async def _streamed(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
@@ -157,15 +164,22 @@ async def _streamed(desk: Desk, asked: ImagesRequest, call: Call) -> Response:
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-def _call(request: Request, key: str | None, asked: Value, sent: Sent | None = None) -> Call:
-    owner = _owner(request)
-    course = Course.of(request.headers.get("x-request-id", ""), request.url.path)
+def _call(
+    request: Request,
+    key: str | None,
+    asked: Value,
+    sent: Sent | None = None,
+    *,
+    waits: str = "interactive",
+) -> Call:
+    owner, bulk = _owner(request), waits == "bulk"
+    course = Course.of(request.headers.get("x-request-id", ""), request.url.path, bulk=bulk)
     if key is None:
-        return Call(owner=owner, sent=sent, course=course)
+        return Call(owner=owner, sent=sent, course=course, bulk=bulk)
     files = [digest_bytes(file) for file in (sent.picture, sent.mask) if file] if sent else []
     fingerprint = digest([request.url.path, asked.as_json(), files])
     named = CallKey(owner=owner.name, key=key, fingerprint=fingerprint)
-    return Call(owner, sent, named, course)
+    return Call(owner, sent, named, course, bulk)
 
 
 def _owner(request: Request) -> Owner:

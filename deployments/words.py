@@ -23,6 +23,8 @@ class Commission(Value):
     """The weight of the requests' team where others' requests wait too."""
     call: str = ""
     """The call's id, for the log; it never enters what is made."""
+    bulk: bool = False
+    """Whether nobody waits for it: it has room of its own, and rows that people leave."""
     version: str | None = None
     """The one version that may paint it, as draft/7; None: whichever the replica has."""
 
@@ -77,6 +79,8 @@ class ReplicaState(Value):
     """The last move of the alias that was followed or refused; 0: none, or there is no alias."""
     refused: Refused | None = None
     in_flight: int = 0
+    bulk_in_flight: int = 0
+    """Of them, those that nobody waits for."""
     forward_passes: int = 0
     row_steps: int = 0
     asleep: bool = False

@@ -99,9 +99,11 @@ def cores() -> int:
 def gpus() -> int:
     """The GPUs of the running cluster, or as many as its pools may grow to.
 
-    Ray itself does not tell how far it may grow: whoever describes the cluster says so.
+    Ray itself does not tell how far it may grow: whoever describes the cluster says so. None are
+    a run's to take where a service's engines make its images: they have them.
     """
-    return max(_gpus_here(), Settings().cluster_gpus)
+    settings = Settings()
+    return 0 if settings.service else max(_gpus_here(), settings.cluster_gpus)
 
 
 def _gpus_here() -> int:

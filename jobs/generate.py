@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.attempt import Outcome
+from app.backends.base import Backend
 from app.generate import Generator, Terms
-from app.renderer import renderer
+from app.renderer import asks_service, renderer, service_renderer
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from app.types import GenerationRequest
+from app.types import GenerationRequest, Route
 from jobs.batches import Asked, AskedBatch, Generated, GeneratedBatch
 from jobs.cluster import Stage
 from jobs.warm import Warm, weight_bytes
@@ -30,13 +31,19 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
             max_bytes=int(settings.warm_gib * 2**30),
         )
 
+    def _backend(self, route: Route) -> Backend:
+        """A running service's engine where there is one to ask, else a model of the worker's."""
+        if asks_service(route, self._settings):
+            return service_renderer(route, self._settings)
+        return self._warm.backend(route)
+
     def run(self, value: AskedBatch) -> GeneratedBatch:
         """Every request's outcome; a failure is a value, and the neighbours go on."""
         hosted = value.route.model.hosted  # what was sent to a provider is paid, and waited for
         loads = self._warm.loads
         generator = Generator(
             route=value.route,
-            backend=self._warm.backend(value.route),
+            backend=self._backend(value.route),
             store=self._store,
             owner=self._run_id,
             terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),

@@ -56,7 +56,8 @@ class SharedEngine:
             while coming and coming[0][1].at <= pace.seconds:
                 index, one = coming.pop(0)
                 guidance = 4.0 if one.guided else 1.0
-                tickets[self._ask(one.steps, guidance, PREVIEW)] = index
+                waited = pace.seconds - one.at
+                tickets[self._ask(one.steps, guidance, PREVIEW, waited)] = index
             while bulk and len(self._bulk) < UNDER_WAY:
                 self._bulk.add(self._ask(POLISH[1], 4.0, BULK))
             ended = self._step()
@@ -73,12 +74,12 @@ class SharedEngine:
         """End the engine."""
         self._engine.close()
 
-    def _ask(self, steps: int, guidance: float, delivery: Delivery) -> int:
+    def _ask(self, steps: int, guidance: float, delivery: Delivery, waited: float = 0.0) -> int:
         request = GenerationRequest(
             prompt="a red potion", width=self._side, height=self._side,
             num_inference_steps=steps, guidance_scale=guidance, seed=next(self._seeds),
         )  # fmt: skip
-        return self._engine.submit(request, delivery)
+        return self._engine.submit(request, delivery, since=self._engine.now - waited)
 
     def _step(self) -> set[int]:
         """One step; the tickets of what ended."""

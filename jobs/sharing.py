@@ -11,7 +11,9 @@ from itertools import count, cycle
 from random import Random
 
 from app.backends.echo import EchoBackend, EchoSettings
+from app.engine.costs import StepCosts
 from app.engine.engine import Mode
+from app.engine.promise import Promise
 from app.engine.rows import EXACT_ROWS, bucket_for
 from app.engine.scheduler import Scheduler
 from app.engine.state import Delivery, Service
@@ -74,7 +76,9 @@ class Mixed:
 
 def mixed(previews: Sequence[Arrival], costs: CostTable, *, mode: Mode, bulk: bool) -> Mixed:
     """Previews as they arrive, with as much bulk as an engine holds behind them, or with none."""
-    scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS)
+    learned = StepCosts()
+    promise = Promise(learned, lambda _, rows: _padded(rows, mode), lambda _: MAX_ROWS)
+    scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS, promise=promise)
     finished: dict[int, float] = {}
     coming, tickets, now, done = deque(enumerate(previews)), count(len(previews)), 0.0, 0
     while len(finished) < len(previews):
@@ -85,7 +89,9 @@ def mixed(previews: Sequence[Arrival], costs: CostTable, *, mode: Mode, bulk: bo
             ticket, one = coming.popleft()
             scheduler.add(InFlight(ticket, one.at, one.rows, one.steps))
         taken = scheduler.take(now, step_seconds=costs.seconds(MAX_ROWS))
-        now += costs.seconds(_padded(sum(state.rows for state in taken), mode))
+        padded = _padded(sum(state.rows for state in taken), mode)
+        learned.took(None, padded, costs.seconds(padded))
+        now += costs.seconds(padded)
         for state in taken:
             done += state.rows if state.delivery.service is Service.BULK else 0
             if _advance(scheduler, state) and state.ticket < len(previews):

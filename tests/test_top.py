@@ -23,7 +23,7 @@ from app.flow import make
 from app.generate import Generator, Terms
 from app.plan.read import read_plan
 from app.prices import Budgets, Price
-from app.served import read, served
+from app.served import BulkServed, read, served
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.ledger import Account
@@ -50,8 +50,14 @@ atelier_previews_total{role="draft",model="draft/7"} 8.0
 # TYPE atelier_images_in_flight gauge
 atelier_images_in_flight{class="interactive",model="draft/7"} 3.0
 atelier_images_in_flight{class="bulk",model="draft/7"} 100.0
+atelier_images_in_flight{class="bulk_served",model="draft/7"} 12.0
 # TYPE atelier_images_waiting gauge
 atelier_images_waiting{class="interactive",model="draft/7"} 1.0
+atelier_images_waiting{class="bulk_served",model="draft/7"} 5.0
+# TYPE atelier_bulk_calls_total counter
+atelier_bulk_calls_total{role="draft",model="draft/7",outcome="answered"} 40.0
+atelier_bulk_calls_total{role="draft",model="draft/7",outcome="no_capacity"} 6.0
+atelier_bulk_calls_total{role="draft",model="draft/7",outcome="queue_full"} 1.0
 # TYPE atelier_replicas gauge
 atelier_replicas{role="draft"} 2.0
 """
@@ -128,7 +134,8 @@ def test_a_frame_in_words_names_the_run_its_models_and_the_service(under_way: St
         said = run("top", "--once", "--service", url)
     assert "run-1 of small: 2 of 2 decided, 4 images, 1 at work, $0.4000" in said
     assert "coverage" in said
-    assert "3 images in flight, 1 waiting, 0.50 s a call; replicas: draft 2" in said
+    assert "interactive 3 images in flight, 1 waiting, 0.50 s a call; " in said
+    assert "; bulk 12 in flight, 5 waiting, 40 answered, 7 shed; replicas: draft 2" in said
 
 
 def test_a_run_that_ended_leaves_the_screen_and_no_service_is_no_fault(under_way: Store) -> None:
@@ -145,6 +152,7 @@ def test_what_a_service_says_is_summed_and_what_it_refuses_is_explained() -> Non
     (model,) = found.models
     assert (model.answered, model.refused, model.shed, model.images) == (8, 2, 2, 8)
     assert (found.in_flight, found.mean_seconds, found.replicas) == (3, 0.5, {"draft": 2})
+    assert found.bulk == BulkServed(in_flight=12, waiting=5, answered=40, shed=7)
     with answering("", status=401) as url:
         refused = served(url)
     assert refused is not None

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from app.backends.pace import Pace, Patience
 from app.backends.picture import most_bytes, read_picture
 from app.backends.refusals import refused, rejected, timed_out, unavailable
+from app.digest import Json
 from app.engine.rendered import Failed, Rendered
 from app.errors import BackendError, InvalidRequest, RateLimited
 from app.residency import allowed
@@ -40,6 +41,9 @@ class OpenAIImages:
     before counts for nothing. Raises InvalidRequest when httpx is not installed.
     """
 
+    key_setting = ""
+    """Where a key is set, when not by its host."""
+
     def __init__(
         self,
         route: Route,
@@ -51,7 +55,7 @@ class OpenAIImages:
         patience: Patience | None = None,
         fresh: str = "",
     ) -> None:
-        _need_httpx()
+        need_httpx()
         self._route, self._hosted, self._key = route, hosted, key
         self._timeout_seconds, self._at_once = timeout_seconds, at_once
         self._patience = patience or Patience()
@@ -125,8 +129,19 @@ class OpenAIImages:
             raise timed_out(host, request, self._timeout_seconds) from exc
         except RequestError as exc:
             raise unavailable(host, request, "broke off its answer") from exc
-        pixels = read_picture(data, request, host=host)
-        return Rendered(request, pixels, seconds=monotonic() - started)
+        return self._read_answer(data, request, seconds=monotonic() - started)
+
+    def _read_answer(self, data: bytes, request: GenerationRequest, *, seconds: float) -> Rendered:
+        """From a good answer to an image."""
+        return Rendered(request, read_picture(data, request, host=self._hosted.host), seconds)
+
+    def _body(self, request: GenerationRequest) -> dict[str, Json]:
+        """The call for one image."""
+        return body(self._hosted, self._route.model, request)
+
+    def _headers(self, request: GenerationRequest) -> dict[str, str]:
+        """What the call says beside; whoever is paid must not be paid twice."""
+        return {"Idempotency-Key": self._fresh + self._route.key(request.id)}
 
     def _require_sendable(self, request: GenerationRequest) -> None:
         """The last wall before the wire; what it stops was let through on the way."""
@@ -137,12 +152,11 @@ class OpenAIImages:
             raise rejected(self._hosted.host, request, f"nothing was sent: {why}")
 
     async def _answer(self, client: "AsyncClient", request: GenerationRequest) -> bytes:
-        key = self._fresh + self._route.key(request.id)
         async with client.stream(
             "POST",
             self._hosted.generations,
-            json=body(self._hosted, self._route.model, request),
-            headers={"Idempotency-Key": key},
+            json=self._body(request),
+            headers=self._headers(request),
         ) as answer:
             if answer.status_code == 200:
                 return await self._read(answer, request, most_bytes(request))
@@ -153,6 +167,7 @@ class OpenAIImages:
                 host=self._hosted.host,
                 request=request,
                 keyed=self._key is not None,
+                key_setting=self.key_setting or f"ATELIER_HOSTED_KEYS='{self._hosted.host}=KEY'",
             )
 
     async def _read(self, answer: "Response", request: GenerationRequest, most: int) -> bytes:
@@ -169,7 +184,8 @@ class OpenAIImages:
         return bytes(data)
 
 
-def _need_httpx() -> None:
+def need_httpx() -> None:
+    """Raises InvalidRequest when httpx is not installed."""
     try:
         import httpx  # noqa: F401
     except ModuleNotFoundError as exc:

@@ -37,6 +37,7 @@ def refused(
     host: str,
     request: GenerationRequest,
     keyed: bool,
+    key_setting: str,
 ) -> BackendError:
     """What a status other than 200 means; `keyed` says whether a key was sent."""
     code = f"{status} {_code(data)}".strip()
@@ -49,7 +50,7 @@ def refused(
         what = f"it answers elsewhere ({code}), where nobody follows; register its address of now"
     elif status in (401, 403):
         sent = "it refuses the key it was sent" if keyed else "it wants a key, and has none here"
-        what = f"{sent} ({code}); set ATELIER_HOSTED_KEYS='{host}=KEY'"
+        what = f"{sent} ({code}); set {key_setting}"
     else:
         what = (
             f"it refuses the request ({code}); change the prompt, or register the version as its "

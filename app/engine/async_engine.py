@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from app.engine.engine import Engine
 from app.engine.rendered import Event, Failed, Preview, Rendered
-from app.engine.state import Delivery
+from app.engine.state import Delivery, Service
 from app.errors import EngineError, OutOfCapacity
 from app.types import GenerationRequest
 
@@ -23,8 +23,16 @@ Wish = Callable[[], None]
 class Asked:
     """One request that an engine has accepted, in the hands of whoever asked for it."""
 
-    def __init__(self, request: GenerationRequest, abandon: Callable[["Asked"], None]) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        service: Service,
+        since: float,
+        abandon: Callable[["Asked"], None],
+    ) -> None:
         self.request = request
+        self.service = service
+        self.since = since
         self.ticket = 0  # the owner's to give
         self._abandon = abandon
         self._loop = asyncio.get_running_loop()
@@ -56,7 +64,8 @@ class Asked:
 class AsyncEngine:
     """Owns an engine in a thread; every method may be called from any event loop.
 
-    At most `capacity` requests are in flight; further ones are refused with OutOfCapacity.
+    At most `capacity` requests of each class are in flight, so that neither takes the other's room;
+    further ones are refused with OutOfCapacity.
     Cancelling the task that awaits a request cancels the request before the next step.
     """
 
@@ -77,6 +86,11 @@ class AsyncEngine:
     def in_flight(self) -> int:
         """Requests accepted and not ended."""
         return len(self._accepted)
+
+    def in_flight_of(self, service: Service) -> int:
+        """Of them, those of a class; it is the one that they were accepted in."""
+        with self._lock:
+            return sum(asked.service is service for asked in self._accepted)
 
     async def generate(
         self, request: GenerationRequest, delivery: Delivery | None = None
@@ -105,9 +119,10 @@ class AsyncEngine:
 
         Raises OutOfCapacity when the engine is full or draining, EngineError when it broke.
         """
-        asked = Asked(request, self._abandon)
+        service = (delivery or Delivery()).service
+        asked = Asked(request, service, self._engine.now, self._abandon)
         with self._lock:
-            self._refuse()
+            self._refuse(asked.service)
             self._accepted.add(asked)
         self._inbox.put(partial(self._submit, asked, delivery))
         return asked
@@ -126,18 +141,18 @@ class AsyncEngine:
         self._inbox.put(_look_again)
         await asyncio.to_thread(self._thread.join)
 
-    def _refuse(self) -> None:
+    def _refuse(self, service: Service) -> None:
         if self._failure is not None:
             raise EngineError("the engine broke; start a new one") from self._failure
         if self._closing:
             raise OutOfCapacity("the engine is draining; ask another one")
-        if len(self._accepted) >= self._capacity:
+        if sum(asked.service is service for asked in self._accepted) >= self._capacity:
             raise OutOfCapacity(
                 f"the engine holds {self._capacity} requests already; try again later"
             )
 
     def _submit(self, asked: Asked, delivery: Delivery | None) -> None:
-        asked.ticket = self._engine.submit(asked.request, delivery)
+        asked.ticket = self._engine.submit(asked.request, delivery, since=asked.since)
         self._asked[asked.ticket] = asked
 
     def _own(self) -> None:

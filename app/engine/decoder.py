@@ -1,8 +1,9 @@
 """From last latents to pixels, in a thread of its own so that the next step need not wait."""
 
 import concurrent.futures
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import PriorityQueue
 from time import perf_counter
 
 import numpy as np
@@ -20,17 +21,28 @@ TRIES = 3
 
 
 class Decoder:
-    """Decodes one picture after the other, in the order they were finished."""
+    """Decodes one picture after the other: those that people wait for, then as they were finished.
+
+    Else a preview would wait for a whole step's worth of bulk that ended together. `took` is told
+    what each took by `clock`, in the decoding thread.
+    """
 
     def __init__(
         self,
         decode: Callable[[torch.Tensor, GenerationRequest], Pixels],
         settings: Callable[[DenoiseState], EngineSettings],
+        *,
+        clock: Callable[[], float] = perf_counter,
+        took: Callable[[Hashable, float], None] | None = None,
     ) -> None:
+        self._clock, self._took = clock, took
         self._decode = decode
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._running: dict[int, tuple[DenoiseState, Future[Rendered | Failed]]] = {}
+        self._queue: PriorityQueue[tuple[int, int, DenoiseState, Future[Rendered | Failed]]]
+        self._queue = PriorityQueue()
+        self._places = 0
         self.on_decoded: Callable[[], None] = _nothing
 
     @property
@@ -40,9 +52,12 @@ class Decoder:
 
     def submit(self, state: DenoiseState) -> None:
         """Queue a finished request."""
-        future = self._pool.submit(self._outcome, state)
-        self._running[state.ticket] = (state, future)
+        future: Future[Rendered | Failed] = Future()
         future.add_done_callback(lambda _: self.on_decoded())
+        self._running[state.ticket] = (state, future)
+        self._places += 1
+        self._queue.put((state.delivery.service, self._places, state, future))
+        self._pool.submit(self._decode_next)
 
     def cancel(self, ticket: int) -> DenoiseState | None:
         """Forget a picture; None when it is not here."""
@@ -66,12 +81,24 @@ class Decoder:
         """End the thread; pictures still queued are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def _decode_next(self) -> None:
+        """The first in the queue; what breaks while it is decoded, breaks whoever asks for it."""
+        _, _, state, future = self._queue.get_nowait()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(self._outcome(state))
+        except BaseException as error:
+            future.set_exception(error)
+
     def _outcome(self, state: DenoiseState) -> Rendered | Failed:
-        started = perf_counter()
+        started, began = perf_counter(), self._clock()
         try:
             pixels = self._tried(state)
         except AtelierError as error:
             return Failed(state.request, error)
+        if self._took is not None:
+            self._took(state.family, self._clock() - began)
         return Rendered(
             request=state.request,
             pixels=pixels,

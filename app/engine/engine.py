@@ -15,9 +15,11 @@ from typing import Literal
 import torch
 
 from app.engine.advance import advance, kept
+from app.engine.costs import StepCosts
 from app.engine.decoder import Decoder
 from app.engine.multistep import multistep
 from app.engine.pipeline import Pipeline, Pixels, Start, stack
+from app.engine.promise import Promise
 from app.engine.rendered import Event, Failed, Preview, Rendered
 from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
@@ -61,10 +63,15 @@ class Engine:
             lambda family: knee(*self._sizes[family]),
             smallest=GUIDED_ROWS if mode == "fast" else EXACT_ROWS,
         )
+        self._costs = StepCosts()
         self._scheduler: Scheduler[DenoiseState] = Scheduler(
-            self._budgets.rows, patience_seconds=patience_seconds
+            self._budgets.rows,
+            patience_seconds=patience_seconds,
+            promise=Promise(self._costs, self._bucket, self._budgets.rows),
         )
-        self._decoder = Decoder(pipeline.decode, self._settings)
+        self._decoder = Decoder(
+            pipeline.decode, self._settings, clock=clock, took=self._costs.decoded
+        )
         self._events: deque[Event] = deque()
 
     @property
@@ -91,9 +98,21 @@ class Engine:
         """Every change of a row budget and its reason, the oldest first; the last thousand."""
         return tuple(self._budgets.trace)
 
-    def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> int:
+    @property
+    def now(self) -> float:
+        """The moment, on the engine's clock."""
+        return self._clock()
+
+    def submit(
+        self,
+        request: GenerationRequest,
+        delivery: Delivery | None = None,
+        *,
+        since: float | None = None,
+    ) -> int:
         """Let a request join at the next step; the ticket names it in every later word.
 
+        `since` is when it was asked for, where that was before: somebody waits since then.
         What cannot start becomes a `Failed` of the next step; what has no steps is decoded.
         """
         self._tickets += 1
@@ -107,7 +126,7 @@ class Engine:
         except AtelierError as error:
             self._events.append(Event(self._tickets, Failed(request, error)))
             return self._tickets
-        state.ticket, state.joined = self._tickets, self._clock()
+        state.ticket, state.joined = self._tickets, self._clock() if since is None else since
         state.delivery = delivery or Delivery()
         state.seconds = perf_counter() - started
         if state.finished:
@@ -175,7 +194,7 @@ class Engine:
 
     @torch.inference_mode()
     def _run(self, states: list[DenoiseState]) -> None:
-        started = perf_counter()
+        started, began = perf_counter(), self._clock()
         rows = sum(state.rows for state in states)
         bucket = self._bucket(states[0].family, rows)
         try:
@@ -186,6 +205,7 @@ class Engine:
             self._out_of_memory(states, bucket, error)
             return
         self._budgets.worked(states[0].family)
+        self._costs.took(states[0].family, bucket, self._clock() - began)
         self.row_steps += rows
         self._count(states, bucket, seconds=perf_counter() - started)
         for state, after, velocity in zip(states, latents, guided, strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import AtelierError
-from app.types import EngineSettings, GenerationRequest, NoiseSchedule
+from app.types import EngineSettings, Environment, GenerationRequest, NoiseSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Rendered:
     noise_schedule: NoiseSchedule | None = None
     engine: EngineSettings | None = None
     latents: NDArray[np.float32] | None = None
+    environment: Environment | None = None
+    """The machine that made it; None: this process' own."""
 
 
 @dataclass(frozen=True, slots=True)

