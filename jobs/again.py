@@ -6,11 +6,9 @@ ones, and its plan is the old run's with the change.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import groupby
 
 from app.attempt import Candidate, Decision, Outcome
-from app.check.similarity import Neighbours
 from app.plan.expand import expand_ways
 from app.plan.inherit import replaced
 from app.plan.schema import Plan, PlanAsset
@@ -48,7 +46,7 @@ def check_again(
     plan = _plan_of(run_id, settings)
     assets = [asset.replace(rules=replaced(asset.rules, rules)) for asset in plan.assets]
     changed = plan.replace(assets=tuple(assets))
-    return _again(plan, changed, settings, progress, partial(_check, Neighbours()))
+    return _again(plan, changed, settings, progress, _check)
 
 
 def finish_again(
@@ -160,7 +158,7 @@ def _as_decided(item: Item, record: AssetRecord) -> Decided:
     )
 
 
-def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
+def _check(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
     todo = {item.spec.name: item for item in wave if item.standing is None}
     kept = {one.standing.name: _kept(run, one.standing) for one in before if one.standing}
     batches = list(_stored(run, todo.values(), kept))
@@ -178,7 +176,7 @@ def _check(neighbours: Neighbours, run: Run, wave: Sequence[Item], before: Seque
     for item in todo.values():
         if not item.candidates:
             _undecided(run, item)
-    complete(run, list(decided(judged, neighbours, run.fates, guard=run.guard, last=True)))
+    complete(run, list(decided(judged, run.neighbours, run.fates, guard=run.guard, last=True)))
 
 
 def _stored(

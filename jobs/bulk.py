@@ -10,7 +10,6 @@ from itertools import chain, repeat
 from ray.data import Dataset
 
 from app.attempt import Candidate, Outcome
-from app.check.similarity import Neighbours
 from app.plan.expand import expand, expand_ways
 from app.plan.schema import Plan
 from app.references import fleet, pinned
@@ -58,7 +57,6 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
 
     Decisions fall in the plan's order within a round, whatever order the rows came back in.
     """
-    neighbours = Neighbours()
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
         find_standing(run, wave)
@@ -70,7 +68,7 @@ def _make(run: Run, coming: Iterator[list[Item]]) -> None:
         if not pending:
             return
         _examine(run, [item for item in pending if item.standing is None])
-        complete(run, list(decided(pending, neighbours, run.fates, guard=run.guard)))
+        complete(run, list(decided(pending, run.neighbours, run.fates, guard=run.guard)))
         run.fates.cut_short([item.cut_short for item in pending if item.ended and item.cut_short])
         pending = [item for item in pending if not item.ended]
         find_standing(run, [item for item in pending if item.turned])

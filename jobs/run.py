@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from app.assurance.guard import Guard, open_guard
+from app.check.similarity import Neighbours, Seen
 from app.errors import InvalidRequest
 from app.estimate import Forecast, longest
 from app.fleet import resolve
@@ -17,6 +18,7 @@ from app.references import pictures_of, pinned
 from app.refine.attempts import Refiner
 from app.refine.changes import DEAREST
 from app.refine.learned import experience_of
+from app.renderer import require_service
 from app.route import way_to
 from app.routing.choice import Routing, routes_of
 from app.settings import Settings
@@ -58,6 +60,8 @@ class Run:
     """By what attempts with a reason are made; None where the plan asks for none."""
     guard: Guard | None
     """The second word on what the rules accept; None where the plan says nothing of it."""
+    neighbours: Neighbours
+    """The pictures that stand, which no other may nearly repeat."""
     forecast: Forecast
     """What the run may take, by what was known when each model was first asked."""
     workers: int | None
@@ -105,6 +109,7 @@ def begin(
     drafts = drafted(plan)
     drafts = pinned(drafts, models, settings) if drafts else None
     routes = _routes(plan, models) | (_routes(drafts, models) if drafts else {})
+    require_service(routes.values(), settings)
     prices = price_sheet(settings)
     store = open_store(settings.blobs, settings.catalog)
     run_id = new_run_id()
@@ -127,6 +132,7 @@ def begin(
         ),
         refiner=_refiner(plan, record.plan_digest, models, store.catalog),
         guard=open_guard(store.catalog, plan.accept) if plan.accept else None,
+        neighbours=Neighbours(_known(plan, record.plan_digest, store.catalog)),
         forecast=Forecast(models, store.catalog, prices),
         workers=workers,
         progress=progress,
@@ -134,6 +140,10 @@ def begin(
         started=started,
         ray=ExitStack(),
     )
+
+
+def _known(plan: Plan, plan_digest: str, catalog: Catalog) -> list[Seen]:
+    return catalog.accepted_before(plan_digest) if plan.unique == "catalog" else []
 
 
 def _refines(plan: Plan) -> bool:

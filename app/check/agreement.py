@@ -11,13 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from app.check.looks import Looks
+from app.check.seen import premultiplied
 from app.errors import ModelNotFound
-from app.types import Value
+from app.types import Measure, Value
 from app.words import words
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-
-_SIDE = 64
+LOOKS = "looks"
+"""The folder beside a critic's own where the looks of the same pictures may stand."""
 
 
 class CriticConfig(Value):
@@ -50,8 +51,11 @@ class Critic:
     others it came with: the same bytes and prompt give the same float, bit for bit.
     """
 
-    def __init__(self, network: "CriticNetwork", config: CriticConfig) -> None:
+    def __init__(
+        self, network: "CriticNetwork", config: CriticConfig, looks: Looks | None = None
+    ) -> None:
         self._network = network
+        self._looks = looks
         self._config = config
         self._sentence = lru_cache(maxsize=4096)(self._encode_sentence)
 
@@ -59,7 +63,8 @@ class Critic:
     def load(cls, folder: Path) -> "Critic":
         """The critic in a folder that holds `config.json` and `model.safetensors`.
 
-        Raises ModelNotFound when a file is missing, unreadable or does not fit.
+        Where looks stand in `looks` beside it, they come along. Raises ModelNotFound when a file
+        is missing, unreadable or does not fit.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -79,7 +84,9 @@ class Critic:
             ) from error
         # Pictures come with their channels last; convolutions that take them so need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        return cls(network.eval().requires_grad_(False), config)
+        beside = folder.parent / LOOKS
+        looks = Looks.load(beside) if beside.is_dir() else None
+        return cls(network.eval().requires_grad_(False), config, looks)
 
     @property
     def threshold(self) -> float:
@@ -109,6 +116,13 @@ class Critic:
         pairs = zip(images, prompts, strict=True)
         return np.array([self._one(image, prompt) for image, prompt in pairs], dtype=np.float64)
 
+    def looks(self, image: Pixels, prompt: str) -> dict[Measure, float]:
+        """Style, colours, finish, focus and composition of an RGBA picture [h, w, 4].
+
+        Nothing where no looks stand beside the critic.
+        """
+        return self._looks.measures(premultiplied(image), prompt) if self._looks else {}
+
     def _one(self, image: Pixels, prompt: str) -> float:
         import torch
 
@@ -132,16 +146,3 @@ def word_rows(prompt: str, vocabulary: Sequence[str], neutral: Sequence[str]) ->
     """The rows of the word table for a prompt; 0 for unknown words, none for neutral ones."""
     rows = {word: index + 1 for index, word in enumerate(vocabulary)}
     return [rows.get(word, 0) for word in words(prompt) if word not in neutral]
-
-
-def premultiplied(image: Pixels) -> NDArray[np.float32]:
-    """What is seen of a straight-alpha picture, at the critic's size: [64, 64, 4] from 0 to 1."""
-    unit = image.astype(np.float32)
-    unit /= np.float32(255)  # in place: fresh memory costs more than the division
-    for channel in range(3):  # one by one: rows of three are slow to walk
-        unit[..., channel] *= unit[..., 3]
-    if image.shape[:2] == (_SIDE, _SIDE):
-        return unit
-    shrinking = max(image.shape[:2]) >= _SIDE
-    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(unit, (_SIDE, _SIDE), interpolation=method), dtype=np.float32)

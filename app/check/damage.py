@@ -1,83 +1,135 @@
 """Damage: the marks that processing leaves on a picture: bands, blocks, clipped tones, seams."""
 
+from functools import cache
+from math import sqrt
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from app.check.planes import Pixels, Planes
+from app.check.planes import HALF, Pixels, Planes
 
-_GENTLE = 24
-"""Steps of luminance, of 255, that shading may make from one pixel to the next."""
+_SMALL, _GENTLE = 5, 48
+"""Steps of 255: shading makes small ones from pixel to pixel; a band's border is larger, an edge's
+larger still."""
+_STRETCH = 24
+"""A channel that covers fewer levels than so says nothing of how they are used."""
+_RARE = 0.01
+"""Added to a share before it is divided by: where hardly anything is shaded there are no bands."""
+_MOST_COUNTED = 131_072
+"""Pixels, about, that levels and steps are counted over: of a larger picture every so many rows."""
 _BLOCK = 8
 """The side of a JPEG block."""
-_EDGE = 24
-"""A larger step is the picture's own; it counts as this."""
-_FAIR = 1.0
-"""Of 255: a grid fainter than this is not seen."""
+_MOST_BLOCKS = 400
+_WHOLE_BLOCK = 60
+"""Nearly opaque pixels, of 64, that a block needs to count."""
+_DETAIL = 1.5
+"""Rounding to whole bytes leaves smaller coefficients than this of none."""
+_FEW_DETAILS = 1.0
+"""A picture with fewer details a block than so has no grain to lose."""
+_OTHER_GRIDS = ((4, 4), (4, 0), (0, 4), (2, 2), (6, 6), (3, 5), (5, 3))
 _BAND = 8
 """Pixels on each side of the seam whose steps are the measure of it."""
 _WHITE, _BLACK = 254, 1
 
 
 def banding(planes: Planes) -> float:
-    """Share of the object's area that lies at a gentle step between two level stretches, 0 to 1.
+    """How surely the shading inside the object is rounded to too few levels, 0 to 1.
 
-    A step is a change of luminance by 2 to 24 of 255 with no change for two pixels before and
-    after it, along rows or columns; shading rounded to too few levels is full of them.
+    The share of a channel's levels, between its darkest and lightest, that no pixel has (of three
+    channels the middle one), times the share of steps between neighbours that are neither small,
+    as shading's are, nor large, as edges are. Rounded shading leaves levels out and steps over
+    them; flat paint leaves levels out and has large steps; smooth shading does neither.
     """
-    levels, inside = planes.levels, planes.inside
-    area = int(inside.sum())
-    if not area:
+    every = -(-planes.alpha.size // _MOST_COUNTED)
+    pixels, inside = planes.pixels[::every], planes.inside[::every]
+    if not inside.any():
         return 0.0
-    found = max(_steps(levels, inside), _steps(cv2.transpose(levels), cv2.transpose(inside)))
-    return min(found / area, 1.0)
+    levels = [np.flatnonzero(_histogram(pixels, inside, channel)) for channel in range(3)]
+    spans = [int(used[-1] - used[0]) for used in levels]
+    unused = [
+        1 - (len(used) - 1) / span if span >= _STRETCH else 0.0
+        for used, span in zip(levels, spans, strict=True)
+    ]
+    return sorted(unused)[1] * _stepped(planes, int(np.argmax(spans)), every)
 
 
-def _steps(levels: Pixels, inside: Pixels) -> int:
-    """How many gentle steps between level stretches there are along the rows."""
-    if levels.shape[1] < 6:
-        return 0
-    change = cv2.absdiff(levels[:, 1:], levels[:, :-1])
-    level = change == 0
-    gentle = (change[:, 2:-2] >= 2) & (change[:, 2:-2] <= _GENTLE)
-    calm = level[:, :-4] & level[:, 1:-3] & level[:, 3:-1] & level[:, 4:]
-    return int(np.count_nonzero(gentle & calm & (inside[:, 2:-3] > 0)))
+def _stepped(planes: Planes, channel: int, every: int) -> float:
+    """Share of the steps of a channel inside the object that are gentle, but not small."""
+    plane, inside = cv2.extractChannel(planes.pixels, channel), planes.inside
+    steps = np.zeros(256)
+    for one, next_ in (
+        (np.s_[::every, :-1], np.s_[::every, 1:]),
+        (np.s_[:-1:every], np.s_[1::every]),
+    ):
+        if plane[one].size:
+            both = cv2.min(inside[one], inside[next_])
+            steps += _histogram(np.asarray(cv2.absdiff(plane[one], plane[next_])), both, 0)
+    gentle, small = steps[_SMALL + 1 : _GENTLE + 1].sum(), steps[1 : _SMALL + 1].sum()
+    return float(gentle / (gentle + small + _RARE * max(steps.sum(), 1)))
+
+
+def _histogram(pixels: Pixels, mask: Pixels, channel: int) -> NDArray[np.float64]:
+    counted = cv2.calcHist([pixels], [channel], mask, [256], [0, 256])
+    return np.asarray(counted, np.float64).ravel()
 
 
 def blockiness(planes: Planes) -> float:
-    """How much larger steps are across the borders of 8 x 8 blocks than elsewhere, 0 to 1.
+    """How much fewer details the object has in JPEG's own blocks than in shifted ones, 0 to 1.
 
-    The means of the steps of luminance inside the object, each counted up to 24 of 255, as
-    (across - elsewhere) / (across + elsewhere + 1 of 255), of rows or columns whichever is
-    larger; the blocks stand where JPEG puts them, from the upper left corner. After Wang, Bovik
-    and Evans, "Blind Measurement of Blocking Artifacts in Images", ICIP 2000.
+    Details are coefficients of the 8 x 8 cosine transform of luma that rounding cannot explain.
+    A JPEG drops most of them in the blocks that start at the upper left corner, whose borders are
+    details in every other grid; a picture that never was one has as many in each. One
+    that lost its grid, by being resized or moved, has 0.
     """
-    levels, solid = planes.levels, planes.solid
-    return max(_grid(levels, solid), _grid(cv2.transpose(levels), cv2.transpose(solid)))
+    luma = cv2.cvtColor(planes.pixels, cv2.COLOR_RGBA2GRAY)  # BT.601, as JPEG has it
+    solid = planes.solid
+    own, *others = (_details(luma, solid, *start) for start in ((0, 0), *_OTHER_GRIDS))
+    usual = sum(others) / len(others)
+    return max(0.0, 1 - own / usual) if usual > _FEW_DETAILS else 0.0
 
 
-def _grid(levels: Pixels, solid: Pixels) -> float:
-    if levels.shape[1] < 2:
+def _details(luma: Pixels, solid: Pixels, top: int, left: int) -> float:
+    """The mean number of details in the blocks of a grid, evenly spaced when there are many."""
+    whole = _blocks(solid, top, left).sum(axis=1) >= _WHOLE_BLOCK
+    if not whole.any():
         return 0.0
-    counted = solid[:, 1:] & solid[:, :-1]
-    steps = np.minimum(cv2.absdiff(levels[:, 1:], levels[:, :-1]), _EDGE) * counted
-    totals = cv2.reduce(steps, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[0]
-    counts = cv2.reduce(counted, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[0]
-    across = np.arange(len(totals)) % _BLOCK == _BLOCK - 1
-    if not counts[across].sum() or not counts[~across].sum():
-        return 0.0
-    border = totals[across].sum() / counts[across].sum()
-    elsewhere = totals[~across].sum() / counts[~across].sum()
-    return max(0.0, float((border - elsewhere) / (border + elsewhere + _FAIR)))
+    found = np.abs(_blocks(luma, top, left)[whole].astype(np.float32) @ _cosines())
+    return float(np.count_nonzero(found > _DETAIL)) / np.count_nonzero(whole)
+
+
+def _blocks(plane: Pixels, top: int, left: int) -> Pixels:
+    """The blocks of a grid, each in a row of its own, [n, 64]; evenly spaced if there are many."""
+    part = plane[top:, left:]
+    down, right = part.shape[0] // _BLOCK, part.shape[1] // _BLOCK
+    part = part[: down * _BLOCK, : right * _BLOCK].reshape(down, _BLOCK, right, _BLOCK)
+    every = max(1, round(sqrt(down * right / _MOST_BLOCKS)))
+    return part.swapaxes(1, 2)[::every, ::every].reshape(-1, _BLOCK * _BLOCK)
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    """What makes all coefficients but the constant of a row of 64 pixels, [64, 63]."""
+    place, frequency = np.arange(_BLOCK), np.arange(_BLOCK)[:, None]
+    waves = np.cos((2 * place + 1) * frequency * np.pi / (2 * _BLOCK)) / 2
+    waves[0] /= np.sqrt(2)
+    return np.asarray(np.kron(waves, waves).T[:, 1:], np.float32)
 
 
 def clipping(planes: Planes) -> float:
     """Share of the opaque area that is pure white or pure black, 0 to 1: tones that were lost."""
-    area = int(planes.opaque.sum())
+    area = cv2.countNonZero(planes.opaque)
     if not area:
         return 0.0
-    white = cv2.inRange(planes.pixels, (_WHITE, _WHITE, _WHITE, 128), (255, 255, 255, 255))
-    black = cv2.inRange(planes.pixels, (0, 0, 0, 128), (_BLACK, _BLACK, _BLACK, 255))
-    return (cv2.countNonZero(white) + cv2.countNonZero(black)) / area
+    darkest, lightest = cv2.minMaxLoc(planes.luma, mask=planes.opaque)[:2]
+    lost = 0
+    if lightest > (_WHITE - 0.1) / 255:  # only then is there a pixel to look for
+        whites = cv2.inRange(planes.pixels, (_WHITE, _WHITE, _WHITE, HALF), (255, 255, 255, 255))
+        lost += cv2.countNonZero(whites)
+    if darkest < (_BLACK + 0.1) / 255:
+        blacks = cv2.inRange(planes.pixels, (0, 0, 0, HALF), (_BLACK, _BLACK, _BLACK, 255))
+        lost += cv2.countNonZero(blacks)
+    return lost / area
 
 
 def seam(planes: Planes) -> float:

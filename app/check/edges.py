@@ -3,12 +3,10 @@
 import cv2
 import numpy as np
 
-from app.check.planes import NEARLY_OPAQUE, Planes
+from app.check.planes import FAINT, NEARLY_OPAQUE, Planes
 
 _MOST_EDGE = 8192
 """Edge pixels that are looked at, evenly spaced: a picture of nothing but edge costs no more."""
-_FAINT = 26
-"""A tenth: below it a colour is hardly seen."""
 _ROUND_EDGE = 32
 """An edge may be a pixel wide for each so many of the longer side."""
 
@@ -21,12 +19,15 @@ def fringe(planes: Planes) -> float:
     blue and over all edge pixels. What was cut out of a white or dark ground without removing
     the ground's colour has a fringe; an edge that carries the object's colour has none.
     """
-    padded = cv2.copyMakeBorder(planes.pixels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    beside = cv2.dilate(planes.solid, np.ones((3, 3), np.uint8))
-    edge = cv2.inRange(planes.alpha, _FAINT, NEARLY_OPAQUE - 1) & -beside
-    rows, columns = np.nonzero(edge)
-    if not rows.size:
+    partly = cv2.inRange(planes.alpha, FAINT, NEARLY_OPAQUE - 1)
+    if not cv2.countNonZero(partly):
         return 0.0
+    beside = cv2.dilate(planes.solid, np.ones((3, 3), np.uint8))
+    places = cv2.findNonZero(cv2.min(partly, beside))
+    if places is None:
+        return 0.0
+    columns, rows = places.reshape(-1, 2).T
+    padded = cv2.copyMakeBorder(planes.pixels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     every = -(-rows.size // _MOST_EDGE)
     rows, columns = rows[::every], columns[::every]
     total = np.zeros((rows.size, 4), np.float32)
@@ -45,8 +46,8 @@ def halo(planes: Planes) -> float:
     Away is further from every half opaque pixel than an edge is wide: a pixel for each 32 of the
     longer side, two at 64. A glow, a shadow and haze count; a picture with nothing opaque has 0.
     """
-    area = int(planes.opaque.sum())
-    if not area:
+    area = cv2.countNonZero(planes.opaque)
+    if area in (0, planes.opaque.size):
         return 0.0
     reach = max(1, round(max(planes.alpha.shape) / _ROUND_EDGE))
     near = cv2.dilate(planes.opaque, np.ones((2 * reach + 1,) * 2, np.uint8))

@@ -12,14 +12,15 @@ import numpy as np
 from app.check.damage import banding, blockiness, clipping, seam
 from app.check.edges import fringe, halo
 from app.check.grain import blotches, noise
-from app.check.planes import Pixels, Plane, Planes
+from app.check.planes import FAINT, Pixels, Plane, Planes
 from app.types import Measure
 
-_NEARLY_CLEAR, _NEARLY_OPAQUE = 0.1 * 255, 0.9 * 255
 _PINHOLE_SHARE = 0.002
 """A hole up to this share of the frame is damage (8 pixels at 64x64); a larger one is drawn."""
 _BLUR_SIZE = 11
 """The low-pass filter of Crete et al. 2007."""
+_REACH = 7
+"""How far a pixel's blurred gradient looks: half of the filter, one, and one across."""
 _STRIP = 32_768
 """Pixels of a strip, about."""
 
@@ -32,7 +33,7 @@ def measures(pixels: Pixels) -> dict[Measure, float]:
 
 def coverage(planes: Planes) -> float:
     """Share of pixels at least half opaque, 0 to 1: 0 is blank, 1 has no transparency left."""
-    return float(planes.opaque.mean())
+    return cv2.countNonZero(planes.opaque) / planes.opaque.size
 
 
 def softness(planes: Planes) -> float:
@@ -41,8 +42,8 @@ def softness(planes: Planes) -> float:
     Visible is an alpha above 0.1, see-through one below 0.9. A clean edge is one pixel wide, so
     small and thin objects have more of it than large ones; a ghost is soft all over.
     """
-    visible = np.count_nonzero(planes.alpha > _NEARLY_CLEAR)
-    opaque = np.count_nonzero(planes.alpha >= _NEARLY_OPAQUE)
+    visible = cv2.countNonZero(cv2.inRange(planes.alpha, FAINT, 255))
+    opaque = cv2.countNonZero(planes.solid)
     return (visible - opaque) / visible if visible else 0.0
 
 
@@ -53,6 +54,8 @@ def fragments(planes: Planes) -> float:
     (4 neighbours) of at most 0.2 % of the frame: specks and pinholes.
     """
     opaque = planes.opaque
+    if cv2.countNonZero(opaque) == opaque.size:
+        return 0.0
     pieces = _areas(opaque, connectivity=8)
     if not pieces.size:
         return 0.0
@@ -74,8 +77,7 @@ def contrast(planes: Planes) -> float:
 
     A single fill gives 0, and so does a blank picture.
     """
-    luminance = planes.luma[planes.opaque.view(np.bool_)]
-    return float(luminance.std()) if luminance.size else 0.0
+    return float(cv2.meanStdDev(planes.luma, mask=planes.opaque)[1][0, 0])
 
 
 def sharpness(planes: Planes) -> float:
@@ -87,41 +89,61 @@ def sharpness(planes: Planes) -> float:
     picture without any gradient is as blurred as can be: 0.
     """
     total, lost = np.zeros(2), np.zeros(2)
-    for seen, rows in _strips(planes):
-        for index in range(2):
-            before, after = _gradients(seen, rows, along=index)
-            total[index] += before.sum()
-            lost[index] += np.maximum(before - after, 0).sum()
+    for strip in _strips(planes):
+        for along in (0, 1):
+            gradient, gone = _gradients(strip, along)
+            total[along] += sum(cv2.sumElems(gradient))
+            lost[along] += sum(cv2.sumElems(gone))
     if not total.all():  # nothing changes along one direction: as blurred as can be
         return 0.0
     return 1.0 - float(((total - lost) / total).max())
 
 
-def _gradients(seen: Plane, rows: slice, *, along: int) -> list[Plane]:
-    """The gradient's magnitude along rows (0) or columns (1), and that after a blur along them."""
-    size = (_BLUR_SIZE, 1) if along == 0 else (1, _BLUR_SIZE)
-    blurred = cv2.blur(seen, size, borderType=cv2.BORDER_REFLECT)
-    return [np.abs(_sobel(image, 1 - along, along)[rows, 2:-1]) for image in (seen, blurred)]
+def _gradients(strip: Plane, along: int) -> tuple[Plane, Plane]:
+    """Sobel's magnitude along columns (0) or rows (1) of a strip, and what a blur takes from it.
+
+    Smoothing across and averaging along may change places, and a running mean's difference is
+    that of its ends: so the blurred picture itself is never needed.
+    """
+    single, across = np.ones(1), np.array([1.0, 2.0, 1.0])
+    kernels = (single, across) if along == 0 else (across, single)
+    smooth = _shifts(np.asarray(cv2.sepFilter2D(strip, cv2.CV_32F, *kernels)), along)
+    gradient = cv2.absdiff(smooth(1), smooth(-1))
+    ends = cv2.add(smooth(6), smooth(5)), cv2.add(smooth(-5), smooth(-6))
+    after = cv2.absdiff(*ends)
+    gone = cv2.threshold(cv2.scaleAdd(after, -1 / _BLUR_SIZE, gradient), 0, 0, cv2.THRESH_TOZERO)[1]
+    return np.asarray(gradient), np.asarray(gone)
 
 
-def _sobel(image: Plane, dx: int, dy: int) -> Plane:
-    return np.asarray(cv2.Sobel(image, cv2.CV_32F, dx, dy, borderType=cv2.BORDER_REFLECT))
+def _shifts(plane: Plane, along: int) -> Callable[[int], Plane]:
+    """The counted part of a strip, moved along columns (0) or rows (1) by so many pixels."""
+    height, width = plane.shape[:2]
+
+    def moved(by: int) -> Plane:
+        down, right = (0, by) if along == 0 else (by, 0)
+        return plane[
+            _REACH + down : height - _REACH + down, _REACH + right : width - _REACH + right
+        ]
+
+    return moved
 
 
-def _strips(planes: Planes) -> Iterator[tuple[Plane, slice]]:
-    """Picture and alpha in strips of rows, each with the rows that count in it.
+def _strips(planes: Planes) -> Iterator[Plane]:
+    """Picture and alpha in strips of rows, with seven pixels around those that count.
 
     In strips, because at 512 x 512 the system's handing out of fresh memory for whole planes takes
     three times as long as all that is computed. Scikit-image leaves the same border out.
     """
     height, width = planes.alpha.shape
-    rows = max(_BLUR_SIZE, _STRIP // width)
-    for top in range(2, height - 1, rows):
+    rows = max(_REACH, _STRIP // width)
+    for top in range(2, height - 1 if width > 3 else 0, rows):
         end = min(top + rows, height - 1)
-        first = max(0, top - _BLUR_SIZE)
-        part = slice(first, min(height, end + _BLUR_SIZE))
-        alpha = planes.alpha[part].astype(np.float32) / np.float32(255)
-        yield cv2.merge([planes.over_grey[part], alpha]), slice(top - first, end - first)
+        first, last = max(0, top - _REACH), min(height, end + _REACH)
+        alpha = planes.alpha[first:last].astype(np.float32) / np.float32(255)
+        seen = cv2.merge([planes.over_grey[first:last], alpha])
+        above, below = _REACH - (top - first), _REACH - (last - end)
+        sides = (above, below, _REACH - 2, _REACH - 1)
+        yield np.asarray(cv2.copyMakeBorder(seen, *sides, cv2.BORDER_REFLECT))
 
 
 def _areas(mask: Pixels, *, connectivity: int) -> np.ndarray:

@@ -13,6 +13,8 @@ HALF = 128
 """An alpha from here on counts as opaque."""
 NEARLY_OPAQUE = 230
 """Nine tenths: from here on a pixel's colour is the object's own."""
+FAINT = 26
+"""A tenth: below it a colour is hardly seen."""
 _RED, _GREEN, _BLUE = 0.2126 / 255, 0.7152 / 255, 0.0722 / 255
 """ITU-R BT.709 weights, applied to the stored values (luma)."""
 _SMALL = 64

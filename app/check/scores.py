@@ -1,6 +1,6 @@
 """Scores: every number of one picture but those that need its neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,9 @@ class Critic(Protocol):
 
     def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
         """One probability per image [n, height, width, 4]."""
+
+    def looks(self, image: NDArray[np.uint8], prompt: str) -> Mapping[Measure, float]:
+        """What else was learned of such pictures, for one [height, width, 4]; it may be nothing."""
 
 
 def scores_of(
@@ -43,6 +46,7 @@ def scores_of(
     if critic is not None:
         (agreement,) = critic.agreement(pixels[None], [prompt])
         scores[Measure.AGREEMENT] = float(agreement)
+        scores |= critic.looks(pixels, prompt)
     contrast = text_contrast(pixels, request.text_layers)
     if contrast is not None:
         scores[Measure.TEXT_CONTRAST] = contrast

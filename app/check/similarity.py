@@ -1,5 +1,11 @@
-"""Similarity: a 64-bit perceptual hash that sees shape and colour, and its nearest neighbours."""
+"""Similarity: what a picture is recognised by, and the nearest of those that were seen.
 
+A 64-bit perceptual hash sees shape and colour at once and among many; a small sketch beside it
+confirms what the hash finds alike.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -9,6 +15,12 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 _SIDE = 32
+_HASH_BITS = 64
+_SKETCH = 6
+_BYTES = 4 * _SKETCH**2
+_CLOSE = 8
+"""Bits up to which sketches are compared: a touched-up copy stays within 3."""
+_LIGHTER = 0.1
 _SHAPE_BITS = 36
 _HUES = 8
 _CHROMA = (0.08, 0.2, 0.4)
@@ -32,9 +44,11 @@ def perceptual_hash(pixels: Pixels) -> int:
     The colour bits of two hues differ the more the further apart they are, so that a red gem and
     a blue gem of one shape are no duplicates. A picture with nothing opaque has the hash 0.
     """
-    object_pixels = _opaque_square(pixels)
-    if not object_pixels.size:
-        return 0
+    square = _opaque_square(pixels)
+    return _hash(square) if square.size else 0
+
+
+def _hash(object_pixels: NDArray[np.float32]) -> int:
     mean = object_pixels[..., :3].sum(axis=(0, 1)) / object_pixels[..., 3].sum()
     bits = np.concatenate([_shape_bits(object_pixels), _hue_bits(mean), _lightness_bits(mean)])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -46,16 +60,27 @@ def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
     rows, columns = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
     if not rows.size:
         return np.empty((0, 0, 4), dtype=np.float32)
-    part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    part /= 255  # in place: fresh memory costs more than the division
-    for channel in range(3):  # one by one: rows of three are slow to walk
-        part[..., channel] *= part[..., 3]
+    part = _seen(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     height, width = part.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     around = (top, side - height - top, left, side - width - left)
     square = cv2.copyMakeBorder(part, *around, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
-    return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA))
+    small = cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(255 if small.dtype == np.uint8 else 1)
+
+
+def _seen(part: Pixels) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """The part premultiplied: from 0 to 1, or in bytes where the mean of many hides rounding."""
+    if max(part.shape) > 4 * _SIDE:
+        alpha = np.ascontiguousarray(part[..., 3])
+        share = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
+        return np.asarray(cv2.multiply(part, share, scale=1 / 255), np.uint8)
+    unit = part.astype(np.float32)
+    unit /= 255  # in place: fresh memory costs more than the division
+    for channel in range(3):  # one by one: rows of three are slow to walk
+        unit[..., channel] *= unit[..., 3]
+    return unit
 
 
 def _shape_bits(object_pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -84,28 +109,95 @@ def _lightness_bits(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.array(_LIGHTNESS) < mean @ _LUMINANCE)
 
 
-class Neighbours:
-    """The hashes seen so far, with exact nearest neighbours by Hamming distance."""
+def fingerprint(pixels: Pixels) -> int:
+    """What a picture is recognised by: its 64-bit hash, and above it a sketch of 144 bytes.
 
-    def __init__(self) -> None:
+    The sketch is the same object at 6 x 6, premultiplied RGBA: it tells apart what the hash finds
+    alike, another style of one thing say. A picture with nothing opaque has the fingerprint 0.
+    """
+    square = _opaque_square(pixels)
+    if not square.size:
+        return 0
+    sketch = cv2.resize(square, (_SKETCH, _SKETCH), interpolation=cv2.INTER_AREA)
+    large = int.from_bytes(np.rint(sketch * 255).astype(np.uint8).tobytes(), "big")
+    return large << _HASH_BITS | _hash(square)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A picture that stands: its fingerprint, its asset, and the run that made it, if that counts.
+
+    A fingerprint below 2**64 is a hash without a sketch, as catalogs kept them before there were
+    sketches.
+    """
+
+    fingerprint: int
+    name: str
+    run: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} of run {self.run}" if self.run else self.name
+
+
+class Neighbours:
+    """The pictures seen so far, with exact nearest neighbours; 152 bytes each and their names.
+
+    The distance of two is the number of differing bits of their hashes, 0 to 64. Where those are
+    8 at most and both have a sketch, it is the mean difference of the sketches in 255ths if that
+    is larger, a tenth more or less light left out.
+    """
+
+    def __init__(self, known: Iterable[Seen] = ()) -> None:
         self._hashes = np.empty(1024, dtype=np.uint64)
-        self._names: list[str] = []
+        self._sketches = np.empty((1024, _BYTES), dtype=np.uint8)
+        self._seen: list[Seen] = []
+        self._named: dict[str, list[int]] = {}
+        for one in known:
+            self._add(one)
 
     def __len__(self) -> int:
-        """How many hashes were added."""
-        return len(self._names)
+        """How many pictures were added."""
+        return len(self._seen)
 
-    def add(self, hash: int, name: str) -> None:
-        """Remember a 64-bit hash under a name; names may repeat."""
+    def add(self, fingerprint: int, name: str) -> None:
+        """Remember a fingerprint under an asset's name; names may repeat."""
+        self._add(Seen(fingerprint, name))
+
+    def _add(self, one: Seen) -> None:
         if len(self) == len(self._hashes):
-            self._hashes = np.resize(self._hashes, 2 * len(self._hashes))
-        self._hashes[len(self)] = hash
-        self._names.append(name)
+            room = 2 * len(self)
+            self._hashes = np.resize(self._hashes, room)
+            self._sketches = np.resize(self._sketches, (room, _BYTES))
+        self._hashes[len(self)], self._sketches[len(self)] = _parted(one.fingerprint)
+        self._named.setdefault(one.name, []).append(len(self))
+        self._seen.append(one)
 
-    def nearest(self, hash: int) -> tuple[int, str] | None:
-        """Distance in bits and name of the nearest hash, the first of equals; None when empty."""
-        if not self._names:
+    def nearest(self, fingerprint: int, *, besides: str = "") -> tuple[float, str] | None:
+        """Distance and name of the nearest picture, the first of equals; None when there is none.
+
+        `besides` is the asset itself, whose earlier versions it may look like.
+        """
+        hash, sketch = _parted(fingerprint)
+        bits = np.bitwise_count(self._hashes[: len(self)] ^ hash)
+        distances = bits.astype(np.float64)
+        close = np.flatnonzero(bits <= _CLOSE)
+        if close.size:
+            distances[close] = np.maximum(distances[close], self._apart(sketch, close))
+        distances[self._named.get(besides, [])] = np.inf
+        if not np.isfinite(distances).any():
             return None
-        distances = np.bitwise_count(self._hashes[: len(self)] ^ np.uint64(hash))
         index = int(distances.argmin())
-        return int(distances[index]), self._names[index]
+        return float(distances[index]), str(self._seen[index])
+
+    def _apart(self, sketch: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Mean differences of a sketch and those of some rows; 0 where either has none."""
+        theirs, mine = self._sketches[rows].astype(np.float32), sketch.astype(np.float32)
+        lights = theirs.mean(axis=1)
+        gains = np.clip(mine.mean() / np.maximum(lights, 1), 1 - _LIGHTER, 1 + _LIGHTER)
+        apart = np.abs(np.minimum(theirs * gains[:, None], 255) - mine).mean(axis=1)
+        return np.where((lights > 0) & bool(sketch.any()), apart, 0).astype(np.float64)
+
+
+def _parted(fingerprint: int) -> tuple[np.uint64, NDArray[np.uint8]]:
+    hash, sketch = fingerprint % 2**_HASH_BITS, fingerprint >> _HASH_BITS
+    return np.uint64(hash), np.frombuffer(sketch.to_bytes(_BYTES, "big"), np.uint8)

@@ -13,9 +13,10 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 
+from app.check.similarity import Seen
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
-from app.store import costs, database, entries, rows, tables
+from app.store import appearances, costs, database, entries, rows, tables
 from app.store.costs import By, Costs, Spent, Tried
 from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
@@ -145,6 +146,10 @@ class Catalog:
         query = select(tables.assets).where(*conditions)
         query = query.order_by(column.name, column.sequence.desc()).limit(limit)
         return self.read(lambda connection: rows.read_records(connection, query))
+
+    def accepted_before(self, plan_digest: str) -> list[Seen]:
+        """What was accepted before a plan was first begun: see `app/store/appearances.py`."""
+        return self.read(lambda connection: appearances.accepted_before(connection, plan_digest))
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:
         """One asset: the version asked for, or the newest that was accepted or is in review.

@@ -92,6 +92,7 @@ def asset_cells(record: AssetRecord, provenance_digest: str | None) -> Cells:
         "run_id": record.run_id,
         "image_key": record.image.key if record.image else None,
         "provenance_digest": provenance_digest,
+        "fingerprint": f"{record.phash:x}" if record.phash else None,
     }
 
 

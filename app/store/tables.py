@@ -94,10 +94,11 @@ assets = Table(
     Column("run_id", String, nullable=False),
     Column("image_key", String(64)),
     Column("provenance_digest", String(64)),
-    Column("human_score", Float),
+    Column("human_score", Float),  # 1 or 0 where a person's word decided, else NULL
     Column("value", Text, nullable=False),
     Column("value_digest", String(64), nullable=False),
     Column("created_at", String, nullable=False),
+    Column("fingerprint", Text),  # of its picture, in hex: see `app/check/similarity.py`
     ForeignKeyConstraint(["image_key"], ["images.key"]),
     ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
     Index("ix_assets_key", "key", unique=True),

@@ -12,7 +12,7 @@ from app.check.likeness import difference, palette_distance, ssim
 from app.check.measures import MEASURES, measures
 from app.check.planes import Pixels, Planes
 from app.check.scores import Critic
-from app.check.similarity import perceptual_hash
+from app.check.similarity import fingerprint
 from app.png import png_bytes
 from app.types import Value
 from jobs.defects.good import Painter, drawn
@@ -69,7 +69,8 @@ def _checks(pixels: Pixels, critic: Critic) -> dict[str, Callable[[], object]]:
         alone[measure] = lambda of=of: of(Planes(pixels))  # type: ignore[misc]  # bound now
     return alone | {
         "agreement": lambda: critic.agreement(few, ["a red sword"]),
-        "duplicate_distance": lambda: perceptual_hash(pixels),
+        "looks": lambda: critic.looks(pixels, "a flat red sword"),
+        "duplicate_distance": lambda: fingerprint(pixels),
         "likeness": lambda: ssim(pixels, pixels),
         "palette_distance": lambda: palette_distance(pixels, pixels),
         "difference": lambda: difference(pixels, pixels),
@@ -82,8 +83,9 @@ def _everything(pixels: Pixels, critic: Critic) -> Callable[[], object]:
     def check() -> None:
         decoded(data)
         measures(pixels)
-        perceptual_hash(pixels)
+        fingerprint(pixels)
         critic.agreement(few, ["a red sword"])
+        critic.looks(pixels, "a flat red sword")
 
     return check
 

@@ -7,7 +7,7 @@ from app.check.integrity import decoded
 from app.check.judge import judge
 from app.check.limits import LIMITS, REFERENCE_LIMITS, TEXT_LIMITS
 from app.check.scores import Critic, scores_of
-from app.check.similarity import perceptual_hash
+from app.check.similarity import Neighbours, Seen, fingerprint
 from app.plan.schema import RULES, TEXT_RULES
 from app.types import GenerationRequest, Measure, Rule
 from jobs.defects.good import GUIDANCE, STEPS, Source
@@ -34,7 +34,7 @@ class Judge:
 
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
-        self._seen: dict[str, list[tuple[str, int]]] = {}
+        self._seen: dict[str, Neighbours] = {}
 
     def of(self, made: Made) -> Judged:
         """A control is also held against the controls before it that show other things."""
@@ -60,21 +60,19 @@ class Judge:
         )
         if pixels is None:
             return scores
-        mine = perceptual_hash(pixels)
-        scores[Measure.DUPLICATE_DISTANCE] = self._distance(made, mine)
+        scores[Measure.DUPLICATE_DISTANCE] = self._distance(made, fingerprint(pixels))
         return scores
 
     def _distance(self, made: Made, mine: int) -> float:
         if made.spoilt.twin is not None:
-            return float((mine ^ perceptual_hash(made.spoilt.twin)).bit_count())
-        if made.sample.severity:
+            nearest = Neighbours([Seen(fingerprint(made.spoilt.twin), "twin")]).nearest(mine)
+        elif made.sample.severity:
             return _ALONE
-        seen = self._seen.setdefault(made.sample.source, [])
-        others = [
-            (mine ^ other).bit_count() for prompt, other in seen if prompt != made.good.prompt
-        ]
-        seen.append((made.good.prompt, mine))
-        return float(min(others, default=_ALONE))
+        else:  # one that shows the same is no stranger
+            seen = self._seen.setdefault(made.sample.source, Neighbours())
+            nearest = seen.nearest(mine, besides=made.good.prompt)
+            seen.add(mine, made.good.prompt)
+        return nearest[0] if nearest else _ALONE
 
 
 def asked(made: Made) -> GenerationRequest:

@@ -4,6 +4,8 @@ Severity is 1 (mild), 2 (medium) or 3 (grave); the picture's own array is never 
 grow with the picture: they are given for a side of 64.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from app.check.planes import NEARLY_OPAQUE, Pixels
 
 Rng = np.random.Generator
+Defect = Callable[[Pixels, int, Rng], Pixels]
 
 _GROUNDS = np.array([[255, 255, 255], [0, 0, 0], [0, 255, 0], [255, 0, 255]], np.float32)
 """What things are photographed and painted on before they are cut out."""
@@ -102,6 +105,67 @@ def cut_off(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
     out = np.zeros_like(turned)
     out[:, : turned.shape[1] - gone] = turned[:, gone:]
     return np.ascontiguousarray(np.rot90(out, -turns))
+
+
+def cut_through(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """A part of the object's length is missing, and what is left stands in the middle."""
+    turns = int(rng.integers(4))
+    turned = np.rot90(pixels, turns)
+    columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
+    gone = max(1, round(len(columns) * (0.15, 0.3, 0.5)[severity - 1]))
+    out = np.zeros_like(turned)
+    out[:, columns[0] + gone :] = turned[:, columns[0] + gone :]
+    return np.ascontiguousarray(np.rot90(np.roll(out, -(gone // 2), axis=1), -turns))
+
+
+def off_centre(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
+    """A little smaller, and pushed to a side or into a corner, up to the frame."""
+    small, (height, width) = _shrunk(pixels, 0.72), pixels.shape[:2]
+    share = (0.45, 0.75, 1.0)[severity - 1]
+    down, right = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1)][int(rng.integers(6))]
+    rows, columns = (np.flatnonzero((small[..., 3] >= 128).any(axis=axis)) for axis in (1, 0))
+    room = (height - 2 - rows[-1] if down > 0 else rows[0] - 1) * abs(down)
+    room_right = (width - 2 - columns[-1] if right > 0 else columns[0] - 1) * abs(right)
+    moves = (down * round(share * max(room, 0)), right * round(share * max(room_right, 0)))
+    return np.roll(small, moves, axis=(0, 1))
+
+
+def too_small(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Lost in the frame: two thirds, half, or a third as large as drawn."""
+    return _shrunk(pixels, (0.65, 0.5, 0.33)[severity - 1])
+
+
+def too_large(pixels: Pixels, severity: int, _: Rng) -> Pixels:
+    """Too near: a sixth, a third or two thirds larger, so that the frame cuts it."""
+    height, width = pixels.shape[:2]
+    scale = (1.17, 1.35, 1.7)[severity - 1]
+    middle = np.array([[scale, 0, (1 - scale) * width / 2], [0, scale, (1 - scale) * height / 2]])
+    return _mapped(pixels, middle)
+
+
+def _shrunk(pixels: Pixels, scale: float) -> Pixels:
+    """The whole picture smaller, in the middle of a clear frame as large as before."""
+    height, width = pixels.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    seen = np.dstack([pixels[..., :3] * alpha, alpha])
+    small = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    out = np.zeros((height, width, 4), np.float32)
+    out[top : top + size[1], left : left + size[0]] = small
+    return _straight(out)
+
+
+def _mapped(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    seen = np.dstack([pixels[..., :3] * alpha, alpha])
+    return _straight(cv2.warpAffine(seen, matrix, pixels.shape[1::-1], flags=cv2.INTER_LINEAR))
+
+
+def _straight(seen: NDArray[np.floating]) -> Pixels:
+    """Bytes of straight alpha of what is premultiplied, alpha from 0 to 1."""
+    colour = seen[..., :3] / np.maximum(seen[..., 3:], 1e-4)
+    return _bytes(np.dstack([colour, seen[..., 3:] * 255]))
 
 
 def empty(pixels: Pixels, severity: int, _: Rng) -> Pixels:
@@ -266,9 +330,7 @@ def _over(pixels: Pixels, colour: NDArray[np.float32], alpha: NDArray[np.floatin
 
 def _blurred(pixels: Pixels, sigma: float) -> Pixels:
     alpha = pixels[..., 3:].astype(np.float32) / 255
-    stacked = cv2.GaussianBlur(np.dstack([pixels[..., :3] * alpha, alpha]), (0, 0), sigma)
-    colour = stacked[..., :3] / np.maximum(stacked[..., 3:], 1e-4)
-    return _bytes(np.dstack([colour, stacked[..., 3:] * 255]))
+    return _straight(cv2.GaussianBlur(np.dstack([pixels[..., :3] * alpha, alpha]), (0, 0), sigma))
 
 
 def _bytes(values: NDArray[np.floating]) -> Pixels:

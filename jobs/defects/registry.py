@@ -57,7 +57,9 @@ def whole(good: Good) -> Spoilt:
 
 def classes() -> dict[str, DefectClass]:
     """All classes by name, in a fixed order."""
-    every = (*_of_files(), *_of_alpha(), *_of_looks(), *_of_meaning(), *_of_texts())
+    every = (
+        *_of_files(), *_of_alpha(), *_of_looks(), *_of_meaning(), *_of_texts(), *_of_composition()
+    )  # fmt: skip
     return {one.name: one for one in every}
 
 
@@ -94,32 +96,47 @@ def _of_alpha() -> list[DefectClass]:
 def _of_looks() -> list[DefectClass]:
     texture = (Source.TEXTURE,)
     return [
-        _look(looks.blur, Measure.SHARPNESS),
+        _look(looks.blur, Measure.SHARPNESS, Measure.CRISP),
         _look(looks.noise, Measure.NOISE),
         _look(looks.colour_blotches, Measure.BLOTCHES),
         DefectClass(
-            "few_steps", _as_it_is, (Measure.BLOTCHES,), (Source.STARTER,), steps=(3, 2, 1)
+            "few_steps",
+            _as_it_is,
+            (Measure.BLOTCHES, Measure.FINISHED),
+            (Source.STARTER,),
+            steps=(3, 2, 1),
         ),
-        _look(looks.banding, Measure.BANDING, fits=_shaded),
+        _look(looks.banding, Measure.BANDING, fits=shaded),
         _look(looks.jpeg_blocks, Measure.BLOCKINESS),
         _look(looks.clipping, Measure.CLIPPING),
-        _look(looks.washed_out, Measure.AGREEMENT),
-        _look(looks.palette_drift, Measure.AGREEMENT, Measure.PALETTE_DISTANCE, fits=_coloured),
+        _look(looks.washed_out, Measure.AGREEMENT, Measure.ON_MODEL),
+        _look(
+            looks.palette_drift,
+            Measure.AGREEMENT,
+            Measure.ON_MODEL,
+            Measure.PALETTE_DISTANCE,
+            fits=coloured,
+        ),
         _look(looks.seam, Measure.SEAM, sources=texture),
     ]
 
 
 def _of_meaning() -> list[DefectClass]:
     said = (
-        ("wrong_object", meanings.other_object),
-        ("wrong_colour", meanings.other_colour),
-        ("style_mismatch", meanings.other_style),
+        ("wrong_object", meanings.other_object, Measure.AGREEMENT),
+        ("wrong_colour", meanings.other_colour, Measure.ON_MODEL),
+        ("style_mismatch", meanings.other_style, Measure.STYLE),
     )
     return [
         DefectClass("merged", _merged, (Measure.AGREEMENT,)),
         *(
-            DefectClass(name, _asked(other), (Measure.AGREEMENT,), reference=False)
-            for name, other in said
+            DefectClass(
+                name,
+                _asked(other),
+                tuple(dict.fromkeys((Measure.AGREEMENT, ought))),
+                reference=False,
+            )
+            for name, other, ought in said
         ),
         DefectClass("near_duplicate", _again, (Measure.DUPLICATE_DISTANCE,), reference=False),
     ]
@@ -130,6 +147,16 @@ def _of_texts() -> list[DefectClass]:
     return [
         _text(misspelt, Measure.TEXT_ERROR),
         _text(faint, Measure.TEXT_CONTRAST, Measure.TEXT_ERROR),
+    ]
+
+
+def _of_composition() -> list[DefectClass]:
+    """Last, because a class's place is part of its seeds."""
+    return [
+        _look(looks.cut_through, Measure.COMPOSITION, Measure.AGREEMENT),
+        _look(looks.off_centre, Measure.COMPOSITION),
+        _look(looks.too_small, Measure.COMPOSITION),
+        _look(looks.too_large, Measure.COMPOSITION, Measure.BORDER),
     ]
 
 
@@ -190,10 +217,10 @@ def _open(good: Good) -> bool:
     return bool(looks.openings(good.pixels).any())
 
 
-def _shaded(good: Good) -> bool:
+def shaded(good: Good) -> bool:
     """Bands show where there is shading; flat fills have only their own steps."""
     return good.label is not None and good.label.style == "shaded"
 
 
-def _coloured(good: Good) -> bool:
+def coloured(good: Good) -> bool:
     return good.label is not None and good.label.colour not in ("white", "black")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
-from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic, premultiplied
+from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic
 from app.check.critic_network import CriticNetwork
+from app.check.seen import premultiplied
 from app.errors import ModelNotFound
 from app.words import words
 

@@ -1,6 +1,7 @@
 """Near duplicates are near, other shapes and other colours are not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.similarity import Neighbours, perceptual_hash
-from jobs.starter.drawings import COLOURS, KINDS, Label, draw
+from app.check.similarity import Neighbours, Seen, fingerprint, perceptual_hash
+from jobs.starter.drawings import COLOURS, KINDS, STYLES, Label, all_labels, draw
 from tests.check import drawn
 from tests.check.drawn import Pixels
 
@@ -94,6 +95,54 @@ def test_neighbours_grow_beyond_their_first_room() -> None:
     assert len(neighbours) == 5000
     for index in (0, 1023, 1024, 4999):
         assert neighbours.nearest(int(values[index]) ^ 1) == (1, str(index))
+
+
+def test_a_touched_up_copy_is_known_and_another_style_of_the_thing_is_not() -> None:
+    seen = Neighbours()
+    for index, (_, pixels) in enumerate(drawn.clean()):
+        seen.add(fingerprint(pixels), str(index))
+    taken = []
+    for index, (label, pixels) in enumerate(drawn.clean()):
+        for touched in (noisy(pixels), brighter(pixels, 1.05), brighter(pixels, 0.95)):
+            nearest = seen.nearest(fingerprint(touched))
+            assert nearest is not None
+            assert nearest[1] == str(index)
+            assert nearest[0] < 4
+        alone = Neighbours([Seen(fingerprint(pixels), "alone")])
+        others = [replace(label, style=style) for style in STYLES if style != label.style]
+        for other in others:
+            nearest = alone.nearest(fingerprint(draw(other, seed=5)))
+            taken.append(nearest is not None and nearest[0] < FAR)
+    assert np.mean(taken) <= 0.02
+
+
+def test_far_fewer_different_drawings_are_taken_for_one_than_by_the_hash_alone() -> None:
+    seen, hashes = Neighbours(), Neighbours()
+    mistaken = mistaken_by_hash = 0
+    for index, label in enumerate(all_labels()[::2]):
+        found = fingerprint(draw(label, seed=9))
+        for neighbours, value in ((seen, found), (hashes, found % 2**64)):
+            nearest = neighbours.nearest(value)
+            near = nearest is not None and nearest[0] < FAR
+            mistaken += near and neighbours is seen
+            mistaken_by_hash += near and neighbours is hashes
+            neighbours.add(value, str(index))
+    assert mistaken_by_hash >= 10
+    assert mistaken <= mistaken_by_hash / 10
+
+
+def test_the_hash_stays_what_it_was_and_a_catalog_of_hashes_alone_still_speaks() -> None:
+    pixels = draw(Label("gem", "red", "flat"), seed=1)
+    assert fingerprint(pixels) % 2**64 == perceptual_hash(pixels)
+    assert fingerprint(drawn.filled((9, 9, 9, 0))) == 0
+    known = Neighbours([Seen(perceptual_hash(pixels) ^ 1, "gem", "old")])
+    assert known.nearest(fingerprint(pixels)) == (1, "gem of run old")
+
+
+def test_an_asset_is_not_held_against_itself() -> None:
+    known = Neighbours([Seen(5, "gem", "old"), Seen(0xFF, "coin", "old")])
+    assert known.nearest(5, besides="gem") == (6, "coin of run old")
+    assert known.nearest(5, besides="other") == (0, "gem of run old")
 
 
 def test_nobody_is_near_when_nobody_is_there() -> None:

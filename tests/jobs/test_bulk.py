@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,17 @@ def test_rejected_assets_are_reported_with_the_rule_and_fail_nothing(home: Home)
     assert (done.returncode, summary["rejected"], summary["made"]) == (0, 3, 12)
     record = home.store.catalog.asset("strict.red.gem")
     assert any("coverage" in reason for reason in record.reasons)
+
+
+def test_a_plan_that_asks_for_it_repeats_nothing_that_the_catalog_holds(
+    first: dict[str, Any], home: Home
+) -> None:
+    unlike = [*ECHO_RULES[:2], {"check": "duplicate_distance", "at_least": 64}]
+    only = {"name": "only", "kind": "icon", "prompt": "a gem", "rules": unlike}
+    done = home.run(home.write(plan_of([], name="only", assets=[only], unique="catalog")))
+    assert json.loads(done.stdout)["rejected"] == 1, done.stderr
+    (record,) = home.store.catalog.find_assets(run_id=json.loads(done.stdout)["run_id"])
+    assert re.search(rf"nearly repeats potion\.\S+ of run {first['run_id']}", record.reasons[0])
 
 
 def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from app.store.publish import publish_assets, publish_images, publish_pages
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
 
-NEWEST = "0006"
+NEWEST = "0007"
 
 
 @pytest.fixture(params=BOTH)
@@ -56,6 +56,7 @@ def test_rows_of_the_first_schema_come_through_to_the_newest(bare: Place) -> Non
     assert catalog.images(image.key for image in images) == {i.key: i for i in images}
     assert catalog.versions("red-potion") == [stored[0]]
     assert catalog.pages("run") == pages
+    assert [seen.fingerprint for seen in catalog.accepted_before("")] == [stored[0].phash]
 
 
 def test_what_images_said_of_their_runs_and_costs_comes_into_the_ledger(bare: Place) -> None:
@@ -95,6 +96,7 @@ def back_to_the_fourth_schema(catalog: Catalog) -> None:
     with catalog.writing() as connection:
         for column in ("who", "plan", "team", "model", "asset", "nano_usd"):
             connection.execute(text(f"ALTER TABLE leases DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE assets DROP COLUMN fingerprint"))
         connection.execute(text("DROP TABLE documents"))
         connection.execute(text("DROP TABLE ledger"))
         connection.execute(text("DROP TABLE spending"))

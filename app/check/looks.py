@@ -1,0 +1,100 @@
+"""Looks: whether style, colours, finish, focus and composition are what was asked for.
+
+One small network, trained on drawings and the starter's pictures with injected defects, answers
+all five. It knows that one look; the model's card says how well.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from app.errors import ModelNotFound
+from app.types import Measure, Value
+from app.words import words
+
+if TYPE_CHECKING:
+    from app.check.looks_network import LooksNetwork
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+LEARNED = (
+    Measure.STYLE, Measure.ON_MODEL, Measure.FINISHED, Measure.CRISP, Measure.COMPOSITION,
+)  # fmt: skip
+"""What the looks measure."""
+
+
+class LooksConfig(Value):
+    """What stands beside the weights: the words that ask for each style and colour, by row."""
+
+    styles: dict[str, tuple[str, ...]]
+    colours: dict[str, tuple[str, ...]]
+
+
+class Looks:
+    """The looks, ready to judge; made by `Looks.load`.
+
+    Every picture goes through the network alone: the same bytes and prompt give the same numbers.
+    """
+
+    def __init__(self, network: "LooksNetwork", config: LooksConfig) -> None:
+        self._network = network
+        self._styles, self._colours = ({**config.styles}, {**config.colours})
+
+    @classmethod
+    def load(cls, folder: Path) -> "Looks":
+        """The looks in a folder that holds `config.json` and `model.safetensors`.
+
+        Raises ModelNotFound when a file is missing, unreadable or does not fit.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from torch import channels_last
+
+        from app.check.looks_network import LooksNetwork
+
+        try:
+            config = LooksConfig(**json.loads((folder / CONFIG_FILE).read_text("utf-8")))
+            network = LooksNetwork(len(config.styles), len(config.colours))
+            weights = load_file(folder / WEIGHTS_FILE)
+            network.load_state_dict({name: value.float() for name, value in weights.items()})
+        except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+            raise ModelNotFound(
+                f"no usable looks in {folder} ({type(error).__name__}: {error}); "
+                "train them with `python -m jobs train-looks`"
+            ) from error
+        # Pictures come with their channels last; convolutions that take them so need no copies.
+        network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        return cls(network.eval().requires_grad_(False), config)
+
+    def measures(self, seen: NDArray[np.float32], prompt: str) -> dict[Measure, float]:
+        """Five probabilities for a premultiplied picture [64, 64, 4] and its prompt.
+
+        Of several styles or colours that a prompt names the likeliest counts; where it names no
+        style any will do, and where it names no colour the likeliest of all.
+        """
+        import torch
+
+        with torch.inference_mode():
+            logits = self._network(torch.from_numpy(seen).permute(2, 0, 1)[None])
+            style = logits[0].softmax(dim=1)[0].tolist()
+            rest = [torch.sigmoid(one)[0].tolist() for one in logits[1:]]
+        said = set(words(prompt))
+        colours, (finished,), (crisp,), (composed,) = rest
+        asked = _named(self._colours, said) or range(len(colours))
+        return {
+            Measure.STYLE: max((style[row] for row in _named(self._styles, said)), default=1.0),
+            Measure.ON_MODEL: max(colours[row] for row in asked),
+            Measure.FINISHED: finished,
+            Measure.CRISP: crisp,
+            Measure.COMPOSITION: composed,
+        }
+
+
+def _named(known: Mapping[str, tuple[str, ...]], said: set[str]) -> list[int]:
+    """The rows that the words ask for."""
+    return [row for row, names in enumerate(known.values()) if said & {*names}]

@@ -1,0 +1,65 @@
+"""The looks trained at tiny size: the whole flow, the same weights twice, nothing left unsaid."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.check.looks import LEARNED, WEIGHTS_FILE, Looks
+from app.check.seen import premultiplied
+from app.digest import digest_file
+from app.models.versions import FOLDERS
+from jobs.defects.good import Part, drawn, seeds
+from jobs.looks.pictures import PictureSettings
+from jobs.looks.recipe import Recipe
+from jobs.looks.spoiling import COMPOSITIONS, MARKS, TINTS, shows, spoilt
+from jobs.starter.drawings import Label
+from jobs.starter.stages import Stages
+from jobs.train_looks import train_looks
+
+SHIPPED = FOLDERS["starter"].parent / "looks"
+
+
+def test_what_is_learned_from_is_neither_held_out_nor_evaluated() -> None:
+    own = PictureSettings()
+    learned = seeds(Part.TRAINING, own.world)
+    held_out = seeds(Part.TRAINING, own.held_out_world)
+    assert not {*learned} & {*held_out}
+    assert all(seeds(Part.EVALUATION, n)[-1] < learned[0] for n in (0, 99))
+    assert max(own.drawn, own.held_out_drawn, own.painted) <= len(learned)
+
+
+def test_every_defect_that_shows_changes_its_picture() -> None:
+    good = drawn(70_000_001)
+    rng = np.random.default_rng(1)
+    for spoils in (MARKS, COMPOSITIONS, TINTS):
+        found = [spoilt(good.pixels, spoils, Label("gem", "red", "shaded"), rng) for _ in range(12)]
+        assert all(one is not None and not np.array_equal(one, good.pixels) for one in found)
+
+
+def test_bands_need_shading_and_a_drift_of_hue_needs_a_hue() -> None:
+    flat_white = Label("gem", "white", "flat")
+    assert [shows(one, flat_white) for one in MARKS] == [False, *[True] * (len(MARKS) - 1)]
+    assert [shows(one, flat_white) for one in TINTS] == [False, False, True]
+
+
+def test_what_ships_is_small_and_its_card_speaks_of_these_weights() -> None:
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 4_000_000
+    card = (SHIPPED / "README.md").read_text("utf-8")
+    assert digest_file(SHIPPED / WEIGHTS_FILE) in card
+
+
+@pytest.mark.slow
+def test_the_whole_flow_gives_the_same_weights_twice_and_a_card(tmp_path: Path) -> None:
+    recipe = Recipe.tiny()
+    figures = [
+        train_looks(recipe, Stages(tmp_path / name), tmp_path / f"{name}-looks")
+        for name in ("one", "two")
+    ]
+    assert figures[0] == figures[1]
+    first, second = (tmp_path / f"{name}-looks" for name in ("one", "two"))
+    for name in (WEIGHTS_FILE, "config.json", "README.md"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    answers = Looks.load(first).measures(premultiplied(drawn(70_000_001).pixels), "a red gem")
+    assert {*answers} == {*LEARNED}
+    assert {one.defect for one in figures[0].found} >= {"few_steps", "style_mismatch", "too_small"}
