@@ -37,12 +37,12 @@ def decide(
         # Only the winner, whom rules and rank have chosen, is weighed: labels are of winners too.
         best = best[0], _admitted(guard, spec, *best)
     if best and best[1].verdict is Verdict.REVIEW:
-        told = reasons(best[1])
+        told = reasons(best[1], repeats=_repeated(spec, best[0], neighbours))
         return Decision(status=Status.REVIEW, winner=best[0], report=best[1], reasons=told)
     if best:
         neighbours.add(best[0].phash, spec.name)
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
-    said = tuple(dict.fromkeys(_reasons(judged)))
+    said = tuple(dict.fromkeys(_reasons(spec, judged, neighbours)))
     if any(candidate.outcome.refused for candidate, _ in judged):
         # Not the judge's last word: with more money the remaining attempts are made.
         return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)
@@ -58,10 +58,16 @@ Judged = tuple[Candidate, QualityReport | None]
 def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> QualityReport | None:
     if candidate.report is None:
         return None
-    nearest = neighbours.nearest(candidate.phash)
+    nearest = neighbours.nearest(candidate.phash, besides=spec.name)
     distance = nearest[0] if nearest else HASH_BITS
     scores = candidate.report.scores | {Measure.DUPLICATE_DISTANCE: float(distance)}
-    return judge(scores, spec.rules)
+    return judge(scores, spec.demands)
+
+
+def _repeated(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> str:
+    """Whom the candidate is nearest to: by name and, from another run, by that as well."""
+    nearest = neighbours.nearest(candidate.phash, besides=spec.name)
+    return nearest[1] if nearest else "another picture"
 
 
 def _admitted(
@@ -87,12 +93,12 @@ def _worth_another(judged: Sequence[Judged]) -> bool:
     return any(report is None or report.verdict is Verdict.RETRY for _, report in judged)
 
 
-def _reasons(judged: Sequence[Judged]) -> Iterator[str]:
+def _reasons(spec: AssetSpec, judged: Sequence[Judged], neighbours: Neighbours) -> Iterator[str]:
     for candidate, report in judged:
         if report is None:
             yield candidate.outcome.error
         else:
-            yield from reasons(report)
+            yield from reasons(report, repeats=_repeated(spec, candidate, neighbours))
 
 
 def _ended(judged: Sequence[Judged], said: tuple[str, ...]) -> Decision:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from app.attempt import Candidate, Outcome
+from app.check.brand import brand_scores
 from app.check.integrity import decoded
 from app.check.judge import judge
 from app.check.scores import Critic, scores_of
-from app.check.similarity import perceptual_hash
+from app.check.similarity import fingerprint
 from app.errors import StoreError
 from app.store.publish import Store
 from app.types import AssetSpec, Measure
@@ -29,6 +30,7 @@ def _examine(outcome: Outcome, spec: AssetSpec, store: Store, critic: Critic | N
     request, pixels = outcome.request, decoded(data)
     scores = scores_of(pixels, request, critic, prompt=request.prompt)
     if pixels is None:
-        return Candidate(outcome=outcome, report=judge(scores, spec.rules))
-    rules = [rule for rule in spec.rules if rule.check is not Measure.DUPLICATE_DISTANCE]
-    return Candidate(outcome=outcome, report=judge(scores, rules), phash=perceptual_hash(pixels))
+        return Candidate(outcome=outcome, report=judge(scores, spec.demands))
+    scores |= brand_scores(pixels, spec.brand)
+    rules = [rule for rule in spec.demands if rule.check is not Measure.DUPLICATE_DISTANCE]
+    return Candidate(outcome=outcome, report=judge(scores, rules), phash=fingerprint(pixels))

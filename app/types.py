@@ -159,6 +159,22 @@ class Rule(Value):
         return " and ".join(low + high)
 
 
+class BrandRule(Rule):
+    """A rule that a plan's brand asks for, with what its measure is held against."""
+
+    pillar: str
+    """Its place in the brand: palette, framing.margin."""
+    colours: tuple[str, ...] = ()
+    angle: float = 0.0
+    """Where the light comes from, in degrees clockwise from above."""
+    ground: str = ""
+    """`transparent`, `plate`, or a colour as #rrggbb."""
+
+    def __str__(self) -> str:
+        """The rule by its place in the brand: brand.palette: palette_error <= 12."""
+        return f"brand.{self.pillar}: {super().__str__()}"
+
+
 class AssetSpec(Value):
     """One asset asked for: an expanded row of a plan, complete in itself."""
 
@@ -172,6 +188,8 @@ class AssetSpec(Value):
     attempts: Attempts = 1
     refine: Refine = Refine.SEED
     rules: tuple[Rule, ...] = ()
+    brand: tuple[BrandRule, ...] = ()
+    """What the plan's brand asks for beside the rules."""
     pivot: Pivot = Pivot()
     model: str = "starter"
 
@@ -179,12 +197,20 @@ class AssetSpec(Value):
     def digest(self) -> str:
         """The digest of all that decides the finished asset; tier and tags do not.
 
-        Further seeds are left unsaid, so that specs from before there was a choice keep theirs.
+        Further seeds are left unsaid, and no brand, so that specs from before there was a choice
+        keep theirs.
         """
         fields = self.model_dump(mode="json", exclude={"request": {"tier", "tags"}})
         if self.refine is Refine.SEED:
             del fields["refine"]
+        if not self.brand:
+            del fields["brand"]
         return digest(fields)
+
+    @property
+    def demands(self) -> tuple[Rule, ...]:
+        """Every rule that its pictures must keep: its own, and the brand's."""
+        return (*self.rules, *self.brand)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -291,6 +317,8 @@ class Environment(Value):
     platform: str
     processor: str
     libraries: dict[str, str]
+    service: str = ""
+    """The service whose engine made it, host and port; empty where the worker's own did."""
 
 
 class Provenance(Value):

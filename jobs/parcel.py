@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.errors import InvalidRequest
 from app.plan.background import Background, data_of
+from app.plan.brands import data_of as brand_of
 from app.plan.schema import Plan
 
 CODE = Path(__file__).parents[1]
@@ -30,7 +31,9 @@ def fill(folder: Path, plan: Plan, file: Path) -> int:
     written.parent.mkdir()
     written.write_bytes(file.read_bytes())
     for picture in _pictures(plan):
-        _add(picture, written.parent)
+        _add(picture.file, data_of(picture), written.parent)
+    if plan.brand is not None and plan.brand.file:
+        _add(plan.brand.file, brand_of(plan.brand), written.parent)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > LARGEST_BYTES:
         raise InvalidRequest(
@@ -45,13 +48,13 @@ def _pictures(plan: Plan) -> list[Background]:
     return [one for one in named if one is not None]
 
 
-def _add(picture: Background, folder: Path) -> None:
+def _add(file: str, data: bytes, folder: Path) -> None:
     """The same path below the new folder, as the plan's file writes it."""
-    target = folder / picture.file
+    target = folder / file
     if not target.resolve().is_relative_to(folder.resolve()):
         raise InvalidRequest(
-            f"background {picture.file} leads out of the plan's folder on its way; "
+            f"{file} leads out of the plan's folder on its way; "
             "write its path from there without '..'"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data_of(picture))
+    target.write_bytes(data)

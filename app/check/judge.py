@@ -25,12 +25,24 @@ _COMPLAINTS: dict[Measure, str] = {
     Measure.CLIPPING: "clipped to white or black",
     Measure.SEAM: "a seam where it repeats",
     Measure.AGREEMENT: "does not show what the prompt asks for",
+    Measure.STYLE: "another style than the prompt names",
+    Measure.ON_MODEL: "other colours than the prompt names",
+    Measure.FINISHED: "looks unfinished",
+    Measure.CRISP: "not crisp",
+    Measure.COMPOSITION: "cut, off its middle, or too small or large in the frame",
     Measure.TEXT_ERROR: "text that is not read as it was written",
     Measure.TEXT_CONTRAST: "text that hardly stands out",
-    Measure.DUPLICATE_DISTANCE: "nearly repeats another picture",
+    Measure.DUPLICATE_DISTANCE: "nearly repeats {repeats}",
     Measure.LIKENESS: "unlike its reference",
     Measure.DIFFERENCE: "visibly different from its reference",
     Measure.PALETTE_DISTANCE: "other colours than its reference",
+    Measure.PALETTE_ERROR: "colours beside the brand's",
+    Measure.LIGHT_ERROR: "light from another side than the brand's",
+    Measure.SUBJECT_SHARE: "subject too small or too large for the brand",
+    Measure.MARGIN: "too near the edge for the brand",
+    Measure.OFF_CENTRE: "off the middle for the brand",
+    Measure.GROUND_ERROR: "another ground than the brand's",
+    Measure.RESOLUTION: "smaller than the brand allows",
     Measure.RISK: "not sure enough to go without a person",
 }
 
@@ -64,15 +76,19 @@ def rank(report: QualityReport) -> tuple[int, float, float]:
     return -gravity(report.verdict), agreement, sharpness
 
 
-def reasons(report: QualityReport) -> tuple[str, ...]:
-    """The findings in words, in their order: what is wrong, the number, and the rule."""
-    return tuple(_in_words(finding) for finding in report.findings)
+def reasons(report: QualityReport, *, repeats: str = "another picture") -> tuple[str, ...]:
+    """The findings in words, in their order: what is wrong, the number, and the rule.
+
+    `repeats` is the name of the nearest picture, for the finding that speaks of it.
+    """
+    return tuple(_in_words(finding, repeats) for finding in report.findings)
 
 
-def _in_words(finding: Finding) -> str:
+def _in_words(finding: Finding, repeats: str) -> str:
     if finding.score is None:
         return f"{finding.check} could not be measured (rule: {finding.rule})"
-    return f"{_COMPLAINTS[finding.check]}: {finding.score:.3g} (rule: {finding.rule})"
+    complaint = _COMPLAINTS[finding.check].format(repeats=repeats)
+    return f"{complaint}: {finding.score:.3g} (rule: {finding.rule})"
 
 
 def _holds(rule: Rule, score: float | None) -> bool:

@@ -3,20 +3,18 @@
 A plan names it by a path from its own folder; what is made is named by the digest of its bytes.
 """
 
-import os
 from pathlib import Path
-from stat import S_ISREG
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from app.digest import digest_bytes
 from app.errors import BadImage, InvalidRequest
+from app.plan.beside import Unusable, read_beside
 from app.value import Value
 
 MAX_BYTES = 64 << 20
 """Of the file: as much as the pixels of the largest picture that is decoded take."""
-_BESIDE = "put it into the plan's folder and write its path from there: pictures/sky.png"
 _LONGEST = 200
 
 
@@ -28,14 +26,6 @@ class Background(Value):
     """The sha256 of the file's bytes."""
     folder: str = Field("", exclude=True)
     """Where the plan's file stands, on the machine that read it; never recorded."""
-
-
-class Unusable(Exception):
-    """What is wrong with a background, and what to do."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
 
 
 def found(background: Background, folder: Path) -> Background:
@@ -67,37 +57,7 @@ def data_of(background: Background) -> bytes:
 
 
 def _bytes(file: str, folder: Path) -> bytes:
-    try:
-        path = _inside(file, folder.resolve())
-        with open(path, "rb", opener=_descriptor) as opened:
-            if not S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Unusable("is no file", "write the path of a PNG")
-            data = opened.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        message = "is not there: the path begins in the plan's folder"
-        raise Unusable(message, f"correct the path, or {_BESIDE}") from error
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise Unusable(f"cannot be read: {reason}", _BESIDE) from error
-    if len(data) > MAX_BYTES:
-        raise Unusable(f"is larger than {MAX_BYTES >> 20} MiB", "save it smaller")
-    return data
-
-
-def _inside(file: str, folder: Path) -> Path:
-    """The file itself, links followed; raises Unusable when it stands elsewhere."""
-    parts = Path(file)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in file:
-        raise Unusable("is no path from the plan's folder down", _BESIDE)
-    path = Path(os.path.realpath(folder / parts, strict=True))
-    if not path.is_relative_to(folder):
-        raise Unusable("is a link that leaves the plan's folder", _BESIDE)
-    return path
-
-
-def _descriptor(path: str, flags: int) -> int:
-    """Links were followed already, and a pipe that nobody writes to would be waited for."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    return read_beside(file, folder, most=MAX_BYTES, what="a PNG", example="pictures/sky.png")
 
 
 def _require_png(data: bytes) -> None:

@@ -8,6 +8,13 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from app.plan.background import Background
+from app.plan.brand import (
+    Brand,
+    BrandFraming,
+    BrandLight,
+    BrandPalette,
+    BrandTechnical,
+)
 from app.plan.document import Complaint, Document, Path
 from app.plan.fields import Range
 from app.plan.schema import (
@@ -29,14 +36,19 @@ _MODELS: dict[str, type[BaseModel]] = {
     "background": Background,
     "bounds": Bounds,
     "box": Rect,
+    "brand": Brand,
     "budget": Budget,
     "defaults": Defaults,
+    "framing": BrandFraming,
+    "light": BrandLight,
     "pack": Pack,
+    "palette": BrandPalette,
     "pivot": Pivot,
     "route": RoutePlan,
     "rules": Rule,
     "sizes": Size,
     "tags": AssetTags,
+    "technical": BrandTechnical,
     "text_layers": TextLayer,
 }
 """Which keys stand below which key; what is not here is a range of the bounds."""
@@ -46,9 +58,11 @@ _HOMES: dict[str, type[BaseModel]] = {
     "an asset": PlanAsset,
 }
 _HOW_TO_ADD = {
+    "angle": "add angle: with where the light comes from, 315 for the upper left",
     "assets": "list at least one asset below assets:",
     "atelier": "begin the plan with the line atelier: 1",
     "check": f"add check: with one of {', '.join(Measure)}",
+    "colours": 'add colours: ["#c62f2f"] with those of the brand',
     "false_accepts": "add false_accepts: with the share of bad pictures tolerated, 0.01 say",
     "height": "write both, 64x64 say",
     "kind": "add kind: icon to the asset or to the defaults",

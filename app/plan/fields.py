@@ -14,6 +14,13 @@ RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {
     Measure.DUPLICATE_DISTANCE: (0, 64),
 }
 """Between which numbers each measure can lie at all."""
+OF_BRANDS = frozenset(
+    {
+        Measure.PALETTE_ERROR, Measure.LIGHT_ERROR, Measure.SUBJECT_SHARE, Measure.MARGIN,
+        Measure.OFF_CENTRE, Measure.GROUND_ERROR, Measure.RESOLUTION,
+    }
+)  # fmt: skip
+"""What is measured only where a brand asks for it."""
 LONGEST_PROMPT, LONGEST_TEXT_LAYER = 2000, 500
 """As long as a request and a text layer may be."""
 
@@ -106,6 +113,9 @@ def _rule(rule: Rule) -> Rule:
     if rule.check is Measure.RISK:
         remedy = "write accept: {false_accepts: 0.01} at the top of the plan"
         raise refuse("is not measured but learned, and no rule's to limit", remedy)
+    if rule.check in OF_BRANDS:
+        remedy = "write brand: at the top of the plan with what it is held against"
+        raise refuse("is measured for a brand alone", remedy)
     _limits(rule.at_least, rule.at_most)
     low, high = RANGES[rule.check]
     if any(limit not in Range(at_least=low, at_most=high) for limit in _set_limits(rule)):

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.plan.background import Background
+from app.plan.brand import brand_rules
 from app.plan.fields import Range
 from app.plan.schema import Bounds, Plan, PlanAsset
-from app.types import Kind, Pivot, Refine, Rule, Sampler, Size, Tags, TextLayer, Value
+from app.types import BrandRule, Kind, Pivot, Refine, Rule, Sampler, Size, Tags, TextLayer, Value
 
 REQUIRED = ("kind", "prompt", "sizes")
 """What the asset or the defaults must say."""
@@ -27,6 +28,7 @@ class CompleteAsset(Value):
     attempts: int
     refine: Refine = Refine.SEED
     rules: tuple[Rule, ...]
+    brand: tuple[BrandRule, ...] = ()
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     sampler: Sampler = Sampler.EULER
@@ -55,6 +57,7 @@ def complete(plan: Plan, asset: PlanAsset) -> CompleteAsset:
         | written
         | {
             "rules": replaced(plan.defaults.rules, asset.rules),
+            "brand": brand_rules(plan.brand),
             "tags": Tags(**_said(plan.tags) | _said(asset.tags)),
         }
     )

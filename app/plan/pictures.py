@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from app.errors import NoRoute
 from app.fleet import resolve
-from app.plan.background import Background, Unusable, found
+from app.plan.background import Background, found
+from app.plan.beside import Unusable
 from app.plan.document import Complaint, Path
 from app.plan.look import Look
 from app.plan.schema import AUTO, Inheritable, Plan

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.errors import Fault, PlanError
+from app.plan.brands import Brands
 from app.plan.document import Document, Unreadable, read_document
 from app.plan.look import Look
 from app.plan.meaning import asset_complaints
@@ -24,7 +25,7 @@ MAX_BYTES = 1 << 20
 def read_plan(
     path: Path, *, allow_large: bool = False, models: Mapping[str, ModelVersion] | None = None
 ) -> Plan:
-    """The plan in a YAML file of at most 1 MiB; pictures that it names stand below its folder.
+    """The plan in a YAML file of at most 1 MiB; the files that it names stand below its folder.
 
     Raises PlanError with every fault in the order of the file, also when the file cannot be read.
     `allow_large` permits assets whose axes multiply to more than 10,000 combinations. `models`
@@ -45,6 +46,7 @@ def _checked(
     models: Mapping[str, ModelVersion] | None,
 ) -> Plan:
     written, pictures = salvage(document), Pictures(path.parent)
+    brands = Brands(written, path.parent)
     looks = [Look(written, at) for at in range(len(written.plan.assets))]
     complaints = [
         *written.complaints,
@@ -54,10 +56,11 @@ def _checked(
         *route_complaints(written),
         *pack_complaints(looks, written),
         *pictures.complaints(looks, models),
+        *brands.complaints,
     ]
-    if complaints:
-        raise PlanError(document.faults(complaints, str(path)))
-    return pictures.named(written.plan)
+    if complaints or brands.faults:
+        raise PlanError((*document.faults(complaints, str(path)), *brands.faults))
+    return pictures.named(written.plan).replace(brand=brands.brand)
 
 
 def _text(path: Path) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.digest import Json
 from app.plan.background import Background
+from app.plan.brand import Brand
 from app.plan.fields import (
     AcceptanceRule,
     AxisName,
@@ -218,17 +219,20 @@ class Plan(Value):
     route: RoutePlan | None = None
     accept: AcceptPlan | None = None
     """None: the rules alone say what is accepted."""
+    brand: Brand | None = None
+    """How everything in the plan must look; a path stands for the file that says it."""
+    unique: Literal["catalog"] | None = None
+    """What assets may not nearly repeat: each other, and with `catalog` all that was accepted
+    before the plan was first begun."""
     defaults: Defaults = Defaults()
     bounds: Bounds = Bounds()
     assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]
     pack: Pack = Pack()
 
     def as_json(self) -> dict[str, Json]:
-        """Without `accept` when it is not said, so that plans from before it keep their digest."""
-        fields = super().as_json()
-        if self.accept is None:
-            del fields["accept"]
-        return fields
+        """Without what plans could not say at first and this one does not, so that digests stay."""
+        left_out = [one for one in ("accept", "brand", "unique") if getattr(self, one) is None]
+        return {field: said for field, said in super().as_json().items() if field not in left_out}
 
     @property
     def schema_version(self) -> int:

@@ -1,7 +1,7 @@
 """Shorthand: what a plan may write shorter than its schema says it.
 
 `64x64` and `64` are sizes, one size is a list of one, one excluded value too, `[4, 30]` is a range,
-a path is a background.
+a path is a background or a brand.
 Numbers among axis values are text just as they were written, so that 1.50 stays 1.50.
 """
 
@@ -29,6 +29,10 @@ def _written_out(value: Json, path: Path, places: Mapping[Path, Place]) -> Json:
     if "axes" in path or "exclude" in path:
         text = _as_text(value, path, places)
         return [text] if path[-2:-1] and path[-3:-2] == ("exclude",) else text
+    if path == ("brand",) and isinstance(value, str):
+        return {"file": value}
+    if path[0] == "brand":
+        return value
     if path[-1] == "background" and value is not None and not isinstance(value, list):
         return {"file": value}
     if path[-1] == "sizes" and value is not None:
@@ -37,6 +41,8 @@ def _written_out(value: Json, path: Path, places: Mapping[Path, Place]) -> Json:
 
 
 def _is_range(path: Path) -> bool:
+    if path == ("brand", "framing", "share"):
+        return True
     return len(path) == 2 and path[0] == "bounds" and path[1] != "axes"
 
 

@@ -27,7 +27,10 @@ HTML_LIMIT = 2000
 _PIXEL_ART = 128
 """Pictures up to this side are enlarged with hard pixels, so that each one can be judged."""
 
-_LARGEST: dict[Measure, float] = {Measure.CONTRAST: 0.5, Measure.DUPLICATE_DISTANCE: 64}
+_LARGEST: dict[Measure, float] = {
+    Measure.CONTRAST: 0.5, Measure.DUPLICATE_DISTANCE: 64, Measure.PALETTE_ERROR: 100,
+    Measure.LIGHT_ERROR: 180, Measure.MARGIN: 0.5, Measure.RESOLUTION: 1024,
+}  # fmt: skip
 """Where a measure's bar is full, if not at 1."""
 
 

@@ -1,0 +1,43 @@
+"""Palette: how far a picture's colours lie from those of a brand, in units of CIE Lab.
+
+A difference of 2.3 is just noticeable, 10 is another shade, and shading alone makes 20 or 30 of
+lightness: a tolerance says how much of it a brand allows.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.check.planes import HALF, Pixels
+
+_MOST = 16_384
+"""Pixels that are looked at, evenly spaced."""
+_NEARLY_ALL = 0.9
+
+
+def palette_error(pixels: Pixels, colours: Sequence[str]) -> float | None:
+    """The distance within which nine tenths of the opaque area lie of the nearest colour.
+
+    RGBA [height, width, 4], colours as #rrggbb; None without an opaque pixel.
+    """
+    opaque = pixels[pixels[..., 3] >= HALF][:, :3]
+    if not len(opaque):
+        return None
+    some = lab(opaque[:: max(1, len(opaque) // _MOST)])
+    palette = lab(np.array([rgb(colour) for colour in colours], np.uint8))
+    apart = np.linalg.norm(some[:, None] - palette[None], axis=2).min(axis=1)
+    return float(np.quantile(apart, _NEARLY_ALL))
+
+
+def lab(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """RGB [n, 3] as CIE Lab (D65), [n, 3]."""
+    unit = colours.astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.cvtColor(unit[None], cv2.COLOR_RGB2Lab)[0])
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """The three numbers of a colour as #rrggbb."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

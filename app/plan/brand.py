@@ -1,0 +1,147 @@
+"""Brand: how everything of a plan must look, as data; each of its rules is one check's to measure.
+
+It stands in the plan, or in a file of its own that several plans share.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from app.plan.fields import Limits, Range, refuse
+from app.types import BrandRule, Measure, Value, Verdict
+
+LONGEST_PATH = 200
+GROUNDS = ("transparent", "plate")
+_RING = 0.1
+"""The part of the outermost ring that the subject may cover: a blade may touch the edge."""
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+def _colour(text: str) -> str:
+    if not _COLOUR.fullmatch(text.lower()):
+        raise refuse("is no colour", 'write six digits in quotes: "#c62f2f"')
+    return text.lower()
+
+
+def _ground(text: str) -> str:
+    if text in GROUNDS:
+        return text
+    if not _COLOUR.fullmatch(text.lower()):
+        remedy = f'write {", ".join(GROUNDS)}, or a colour in quotes: "#f4efe2"'
+        raise refuse("is no ground", remedy)
+    return text.lower()
+
+
+Colour: TypeAlias = Annotated[str, AfterValidator(_colour)]
+Ground: TypeAlias = Annotated[str, AfterValidator(_ground)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+class BrandPalette(Value):
+    """Nine tenths of a picture's colours lie this near one of these."""
+
+    colours: Annotated[tuple[Colour, ...], Field(min_length=1, max_length=64)]
+    tolerance: Annotated[float, Field(ge=1, le=150)] = 20.0
+    """In units of CIE Lab; shading alone moves a colour by 20 or 30."""
+
+
+class BrandLight(Value):
+    """Where the light comes from, in degrees: 0 is above, 90 the right, 315 the upper left."""
+
+    angle: Annotated[float, Field(ge=0, le=360)]
+    tolerance: Annotated[float, Field(ge=1, le=180)] = 45.0
+
+
+class BrandFraming(Value):
+    """How the subject sits in its canvas, all in shares of it."""
+
+    share: Limits | None = None
+    """The larger of its width and height."""
+    margin: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    """The least distance to any edge."""
+    centring: Share | None = None
+    """How far its middle may be from the canvas's."""
+
+
+class BrandTechnical(Value):
+    """What a picture must hold before anything else is asked."""
+
+    resolution: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """The shorter side in pixels, as it was generated."""
+    contrast: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    format: Annotated[str, StringConstraints(pattern="^png$")] | None = None
+    """A whole PNG with 8-bit RGBA in sRGB: what Atelier makes."""
+
+
+class Brand(Value):
+    """All of it; a rule of the brand stands beside the plan's own and replaces none of them."""
+
+    file: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
+    """Where it was read from, by a path from the plan's folder."""
+    digest: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """The sha256 of that file's bytes, filled in when the plan is read."""
+    folder: str = Field("", exclude=True)
+    """Where the plan's file stands, on the machine that read it; never recorded."""
+    palette: BrandPalette | None = None
+    light: BrandLight | None = None
+    framing: BrandFraming | None = None
+    background: Ground | None = None
+    """`transparent`, `plate` for a picture that covers its canvas, or a colour."""
+    technical: BrandTechnical | None = None
+    otherwise: Verdict = Verdict.RETRY
+    """What follows when one of its rules is broken."""
+
+
+PILLARS = {
+    "palette": Measure.PALETTE_ERROR,
+    "light": Measure.LIGHT_ERROR,
+    "framing.share": Measure.SUBJECT_SHARE,
+    "framing.margin": Measure.MARGIN,
+    "framing.centring": Measure.OFF_CENTRE,
+    "background": Measure.GROUND_ERROR,
+    "technical.resolution": Measure.RESOLUTION,
+    "technical.contrast": Measure.CONTRAST,
+    "technical.format": Measure.DECODES,
+}
+"""By which check each rule of a brand is measured."""
+
+
+def brand_rules(brand: Brand | None) -> tuple[BrandRule, ...]:
+    """The rules of a brand in the order of `PILLARS`, for the judge; none without one."""
+    if brand is None:
+        return ()
+    ground = brand.background or ""
+    return tuple(
+        BrandRule(
+            check=PILLARS[pillar], pillar=pillar, at_least=limits.at_least,
+            at_most=limits.at_most, otherwise=brand.otherwise, ground=ground,
+            colours=brand.palette.colours if brand.palette and pillar == "palette" else (),
+            angle=brand.light.angle if brand.light and pillar == "light" else 0.0,
+        )
+        for pillar, limits in _limits(brand)
+    )  # fmt: skip
+
+
+def _limits(brand: Brand) -> Iterator[tuple[str, Range]]:
+    """What each rule that the brand names allows."""
+    framing, technical = brand.framing or BrandFraming(), brand.technical or BrandTechnical()
+    if brand.palette:
+        yield "palette", Range(at_most=brand.palette.tolerance)
+    if brand.light:
+        yield "light", Range(at_most=brand.light.tolerance)
+    if framing.share:
+        yield "framing.share", framing.share
+    if framing.margin is not None:
+        yield "framing.margin", Range(at_least=framing.margin)
+    if framing.centring is not None:
+        yield "framing.centring", Range(at_most=framing.centring)
+    if brand.background:
+        yield "background", Range(at_most=_RING)
+    if technical.resolution is not None:
+        yield "technical.resolution", Range(at_least=technical.resolution)
+    if technical.contrast is not None:
+        yield "technical.contrast", Range(at_least=technical.contrast)
+    if technical.format is not None:
+        yield "technical.format", Range(at_least=1)
