@@ -37,6 +37,8 @@ class Trouble(StrEnum):
     """A backend errs or crawls; what it makes is as good as ever: wait, or go another way."""
     REGRESSION = "regression"
     """Images come as ever and fewer are accepted: stop and look before more money is spent."""
+    DRIFT = "drift"
+    """What is made wanders from what was made before, whether or not it is accepted."""
     BUDGET = "budget"
     STALLED = "stalled"
 
@@ -78,6 +80,17 @@ def budget_alert(name: str, *, spent_usd: float, cap_usd: float) -> Alert | None
     verb = "is spent" if spent_usd >= cap_usd else "is nearly spent"
     message = f"the budget of {name} {verb}: ${spent_usd:.4f} of ${cap_usd:.4f}"
     return Alert(trouble=Trouble.BUDGET, subject=name, message=message)
+
+
+def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | None:
+    """When any measure of a run's images left its band, the first after so many of them."""
+    if not measures:
+        return None
+    message = (
+        f"from image {after} on, {run_id} wanders from the runs before it in "
+        f"{', '.join(measures)}; look at its contact sheet"
+    )
+    return Alert(trouble=Trouble.DRIFT, subject=run_id, message=message)
 
 
 def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:

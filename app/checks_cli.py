@@ -36,21 +36,21 @@ def label(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an asset's picture may be shipped; the last word of the last reviewer counts."""
-    from app.assurance.labels import say
-    from app.show_checks import show_label
-    from app.store.catalog import Catalog
+    """Say whether an asset's picture may be shipped; the last word of the last reviewer decides.
+
+    Accepted or rejected it is from now on: the next run of its plan packs it, or leaves it out.
+    """
+    from app.overrule import overrule
+    from app.show_checks import Said, show_said
+    from app.store.publish import open_store
 
     with doors(as_json):
         settings = Settings()
-        catalog = Catalog.open(settings.catalog)
+        store = open_store(settings.blobs, settings.catalog)
         name, _, version = reference.partition("@")
-        record = catalog.asset(name, version or None)
-        answer(
-            say(catalog, record, _word(says), reviewer=settings.user, reason=reason),
-            as_json,
-            show_label,
-        )
+        record = store.catalog.asset(name, version or None)
+        said, decided = overrule(store, record, _word(says), reviewer=settings.user, reason=reason)
+        answer(Said(**dict(said), status=decided.status), as_json, show_said)
 
 
 @checks.command()
@@ -162,6 +162,71 @@ def list_calibrations(as_json: AsJson = False) -> None:
             changes=tuple(history(catalog)),
         )
         answer(found, as_json, show_calibrations)
+
+
+@checks.command()
+def brand(
+    plan: Annotated[Path, typer.Argument(help="A plan file that has a brand.", dir_okay=False)],
+    as_json: AsJson = False,
+) -> None:
+    """List the rules of a plan's brand, each with the one check that measures it."""
+    from app.plan.brand import brand_rules
+    from app.plan.read import read_plan
+    from app.show_checks import show_brand
+
+    with doors(as_json):
+        rules = brand_rules(read_plan(plan).brand)
+        if not rules:
+            raise InvalidRequest(f"{plan} has no brand; write brand: brands/tavern.yaml, say")
+        answer_all(rules, as_json, show_brand)
+
+
+@checks.command()
+def drift(
+    run: Annotated[str, typer.Argument(help="A run; without one the latest.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a run's pictures wander from those of its plan's earlier runs, and from when on.
+
+    Exit codes: 0 all measures stay in their bands, 1 one left.
+    """
+    from app.alerts import drift_alert
+    from app.assurance.drift import drift as drift_of
+    from app.assurance.outputs import latest_run, of_run
+    from app.doors import FAILED
+    from app.show_checks import Drifting, show_drift
+    from app.store.publish import open_store
+
+    with doors(as_json):
+        settings = Settings()
+        store = open_store(settings.blobs, settings.catalog)
+        run_id = run or latest_run(store)
+        found = drift_of(*of_run(store, run_id))
+        names = [one.measure for one in found.drifted]
+        after = found.drifted[0].left_at or 0 if found.drifted else 0
+        alert = drift_alert(run_id, measures=names, after=after)
+        answer(Drifting(run_id=run_id, alert=alert, report=found), as_json, show_drift)
+    if found.drifted:
+        raise typer.Exit(FAILED)
+
+
+@checks.command()
+def distance(
+    first: Annotated[str, typer.Argument(help="A run, or a model version.", metavar="A")],
+    second: Annotated[str, typer.Argument(help="Another one.", metavar="B")],
+    as_json: AsJson = False,
+) -> None:
+    """Say how far apart lies what two runs, or two model versions, made: a Fréchet distance."""
+    from app.assurance.distance import distance as distance_of
+    from app.assurance.outputs import of_side
+    from app.show_checks import show_distance
+    from app.store.publish import open_store
+
+    with doors(as_json):
+        settings = Settings()
+        store = open_store(settings.blobs, settings.catalog)
+        found = distance_of(of_side(store, first), of_side(store, second))
+        answer(found, as_json, show_distance)
 
 
 @checks.command()

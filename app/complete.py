@@ -67,6 +67,19 @@ def complete(
     return record, tuple(data for _, data in files)
 
 
+def finish_after(
+    record: AssetRecord, image: GeneratedImage, store: Store
+) -> tuple[AssetRecord, tuple[bytes, ...]]:
+    """The record with the finished files that it would have, had it been accepted at once.
+
+    Raises StoreError when the image's bytes are gone or damaged.
+    """
+    provenance = _provenance(image)
+    files = _files(image, record.spec, store, provenance)
+    asset = _asset(record.spec, record.key, files)
+    return record.replace(asset=asset, provenance=provenance), tuple(data for _, data in files)
+
+
 def _provenance(image: GeneratedImage) -> Provenance:
     return image.provenance.replace(
         finishing=finishing_of(image.provenance.request), parent=image.digest

@@ -5,12 +5,23 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from app.alerts import Alert
 from app.assurance.calibration import Limits
+from app.assurance.distance import Distance
+from app.assurance.drift import DriftReport
 from app.assurance.labels import Label
 from app.assurance.report import ChecksReport, Due
 from app.console import console
 from app.store.pointers import Pointer
-from app.types import Value
+from app.types import BrandRule, Status, Value
+
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+
+
+class Said(Label):
+    """A person's word, and what became of the asset by it."""
+
+    status: Status
 
 
 class Calibrated(Value):
@@ -24,6 +35,14 @@ class Calibrated(Value):
     limits: Limits
     sorts: dict[str, int]
     """Pictures that set the limits, by model and style."""
+
+
+class Drifting(Value):
+    """A run held against those before it, and what to tell of it."""
+
+    run_id: str
+    alert: Alert | None
+    report: DriftReport
 
 
 class Deciding(Value):
@@ -41,10 +60,12 @@ class CalibrationList(Value):
     changes: tuple[Pointer, ...]
 
 
-def show_label(label: Label) -> None:
-    """What was noted."""
-    because = f", {label.reason}" if label.reason else ""
-    console().print(f"{escape(label.name)} is {label.says}{escape(because)} ({label.reviewer})")
+def show_said(said: Said) -> None:
+    """What was noted, and what the asset is now."""
+    because = f", {said.reason}" if said.reason else ""
+    console().print(
+        f"{escape(said.name)} is {said.says}{escape(because)} ({said.reviewer}): {said.status}"
+    )
 
 
 def show_due(waiting: Sequence[Due]) -> None:
@@ -75,6 +96,46 @@ def show_calibrated(found: Calibrated) -> None:
     out.print(f"refused alone {refused}: {limits.rejected:.0%}; for people: {limits.people:.0%}")
     for sort, images in found.sorts.items():
         out.print(f"  {escape(sort) or 'any model'}: {images}")
+
+
+def show_brand(rules: Sequence[BrandRule]) -> None:
+    """A line for each rule: where it stands in the brand, what is measured, and its limits."""
+    table = Table("brand", "check", "rule", "otherwise", box=None)
+    for rule in rules:
+        limits = str(rule).partition(": ")[2]
+        table.add_row(rule.pillar, rule.check, limits, rule.otherwise)
+    console().print(table)
+
+
+def show_drift(found: Drifting) -> None:
+    """A line for each measure with its average's path, those that left their band first."""
+    out, report = console(), found.report
+    table = Table("measure", "was", "now", "its average within the band", "left after", box=None)
+    for one in report.wanders:
+        left = "" if one.left_at is None else f"[red]{one.left_at} images[/]"
+        was = f"{one.middle:.3g} ± {one.spread:.2g}"
+        table.add_row(one.measure, was, f"{one.now:.3g}", _spark(one.path, report.band), left)
+    out.print(table)
+    out.print(
+        f"{report.images} pictures against {report.reference} before; without any change "
+        f"{report.false_alarms:.0%} of such runs leave a band"
+    )
+    out.print(f"[red]{escape(found.alert.message)}[/]" if found.alert else "no drift")
+
+
+def show_distance(found: Distance) -> None:
+    """The distance, its interval, and what chance alone makes of so few pictures."""
+    console().print(
+        f"{found.distance:.3g} ({found.low:.3g} to {found.high:.3g}) over {len(found.measures)} "
+        f"measures of {found.first} and {found.second} pictures; random halves of both together "
+        f"are {found.by_chance:.3g} apart, and as far as this in {found.chance:.1%} of draws"
+    )
+
+
+def _spark(path: Sequence[float], band: float) -> str:
+    """Eight heights, the middle two around nothing; the lowest and the highest are outside."""
+    steps = [int((at / band + 4 / 3) * 3) if band else 4 for at in path]
+    return "".join(_HEIGHTS[min(max(step, 0), len(_HEIGHTS) - 1)] for step in steps)
 
 
 def show_deciding(now: Deciding) -> None:

@@ -75,6 +75,7 @@ def test_a_near_duplicate_of_an_accepted_asset_is_not_accepted_again() -> None:
     second = decide(spec_with(AGREES, NEW, name="second", attempts=1), [twin], neighbours)
     assert first.status is Status.ACCEPTED
     assert second.status is Status.REJECTED
+    assert second.reasons == ("nearly repeats first: 0 (rule: duplicate_distance >= 3)",)
     other = candidate_with(0xFF00, agreement=0.6)
     third = decide(spec_with(AGREES, NEW, name="third"), [twin, other], neighbours)
     assert third.winner == other

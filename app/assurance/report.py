@@ -1,7 +1,7 @@
 """Report: what acceptance came to in the latest runs, held against what people said."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 from math import sqrt
 
@@ -14,11 +14,11 @@ from app.assurance.lots import SPOT_CHECKS, lot
 from app.plan.schema import AcceptPlan
 from app.store.catalog import Catalog
 from app.store.verdicts import verdicts
-from app.types import AssetRecord, Status, Value
+from app.types import AssetRecord, Status, Value, Verdict
 
 
 class RunShares(Value):
-    """What became of a run's decided assets."""
+    """What became of a run's decided assets before people said anything."""
 
     run_id: str
     accepted: int
@@ -83,7 +83,7 @@ def checks_report(catalog: Catalog, terms: AcceptPlan, *, runs: int = 3) -> Chec
     digest = live(catalog)
     return ChecksReport(
         calibration=digest,
-        runs=tuple(_shares(run, latest) for run in chosen),
+        runs=tuple(_shares(run, latest, said) for run in chosen),
         escapes=_escapes(latest, said, 1 - terms.confidence),
         agreement=_agreement(said.values()),
         shift=_shift(catalog, terms, digest, latest),
@@ -110,8 +110,8 @@ def due(
     ]
 
 
-def _shares(run_id: str, records: Iterable[AssetRecord]) -> RunShares:
-    counted = Counter(record.status for record in records if record.run_id == run_id)
+def _shares(run_id: str, records: Iterable[AssetRecord], said: Container[str]) -> RunShares:
+    counted = Counter(_alone(record, said) for record in records if record.run_id == run_id)
     return RunShares(
         run_id=run_id,
         accepted=counted[Status.ACCEPTED],
@@ -120,11 +120,24 @@ def _shares(run_id: str, records: Iterable[AssetRecord]) -> RunShares:
     )
 
 
+def _alone(record: AssetRecord, said: Container[str]) -> Status:
+    """What became of it before people had a word in it."""
+    if record.key not in said or record.report is None:
+        return record.status
+    match record.report.verdict:
+        case Verdict.ACCEPT:
+            return Status.ACCEPTED
+        case Verdict.REVIEW:
+            return Status.REVIEW
+    return Status.REJECTED
+
+
 def _escapes(
     records: Sequence[AssetRecord], said: Mapping[str, Mapping[str, Label]], doubt: float
 ) -> Escapes:
     sample = fair_keys(records, said)
-    checked = [one for one in records if one.status is Status.ACCEPTED and one.key in sample]
+    alone = [one for one in records if _alone(one, said) is Status.ACCEPTED]
+    checked = [one for one in alone if one.key in sample]
     bad = sum(not _newest(said[one.key]).good for one in checked)
     bound = highest_rate(bad, len(checked), doubt)
     return Escapes(checked=len(checked), bad=bad, at_most=bound)

@@ -221,6 +221,8 @@ _TAKEN: tuple[ColumnElement[Any], ...] = (
     func.max(_LEDGER.created_at),
 )
 # Not "is one of": a database would then go by the index on the status, through all there is.
+_ACCEPTED_ALONE = '},"verdict":"accept"}'
+"""In an asset's canonical JSON only the end of a report that accepts: of no finding, of no text."""
 _IS_FINAL = tables.assets.c.status != Status.FAILED.value
 
 
@@ -257,7 +259,12 @@ def _lately(connection: Connection) -> tuple[Lately, ...]:
     """By the primary keys from their ends; two queries, however many models there are."""
     ledger, assets = tables.ledger.c, tables.assets.c
     attempts = select(ledger.model, ledger.ending, ledger.seconds)
-    fates = select(assets.model, assets.status).where(_IS_FINAL)
+    # What people said of the older ones since would make those that nobody saw yet look worse.
+    passed = case(
+        (assets.human_score.is_(None), assets.status == Status.ACCEPTED.value),
+        else_=assets.value.contains(_ACCEPTED_ALONE, autoescape=True),
+    )
+    fates = select(assets.model, passed.label("passed")).where(_IS_FINAL)
     ended = connection.execute(attempts.order_by(ledger.sequence.desc()).limit(LATEST)).all()[::-1]
     judged = connection.execute(fates.order_by(assets.sequence.desc()).limit(LATEST)).all()[::-1]
     models = sorted({row.model for row in (*ended, *judged)})
@@ -268,9 +275,7 @@ def _lately(connection: Connection) -> tuple[Lately, ...]:
             seconds=tuple(
                 row.seconds for row in ended if row.model == model and row.ending not in FAILING
             ),
-            acceptances=tuple(
-                row.status == Status.ACCEPTED.value for row in judged if row.model == model
-            ),
+            acceptances=tuple(bool(row.passed) for row in judged if row.model == model),
         )
         for model in models
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from app.errors import CatalogError
 from app.store import database, rows, tables
@@ -63,6 +63,28 @@ def insert_records(
     return {record.key: record for record in records}
 
 
+def overrule(connection: Connection, record: AssetRecord, *, good: bool) -> AssetRecord:
+    """Change a record in its place, and note that a person decided; returns it as it stands.
+
+    Raises CatalogError when nothing stands under its key, or another picture.
+    """
+    standing = rows.records_by_key(connection, [record.key]).get(record.key)
+    if standing is None or _picture(standing) != _picture(record):
+        raise CatalogError(
+            f"asset {record.name}@{record.version} changed while it was decided upon; look again"
+        )
+    record = record.replace(image=standing.image, created_at=standing.created_at)
+    traced = [record.provenance] if record.provenance else []
+    digest = next(iter(_insert_provenance(connection, traced, record.created_at)), None)
+    change = update(tables.assets).where(tables.assets.c.key == record.key)
+    connection.execute(
+        change.values(**rows.asset_cells(record, digest), human_score=1.0 if good else 0.0)
+    )
+    _drop_holdings(connection, "asset", [record.key])
+    rows.insert_all(connection, tables.holdings, list(rows.asset_holdings(record)))
+    return record
+
+
 def insert_pages(
     connection: Connection, run_id: str, start: int, pages: Iterable[AtlasPage], created_at: str
 ) -> None:
@@ -71,6 +93,10 @@ def insert_pages(
         cells = rows.page_cells(run_id, number, page, created_at)
         rows.insert_all(connection, tables.pages, [cells])
         rows.insert_all(connection, tables.holdings, rows.page_holdings(run_id, page))
+
+
+def _picture(record: AssetRecord) -> str | None:
+    return record.image.digest if record.image else None
 
 
 def _with_committed_images(

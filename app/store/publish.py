@@ -29,6 +29,7 @@ __all__ = [
     "hand_back",
     "new_run_id",
     "open_store",
+    "overrule_asset",
     "publish_assets",
     "publish_images",
     "publish_pages",
@@ -135,6 +136,23 @@ def publish_assets(
     standing, found = keep(store, blobs, commit, names=[record.key for record, _ in records])
     alarms.refuse(found)
     return tuple(standing[record.key] for record, _ in records)
+
+
+def overrule_asset(
+    store: Store, record: AssetRecord, files: Sequence[bytes], *, good: bool
+) -> AssetRecord:
+    """Put a person's decision in the place of what stands under the record's key.
+
+    The picture is the one that stands, with when and by whom it was made; `files` are finished
+    files that the store may not hold yet. Safe to repeat; of two people the later one decides.
+    Raises CatalogError when nothing stands there, or another picture.
+    """
+    evidence.require_record(record)
+
+    def commit(connection: Connection) -> AssetRecord:
+        return entries.overrule(connection, record, good=good)
+
+    return keep(store, files, commit, names=[record.key])
 
 
 def restore(store: Store, digest: str, data: bytes) -> None:
