@@ -13,6 +13,8 @@ engine/       requests share denoising steps; company does not change an image
 models/       model families behind the engine's Pipeline protocol; the starter's weights
 backends/     whatever turns requests into images
 check/        one number per measure, and the judge who applies the plan's rules
+assurance/    what may go without a person, and bands that drift leaves
+refine/       the next attempt, and what it changes for which reason
 finish/       specks, trim, pivot, exact sizes
 pack/         atlas pages and their metadata
 store/        blobs by digest, the catalog, and the one way in
@@ -25,5 +27,5 @@ registry.py   models in MLflow, which only this imports
 golden.py     what a model makes of a set that never changes
 promote.py    the gate, and one move of a pointer that can be taken back
 replay.py     made again, and what differs   repair.py    what is gone comes back
-cli.py        thin commands
+cli/          the command `atelier`: a file for each of its words, and how answers are shown
 """

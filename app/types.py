@@ -8,10 +8,17 @@ from pydantic import Field, StringConstraints
 
 from app.digest import digest, digest_bytes
 from app.hosted import Hosted as Hosted
+from app.judgement import BrandRule as BrandRule
+from app.judgement import Finding as Finding
+from app.judgement import QualityReport as QualityReport
+from app.judgement import Rule as Rule
+from app.judgement import Verdict as Verdict
 from app.measure_names import Measure as Measure
 from app.text_layer import TextLayer as TextLayer
+from app.value import Pivot as Pivot
 from app.value import Pixels as Pixels
 from app.value import Rect as Rect
+from app.value import Size as Size
 from app.value import Value as Value
 
 PIPELINE_VERSION = "1"
@@ -54,15 +61,6 @@ class Sampler(StrEnum):
     """DPM-Solver++ of second order, multistep (Lu et al. 2022): less error in few steps."""
 
 
-class Verdict(StrEnum):
-    """What the judge says of one image."""
-
-    ACCEPT = "accept"
-    REVIEW = "review"
-    RETRY = "retry"
-    REJECT = "reject"
-
-
 class Refine(StrEnum):
     """How a further attempt differs from one that failed."""
 
@@ -79,24 +77,6 @@ class Status(StrEnum):
     REVIEW = "review"
     REJECTED = "rejected"
     FAILED = "failed"
-
-
-class Size(Value):
-    """A width and a height in pixels."""
-
-    width: Pixels
-    height: Pixels
-
-    def __str__(self) -> str:
-        """The size as people write it: 64x64."""
-        return f"{self.width}x{self.height}"
-
-
-class Pivot(Value):
-    """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the foot."""
-
-    x: Annotated[float, Field(ge=0, le=1)] = 0.5
-    y: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Tags(Value):
@@ -137,42 +117,6 @@ class GenerationRequest(Value):
     def prompt_digest(self) -> str:
         """The sha256 of the prompt's UTF-8 bytes."""
         return digest_bytes(self.prompt.encode())
-
-
-class Rule(Value):
-    """One acceptance rule: a measure, its limits, and what follows when it is broken."""
-
-    check: Measure
-    at_least: float | None = None
-    at_most: float | None = None
-    otherwise: Verdict = Verdict.RETRY
-
-    def holds(self, score: float) -> bool:
-        """Whether the score lies inside the limits."""
-        above = self.at_least is None or score >= self.at_least
-        return above and (self.at_most is None or score <= self.at_most)
-
-    def __str__(self) -> str:
-        """The rule as a person would say it: agreement >= 0.5."""
-        low = [f"{self.check} >= {self.at_least:g}"] if self.at_least is not None else []
-        high = [f"{self.check} <= {self.at_most:g}"] if self.at_most is not None else []
-        return " and ".join(low + high)
-
-
-class BrandRule(Rule):
-    """A rule that a plan's brand asks for, with what its measure is held against."""
-
-    pillar: str
-    """Its place in the brand: palette, framing.margin."""
-    colours: tuple[str, ...] = ()
-    angle: float = 0.0
-    """Where the light comes from, in degrees clockwise from above."""
-    ground: str = ""
-    """`transparent`, `plate`, or a colour as #rrggbb."""
-
-    def __str__(self) -> str:
-        """The rule by its place in the brand: brand.palette: palette_error <= 12."""
-        return f"brand.{self.pillar}: {super().__str__()}"
 
 
 class AssetSpec(Value):
@@ -353,23 +297,6 @@ class GeneratedImage(Value):
     provenance: Provenance
     latents: Digest | None = None
     """Its last latents in a file, where another model may be asked to go on from them."""
-
-
-class Finding(Value):
-    """One rule that spoke: its measure, the number (None: not measured), the rule, what follows."""
-
-    check: Measure
-    score: float | None
-    rule: str
-    verdict: Verdict
-
-
-class QualityReport(Value):
-    """The judge's answer for one image."""
-
-    scores: dict[Measure, float]
-    verdict: Verdict
-    findings: tuple[Finding, ...] = ()
 
 
 class FinishedFile(Value):

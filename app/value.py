@@ -31,3 +31,21 @@ class Rect(Value):
     y: Annotated[int, Field(ge=0)]
     width: Annotated[int, Field(ge=0)]
     height: Annotated[int, Field(ge=0)]
+
+
+class Size(Value):
+    """A width and a height in pixels."""
+
+    width: Pixels
+    height: Pixels
+
+    def __str__(self) -> str:
+        """The size as people write it: 64x64."""
+        return f"{self.width}x{self.height}"
+
+
+class Pivot(Value):
+    """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the foot."""
+
+    x: Annotated[float, Field(ge=0, le=1)] = 0.5
+    y: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.doors import doors
+from app.cli.doors import doors
 from app.keys import read_keys
 from app.settings import Settings
 

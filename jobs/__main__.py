@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
+from app.cli.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
 from app.errors import InvalidRequest
 from app.plan.read import read_plan
 from app.plan.schema import Plan

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.doors import doors
+from app.cli.doors import doors
 from app.errors import InvalidRequest
 
 LOOK_SECONDS = 1.0

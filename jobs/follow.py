@@ -11,7 +11,7 @@ import aiohttp
 import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
 
-from app.doors import FAILED, INTERRUPTED
+from app.cli.doors import FAILED, INTERRUPTED
 from jobs.cluster_client import ACTIVE, unreachable
 
 BREATH_SECONDS = 1.0

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.console import console
-from app.doors import AsJson, answer, doors
+from app.cli.console import console
+from app.cli.doors import AsJson, answer, doors
 from jobs.bench_review import FULL, QUICK, ReviewFigures, bench_review
 from jobs.defects.command import Painted, PartOf, Seed
 from jobs.defects.good import Part
@@ -27,7 +27,7 @@ def bench_review_command(
 
     Exit codes: 0 all is well, 1 the share for people rose, or the rate was not kept.
     """
-    from app.doors import FAILED
+    from app.cli.doors import FAILED
     from jobs.bench_checks import starter_critic
 
     with doors(as_json):

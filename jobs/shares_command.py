@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.doors import AsJson, answer, doors
+from app.cli.doors import AsJson, answer, doors
 
 
 def shares_command(

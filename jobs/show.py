@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.summary import Summary
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.check.planes import Pixels
-from app.console import console
+from app.cli.console import console
 from app.errors import BadImage
 from app.png import read_any_png
 from jobs.bench_checks import (

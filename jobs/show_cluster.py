@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.bench_cluster import ClusterFigures
 from jobs.nodes.pool import Pool
 from jobs.nodes.replicas import Replicas

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 
 if TYPE_CHECKING:
     from jobs.bench_engine import EngineFigures, Spread

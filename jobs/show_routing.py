@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.bench_routing import RoutingFigures, Row
 
 INCHES, DPI = (7.5, 4.2), 110

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.serving.figures import (
     DRAFT_GOAL,
     PACE_GOAL,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.doors import AllowLarge, AsJson, PlanFile, answer, doors, print_json
+from app.cli.doors import AllowLarge, AsJson, PlanFile, answer, doors, print_json
 from app.errors import InvalidRequest
 from app.settings import Settings
 from jobs.show import show_summary

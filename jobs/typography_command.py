@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.console import console
-from app.doors import FAILED, AsJson, answer, doors
+from app.cli.console import console
+from app.cli.doors import FAILED, AsJson, answer, doors
 
 
 def bench_typography_command(

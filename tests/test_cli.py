@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.backends.echo import EchoBackend
 from app.check.similarity import Neighbours
-from app.cli import atelier
+from app.cli.main import atelier
 from app.flow import make
 from app.generate import Generator
 from app.png import read_png

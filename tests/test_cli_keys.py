@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import atelier
+from app.cli.main import atelier
 from app.keys import FILE, Owner, read_keys
 from tests.test_cli import run, run_json
 

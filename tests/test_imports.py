@@ -18,12 +18,12 @@ def run(code: str) -> str:
 @pytest.mark.parametrize(
     "module",
     [
-        "app.cli",
-        "app.doors",
-        "app.models_cli",
+        "app.cli.main",
+        "app.cli.doors",
+        "app.cli.models",
         "app.outlook",
         "app.references",
-        "app.show",
+        "app.cli.show",
         "jobs.__main__",
     ],
 )
@@ -39,7 +39,7 @@ def test_plans_of_bundled_models_never_load_mlflow(tmp_path: Path) -> None:
     )
     code = (
         f"import os, sys; sys.modules['mlflow'] = None; os.environ['ATELIER_HOME'] = '{tmp_path}'\n"
-        f"from typer.testing import CliRunner; from app.cli import atelier\n"
+        f"from typer.testing import CliRunner; from app.cli.main import atelier\n"
         f"done = CliRunner().invoke(atelier, ['plan', '{plan}', '--json'])\n"
         "print(done.exit_code)"
     )
@@ -57,7 +57,7 @@ def test_the_engine_imports_without_ray() -> None:
 def test_importing_the_application_touches_nothing_on_disk() -> None:
     code = (
         "import os, pathlib, tempfile; folder = tempfile.mkdtemp(); os.chdir(folder)\n"
-        "import app.cli, app.flow, app.settings, jobs.batches; app.settings.Settings()\n"
+        "import app.cli.main, app.flow, app.settings, jobs.batches; app.settings.Settings()\n"
         "print(list(pathlib.Path(folder).iterdir()))"
     )
     assert run(code) == "[]"

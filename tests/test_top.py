@@ -171,7 +171,7 @@ def test_a_service_that_says_nothing_is_no_service_that_is_gone(
 
 def test_on_a_terminal_frames_come_until_ctrl_c_which_is_no_fault(under_way: Store) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "from app.cli import main; main()", "top"]
+    command = [sys.executable, "-c", "from app.cli.main import main; main()", "top"]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, env=os.environ | {"TERM": "xterm"}
     ) as watching:

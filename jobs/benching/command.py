@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from app.benched import Slack
-from app.doors import FAILED, AsJson, answer, answer_all, doors
+from app.cli.doors import FAILED, AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from jobs.benching.entrants import BUNDLED

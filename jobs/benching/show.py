@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.benched import Bench, Figures, ranked_for
-from app.console import console
+from app.cli.console import console
 from app.review.bench_report import percent, said, seconds, usd
 from app.types import Value
 from jobs.benching.record import shown_rows

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.doors import FAILED, AsJson, answer, doors
+from app.cli.doors import FAILED, AsJson, answer, doors
 from app.errors import InvalidRequest
 from jobs.defects.good import Part
 from jobs.defects.world import Extent

@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.bench_refine import BY_SEED, LEARNED, RefineFigures, Row
 
 

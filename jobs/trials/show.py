@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from jobs.trials.tally import TrialsReport
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from app.backends.echo import EchoBackend
 from app.check.similarity import Neighbours
-from app.cli import atelier as commands
+from app.cli.main import atelier as commands
 from app.digest import Json
 from app.engine.rendered import Failed, Rendered
 from app.errors import NoRoute

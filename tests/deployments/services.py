@@ -75,7 +75,7 @@ class Service:
 
     def atelier(self, *words: str) -> Any:
         """What the command line says of the same home, as JSON."""
-        command = [sys.executable, "-c", "from app.cli import main; main()", *words]
+        command = [sys.executable, "-c", "from app.cli.main import main; main()", *words]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True
         )

@@ -13,7 +13,7 @@ from tests.jobs.test_bulk import Home
 
 pytestmark = pytest.mark.slow
 
-ATELIER = (sys.executable, "-c", "from app.cli import main; main()")
+ATELIER = (sys.executable, "-c", "from app.cli.main import main; main()")
 
 PLAN: dict[str, Any] = {
     "atelier": 1,

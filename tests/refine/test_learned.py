@@ -7,6 +7,7 @@ from rich.console import Console
 
 from app.backends.echo import EchoBackend
 from app.check.similarity import Neighbours
+from app.cli.show import show_asset
 from app.complete import complete
 from app.decide import decide
 from app.digest import digest
@@ -21,7 +22,6 @@ from app.refine.changes import DEAREST
 from app.refine.learned import experience_of
 from app.routing.turns import asked_now
 from app.settings import Settings
-from app.show import show_asset
 from app.store.publish import Store, open_store, publish_assets
 from app.store.verdicts import retries
 from app.types import AssetRecord, AssetSpec, Measure, Refine, Rule, Status

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from app.cli import atelier
+from app.cli.main import atelier
+from app.cli.show_routes import show_explained
 from app.errors import InvalidRequest, NoRoute
 from app.models.versions import ECHO
 from app.plan.expand import expand, expand_ways, ways
@@ -20,7 +21,6 @@ from app.routing.explain import arms, explain_asset, explain_request
 from app.routing.ladder import Explanation
 from app.routing.learn import learn_policy, turns_of
 from app.routing.policy import keep, promote, try_out
-from app.show_routes import show_explained
 from app.store import database, documents, ledger
 from app.store.catalog import Catalog
 from app.store.ledger import Account, Attempt, Ending, Took

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.doors import AsJson, answer, doors, print_json
 from app.digest import Json
-from app.doors import AsJson, answer, doors, print_json
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -34,8 +34,8 @@ def top(
     By model: images and their pace, fates, the rules that spoke, cost; then budgets and alerts.
     With --json, or where no terminal is, one frame is all.
     """
-    from app.console import console
-    from app.show_top import screen
+    from app.cli.console import console
+    from app.cli.show_top import screen
     from app.top import top as look_at
 
     with doors(as_json):
@@ -62,8 +62,8 @@ def report(
 
     And what was not accepted, by day, model and the rule that spoke.
     """
+    from app.cli.show_top import show_report
     from app.report import report as report_of
-    from app.show_top import show_report
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -77,8 +77,8 @@ def _follow(watched: "Top", service: str) -> None:
     """A frame each second on a screen of its own; Ctrl-C is how this ends."""
     from rich.live import Live
 
-    from app.console import console
-    from app.show_top import screen
+    from app.cli.console import console
+    from app.cli.show_top import screen
 
     with (
         suppress(KeyboardInterrupt),

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.console import console
-from app.doors import AsJson, answer_all, doors
+from app.cli.console import console
+from app.cli.doors import AsJson, answer_all, doors
 from app.keys import Owner, add_key, read_keys, revoke_key
 from app.settings import Settings
 

@@ -4,7 +4,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.bill import Reconciliation
-from app.console import console
+from app.cli.console import console
 from app.estimate import Band, Estimate
 from app.store.costs import By, Cost, Costs
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.doors import AsJson, answer, answer_all, doors
+from app.cli.doors import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.registered import CHAMPION, RegisteredVersion, Tolerance
 from app.settings import Settings
@@ -72,11 +72,11 @@ def register(
     hosted model nothing is asked; its price stands in the price sheet (ATELIER_PRICES), and its
     key in ATELIER_HOSTED_KEYS.
     """
+    from app.cli.show_models import show_registered
     from app.models.describe import bundled, describe
     from app.models.describe import hosted as describe_hosted
     from app.models.versions import fleet
     from app.registry import open_registry
-    from app.show_models import show_registered
 
     with doors(as_json):
         sizes = [_size(text) for text in size or []]
@@ -112,8 +112,8 @@ def list_models(
 ) -> None:
     """List the registered versions, with what was measured of them."""
     from app.choose import condition
+    from app.cli.show_models import ListedModel, show_models
     from app.registry import open_registry
-    from app.show_models import ListedModel, show_models
     from app.store.pointers import aliases
 
     with doors(as_json):
@@ -135,9 +135,9 @@ def list_models(
 @models.command()
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show one version: what it is, where it stands, every golden result, and the moves."""
+    from app.cli.show_models import ModelCard, show_model
     from app.references import registered
     from app.registry import open_registry
-    from app.show_models import ModelCard, show_model
     from app.store.pointers import aliases, moves
 
     with doors(as_json):
@@ -170,8 +170,8 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Render the golden set, check it, and record what came out with the version."""
+    from app.cli.show_models import show_measured
     from app.measure import measure as measure_model
-    from app.show_models import show_measured
 
     with doors(as_json):
         result = measure_model(
@@ -190,9 +190,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Say what the gate would: every figure beside the champion's. Exit code 1: not promotable."""
+    from app.cli.show_models import Comparison, show_comparison
     from app.promote import gate
     from app.references import registered
-    from app.show_models import Comparison, show_comparison
 
     with doors(as_json):
         settings = Settings()
@@ -214,10 +214,10 @@ def compare(
 @models.command()
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
     """Let the alias point at a version, if its golden result is no worse than the champion's."""
+    from app.cli.show_models import show_pointer
     from app.promote import promote as promote_version
     from app.references import registered
     from app.registry import open_registry
-    from app.show_models import show_pointer
 
     with doors(as_json):
         settings = Settings()
@@ -239,9 +239,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Let the alias point where it did before; again: one further back. History is kept."""
+    from app.cli.show_models import show_pointer
     from app.promote import rollback as roll_back
     from app.registry import open_registry
-    from app.show_models import show_pointer
 
     with doors(as_json):
         settings = Settings()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.doors import FAILED, AsJson, answer, doors
+from app.cli.doors import FAILED, AsJson, answer, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.costs import By
@@ -31,7 +31,7 @@ def costs(
     the idempotency key that every call bears, the image's key. Exit code 1 when they differ.
     """
     from app.bill import reconcile
-    from app.show_costs import show_bill, show_costs
+    from app.cli.show_costs import show_bill, show_costs
     from app.store.catalog import Catalog
 
     with doors(as_json):

@@ -11,7 +11,7 @@ from app.assurance.distance import Distance
 from app.assurance.drift import DriftReport
 from app.assurance.labels import Label
 from app.assurance.report import ChecksReport, Due
-from app.console import console
+from app.cli.console import console
 from app.store.pointers import Pointer
 from app.types import BrandRule, Status, Value
 

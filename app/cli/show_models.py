@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from app.promote import GateRow
 from app.registered import GoldenResult, RegisteredVersion
 from app.store.pointers import Pointer

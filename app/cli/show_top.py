@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from app.console import console
+from app.cli.console import console
 from app.report import Report, RunFigures
 from app.served import BulkServed, ServiceNow
 from app.store.reading import Refused

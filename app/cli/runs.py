@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.doors import FAILED, INTERRUPTED, AsJson, doors, print_json
+from app.cli.doors import FAILED, INTERRUPTED, AsJson, doors, print_json
 from app.settings import Settings
 from app.types import Status
 

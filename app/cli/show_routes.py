@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
 from app.routing.explain import Arm, Explained
 from app.routing.ladder import Explanation, Option, Way, Wish
 from app.routing.policy import Policy, Rollout

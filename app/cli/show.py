@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
+from app.cli.show_costs import expected
 from app.export import Exported
 from app.outlook import Outlook
-from app.show_costs import expected
 from app.types import AssetRecord, EngineSettings, Status
 
 LISTED = 20

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.doors import AsJson, answer, answer_all, doors
+from app.cli.doors import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -40,8 +40,8 @@ def label(
 
     Accepted or rejected it is from now on: the next run of its plan packs it, or leaves it out.
     """
+    from app.cli.show_checks import Said, show_said
     from app.overrule import overrule
-    from app.show_checks import Said, show_said
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -64,7 +64,7 @@ def due(
     """List what people should look at next; labelled in this order, it is a fair sample."""
     from app.assurance.labels import labels
     from app.assurance.report import due as due_of
-    from app.show_checks import show_due
+    from app.cli.show_checks import show_due
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
 
@@ -93,7 +93,7 @@ def calibrate(
     from app.assurance.calibration import calibrate as calibration_of
     from app.assurance.kept import keep
     from app.assurance.learn import of_catalog, of_file
-    from app.show_checks import Calibrated, show_calibrated
+    from app.cli.show_checks import Calibrated, show_calibrated
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -125,7 +125,7 @@ def calibrate(
 def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
     """Let a calibration decide, from the next run on, where plans say accept."""
     from app.assurance.kept import promote as promote_calibration
-    from app.show_checks import Deciding, show_deciding
+    from app.cli.show_checks import Deciding, show_deciding
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -138,7 +138,7 @@ def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which calibration decides."""
     from app.assurance.kept import back as step_back
-    from app.show_checks import Deciding, show_deciding
+    from app.cli.show_checks import Deciding, show_deciding
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -150,7 +150,7 @@ def back(as_json: AsJson = False) -> None:
 def list_calibrations(as_json: AsJson = False) -> None:
     """List the calibrations, which of them decides, and every change of that."""
     from app.assurance.kept import CALIBRATION, history, live
-    from app.show_checks import CalibrationList, show_calibrations
+    from app.cli.show_checks import CalibrationList, show_calibrations
     from app.store.catalog import Catalog
     from app.store.documents import newest
 
@@ -170,9 +170,9 @@ def brand(
     as_json: AsJson = False,
 ) -> None:
     """List the rules of a plan's brand, each with the one check that measures it."""
+    from app.cli.show_checks import show_brand
     from app.plan.brand import brand_rules
     from app.plan.read import read_plan
-    from app.show_checks import show_brand
 
     with doors(as_json):
         rules = brand_rules(read_plan(plan).brand)
@@ -193,8 +193,8 @@ def drift(
     from app.alerts import drift_alert
     from app.assurance.drift import drift as drift_of
     from app.assurance.outputs import latest_run, of_run
-    from app.doors import FAILED
-    from app.show_checks import Drifting, show_drift
+    from app.cli.doors import FAILED
+    from app.cli.show_checks import Drifting, show_drift
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -219,7 +219,7 @@ def distance(
     """Say how far apart lies what two runs, or two model versions, made: a Fréchet distance."""
     from app.assurance.distance import distance as distance_of
     from app.assurance.outputs import of_side
-    from app.show_checks import show_distance
+    from app.cli.show_checks import show_distance
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -238,8 +238,8 @@ def report(
 ) -> None:
     """Say what was accepted, what escaped by spot checks, who agrees, and what has shifted."""
     from app.assurance.report import checks_report
+    from app.cli.show_checks import show_report
     from app.plan.schema import AcceptPlan
-    from app.show_checks import show_report
     from app.store.catalog import Catalog
 
     with doors(as_json):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.console import console
+from app.cli.console import console
+from app.cli.show_costs import how_good
 from app.history import RunHistory, state_of
 from app.repair import Repair
 from app.replay import Replay, Sameness
-from app.show_costs import how_good
 from app.store.catalog import RunRecord
 from app.store.janitor import Sweep
 from app.store.verify import Difference

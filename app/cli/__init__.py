@@ -1,0 +1,1 @@
+"""The command `atelier`: a file for each of its words, and how answers are shown to people."""
