@@ -14,14 +14,14 @@ serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C st
 	$(BIN)/python -m deployments serve
 
 test: .venv/installed-dev ## the whole test suite, a process for each core
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 bench: .venv/installed ## what a bulk run costs beside generation itself
 	$(BIN)/python -m jobs bench-bulk
