@@ -74,16 +74,16 @@ class Replicas(Value):
         return rose and self.course[-1] == 0 and not any(one.failed for one in self.bursts)
 
 
-def replicas(calls: int, folder: Path, say: Say) -> Replicas:
-    """Two bursts of so many calls; raises BackendError when the replicas do not go away."""
+def replicas(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> Replicas:
+    """Bursts of so many calls; raises BackendError when the replicas do not go away."""
     folder.mkdir(parents=True, exist_ok=True)
     with _service(folder) as service:
         _until_none(service)
-        bursts = []
-        for _ in range(BURSTS):
-            bursts.append(_burst(service, calls))
-            say(str(bursts[-1]))
-    return Replicas(most=MOST, bursts=tuple(bursts), course=tuple(service.course))
+        found = []
+        for _ in range(bursts):
+            found.append(_burst(service, calls))
+            say(str(found[-1]))
+    return Replicas(most=MOST, bursts=tuple(found), course=tuple(service.course))
 
 
 class _Service:

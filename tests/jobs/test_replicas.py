@@ -1,4 +1,4 @@
-"""The service goes from no replica to several and back to none, and again; no call fails."""
+"""The service goes from no replica to several and back to none; no call fails."""
 
 from pathlib import Path
 
@@ -8,11 +8,12 @@ from jobs.nodes.replicas import replicas
 
 
 @pytest.mark.slow
-def test_bursts_bring_replicas_idleness_takes_them_and_every_call_is_answered(
+def test_a_burst_brings_replicas_idleness_takes_them_and_every_call_is_answered(
     tmp_path: Path,
 ) -> None:
-    found = replicas(18, tmp_path, print)
+    found = replicas(18, tmp_path, print, bursts=1)
     assert found.hold, found
-    assert [one.failed for one in found.bursts] == [0, 0]
-    assert all(2 <= one.most_replicas <= found.most for one in found.bursts)
-    assert found.course.count(0) >= 3  # before, between and after
+    (burst,) = found.bursts
+    assert burst.failed == 0
+    assert 2 <= burst.most_replicas <= found.most
+    assert found.course.count(0) >= 2  # before and after
