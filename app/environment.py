@@ -1,24 +1,57 @@
 """The machine and the libraries an image was made with, read once per process."""
 
+import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from app.digest import digest
 from app.types import Environment
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
 """Those whose change may change pixels."""
+BLAS_MODE = "MKL_CBWR"
+"""The environment variable by which MKL is told how reproducible its sums must be."""
+STRICT_MODES = (("avx512f", "AVX512,STRICT"), ("avx2", "AVX2,STRICT"))
+"""MKL's strict modes by the instruction set they need, the fastest first.
+
+Strict means that a row's bits depend neither on the number of threads nor, from two rows on, on
+how many rows there are (Intel oneMKL Developer Guide, Conditional Numerical Reproducibility).
+"""
+
+
+def use_strict_blas() -> None:
+    """Sets MKL's strict mode for this processor; a mode that the user set stays.
+
+    MKL reads it at its first call, so this comes before torch computes anything. Without effect
+    where torch has another matrix library. What it achieves is measured, not assumed: see
+    `app/engine/exact_rows.py`. Safe to repeat.
+    """
+    known = cpu_flags()
+    for flag, mode in STRICT_MODES:
+        if flag in known:
+            os.environ.setdefault(BLAS_MODE, mode)
+            return
 
 
 @cache
 def environment() -> Environment:
-    """Python, platform, processor and library versions of this process."""
+    """Returns Python, platform, processor and library versions of this process."""
+    use_strict_blas()
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
         processor=_processor(),
         libraries={name: _version(name) for name in LIBRARIES},
+        blas_mode=os.environ.get(BLAS_MODE, ""),
     )
+
+
+@cache
+def numerics_digest() -> str:
+    """Returns the digest of what the bits of a sum depend on: processor, libraries, BLAS mode."""
+    here = environment()
+    return digest([here.processor, sorted(cpu_flags()), here.libraries, here.blas_mode])
 
 
 def _version(name: str) -> str:
@@ -30,9 +63,23 @@ def _version(name: str) -> str:
 
 def _processor() -> str:
     """The processor's own name where Linux tells it, else its architecture."""
+    return _cpuinfo().get("model name") or platform.machine()
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """Returns the instruction sets of this processor, in Linux' words; empty elsewhere."""
+    known = _cpuinfo()
+    return frozenset((known.get("flags") or known.get("Features") or "").split())
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """The first core's entries."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if "model name" in line]
+            first_core = file.read().partition("\n\n")[0]
     except OSError:
-        names = []
-    return names[0] if names else platform.machine()
+        return {}
+    entries = (line.partition(":") for line in first_core.splitlines())
+    return {name.strip(): value.strip() for name, _, value in entries}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from app.backends.base import Backend
+from app.environment import use_strict_blas
 from app.errors import InvalidRequest, NoRoute
 from app.settings import Settings
 from app.store.publish import Store
@@ -113,8 +114,9 @@ def driver_of(
             f"{model.reference} is hosted at {model.hosted.host} and cannot be loaded here; "
             "name it in plans, or give a local model"
         )
+    use_strict_blas()
     from app.engine.engine import Engine
-    from app.models.curves import knee_of
+    from app.models.curves import exact_rows_of, knee_of
     from app.models.load import load
     from app.models.versions import folder_of
     from app.models.whole import WholePipeline
@@ -132,7 +134,8 @@ def driver_of(
     if isinstance(pipeline, WholePipeline):
         return pipeline
     knee = knee_of(pipeline, model, folder=folder, home=settings.home)
-    return Engine(pipeline, mode=mode, knee=knee, images=images, clock=clock)
+    exact_rows = exact_rows_of(pipeline, model, home=settings.home)
+    return Engine(pipeline, mode=mode, knee=knee, exact_rows=exact_rows, images=images, clock=clock)
 
 
 def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:

@@ -25,6 +25,10 @@ TOLERANCE = 1.0
 """Levels of 255, root mean square over all channels of the image: below it nobody sees it."""
 
 
+NAMED = frozenset({"environment.processor", "environment.blas_mode"})
+"""Fields whose values are said, because another machine is told by them."""
+
+
 class Sameness(StrEnum):
     """How near a replay came to what is stored."""
 
@@ -40,6 +44,11 @@ class Change(Value):
     then: str
     now: str
 
+    def __str__(self) -> str:
+        """The change in a few words, with both values where a person knows them by name."""
+        values = f" from {self.then} to {self.now}" if self.field in NAMED else ""
+        return f"{self.field} changed{values}"
+
 
 class Replay(Value):
     """What became of one asset made again."""
@@ -54,7 +63,7 @@ class Replay(Value):
 
     def __str__(self) -> str:
         """The answer in one sentence."""
-        because = ", ".join(f"{one.field} changed" for one in self.changes)
+        because = ", ".join(map(str, self.changes))
         if self.error:
             return f"differs: {self.error}" + (f" ({because})" if because else "")
         if self.sameness is Sameness.IDENTICAL:

@@ -247,6 +247,8 @@ class EngineSettings(Value):
 
     mode: str
     row_buckets: tuple[int, ...]
+    exact_rows: tuple[int, ...] = ()
+    """The row counts proven to give the same bits where it was made; empty if none was needed."""
     rounding: str
     dtype: str
     device: str
@@ -261,6 +263,8 @@ class Environment(Value):
     platform: str
     processor: str
     libraries: dict[str, str]
+    blas_mode: str = ""
+    """MKL's mode of numerical reproducibility (MKL_CBWR); empty where none was set."""
     service: str = ""
     """The service whose engine made it, host and port; empty where the worker's own did."""
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.doors import doors
+from app.environment import use_strict_blas
 from app.keys import read_keys
 from app.settings import Settings
 
@@ -55,4 +56,5 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
+    use_strict_blas()
     commands()

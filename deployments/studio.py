@@ -104,6 +104,10 @@ class Studio:
             bulk_in_flight=self._served.in_flight_of(Service.BULK),
             forward_passes=self._engine.forward_passes,
             row_steps=self._engine.row_steps,
+            exact_rows={
+                f"{width}x{height}": counts
+                for (width, height), counts in self._engine.exact_rows.items()
+            },
         )
 
     def check(self) -> None:

@@ -83,6 +83,8 @@ class ReplicaState(Value):
     """Of them, those that nobody waits for."""
     forward_passes: int = 0
     row_steps: int = 0
+    exact_rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By size (64x64): the row counts of a step that are proven to give the same bits here."""
     asleep: bool = False
     """No replica stands: the next call waits until one does."""
 

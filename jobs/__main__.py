@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from app.cli.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
+from app.environment import use_strict_blas
 from app.errors import InvalidRequest
 from app.plan.read import read_plan
 from app.plan.schema import Plan
@@ -375,4 +376,5 @@ def train_looks(context: typer.Context) -> None:
 
 
 if __name__ == "__main__":
+    use_strict_blas()
     jobs()

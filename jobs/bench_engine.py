@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 
 from app.engine.curve import CostCurve
-from app.engine.rows import BUCKETS, EXACT_ROWS
+from app.engine.rows import BUCKETS, GUIDED_ROWS
 from app.models.random_weights import COMPUTE_BOUND, OVERHEAD_BOUND, Sd3Shape, random_sd3
 from app.models.sd3 import Sd3Pipeline
 from app.types import Value
@@ -105,7 +105,7 @@ def bench_engine(
     say("seconds of a step by its rows")
     curves = {subject.name: curve(subject, rounds) for subject in subjects}
     budgeted = [
-        replace(subject, rows=max(curves[subject.name].knee, EXACT_ROWS)) for subject in subjects
+        replace(subject, rows=max(curves[subject.name].knee, GUIDED_ROWS)) for subject in subjects
     ]
     paces = []
     for subject in budgeted:

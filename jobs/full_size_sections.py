@@ -11,7 +11,7 @@ import torch
 
 from app.engine.curve import measure
 from app.engine.rendered import Preview, Rendered
-from app.engine.rows import EXACT_ROWS
+from app.engine.rows import GUIDED_ROWS
 from app.engine.state import Delivery, Service
 from app.errors import EngineError
 from app.models.device import choose_attention, compile_blocks
@@ -135,7 +135,7 @@ def _curve(bench: Bench, section: str, size: FullSize, side: int, way: str) -> F
     for rows, seconds in curve.seconds.items():
         yield _step(bench, section, size, side, rows, seconds)
     yield _figure(section, "knee", curve.knee, "rows")
-    rows = max(curve.knee, EXACT_ROWS)  # as the engine has it
+    rows = max(curve.knee, GUIDED_ROWS)  # as the engine has it
     bench.subjects[size, side] = Subject(
         size.name, pipeline, bench.stock(size), side, rows, bench.now
     )

@@ -14,7 +14,7 @@ from app.backends.echo import EchoBackend, EchoSettings
 from app.engine.costs import StepCosts
 from app.engine.engine import Mode
 from app.engine.promise import Promise
-from app.engine.rows import EXACT_ROWS, bucket_for
+from app.engine.rows import GUIDED_ROWS, bucket_for
 from app.engine.scheduler import Scheduler
 from app.engine.state import Delivery, Service
 from app.models.versions import ECHO
@@ -107,7 +107,7 @@ def _bulk_in(scheduler: Scheduler[InFlight]) -> int:
 def _padded(rows: int, mode: Mode) -> int:
     if mode == "reproducible":
         return MAX_ROWS
-    return bucket_for(max(rows, EXACT_ROWS if mode == "exact" else 1))
+    return bucket_for(max(rows, GUIDED_ROWS if mode == "exact" else 1))
 
 
 def jobs_of(

@@ -29,7 +29,7 @@ minutes, sooner than a worker counts as stuck."""
 HELLO_SECONDS = 10.0
 CLASS = {"X-Atelier-Class": "bulk"}
 SAME_BITS = frozenset({"reproducible", "exact"})
-"""On a CPU, these modes give the same bits."""
+"""Modes with the same bits on one machine, as far as row counts were proven there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Served(OpenAIImages):
                 made.request_id != request.id,
             f"weights {made.weights_digest[:12]}, not {model.weights_digest[:12]}":
                 made.weights_digest != model.weights_digest,
-            f"mode {made.engine.mode if made.engine else 'unknown'}, not {self._mode}":
+            f"{_mode(made.engine)}, not {self._mode}":
                 not _same_bits(made.engine, self._mode),
         }  # fmt: skip
         wrong = [what for what, differs in found.items() if differs]
@@ -214,7 +214,20 @@ def _hosted(url: str, model: ModelVersion) -> Hosted:
         ) from exc
 
 
+def _mode(engine: EngineSettings | None) -> str:
+    if engine is None:
+        return "mode unknown"
+    unproven = {*engine.row_buckets} - {*engine.exact_rows}
+    if engine.mode != "exact" or not unproven:
+        return f"mode {engine.mode}"
+    rows = "/".join(map(str, engine.row_buckets))
+    return f"mode exact at {rows} rows, whose bits are not proven there"
+
+
 def _same_bits(engine: EngineSettings | None, wanted: str) -> bool:
+    """Whether a worker on the service's machine, in the mode `wanted`, would give these bits."""
     if engine is None or wanted == "fast":
         return engine is not None
-    return engine.mode == wanted or (engine.device == "cpu" and {engine.mode, wanted} <= SAME_BITS)
+    if not {engine.mode, wanted} <= SAME_BITS:
+        return engine.mode == wanted
+    return engine.mode == "reproducible" or {*engine.row_buckets} <= {*engine.exact_rows}

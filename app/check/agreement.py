@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from app.check.looks import Looks
 from app.check.seen import premultiplied
+from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value
 from app.words import words
@@ -66,6 +67,7 @@ class Critic:
         Where looks stand in `looks` beside it, they come along. Raises ModelNotFound when a file
         is missing, unreadable or does not fit.
         """
+        use_strict_blas()
         from safetensors import SafetensorError
         from safetensors.torch import load_file
         from torch import channels_last

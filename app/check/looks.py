@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value
 from app.words import words
@@ -51,6 +52,7 @@ class Looks:
 
         Raises ModelNotFound when a file is missing, unreadable or does not fit.
         """
+        use_strict_blas()
         from safetensors import SafetensorError
         from safetensors.torch import load_file
         from torch import channels_last

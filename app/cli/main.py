@@ -19,6 +19,7 @@ from app.cli.models import models
 from app.cli.policy import explain, policy
 from app.cli.runs import PASSED_ON, stop, submit, watch
 from app.cli.top import report, top
+from app.environment import use_strict_blas
 from app.settings import Settings
 from app.types import Measure, Status
 
@@ -275,4 +276,5 @@ def _catalog(settings: Settings) -> "Catalog":
 
 def main() -> None:
     """The console entry point."""
+    use_strict_blas()
     atelier()

@@ -130,9 +130,11 @@ def _engine(engine: EngineSettings | None) -> str:
     if engine is None:
         return "none"
     rows = "/".join(map(str, engine.row_buckets))
+    same = "/".join(map(str, engine.exact_rows))
+    proven = f" (the same bits at {same})" if same else ""
     return (
-        f"{engine.mode}, {rows} rows, {engine.dtype} ({engine.rounding}) on {engine.device}, "
-        f"attention {engine.attention}, {engine.threads} threads"
+        f"{engine.mode}, {rows} rows{proven}, {engine.dtype} ({engine.rounding}) on "
+        f"{engine.device}, attention {engine.attention}, {engine.threads} threads"
     )
 
 

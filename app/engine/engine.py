@@ -3,12 +3,13 @@
 What a request yields depends on the request and the pipeline alone: text is encoded and latents
 are decoded one request at a time, noise comes from the request's seed, and in the mode
 `reproducible` every forward pass of a family is padded to one fixed number of rows. When little
-is to do, less is quicker: mode `exact` pads to the smallest bucket in which a CPU's sums do not
-depend on the number of rows, so its bits are the same; `fast` to the smallest there is.
+is to do, less is quicker: mode `exact` pads to the smallest bucket whose bits are proven on this
+machine to be those of the fixed number (`exact_rows.py`); `fast` to the smallest there is.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
 from time import monotonic, perf_counter
 from typing import Literal
 
@@ -17,18 +18,18 @@ import torch
 from app.engine.advance import advance, kept
 from app.engine.costs import StepCosts
 from app.engine.decoder import Decoder
+from app.engine.exact_rows import exact_rows as prove_exact_rows
 from app.engine.multistep import multistep
 from app.engine.pipeline import Pipeline, Pixels, Start, stack
 from app.engine.promise import Promise
 from app.engine.rendered import Event, Failed, Preview, Rendered
-from app.engine.rows import EXACT_ROWS, RowBudgets, RowChange, bucket_for
+from app.engine.rows import GUIDED_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
 from app.engine.state import Delivery, DenoiseState
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest, Sampler
 
 Mode = Literal["reproducible", "exact", "fast"]
-GUIDED_ROWS = 2
 SMOOTHING = 0.2
 
 
@@ -36,8 +37,9 @@ class Engine:
     """Drives one pipeline; not thread-safe, one owner calls it.
 
     `knee` gives the row budget for a width and a height in pixels (`app/engine/curve.py`
-    measures it); `images` gives the RGBA pixels, or
-    the latents, behind a digest that a request names.
+    measures it); `exact_rows` gives, for a width, a height and a row budget, the row counts with
+    the same bits, and is measured where it is left out; `images` gives the RGBA pixels, or the
+    latents, behind a digest that a request names.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Engine:
         *,
         knee: Callable[[int, int], int],
         mode: Mode = "reproducible",
+        exact_rows: Callable[[int, int, int], tuple[int, ...]] | None = None,
         images: Callable[[str], Start] | None = None,
         clock: Callable[[], float] = monotonic,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -59,10 +62,9 @@ class Engine:
         self._step_seconds = 0.0
         self._tickets = 0
         self._sizes: dict[Hashable, tuple[int, int]] = {}
-        self._budgets = RowBudgets(
-            lambda family: knee(*self._sizes[family]),
-            smallest=GUIDED_ROWS if mode == "fast" else EXACT_ROWS,
-        )
+        self._prove = exact_rows or partial(prove_exact_rows, pipeline)
+        self._exact: dict[Hashable, tuple[int, ...]] = {}
+        self._budgets = RowBudgets(lambda family: knee(*self._sizes[family]), smallest=GUIDED_ROWS)
         self._costs = StepCosts()
         self._scheduler: Scheduler[DenoiseState] = Scheduler(
             self._budgets.rows,
@@ -97,6 +99,14 @@ class Engine:
     def trace(self) -> Iterable[RowChange]:
         """Every change of a row budget and its reason, the oldest first; the last thousand."""
         return tuple(self._budgets.trace)
+
+    @property
+    def exact_rows(self) -> Mapping[tuple[int, int], tuple[int, ...]]:
+        """Returns the row counts with the same bits by width and height, of the sizes met so far.
+
+        Empty in the other modes, which do not need them.
+        """
+        return {self._sizes[family]: counts for family, counts in self._exact.items()}
 
     @property
     def now(self) -> float:
@@ -215,8 +225,16 @@ class Engine:
         budget = self._budgets.rows(family)
         if self.mode == "reproducible":
             return budget
-        least = EXACT_ROWS if self.mode == "exact" else rows
-        return min(bucket_for(max(rows, least)), budget)
+        if self.mode == "fast":
+            return min(bucket_for(rows), budget)
+        counts = self._exact_rows(family, budget)
+        return next((count for count in counts if rows <= count <= budget), budget)
+
+    def _exact_rows(self, family: Hashable, budget: int) -> tuple[int, ...]:
+        """Proven once, for the budget that the family begins with."""
+        if family not in self._exact:
+            self._exact[family] = self._prove(*self._sizes[family], budget)
+        return self._exact[family]
 
     def _count(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
         """A request pays for its share of the rows that were of use."""
@@ -258,5 +276,7 @@ class Engine:
 
     def _settings(self, state: DenoiseState) -> EngineSettings:
         return self.pipeline.settings.replace(
-            mode=self.mode, row_buckets=tuple(sorted(state.buckets))
+            mode=self.mode,
+            row_buckets=tuple(sorted(state.buckets)),
+            exact_rows=self._exact.get(state.family, ()),
         )

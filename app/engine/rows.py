@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
 """The row counts a forward pass may be padded to."""
-EXACT_ROWS = 4
-"""From this many rows on, a CPU's sums do not depend on how many there are."""
+GUIDED_ROWS = 2
+"""The rows of one request with guidance: no budget is smaller."""
 PROBE_AFTER = 32
 PROBE_AFTER_AT_MOST = 4096
 CHANGES_KEPT = 1000

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from app.engine.pipeline import Pipeline
+from app.environment import use_strict_blas
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
 from app.models.device import Attention, choose_attention, compile_blocks
 from app.models.polished import Polished
@@ -40,6 +41,7 @@ def load(
     `graphs` replays a CUDA graph per row bucket. Raises ModelNotFound, DigestMismatch when the
     files are not the version's, or InvalidRequest when this device cannot do what is asked.
     """
+    use_strict_blas()
     torch.set_num_threads(threads)
     refuse_code(folder)
     _verify(folder, version)

@@ -29,8 +29,8 @@ MODEL = ModelVersion(
 )  # fmt: skip
 ROUTE = Route(backend="engine", model=MODEL, reason="the test names it")
 ENGINE = EngineSettings(
-    mode="exact", row_buckets=(4,), rounding="fp32", dtype="float32", device="cpu",
-    attention="native", threads=1,
+    mode="exact", row_buckets=(4,), exact_rows=(4, 8, 16), rounding="fp32", dtype="float32",
+    device="cpu", attention="native", threads=1,
 )  # fmt: skip
 QUICK = BulkPatience(backoff_seconds=0.001)
 
@@ -74,7 +74,8 @@ def test_an_image_comes_with_where_it_was_made(hosting: Provider) -> None:
         ({"weights_digest": digest("other")}, "exact", "by weights"),
         ({"request_id": digest("other")}, "exact", "fonts may differ there"),
         ({"engine": ENGINE.replace(mode="fast")}, "exact", "by mode fast, not exact"),
-        ({"engine": ENGINE.replace(device="cuda")}, "reproducible", "by mode exact"),
+        ({"engine": ENGINE.replace(exact_rows=())}, "reproducible", "by mode exact"),
+        ({"engine": ENGINE.replace(row_buckets=(2, 4))}, "exact", "at 2/4 rows"),
         ({"engine": None}, "fast", "by mode unknown"),
     ],
 )

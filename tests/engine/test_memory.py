@@ -97,7 +97,7 @@ def test_memory_that_comes_back_is_used_again(stock: Any, request_of: Any) -> No
 def test_what_does_not_fit_at_all_fails_and_leaves_nothing_behind(
     stock: Any, request_of: Any
 ) -> None:
-    engine = engine_of(FullPipeline(stock, above=3), 16)
+    engine = engine_of(FullPipeline(stock, above=1), 16)
     large, small = request_of(seed=1), request_of(seed=2)
     outcomes = list(engine.generate([large, small]))
     assert all(isinstance(one, Failed) for one in outcomes)
@@ -125,7 +125,7 @@ def test_the_devices_own_error_is_translated(stock: Any, request_of: Any) -> Non
     (outcome,) = Engine(pipeline, knee=lambda width, height: 4).generate([request_of()])
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, OutOfMemory)
-    assert "4 rows" in str(outcome.error)
+    assert "2 rows" in str(outcome.error)
 
 
 def test_each_size_has_a_budget_of_its_own() -> None:
