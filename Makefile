@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo serve test check bench browser clean
+PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+
+.PHONY: help demo serve test test-deep check bench programs clean
 
 help: ## show these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -13,23 +15,24 @@ demo: .venv/installed ## make the example icons: plan -> images -> checks -> atl
 serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
 	$(BIN)/python -m deployments serve
 
-test: .venv/installed-dev ## the whole test suite, a process for each core
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+test: programs ## the whole test suite but for the long proofs, a process for each core
+	$(PYTEST)
+
+test-deep: programs ## the long proofs; what is skipped is listed with its reason
+	$(PYTEST) -m deep -rs --no-fold-skipped
 
 check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) -q -m "not slow and not deep"
 
 bench: .venv/installed ## what a bulk run costs beside generation itself
 	$(BIN)/python -m jobs bench-bulk
 
-browser: ## the browser that the page's tests drive, where none is installed (Debian, as root)
-	@for name in chromium-headless-shell chromium google-chrome; do \
-		command -v $$name > /dev/null && exit 0; done; \
-	apt-get update --quiet --quiet && apt-get install --yes --quiet --quiet chromium-headless-shell
+programs: .venv/installed-dev ## what tests start beside Python, installed where it may be (Debian, as root)
+	@$(BIN)/python -m tests.programs install
 
 clean: ## forget everything made here: images, catalog, pages
 	rm -rf .atelier

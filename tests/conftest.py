@@ -1,11 +1,16 @@
 """What every test may rely on: one tiny SD3 pipeline, and properties that never time anything."""
 
+import os
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from app.environment import use_strict_blas
 from app.types import GenerationRequest
+from tests.processors import PROCESSORS, processor_of
+from tests.programs import PROGRAMS, NotInstalled
 
 settings.register_profile(
     "atelier",
@@ -13,6 +18,54 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("atelier")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `.ci/run` asks for."""
+    parser.addoption(
+        "--require-programs",
+        action="store_true",
+        help="fail where a test is skipped for want of a program that is required",
+    )
+    parser.addoption(
+        "--processor",
+        choices=[processor.name for processor in PROCESSORS],
+        help="run as on another processor, by what torch's libraries are told to leave out",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before torch computes anything, here and in the processes that tests start."""
+    if name := config.getoption("--processor"):
+        os.environ.update(processor_of(name).environment)
+    use_strict_blas()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The report names the missing program: it may be another process that sums them up."""
+    report = yield
+    error = call.excinfo and call.excinfo.value
+    if isinstance(error, NotInstalled):
+        report.user_properties.append(("missing", error.program.name))
+        if error.program.required and item.config.getoption("--require-programs"):
+            report.outcome = "failed"
+            report.longrepr = f"{error} (--require-programs)"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not run for want of programs, and what to do."""
+    skipped = terminalreporter.getreports("skipped")
+    missing = [value for one in skipped for key, value in one.user_properties if key == "missing"]
+    for program in PROGRAMS:
+        if number := missing.count(program.name):
+            tests = f"{number} test{'s' * (number > 1)}, {program.untested}"
+            terminalreporter.write_line(
+                f"not run for want of programs: {program.name} ({tests}): {program.remedy}"
+            )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

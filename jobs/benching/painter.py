@@ -114,6 +114,8 @@ def shares(whole: Took, seconds: Sequence[float | None]) -> list[Took]:
     known = [one for one in seconds if one]
     usual = sum(known) / len(known) if known else 1.0
     weights = [usual if one is None or not known else one for one in seconds]
+    largest = max(weights)  # the smallest numbers there are cannot be multiplied exactly
+    weights = [weight / largest for weight in weights]
     total = sum(weights)
     return [
         Took(

@@ -28,7 +28,7 @@ from deployments.recents import Recents
 from deployments.studio import Studio
 from deployments.surface import surface
 from deployments.words import Commission, Painter, Word
-from tests.engine.engines import LENGTH
+from tests.engine.engines import LENGTH, engine_in_exact_mode
 
 SIDE = 16
 TINY = ModelVersion(
@@ -129,7 +129,7 @@ async def studio_of(
 ) -> AsyncGenerator[tuple[Studio, Engine]]:
     """A studio and its engine, drained at the end."""
     album = Album()
-    engine = Engine(pipeline, mode="exact", knee=lambda width, height: 16, images=album)
+    engine = engine_in_exact_mode(pipeline, images=album)
     studio = Studio(
         engine, model, capacity=capacity, album=album, **({"stuck_seconds": 60.0} | options)
     )

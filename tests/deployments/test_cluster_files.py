@@ -7,7 +7,6 @@ network policy against Kubernetes' published one.
 import copy
 import re
 import subprocess
-import sys
 import tomllib
 import warnings
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from tests.deployments.kuberay import KINDS
+from tests.programs import need
 
 ROOT = Path(__file__).parents[2]
 KUBERAY = ROOT / "deployments" / "kuberay"
@@ -112,10 +112,11 @@ def test_serves_proxy_keeps_its_list_of_applications_on_both_clusters() -> None:
 
 
 def test_the_shell_takes_every_command_of_the_cluster_file() -> None:
+    bash = need("bash")
     document = read("cluster.yaml")
     for name, commands in document.items():
         for command in commands if name.endswith("_commands") else []:
-            done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False)
+            done = subprocess.run([bash, "-n", "-c", command], capture_output=True, check=False)
             assert (done.returncode, done.stderr) == (0, b""), command
 
 
@@ -289,8 +290,8 @@ def test_no_secret_stands_in_a_file() -> None:
 
 
 def test_the_linter_has_nothing_to_say_of_the_dockerfile() -> None:
-    hadolint = Path(sys.executable).parent / "hadolint"
-    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    command = [need("hadolint"), str(DOCKERFILE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

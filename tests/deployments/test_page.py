@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from base64 import b64decode
@@ -25,10 +24,10 @@ from deployments.desk import Desk
 from tests.deployments.studios import DRAFT, SIDE, desk_of, studio_of, three_roles
 from tests.deployments.visits import PROMPT, WAIT, Lock, Visit, served
 from tests.engine.test_async_engine import Gated
+from tests.programs import need
 
 pytestmark = pytest.mark.slow
 
-BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 PLACES = """() => ["#canvas", ".ask", ".inspector", ".history"].map((one) => {
     const { x, y, width, height } = document.querySelector(one).getBoundingClientRect();
     return [x, y, width, ...(one === ".inspector" ? [] : [height])];
@@ -66,10 +65,7 @@ def gated(stock: Any, lock: Lock, tmp_path: Path) -> Generator[tuple[str, Gated]
 
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        known = ", ".join(BROWSERS)
-        pytest.fail(f"no browser here ({known}); apt-get install chromium-headless-shell")
+    found = need("chromium")
     expect.set_options(timeout=WAIT)
     arguments = ["--no-sandbox"] if geteuid() == 0 else []
     with sync_playwright() as playwright:

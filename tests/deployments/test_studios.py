@@ -18,6 +18,7 @@ from deployments.studio import Studio
 from deployments.studios import Studios
 from deployments.words import Begun, Picture, Turned, Word
 from tests.deployments.studios import TINY, commission, painted, run
+from tests.engine.engines import engine_in_exact_mode
 from tests.engine.test_async_engine import Gated
 
 VERSIONS = [TINY.replace(version=str(one), weights_digest=digest(f"tiny {one}")) for one in (1, 2)]
@@ -41,7 +42,7 @@ class Scene:
     def open(self, version: int) -> Studio:
         """A studio of its own for this version."""
         gate = Gated(self._stocks[version])
-        engine = Engine(gate, mode="exact", knee=lambda width, height: 16)
+        engine = engine_in_exact_mode(gate)
         self.gates.append(gate)
         self.engines.append(weakref.ref(engine))
         return Studio(engine, VERSIONS[version], capacity=8, **self._options)

@@ -1,5 +1,6 @@
 """Engines over the tiny pipeline, and what the stock pipelines make of the same requests."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from app.digest import digest_bytes
 from app.engine.engine import Engine
+from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Pixels
 from app.engine.rendered import Rendered
 from app.models.sd3 import Sd3Pipeline
@@ -19,6 +21,14 @@ LENGTH = 8
 def engine_of(pipeline: Any, rows: int = 16, **options: Any) -> Engine:
     """An engine whose knee is known instead of measured."""
     return Engine(pipeline, knee=lambda width, height: rows, **options)
+
+
+def engine_in_exact_mode(pipeline: Any, rows: int = 16, **options: Any) -> Engine:
+    """An engine whose row counts are proven without a step of a pipeline that counts its own."""
+    plain = pipeline
+    if isinstance(pipeline, Sd3Pipeline):
+        plain = Sd3Pipeline(pipeline._stock, max_sequence_length=LENGTH)
+    return engine_of(pipeline, rows, mode="exact", exact_rows=partial(exact_rows, plain), **options)
 
 
 def render_all(engine: Engine, batch: list[GenerationRequest]) -> dict[str, Rendered]:

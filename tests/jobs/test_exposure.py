@@ -7,6 +7,7 @@ import pytest
 
 from jobs.nodes.exposure import HEALTH, Exposure, exposure
 from jobs.nodes.knock import Door
+from tests.programs import need
 
 EXPECTED = {
     "gcs": "grpc", "raylet": "grpc", "dashboard": "http", "serve proxy": "http", "mlflow": "http",
@@ -24,6 +25,7 @@ def test_a_door_that_opens_more_than_health_breaks_the_law() -> None:
 
 @pytest.mark.slow
 def test_without_credentials_only_health_and_what_is_written_down_is_answered() -> None:
+    need("bash")  # which runs the head's command
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="at-", ignore_cleanup_errors=True) as folder:
         found = exposure(Path(folder), said.append)

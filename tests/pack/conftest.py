@@ -1,11 +1,12 @@
 """PixiJS itself, installed once beside the repository's other caches."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.programs import need
 
 PIXI_VERSION = "8.22.0"
 FOLDER = Path(__file__).parents[2] / ".cache" / "pixi"
@@ -18,9 +19,9 @@ def pixi() -> Path:
     Skips where there is no node. Where there is one, an installation that fails is a failure:
     a test that silently stays out would let a broken sheet through.
     """
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed: PixiJS's own parser has not read the sheet")
+    need("node")
     if not _installed():
+        need("npm")
         FOLDER.mkdir(parents=True, exist_ok=True)
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
         subprocess.run(

