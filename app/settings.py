@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     usd_per_hour: NonNegativeFloat = 0.0
     """What an hour of this machine's generation costs, where no price sheet says it closer."""
     prices: Path | None = None
-    """A price sheet: see `app/prices.py`."""
+    """A price sheet: see `app/fleet/prices.py`."""
     budgets: Path | None = None
     """A file of budgets for days and teams."""
     user: str = Field(default_factory=_login)

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.doors import doors
+from app.api.keys import read_keys
+from app.cli.output import doors
 from app.environment import use_strict_blas
-from app.keys import read_keys
 from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -29,10 +29,10 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="Instead of deployments/serve.yaml.")] = None,
 ) -> None:
     """Start Ray and the service here; Ctrl-C stops both in good order."""
-    from deployments.environment import ray_environment
+    from deployments.launch_environment import ray_environment
 
     with doors(as_json=False), ray_environment() as folder:
-        from deployments.service import CONFIG, read_config, service
+        from deployments.launch import CONFIG, read_config, service
 
         signal.signal(signal.SIGTERM, _interrupt)
         stdout = sys.stdout  # ours; what Ray prints meanwhile goes to stderr

@@ -6,15 +6,15 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureConfig
 
-from app.fleet import resolve
-from app.keys import read_keys
-from app.references import fleet
-from app.route_preview import Role, Served
+from app.api.keys import read_keys
+from app.fleet.versions import resolve
+from app.registry.references import fleet
+from app.route.by_role import Role, Served
 from app.settings import Settings
 from deployments.args import PainterArgs, RouterArgs, ServiceArgs
-from deployments.replica import Replica
+from deployments.autoscaling import Scheduled
+from deployments.replica.replica import Replica
 from deployments.router import Router
-from deployments.schedule_policy import Scheduled
 
 NAMES = {Role.DRAFT: "draft", Role.FINAL: "polish", Role.TYPOGRAPHY: "typography"}
 """The deployments' names, as `serve.yaml` has them."""

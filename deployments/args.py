@@ -11,9 +11,9 @@ from pydantic import (
     model_validator,
 )
 
-from app.api import MAX_IMAGES
+from app.api.requests import MAX_IMAGES
 from app.engine.engine import Mode
-from app.route_preview import Role
+from app.route.by_role import Role
 from app.types import Size, Steps, Value
 from deployments.schedule import ReplicaWindow
 

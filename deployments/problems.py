@@ -7,9 +7,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from app.answers import Problem
+from app.api.responses import Problem
 from app.errors import AtelierError, InvalidRequest, ModelNotFound, NoRoute, OutOfBounds
-from deployments.ledger import NotAnswered
+from deployments.calls.idempotency import NotAnswered
 
 log = logging.getLogger("ray.serve")
 

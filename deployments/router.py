@@ -13,23 +13,21 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from app.answers import Problem
-from app.keys import KeyRing
-from app.route_preview import Role, Served
+from app.api.keys import KeyRing
+from app.api.responses import Problem
+from app.route.by_role import Role, Served
 from app.settings import Settings
-from deployments.alias import Alias, follow
 from deployments.args import Follow, RouterArgs
-from deployments.desk import Desk
-from deployments.guard import Guard
-from deployments.ledger import Ledger, NotAnswered
-from deployments.live_fleet import LiveFleet
-from deployments.live_keys import LiveKeys
+from deployments.calls.call_service import Desk
+from deployments.calls.idempotency import Ledger, NotAnswered
+from deployments.calls.live_fleet import LiveFleet
+from deployments.calls.rate_limit import Quota
+from deployments.calls.recent_images import Recents
+from deployments.http.app import surface
+from deployments.http.auth import Guard
+from deployments.http.live_keys import LiveKeys
 from deployments.loopback import keep_on_loopback
-from deployments.metrics import Meters
-from deployments.quota import Quota
-from deployments.recents import Recents
-from deployments.surface import surface
-from deployments.words import (
+from deployments.messages import (
     Begun,
     Commission,
     Painter,
@@ -39,6 +37,8 @@ from deployments.words import (
     Turned,
     Word,
 )
+from deployments.monitoring.metrics import Meters
+from deployments.replica.alias import Alias, follow
 
 NOT_READY = Problem(
     status=503, code="not_ready", message="a role does not answer; ask again", retry_after_seconds=1

@@ -2,7 +2,7 @@
 
 from pydantic import PositiveInt
 
-from app.schedule import Window
+from app.types.schedule import Window
 
 
 class ReplicaWindow(Window):

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.doors import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
+from app.cli.output import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
 from app.environment import use_strict_blas
 from app.errors import InvalidRequest
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.settings import Settings
-from jobs.benching.command import bench
-from jobs.defects.command import bench_checks_command, make_defects_command
-from jobs.floor import floor_command
-from jobs.nodes.command import bench_cluster
-from jobs.refining.command import bench_refine_command
-from jobs.review_command import bench_review_command, label_defects_command
-from jobs.said import read_pack, read_rule, read_size
-from jobs.shares_command import shares_command
-from jobs.show import show_figures, show_summary
-from jobs.submit_command import stop_command, submit_command
-from jobs.summary import Summary
-from jobs.trials.tally import TrialKind
-from jobs.typography_command import bench_typography_command
+from jobs.bench.checks.command import bench_checks_command, make_defects_command
+from jobs.bench.cluster.command import bench_cluster
+from jobs.bench.refine.command import bench_refine_command
+from jobs.bench.review.command import bench_review_command, label_defects_command
+from jobs.bench.shares.shares_command import shares_command
+from jobs.bench.typography.typography_command import bench_typography_command
+from jobs.cluster.command import stop_command, submit_command
+from jobs.cluster.min_machines_command import floor_command
+from jobs.crash_tests.counters import TrialKind
+from jobs.model_bench.command import bench
+from jobs.options import read_pack, read_rule, read_size
+from jobs.render import show_figures, show_summary
+from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
-    from jobs.progress import RunProgress
+    from jobs.runtime.progress import RunProgress
 
 jobs = typer.Typer(
     help="Atelier in bulk: stages on Ray, one row per micro-batch.",
@@ -76,7 +76,7 @@ def generate_alone(
     with doors(as_json):
         written = _read(plan, allow_large)
         from jobs.generate_only import generate_only
-        from jobs.show import show_generation
+        from jobs.render import show_generation
 
         generation = generate_only(written, Settings(), _progress(), workers=workers)
         answer(generation, as_json, show_generation)
@@ -95,7 +95,7 @@ def check_alone(
     """Judge the stored images of RUN again, by other rules; nothing is generated."""
     with doors(as_json):
         rules = [read_rule(text) for text in rule or []]
-        from jobs.again import check_again
+        from jobs.rerun import check_again
 
         summary = check_again(run_id, Settings(), _progress(), rules=rules)
         answer(summary, as_json, show_summary)
@@ -111,7 +111,7 @@ def finish_alone(
     """Finish the images that RUN chose at other sizes; nothing is generated or checked."""
     with doors(as_json):
         sizes = [read_size(text) for text in size]
-        from jobs.again import finish_again
+        from jobs.rerun import finish_again
 
         summary = finish_again(run_id, Settings(), _progress(), sizes=sizes)
         answer(summary, as_json, show_summary)
@@ -136,7 +136,7 @@ def pack_alone(
     }
     with doors(as_json):
         options = read_pack({name: value for name, value in said.items() if value is not None})
-        from jobs.again import pack_again
+        from jobs.rerun import pack_again
 
         summary = pack_again(run_id, Settings(), _progress(), options=options)
         answer(summary, as_json, show_summary)
@@ -144,13 +144,13 @@ def pack_alone(
 
 
 def _progress() -> "RunProgress":
-    from jobs.progress import RunProgress
+    from jobs.runtime.progress import RunProgress
 
     return RunProgress(Console(stderr=True))
 
 
 def _read(plan: Path, allow_large: bool) -> Plan:
-    from app.references import fleet
+    from app.registry.references import fleet
 
     return read_plan(plan, allow_large=allow_large, models=fleet(Settings()))
 
@@ -181,7 +181,7 @@ def bench_bulk(
     as_json: AsJson = False,
 ) -> None:
     """Run a plan in a fresh folder and print what generation takes of its wall and CPU time."""
-    from jobs.bench_bulk import bench
+    from jobs.bench.bulk.bench import bench
 
     with doors(as_json):
         answer(bench(assets), as_json, show_figures)
@@ -198,8 +198,8 @@ def bench_publish(
 
     A million rows take about an hour on two cores and 12 GB of temporary disk.
     """
-    from jobs.bench_publish import bench_publish as bench
-    from jobs.show import show_publish_figures
+    from jobs.bench.publish.bench import bench_publish as bench
+    from jobs.render import show_publish_figures
 
     say = Console(stderr=True, highlight=False).print
     with doors(as_json):
@@ -223,9 +223,9 @@ def bench_engine(
         if full_size:
             _bench_full_size(as_json)
         else:
-            from jobs.bench_engine import bench_engine as bench
-            from jobs.bench_engine import cpu_subjects
-            from jobs.show_engine import show_engine_figures
+            from jobs.bench.engine.bench import bench_engine as bench
+            from jobs.bench.engine.bench import cpu_subjects
+            from jobs.bench.engine.render import show_engine_figures
 
             say = Console(stderr=True, highlight=False).print
             answer(bench(cpu_subjects(), rounds, say), as_json, show_engine_figures)
@@ -233,8 +233,8 @@ def bench_engine(
 
 def _bench_full_size(as_json: bool) -> None:
     """Figures are told as they come: the machine may be gone before the end."""
-    from jobs.bench_full_size import FULL, bench_full_size
-    from jobs.show_engine import show_full_size_figures
+    from jobs.bench.engine.bench_full_size import FULL, bench_full_size
+    from jobs.bench.engine.render import show_full_size_figures
 
     say = Console(stderr=as_json, highlight=False, soft_wrap=True).print
     figures = bench_full_size(FULL, say)
@@ -260,16 +260,16 @@ def bench_serve(
     """
     import asyncio
 
-    from jobs.serving.needs import lacking
+    from jobs.bench.serve.needs import lacking
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
     with doors(as_json):
         if lacking("httpx"):
             raise InvalidRequest(lacking("httpx"))
-        from jobs.bench_serve import FULL, QUICK
-        from jobs.bench_serve import bench_serve as bench
-        from jobs.draw_serve import draw_serve_figures
-        from jobs.show_serve import show_serve_figures
+        from jobs.bench.serve.bench import FULL, QUICK
+        from jobs.bench.serve.bench import bench_serve as bench
+        from jobs.bench.serve.draw_serve import draw_serve_figures
+        from jobs.bench.serve.render import show_serve_figures
 
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         extent = QUICK if quick else FULL
@@ -292,9 +292,9 @@ def bench_routing(
     as text, and polish for winners alone are worth. Some minutes on one core; CPU time is what
     counts, so other work on the machine changes little.
     """
-    from jobs.bench_routing import FULL, QUICK
-    from jobs.bench_routing import bench_routing as bench
-    from jobs.show_routing import draw_routing_figures, show_routing_figures
+    from jobs.bench.routing.bench import FULL, QUICK
+    from jobs.bench.routing.bench import bench_routing as bench
+    from jobs.bench.routing.render import draw_routing_figures, show_routing_figures
 
     with doors(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
@@ -320,8 +320,8 @@ def trials_command(
 
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """
-    from jobs.trials.kinds import trials
-    from jobs.trials.show import show_trials
+    from jobs.crash_tests.command import trials
+    from jobs.crash_tests.show import show_trials
 
     with doors(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
@@ -340,7 +340,7 @@ def trials_command(
 )
 def train_starter(context: typer.Context) -> None:
     """Draw the data, train the starter model and its critic, score them, write the folder."""
-    from jobs.train_starter import main
+    from jobs.train.starter.train import main
 
     sys.exit(main(context.args))
 
@@ -355,7 +355,7 @@ def train_starter(context: typer.Context) -> None:
 )
 def train_upscaler(context: typer.Context) -> None:
     """Draw pairs, train the starter's upscaler, hold it against plain enlarging, write it."""
-    from jobs.train_upscaler import main
+    from jobs.train.upscaler.train import main
 
     sys.exit(main(context.args))
 
@@ -370,7 +370,7 @@ def train_upscaler(context: typer.Context) -> None:
 )
 def train_looks(context: typer.Context) -> None:
     """Spoil drawings and the starter's pictures, learn what is wrong, write the looks' folder."""
-    from jobs.train_looks import main
+    from jobs.train.looks.train import main
 
     sys.exit(main(context.args))
 

@@ -9,14 +9,14 @@ from itertools import chain, repeat
 
 from ray.data import Dataset
 
-from app.attempt import Candidate, Outcome
 from app.plan.expand import expand, expand_ways
 from app.plan.schema import Plan
-from app.references import fleet, pinned
-from app.routing.choice import asset_key
+from app.registry.references import fleet, pinned
+from app.route.router import asset_key
 from app.settings import Settings
 from app.types import AtlasPage, Status
-from jobs.batches import (
+from app.types.candidate import Candidate, Outcome
+from jobs.runtime.batches import (
     Asked,
     CompletedBatch,
     Decided,
@@ -24,15 +24,22 @@ from jobs.batches import (
     asked_batches,
     decided_batches,
 )
-from jobs.check import CheckStage
-from jobs.cluster import GENERATION_DEATHS, generation_workers, gpus, rows, through, values
-from jobs.finish import FinishStage
-from jobs.generate import GenerateStage
-from jobs.pack import PackedAtlas, PackStage, atlases
-from jobs.progress import RunProgress
-from jobs.run import Run, begin, end
-from jobs.summary import Summary
-from jobs.waves import Item, decided, waves
+from jobs.runtime.progress import RunProgress
+from jobs.runtime.ray_data import (
+    GENERATION_DEATHS,
+    generation_workers,
+    gpus,
+    rows,
+    through,
+    values,
+)
+from jobs.runtime.run import Run, begin, end
+from jobs.runtime.summary import Summary
+from jobs.runtime.waves import Item, decided, waves
+from jobs.stages.check import CheckStage
+from jobs.stages.finish import FinishStage
+from jobs.stages.generate import GenerateStage
+from jobs.stages.pack import PackedAtlas, PackStage, atlases
 
 
 def bulk(

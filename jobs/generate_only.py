@@ -5,20 +5,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 
-from app.attempt import Outcome
 from app.errors import InvalidRequest
 from app.plan.expand import expand_ways, ways
 from app.plan.schema import Plan
-from app.references import fleet, pinned
 from app.refine import next_attempts
+from app.registry.references import fleet, pinned
 from app.settings import Settings
 from app.types import AssetSpec, ModelVersion, Value
-from jobs.batches import Asked, GeneratedBatch
+from app.types.candidate import Outcome
 from jobs.bulk import generated
-from jobs.cluster import values
-from jobs.progress import RunProgress
-from jobs.run import Run, begin
-from jobs.waves import Item, waves
+from jobs.runtime.batches import Asked, GeneratedBatch
+from jobs.runtime.progress import RunProgress
+from jobs.runtime.ray_data import values
+from jobs.runtime.run import Run, begin
+from jobs.runtime.waves import Item, waves
 
 ASSETS_AT_A_TIME = 16_384
 """More than a checked wave holds: nothing of an asset stays in the driver but a count."""

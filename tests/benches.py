@@ -1,8 +1,8 @@
 """Small complete benchmarks for tests that need one and do not care which."""
 
-from app.benched import Bench, Entrant, Figures, Machine, Shot, Work
+from app.registry.benchmark import Bench, Entrant, Figures, Machine, Shot, Work
 from app.types import Measure, Verdict
-from jobs.benching.tally import figures_of
+from jobs.model_bench.aggregate import figures_of
 
 MACHINE = Machine(processor="a processor", device="cpu", mode="reproducible")
 WORKS = (

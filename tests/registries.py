@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.registered import GoldenResult
-from app.registry import Registry, open_registry
+from app.registry.registry import Registry, open_registry
 from app.settings import Settings
+from app.types.registered_version import GoldenResult
 
 
 def settings_in(home: Path) -> Settings:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from app.alerts import (
+from app.monitor.alerts import (
     STALLED_SECONDS,
     Trouble,
     budget_alert,

@@ -7,7 +7,15 @@ import pytest
 from openai.types import ImageGenCompletedEvent, ImageGenPartialImageEvent, ImagesResponse, Model
 from pydantic import ValidationError
 
-from app.answers import (
+from app.api.requests import (
+    GenerateRequest,
+    ImagesRequest,
+    Origin,
+    preview_every,
+    requests_of,
+    size_of,
+)
+from app.api.responses import (
     Made,
     Painted,
     Problem,
@@ -17,17 +25,9 @@ from app.answers import (
     models_answer,
     partial_event,
 )
-from app.api import (
-    GenerateRequest,
-    ImagesRequest,
-    Origin,
-    preview_every,
-    requests_of,
-    size_of,
-)
 from app.errors import OutOfBounds
-from app.models.versions import fleet
-from app.route_preview import Choice, Role, Served, Tag
+from app.models.bundled import fleet
+from app.route.by_role import Choice, Role, Served, Tag
 from app.types import Rect, Sampler, Size, TextLayer, Tier
 from tests.store.values import provenance_of
 

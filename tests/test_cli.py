@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
+from app.check.duplicates import Neighbours
 from app.cli.main import atelier
-from app.flow import make
-from app.generate import Generator
-from app.png import read_png
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.image.png import read_png
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import Measure, Rule

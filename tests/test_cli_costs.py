@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.estimate import Band, Estimate
-from app.generate import Generator, Terms
-from app.prices import Price
+from app.costs.estimate import Band, Estimate
+from app.fleet.prices import Price
+from app.generate.generate import Generator, Terms
 from app.settings import Settings
 from app.store.publish import Store, begin_run, open_store
 from tests.test_cli import PLAN, home, run, run_json, written

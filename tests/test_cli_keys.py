@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from app.api.keys import FILE, Owner, read_keys
 from app.cli.main import atelier
-from app.keys import FILE, Owner, read_keys
 from tests.test_cli import run, run_json
 
 

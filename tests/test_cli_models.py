@@ -12,14 +12,14 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.check.similarity import Neighbours
-from app.flow import make
-from app.generate import Generator
+from app.check.duplicates import Neighbours
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.generate.renderer import renderer
 from app.plan.expand import expand
 from app.plan.read import read_plan
-from app.references import fleet, pinned
-from app.renderer import renderer
-from app.route import route
+from app.registry.references import fleet, pinned
+from app.route.by_name import route
 from app.settings import Settings
 from app.store.publish import open_store
 from tests.registries import settings_in

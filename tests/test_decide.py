@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.attempt import Candidate, Outcome
-from app.check.similarity import Neighbours
-from app.decide import decide
+from app.check.duplicates import Neighbours
+from app.flow.decide import decide
 from app.types import Measure, Rule, Status, Verdict
+from app.types.candidate import Candidate, Outcome
 from tests.values import candidate_with, failed_candidate, request_with, spec_with
 
 AGREES = Rule(check=Measure.AGREEMENT, at_least=0.5)

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from app.estimate import ASSUMED_SECONDS, FEWEST, Estimate, Forecast, longest
-from app.models.versions import ECHO
-from app.prices import Price, PriceSheet
+from app.costs.estimate import ASSUMED_SECONDS, FEWEST, Estimate, Forecast, longest
+from app.fleet.prices import Price, PriceSheet
+from app.models.bundled import ECHO
 from app.store import database, ledger
 from app.store.costs import Tried
 from app.store.ledger import Account, Attempt, Ending, Took

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
-from app.flow import make
-from app.generate import Generator
-from app.png import read_png
+from app.check.duplicates import Neighbours
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.image.png import read_png
 from app.store.publish import Store, open_store
 from app.types import Measure, Pivot, Rule, Size, Status
 from tests.values import ROUTE, spec_with

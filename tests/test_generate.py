@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.backends.echo import paint
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import NotFinite
-from app.generate import MAX_TRIES, Generator, Terms
-from app.models.versions import ECHO
-from app.prices import Price
+from app.fleet.prices import Price
+from app.generate.generate import MAX_TRIES, Generator, Terms
+from app.models.bundled import ECHO
 from app.store.budgets import Caps
 from app.store.costs import By
 from app.store.publish import Store, claim, forget, open_store
@@ -71,7 +71,7 @@ def test_outcomes_keep_the_order_and_twins_share_an_image(store: Store, request_
 
 
 def test_the_stored_bytes_are_the_backends_pixels(store: Store, request_of: Any) -> None:
-    from app.png import read_png
+    from app.image.png import read_png
 
     (outcome,) = generator_of(store, CountingBackend()).generate([request_of()])
     assert outcome.image is not None

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import EngineError, InvalidRequest
-from app.golden import PROMPTS, golden_set, measure, requests_of
-from app.models.versions import ECHO
-from app.png import read_png
-from app.prices import Price
+from app.fleet.prices import Price
+from app.image.png import read_png
+from app.models.bundled import ECHO
+from app.registry.golden import PROMPTS, golden_set, measure, requests_of
 from app.types import GenerationRequest, Measure, Size
 
 SET = golden_set(ECHO, None, "", prompts=PROMPTS[:3], samples=2)

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from app.backends.echo import EchoBackend, paint
-from app.engine.rendered import Rendered
-from app.generate import MAX_TRIES, Generator
-from app.heartbeat import Heartbeat
+from app.engine.results import Rendered
+from app.generate.generate import MAX_TRIES, Generator
+from app.generate.heartbeat import Heartbeat
 from app.store.publish import Store, claim, open_store
 from app.store.tables import leases
 from app.types import GenerationRequest

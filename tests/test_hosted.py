@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.errors import InvalidRequest, OutOfBounds
+from app.fleet.hosted_requests import TAKEN, body, ending, refusal
+from app.generate.renderer import driver_of, renderer
+from app.models.bundled import ECHO, fleet
 from app.models.describe import hosted
-from app.models.versions import ECHO, fleet
-from app.renderer import driver_of, renderer
-from app.route import route
+from app.route.by_name import route
 from app.settings import Settings
 from app.store.publish import open_store
-from app.takes import TAKEN, body, ending, refusal
 from app.types import Hosted, ModelVersion, Size, TextLayer
 from tests.values import request_with, spec_with
 

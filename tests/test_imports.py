@@ -19,11 +19,11 @@ def run(code: str) -> str:
     "module",
     [
         "app.cli.main",
-        "app.cli.doors",
+        "app.cli.output",
         "app.cli.models",
-        "app.outlook",
-        "app.references",
-        "app.cli.show",
+        "app.costs.forecast",
+        "app.registry.references",
+        "app.cli.render.assets",
         "jobs.__main__",
     ],
 )

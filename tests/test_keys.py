@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.api.keys import FILE, KeyRing, Owner, add_key, read_keys, revoke_key
 from app.errors import InvalidRequest
-from app.keys import FILE, KeyRing, Owner, add_key, read_keys, revoke_key
 
 
 def names_in(home: Path) -> list[str]:

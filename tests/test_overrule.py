@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
+from app.check.duplicates import Neighbours
 from app.errors import CatalogError, InvalidRequest
-from app.flow import make
-from app.generate import Generator
-from app.overrule import overrule
+from app.flow.make import make
+from app.flow.override import overrule
+from app.generate.generate import Generator
 from app.settings import Settings
-from app.store.books import Bookkeeper
-from app.store.janitor import sweep
 from app.store.publish import Store, open_store, overrule_asset, publish_assets
+from app.store.statistics import Bookkeeper
+from app.store.sweep import sweep
 from app.types import AssetRecord, Measure, Rule, Status, Verdict
 from tests.store.values import record_of
 from tests.test_cli import home, run, run_json

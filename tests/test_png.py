@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from app.errors import BadImage
-from app.png import png_bytes, read_png
+from app.image.png import png_bytes, read_png
 
 PIXELS: npt.NDArray[np.uint8] = np.arange(5 * 3 * 4, dtype=np.uint8).reshape(5, 3, 4)
 WHOLE = png_bytes(PIXELS, text={"origin": "a test"})

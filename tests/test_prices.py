@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidRequest
-from app.models.versions import ECHO
-from app.prices import Budgets, Price, PriceSheet, budgets, price_sheet
+from app.fleet.prices import Budgets, Price, PriceSheet, budgets, price_sheet
+from app.models.bundled import ECHO
 from app.settings import Settings
 
 

@@ -13,16 +13,16 @@ from threading import Barrier
 import pytest
 
 from app.errors import PromotionRefused, RegistryError
-from app.golden import PROMPTS
-from app.measure import measure
+from app.models.bundled import ECHO, FOLDERS, read_version, weights_digest
 from app.models.describe import bundled, describe
-from app.models.versions import ECHO, FOLDERS, read_version, weights_digest
-from app.promote import gate, promote, rollback
-from app.references import registered
-from app.registered import GoldenResult, RegisteredVersion
-from app.registry import open_registry
+from app.registry.golden import PROMPTS
+from app.registry.measure import measure
+from app.registry.promote import gate, promote, rollback
+from app.registry.references import registered
+from app.registry.registry import open_registry
 from app.store.catalog import Catalog
 from app.store.pointers import moves, pointer
+from app.types.registered_version import GoldenResult, RegisteredVersion
 from tests.registries import golden_of, settings_in
 from tests.store.places import sqlite_url
 

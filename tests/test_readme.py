@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models.versions import fleet
+from app.models.bundled import fleet
 from app.plan.expand import expand
 from app.plan.read import read_plan
 

@@ -18,13 +18,13 @@ from urllib.request import urlopen
 import pytest
 
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound, NoRoute, RegistryError
+from app.models.bundled import ECHO, FOLDERS, folder_of, read_version, weights_digest
 from app.models.describe import bundled, describe
 from app.models.load import load
-from app.models.versions import ECHO, FOLDERS, folder_of, read_version, weights_digest
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.references import fleet, pinned, registered
-from app.registry import Registry, open_registry
+from app.registry.references import fleet, pinned, registered
+from app.registry.registry import Registry, open_registry
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import move

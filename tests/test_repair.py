@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.assets.repair import Repair, repair
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
-from app.flow import make
-from app.generate import Generator
-from app.models.versions import ECHO
-from app.repair import Repair, repair
+from app.check.duplicates import Neighbours
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.models.bundled import ECHO
 from app.settings import Settings
 from app.store.publish import Store, open_store, restore
 from app.store.verify import verify

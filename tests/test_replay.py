@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.check.similarity import Neighbours
+from app.assets.replay import Replay, Sameness, replay
+from app.check.duplicates import Neighbours
 from app.digest import Json
 from app.engine.engine import Engine
-from app.engine.rendered import Failed, Rendered
-from app.flow import make
-from app.generate import Generator
+from app.engine.results import Failed, Rendered
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.generate.provenance import flat
+from app.models.bundled import ECHO
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import ECHO
-from app.provenance import flat
-from app.replay import Replay, Sameness, replay
 from app.store.publish import Store, open_store
 from app.types import AssetRecord, Provenance, Route, Size
 from tests.engine.engines import LENGTH, engine_of

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, NoRoute
-from app.models.versions import ECHO
-from app.residency import allowed
-from app.route import route
+from app.fleet.residency import allowed
+from app.models.bundled import ECHO
+from app.route.by_name import route
 from app.types import AssetSpec, Hosted, ModelVersion, Size, Tags
 from tests.values import spec_with
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.errors import NoRoute, OutOfBounds
-from app.models.versions import ECHO
-from app.route import route
+from app.models.bundled import ECHO
+from app.route.by_name import route
 from app.types import Size
 from tests.test_types import spec_of
 

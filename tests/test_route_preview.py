@@ -3,8 +3,8 @@
 import pytest
 
 from app.errors import ModelNotFound, NoRoute
-from app.models.versions import ECHO
-from app.route_preview import Constraint, Role, Served, Tag, Wish, choose, policy
+from app.models.bundled import ECHO
+from app.route.by_role import Constraint, Role, Served, Tag, Wish, choose, policy
 
 EXACT, FAST = Tag.REQUIRES_TYPOGRAPHY_PRECISION, Tag.FAST_PREVIEW
 

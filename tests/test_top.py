@@ -16,19 +16,19 @@ from typing import Any
 import pytest
 import yaml
 
-from app.alerts import Trouble
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
-from app.flow import make
-from app.generate import Generator, Terms
+from app.check.duplicates import Neighbours
+from app.fleet.prices import Budgets, Price
+from app.flow.make import make
+from app.generate.generate import Generator, Terms
+from app.monitor.alerts import Trouble
+from app.monitor.service_metrics import BulkServed, read, served
+from app.monitor.top import Outset, Top
 from app.plan.read import read_plan
-from app.prices import Budgets, Price
-from app.served import BulkServed, read, served
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.ledger import Account
 from app.store.publish import Store, begin_run, claim, open_store, release
-from app.top import Outset, Top
 from app.types import Measure, Rule
 from tests.store.values import key_of
 from tests.test_cli import PLAN, home, run, run_json, written
@@ -162,7 +162,7 @@ def test_what_a_service_says_is_summed_and_what_it_refuses_is_explained() -> Non
 def test_a_service_that_says_nothing_is_no_service_that_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.served.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("app.monitor.service_metrics.WAIT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = served(f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert found is not None

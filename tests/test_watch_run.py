@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
-from app.flow import make
-from app.generate import Generator
+from app.check.duplicates import Neighbours
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.monitor.watch import Watch, progress, said, watch
 from app.plan.expand import expand_ways
 from app.plan.read import read_plan
-from app.references import fleet
+from app.registry.references import fleet
 from app.settings import Settings
 from app.store.publish import Store, begin_run, open_store
 from app.types import Status
-from app.watch_run import Watch, progress, said, watch
 from tests.test_cli import PLAN, home, run, run_json
 from tests.values import ROUTE, spec_with
 

@@ -1,7 +1,6 @@
 """Small complete values for tests that need one and do not care which."""
 
-from app.attempt import Candidate, Outcome
-from app.models.versions import ECHO
+from app.models.bundled import ECHO
 from app.types import (
     AssetSpec,
     GenerationRequest,
@@ -13,6 +12,7 @@ from app.types import (
     Size,
     Verdict,
 )
+from app.types.candidate import Candidate, Outcome
 
 ROUTE = Route(backend="echo", model=ECHO, reason="the test names it")
 

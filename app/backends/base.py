@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.types import GenerationRequest
 
 

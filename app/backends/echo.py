@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import NonNegativeFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.engine.rendered import Rendered
+from app.engine.results import Rendered
 from app.types import GenerationRequest
 
 

@@ -15,14 +15,14 @@ from anyio import Semaphore, fail_after, sleep
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
-from app.backends.pace import Pace, Patience
-from app.backends.picture import most_bytes, read_picture
-from app.backends.refusals import refused, rejected, timed_out, unavailable
+from app.backends.decode import most_bytes, read_picture
+from app.backends.errors import refused, rejected, timed_out, unavailable
+from app.backends.retry import Pace, Patience
 from app.digest import Json
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import BackendError, InvalidRequest, RateLimited
-from app.residency import allowed
-from app.takes import body, ended, refusal
+from app.fleet.hosted_requests import body, ended, refusal
+from app.fleet.residency import allowed
 from app.types import GenerationRequest, Hosted, Route
 
 if TYPE_CHECKING:

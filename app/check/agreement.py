@@ -20,12 +20,12 @@ from app.check.seen import premultiplied
 from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value
-from app.words import words
+from app.types.prompt_words import words
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from app.check.critic_network import CriticNetwork
+    from app.check.networks import CriticNetwork
 
 Pixels = NDArray[np.uint8]
 
@@ -72,7 +72,7 @@ class Critic:
         from safetensors.torch import load_file
         from torch import channels_last
 
-        from app.check.critic_network import CriticNetwork
+        from app.check.networks import CriticNetwork
 
         try:
             config = CriticConfig(**json.loads((folder / CONFIG_FILE).read_text("utf-8")))

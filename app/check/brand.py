@@ -7,7 +7,7 @@ takes that for a broken rule.
 from collections.abc import Callable, Mapping, Sequence
 
 from app.check.framing import TRANSPARENT, Framing, framing, ground_error
-from app.check.light import light_error
+from app.check.light_direction import light_error
 from app.check.palette import palette_error
 from app.check.planes import Pixels
 from app.types import BrandRule, Measure

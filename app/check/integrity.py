@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import BadImage
-from app.png import SIGNATURE, read_png
+from app.image.png import SIGNATURE, read_png
 from app.types import Measure
 
 _SRGB_GAMMA = 45_455

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.check.integrity import integrity
-from app.check.likeness import likeness_measures
 from app.check.measures import measures
-from app.check.reading import read_back, worst_error
+from app.check.reference_similarity import likeness_measures
 from app.check.text_contrast import text_contrast
+from app.check.text_readback import read_back, worst_error
 from app.types import GenerationRequest, Measure
 
 

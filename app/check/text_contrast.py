@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.check.planes import Pixels
-from app.text_layer import TextLayer, boxed
+from app.types.text_layer import TextLayer, boxed
 
 _GREY = 0.5
 """What lies behind a transparent picture, 0 to 1."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.doors import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -40,8 +40,8 @@ def label(
 
     Accepted or rejected it is from now on: the next run of its plan packs it, or leaves it out.
     """
-    from app.cli.show_checks import Said, show_said
-    from app.overrule import overrule
+    from app.cli.render.checks import Said, show_said
+    from app.flow.override import overrule
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -62,9 +62,9 @@ def due(
     as_json: AsJson = False,
 ) -> None:
     """List what people should look at next; labelled in this order, it is a fair sample."""
-    from app.assurance.labels import labels
-    from app.assurance.report import due as due_of
-    from app.cli.show_checks import show_due
+    from app.accept.labels import labels
+    from app.accept.report import due as due_of
+    from app.cli.render.checks import show_due
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
 
@@ -90,10 +90,10 @@ def calibrate(
     """Learn a calibration from the labels. It decides nothing until promoted."""
     from datetime import UTC, datetime
 
-    from app.assurance.calibration import calibrate as calibration_of
-    from app.assurance.kept import keep
-    from app.assurance.learn import of_catalog, of_file
-    from app.cli.show_checks import Calibrated, show_calibrated
+    from app.accept.calibrate import of_catalog, of_file
+    from app.accept.calibration import calibrate as calibration_of
+    from app.accept.promoted_calibration import keep
+    from app.cli.render.checks import Calibrated, show_calibrated
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -124,8 +124,8 @@ def calibrate(
 @checks.command()
 def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
     """Let a calibration decide, from the next run on, where plans say accept."""
-    from app.assurance.kept import promote as promote_calibration
-    from app.cli.show_checks import Deciding, show_deciding
+    from app.accept.promoted_calibration import promote as promote_calibration
+    from app.cli.render.checks import Deciding, show_deciding
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -137,8 +137,8 @@ def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
 @checks.command()
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which calibration decides."""
-    from app.assurance.kept import back as step_back
-    from app.cli.show_checks import Deciding, show_deciding
+    from app.accept.promoted_calibration import back as step_back
+    from app.cli.render.checks import Deciding, show_deciding
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -149,8 +149,8 @@ def back(as_json: AsJson = False) -> None:
 @checks.command(name="list")
 def list_calibrations(as_json: AsJson = False) -> None:
     """List the calibrations, which of them decides, and every change of that."""
-    from app.assurance.kept import CALIBRATION, history, live
-    from app.cli.show_checks import CalibrationList, show_calibrations
+    from app.accept.promoted_calibration import CALIBRATION, history, live
+    from app.cli.render.checks import CalibrationList, show_calibrations
     from app.store.catalog import Catalog
     from app.store.documents import newest
 
@@ -170,7 +170,7 @@ def brand(
     as_json: AsJson = False,
 ) -> None:
     """List the rules of a plan's brand, each with the one check that measures it."""
-    from app.cli.show_checks import show_brand
+    from app.cli.render.checks import show_brand
     from app.plan.brand import brand_rules
     from app.plan.read import read_plan
 
@@ -190,11 +190,11 @@ def drift(
 
     Exit codes: 0 all measures stay in their bands, 1 one left.
     """
-    from app.alerts import drift_alert
-    from app.assurance.drift import drift as drift_of
-    from app.assurance.outputs import latest_run, of_run
-    from app.cli.doors import FAILED
-    from app.cli.show_checks import Drifting, show_drift
+    from app.accept.drift import drift as drift_of
+    from app.accept.outputs import latest_run, of_run
+    from app.cli.output import FAILED
+    from app.cli.render.checks import Drifting, show_drift
+    from app.monitor.alerts import drift_alert
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -217,9 +217,9 @@ def distance(
     as_json: AsJson = False,
 ) -> None:
     """Say how far apart lies what two runs, or two model versions, made: a Fréchet distance."""
-    from app.assurance.distance import distance as distance_of
-    from app.assurance.outputs import of_side
-    from app.cli.show_checks import show_distance
+    from app.accept.distance import distance as distance_of
+    from app.accept.outputs import of_side
+    from app.cli.render.checks import show_distance
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -237,8 +237,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say what was accepted, what escaped by spot checks, who agrees, and what has shifted."""
-    from app.assurance.report import checks_report
-    from app.cli.show_checks import show_report
+    from app.accept.report import checks_report
+    from app.cli.render.checks import show_report
     from app.plan.schema import AcceptPlan
     from app.store.catalog import Catalog
 

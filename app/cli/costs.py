@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.doors import FAILED, AsJson, answer, doors
+from app.cli.output import FAILED, AsJson, answer, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.costs import By
@@ -30,8 +30,8 @@ def costs(
     With --bill, say which calls of a model the provider charged otherwise than was booked: by
     the idempotency key that every call bears, the image's key. Exit code 1 when they differ.
     """
-    from app.bill import reconcile
-    from app.cli.show_costs import show_bill, show_costs
+    from app.cli.render.costs import show_bill, show_costs
+    from app.costs.invoice import reconcile
     from app.store.catalog import Catalog
 
     with doors(as_json):

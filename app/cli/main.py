@@ -13,9 +13,9 @@ import typer
 
 from app.cli.checks import checks
 from app.cli.costs import costs
-from app.cli.doors import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
 from app.cli.keys import keys
 from app.cli.models import models
+from app.cli.output import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
 from app.cli.policy import explain, policy
 from app.cli.runs import PASSED_ON, stop, submit, watch
 from app.cli.top import report, top
@@ -36,12 +36,12 @@ atelier = typer.Typer(
 @atelier.command()
 def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = False) -> None:
     """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
-    from app.cli.show import show_outlook
-    from app.outlook import outlook
+    from app.cli.render.assets import show_outlook
+    from app.costs.forecast import outlook
+    from app.fleet.prices import price_sheet
     from app.plan.expand import expand_ways
     from app.plan.read import read_plan
-    from app.prices import price_sheet
-    from app.references import fleet, pinned
+    from app.registry.references import fleet, pinned
 
     with doors(as_json):
         settings = Settings()
@@ -85,7 +85,7 @@ def assets(
     as_json: AsJson = False,
 ) -> None:
     """List the assets of the catalog, the newest version of each name first."""
-    from app.cli.show import show_assets
+    from app.cli.render.assets import show_assets
     from app.store.pointers import resolved
 
     with doors(as_json):
@@ -103,7 +103,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one asset: its files, its scores, the rules that spoke, and where it comes from."""
-    from app.cli.show import show_asset
+    from app.cli.render.assets import show_asset
 
     with doors(as_json):
         name, _, version = reference.partition("@")
@@ -118,8 +118,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Copy the accepted assets' newest files out of the store, each verified by its digest."""
-    from app.cli.show import show_exported
-    from app.export import export as export_assets
+    from app.assets.export import export as export_assets
+    from app.cli.render.assets import show_exported
     from app.store.publish import open_store
 
     with doors(as_json):
@@ -146,12 +146,12 @@ def replay(
 
     Nothing is stored. Exit code 1 when any differs beyond the tolerance.
     """
-    from app.choose import chosen
-    from app.cli.show_runs import show_replay
-    from app.references import fleet
-    from app.renderer import remaker
-    from app.replay import Replay, Sameness
-    from app.replay import replay as replay_assets
+    from app.assets.replay import Replay, Sameness
+    from app.assets.replay import replay as replay_assets
+    from app.assets.select import chosen
+    from app.cli.render.runs import show_replay
+    from app.generate.renderer import remaker
+    from app.registry.references import fleet
     from app.store.publish import open_store
 
     found: list[Replay] = []
@@ -181,10 +181,10 @@ def verify(
     Exit code 1 and a list when anything is not as it was committed, or, with --repair, when
     anything is left that could not be mended.
     """
-    from app.cli.show_runs import show_differences, show_repairs
-    from app.references import fleet
-    from app.renderer import remaker
-    from app.repair import repair as repair_all
+    from app.assets.repair import repair as repair_all
+    from app.cli.render.runs import show_differences, show_repairs
+    from app.generate.renderer import remaker
+    from app.registry.references import fleet
     from app.store.publish import open_store
     from app.store.verify import verify as verify_all
 
@@ -210,9 +210,9 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Remove what dead workers left: unfinished files, old leases, files that no row names."""
-    from app.cli.show_runs import show_sweep
-    from app.store.janitor import sweep as sweep_store
+    from app.cli.render.runs import show_sweep
     from app.store.publish import open_store
+    from app.store.sweep import sweep as sweep_store
 
     with doors(as_json):
         settings = Settings()
@@ -243,7 +243,7 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List the runs, the newest first."""
-    from app.cli.show_runs import show_runs
+    from app.cli.render.runs import show_runs
 
     if context.invoked_subcommand is not None:
         return
@@ -257,8 +257,8 @@ def show_one_run(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run was asked, what became of each asset, how long it took, what it cost."""
-    from app.cli.show_runs import show_run
-    from app.history import history
+    from app.cli.render.runs import show_run
+    from app.monitor.history import history
 
     with doors(as_json):
         answer(history(_catalog(Settings()), run_id), as_json, show_run)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.doors import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
-from app.registered import CHAMPION, RegisteredVersion, Tolerance
 from app.settings import Settings
 from app.types import ModelVersion, Size
+from app.types.registered_version import CHAMPION, RegisteredVersion, Tolerance
 
 if TYPE_CHECKING:
     from app.store.catalog import Catalog
@@ -72,11 +72,11 @@ def register(
     hosted model nothing is asked; its price stands in the price sheet (ATELIER_PRICES), and its
     key in ATELIER_HOSTED_KEYS.
     """
-    from app.cli.show_models import show_registered
+    from app.cli.render.models import show_registered
+    from app.models.bundled import fleet
     from app.models.describe import bundled, describe
     from app.models.describe import hosted as describe_hosted
-    from app.models.versions import fleet
-    from app.registry import open_registry
+    from app.registry.registry import open_registry
 
     with doors(as_json):
         sizes = [_size(text) for text in size or []]
@@ -111,9 +111,9 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """List the registered versions, with what was measured of them."""
-    from app.choose import condition
-    from app.cli.show_models import ListedModel, show_models
-    from app.registry import open_registry
+    from app.assets.select import condition
+    from app.cli.render.models import ListedModel, show_models
+    from app.registry.registry import open_registry
     from app.store.pointers import aliases
 
     with doors(as_json):
@@ -135,9 +135,9 @@ def list_models(
 @models.command()
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show one version: what it is, where it stands, every golden result, and the moves."""
-    from app.cli.show_models import ModelCard, show_model
-    from app.references import registered
-    from app.registry import open_registry
+    from app.cli.render.models import ModelCard, show_model
+    from app.registry.references import registered
+    from app.registry.registry import open_registry
     from app.store.pointers import aliases, moves
 
     with doors(as_json):
@@ -170,8 +170,8 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Render the golden set, check it, and record what came out with the version."""
-    from app.cli.show_models import show_measured
-    from app.measure import measure as measure_model
+    from app.cli.render.models import show_measured
+    from app.registry.measure import measure as measure_model
 
     with doors(as_json):
         result = measure_model(
@@ -190,9 +190,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Say what the gate would: every figure beside the champion's. Exit code 1: not promotable."""
-    from app.cli.show_models import Comparison, show_comparison
-    from app.promote import gate
-    from app.references import registered
+    from app.cli.render.models import Comparison, show_comparison
+    from app.registry.promote import gate
+    from app.registry.references import registered
 
     with doors(as_json):
         settings = Settings()
@@ -214,10 +214,10 @@ def compare(
 @models.command()
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
     """Let the alias point at a version, if its golden result is no worse than the champion's."""
-    from app.cli.show_models import show_pointer
-    from app.promote import promote as promote_version
-    from app.references import registered
-    from app.registry import open_registry
+    from app.cli.render.models import show_pointer
+    from app.registry.promote import promote as promote_version
+    from app.registry.references import registered
+    from app.registry.registry import open_registry
 
     with doors(as_json):
         settings = Settings()
@@ -239,9 +239,9 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Let the alias point where it did before; again: one further back. History is kept."""
-    from app.cli.show_models import show_pointer
-    from app.promote import rollback as roll_back
-    from app.registry import open_registry
+    from app.cli.render.models import show_pointer
+    from app.registry.promote import rollback as roll_back
+    from app.registry.registry import open_registry
 
     with doors(as_json):
         settings = Settings()
@@ -257,7 +257,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
 ) -> None:
     """Open MLflow's own page over the registry, for this machine alone; Ctrl-C ends it."""
-    from app.registry_page import page_command
+    from app.registry.mlflow_ui import page_command
 
     with doors(as_json=False):
         settings = Settings()
@@ -270,7 +270,7 @@ def ui(
 def _champion(
     candidate: RegisteredVersion, alias: str, settings: Settings
 ) -> "tuple[RegisteredVersion | None, Pointer | None]":
-    from app.registry import open_registry
+    from app.registry.registry import open_registry
     from app.store.pointers import pointer
 
     with _catalog(settings) as catalog:
@@ -323,7 +323,7 @@ def _require_as_said(found: RegisteredVersion, version: ModelVersion) -> None:
 
 
 def _warn_of_ends(models: "list[ModelVersion]", today: date) -> None:
-    from app.takes import ending
+    from app.fleet.hosted_requests import ending
 
     for said in filter(None, (ending(one, today) for one in models)):
         Console(stderr=True, highlight=False).print(

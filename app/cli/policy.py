@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.doors import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, answer, answer_all, doors
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.types import Kind
@@ -24,9 +24,9 @@ PolicyArgument = Annotated[
 @policy.command()
 def learn(as_json: AsJson = False) -> None:
     """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
-    from app.cli.show_routes import KeptPolicy, show_policy
-    from app.routing.learn import learn_policy
-    from app.routing.policy import keep
+    from app.cli.render.routes import KeptPolicy, show_policy
+    from app.route.learn import learn_policy
+    from app.route.policy import keep
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
 
@@ -42,8 +42,8 @@ def learn(as_json: AsJson = False) -> None:
 @policy.command(name="list")
 def list_policies(as_json: AsJson = False) -> None:
     """List the policies, which of them decide, and every change of that."""
-    from app.cli.show_routes import PolicyList, show_policies
-    from app.routing.policy import POLICY, history, rollout
+    from app.cli.render.routes import PolicyList, show_policies
+    from app.route.policy import POLICY, history, rollout
     from app.store.catalog import Catalog
     from app.store.documents import newest
 
@@ -60,8 +60,8 @@ def list_policies(as_json: AsJson = False) -> None:
 @policy.command()
 def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Show what a policy knows of each model: chances, pace, and how well it foretells."""
-    from app.cli.show_routes import KeptPolicy, show_policy
-    from app.routing.policy import POLICY, Policy
+    from app.cli.render.routes import KeptPolicy, show_policy
+    from app.route.policy import POLICY, Policy
     from app.store.catalog import Catalog
     from app.store.documents import digest_of, get
 
@@ -81,8 +81,8 @@ def try_policy(
     as_json: AsJson = False,
 ) -> None:
     """Put a policy on trial beside the one that is live."""
-    from app.cli.show_routes import show_rollout
-    from app.routing.policy import try_out
+    from app.cli.render.routes import show_rollout
+    from app.route.policy import try_out
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -93,8 +93,8 @@ def try_policy(
 @policy.command()
 def compare(as_json: AsJson = False) -> None:
     """Say what each policy's assets came to, and for how many the trial would differ."""
-    from app.cli.show_routes import show_arms
-    from app.routing.explain import arms
+    from app.cli.render.routes import show_arms
+    from app.route.explain import arms
     from app.store.catalog import Catalog
     from app.store.verdicts import verdicts
 
@@ -106,8 +106,8 @@ def compare(as_json: AsJson = False) -> None:
 @policy.command()
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Let a policy decide from the next run on."""
-    from app.cli.show_routes import show_rollout
-    from app.routing.policy import promote as promote_policy
+    from app.cli.render.routes import show_rollout
+    from app.route.policy import promote as promote_policy
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -118,8 +118,8 @@ def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
 @policy.command()
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which policies decide."""
-    from app.cli.show_routes import show_rollout
-    from app.routing.policy import back as step_back
+    from app.cli.render.routes import show_rollout
+    from app.route.policy import back as step_back
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -150,11 +150,11 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why an asset was made by its models, or why a request would be: every way weighed."""
-    from app.cli.show_routes import show_explained
+    from app.cli.render.routes import show_explained
+    from app.fleet.prices import price_sheet
     from app.plan.schema import MOST_MODELS, AssetTags, RoutePlan
-    from app.prices import price_sheet
-    from app.references import fleet
-    from app.routing.explain import explain_asset, explain_request
+    from app.registry.references import fleet
+    from app.route.explain import explain_asset, explain_request
     from app.store.catalog import Catalog
 
     with doors(as_json):

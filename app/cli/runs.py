@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.cli.doors import FAILED, INTERRUPTED, AsJson, doors, print_json
+from app.cli.output import FAILED, INTERRUPTED, AsJson, doors, print_json
 from app.settings import Settings
 from app.types import Status
 
 if TYPE_CHECKING:
-    from app.watch_run import Progress
+    from app.monitor.watch import Progress
 
 PASSED_ON = {
     "allow_extra_args": True,
@@ -41,8 +41,8 @@ def watch(
 
     Exit codes: 0 it ended well, 1 something in it failed, 130 it was stopped.
     """
-    from app.watch_run import progress
-    from app.watch_run import watch as watch_run
+    from app.monitor.watch import progress
+    from app.monitor.watch import watch as watch_run
 
     with doors(as_json):
         last = _shown(progress(watch_run(run_id, Settings())), as_json)
@@ -55,7 +55,7 @@ def watch(
 
 def _shown(looks: "Iterator[Progress]", as_json: bool) -> "Progress":
     """One line that changes on a terminal, elsewhere a line for each change."""
-    from app.watch_run import said
+    from app.monitor.watch import said
 
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     before = next(looks)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.doors import AsJson, answer, doors, print_json
+from app.cli.output import AsJson, answer, doors, print_json
 from app.digest import Json
 from app.errors import InvalidRequest
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.served import ServiceNow
-    from app.top import Top
+    from app.monitor.service_metrics import ServiceNow
+    from app.monitor.top import Top
 
 REFRESH_SECONDS = 1.0
 SERVICE = "http://127.0.0.1:8000"
@@ -35,8 +35,8 @@ def top(
     With --json, or where no terminal is, one frame is all.
     """
     from app.cli.console import console
-    from app.cli.show_top import screen
-    from app.top import top as look_at
+    from app.cli.render.top import screen
+    from app.monitor.top import top as look_at
 
     with doors(as_json):
         _check_url(service)
@@ -62,8 +62,8 @@ def report(
 
     And what was not accepted, by day, model and the rule that spoke.
     """
-    from app.cli.show_top import show_report
-    from app.report import report as report_of
+    from app.cli.render.top import show_report
+    from app.monitor.report import report as report_of
     from app.store.catalog import Catalog
 
     with doors(as_json):
@@ -78,7 +78,7 @@ def _follow(watched: "Top", service: str) -> None:
     from rich.live import Live
 
     from app.cli.console import console
-    from app.cli.show_top import screen
+    from app.cli.render.top import screen
 
     with (
         suppress(KeyboardInterrupt),
@@ -95,7 +95,7 @@ def _document(watched: "Top", service: str) -> Json:
 
 
 def _served(url: str) -> "ServiceNow | None":
-    from app.served import served
+    from app.monitor.service_metrics import served
 
     return served(url.rstrip("/"), key=os.environ.get("ATELIER_KEY", ""))
 

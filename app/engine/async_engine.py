@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from app.engine.engine import Engine
-from app.engine.rendered import Event, Failed, Preview, Rendered
+from app.engine.results import Event, Failed, Preview, Rendered
 from app.engine.state import Delivery, Service
 from app.errors import EngineError, OutOfCapacity
 from app.types import GenerationRequest

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.engine.pipeline import Pixels
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.engine.state import DenoiseState
 from app.errors import AtelierError, OutOfMemory
 from app.types import EngineSettings, GenerationRequest

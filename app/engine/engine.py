@@ -15,17 +15,17 @@ from typing import Literal
 
 import torch
 
-from app.engine.advance import advance, kept
 from app.engine.costs import StepCosts
 from app.engine.decoder import Decoder
 from app.engine.exact_rows import exact_rows as prove_exact_rows
+from app.engine.latency_guard import Promise
 from app.engine.multistep import multistep
 from app.engine.pipeline import Pipeline, Pixels, Start, stack
-from app.engine.promise import Promise
-from app.engine.rendered import Event, Failed, Preview, Rendered
-from app.engine.rows import GUIDED_ROWS, RowBudgets, RowChange, bucket_for
+from app.engine.results import Event, Failed, Preview, Rendered
+from app.engine.row_budget import GUIDED_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
 from app.engine.state import Delivery, DenoiseState
+from app.engine.step import advance, kept
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest, Sampler
 
@@ -36,7 +36,7 @@ SMOOTHING = 0.2
 class Engine:
     """Drives one pipeline; not thread-safe, one owner calls it.
 
-    `knee` gives the row budget for a width and a height in pixels (`app/engine/curve.py`
+    `knee` gives the row budget for a width and a height in pixels (`app/engine/cost_curve.py`
     measures it); `exact_rows` gives, for a width, a height and a row budget, the row counts with
     the same bits, and is measured where it is left out; `images` gives the RGBA pixels, or the
     latents, behind a digest that a request names.

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from app.engine.pipeline import Pipeline, Rows, stack
-from app.engine.rows import BUCKETS, GUIDED_ROWS
+from app.engine.row_budget import BUCKETS, GUIDED_ROWS
 from app.errors import OutOfMemory
 from app.types import GenerationRequest
 

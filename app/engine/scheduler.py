@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from app.engine.promise import Promise
-from app.engine.shares import Shares
+from app.engine.fair_share import Shares
+from app.engine.latency_guard import Promise
 from app.engine.state import Delivery, Service
 
 PATIENCE_SECONDS = 30.0

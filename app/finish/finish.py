@@ -17,7 +17,7 @@ from app.finish.cutout import (
     snap_alpha,
 )
 from app.finish.trim import pivot_in, trim_rectangle
-from app.resize import letterbox, resize
+from app.image.resize import letterbox, resize
 from app.types import GenerationRequest, Pivot, Rect, Size
 
 _SPECKS = f"specks:<{SPECK_SHARE:.1%}-of-largest,<{SPECK_FRAME_SHARE:.2%}-of-frame"

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from app.digest import digest, digest_folder
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
-from app.models.versions import (
+from app.fleet.hosted_requests import STEPS as TAKES_STEPS
+from app.fleet.hosted_requests import TAKEN
+from app.models.bundled import (
     VERSION,
     bundled_names,
     fleet,
@@ -19,10 +21,8 @@ from app.models.versions import (
     refuse_code,
     weights_digest,
 )
-from app.registered import require_name
-from app.takes import STEPS as TAKES_STEPS
-from app.takes import TAKEN
 from app.types import Hosted, ModelVersion, Size
+from app.types.registered_version import require_name
 
 SD3 = "StableDiffusion3Pipeline"
 STEPS, GUIDANCE_SCALE, MAX_SEQUENCE_LENGTH = 28, 7.0, 256

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from app.engine.rows import BUCKETS
+from app.engine.row_budget import BUCKETS
 from app.errors import InvalidRequest
 
 Attention = Literal["native", "xformers"]

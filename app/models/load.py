@@ -9,14 +9,14 @@ import torch
 from app.engine.pipeline import Pipeline
 from app.environment import use_strict_blas
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
+from app.models.any_diffusers import WholePipeline
+from app.models.bundled import base_of, refuse_code, weights_digest
 from app.models.device import Attention, choose_attention, compile_blocks
-from app.models.polished import Polished
+from app.models.polish import Polished
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
 from app.models.typeset import Typeset
 from app.models.upscaler import load_upscaler
-from app.models.versions import base_of, refuse_code, weights_digest
-from app.models.whole import WholePipeline
 from app.types import ModelVersion
 
 POLISH, TYPOGRAPHY = "polish", "typography"

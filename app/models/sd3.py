@@ -15,13 +15,12 @@ import numpy as np
 import torch
 
 from app.digest import digest, digest_bytes
-from app.engine.embeddings import EmbeddingCache
+from app.engine.embedding_cache import EmbeddingCache
 from app.engine.pipeline import Pixels, Rows, Start
 from app.engine.state import DenoiseState, PromptEmbedding
 from app.errors import NotFinite, OutOfBounds, OutOfMemory
 from app.models.device import GraphedForward, Pace
-from app.models.preview import LatentColours, with_alpha
-from app.models.start import (
+from app.models.initial_latents import (
     check_latents,
     check_pictures,
     multistep_schedule,
@@ -31,6 +30,7 @@ from app.models.start import (
     repaint,
     steps_skipped,
 )
+from app.models.preview import LatentColours, with_alpha
 from app.types import EngineSettings, GenerationRequest, NoiseSchedule, Sampler
 
 EMBEDDING_CACHE_BYTES = 256 * 2**20

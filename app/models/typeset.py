@@ -9,12 +9,12 @@ from app.digest import digest
 from app.engine.pipeline import Pipeline, Pixels, Start
 from app.engine.state import DenoiseState
 from app.errors import InvalidRequest
-from app.models.extended import Extended
+from app.image.resize import cover
+from app.models.chained import Extended
 from app.models.text.fonts import Fonts
 from app.models.typography import check_layers, set_text
-from app.resize import cover
-from app.text_layer import MARGIN, TextLayer, boxed
 from app.types import GenerationRequest, NoiseSchedule, Rect, Size
+from app.types.text_layer import MARGIN, TextLayer, boxed
 
 CROWDED = 3
 """When boxes leave less than this part of the shorter side, the picture stands under the text."""

@@ -15,11 +15,11 @@ from app.models.text import drawing
 from app.models.text.breaking import paragraphs_of
 from app.models.text.contrast import contrast, required_contrast, ring_px
 from app.models.text.coverage import require_glyphs
-from app.models.text.dress import Dress, dresses
 from app.models.text.fonts import Font, Fonts
 from app.models.text.layout import Block, box_of, fitted, grown, overlap
-from app.text_layer import TextLayer
-from app.value import Rect, Value
+from app.models.text.outline import Dress, dresses
+from app.types.base import Rect, Value
+from app.types.text_layer import TextLayer
 
 _SHOWN = 40
 """Letters of a text that an error quotes."""

@@ -16,8 +16,8 @@ from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from app.errors import ModelNotFound
-from app.models.versions import refuse_code
-from app.value import Value
+from app.models.bundled import refuse_code
+from app.types.base import Value
 
 Pixels = NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints
 
 from app.digest import digest_bytes
 from app.errors import BadImage, InvalidRequest
-from app.plan.beside import Unusable, read_beside
-from app.value import Value
+from app.plan.files import Unusable, read_beside
+from app.types.base import Value
 
 MAX_BYTES = 64 << 20
 """Of the file: as much as the pixels of the largest picture that is decoded take."""
@@ -61,7 +61,7 @@ def _bytes(file: str, folder: Path) -> bytes:
 
 
 def _require_png(data: bytes) -> None:
-    from app.png import read_any_png  # Pillow is loaded for a plan that has a picture alone
+    from app.image.png import read_any_png
 
     try:
         read_any_png(data)

@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple, TypeAlias
 
 from app.plan.schema import PlanAsset
-from app.plan.words import slug
+from app.plan.templates import slug
 
 Box: TypeAlias = frozenset[tuple[str, frozenset[str]]]
 """An exclusion: for each axis it names, the values it matches."""

@@ -6,11 +6,11 @@ from itertools import groupby
 
 from app.digest import digest
 from app.errors import OutOfBounds
-from app.fleet import resolve
+from app.fleet.versions import resolve
 from app.plan.combinations import Row, remaining, rows
 from app.plan.inherit import CompleteAsset, complete, outside, replaced
 from app.plan.schema import AUTO, RULES, TEXT_RULES, Plan, PlanAsset
-from app.plan.words import fill, normalise
+from app.plan.templates import fill, normalise
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion, Rule, Size
 
 

@@ -15,7 +15,6 @@ from app.plan.brand import (
     BrandPalette,
     BrandTechnical,
 )
-from app.plan.document import Complaint, Document, Path
 from app.plan.fields import Range
 from app.plan.schema import (
     AcceptPlan,
@@ -28,6 +27,7 @@ from app.plan.schema import (
     PlanAsset,
     RoutePlan,
 )
+from app.plan.yaml_document import Complaint, Document, Path
 from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
 
 _MODELS: dict[str, type[BaseModel]] = {

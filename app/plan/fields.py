@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from app.plan.words import normalise, path_like, reserved, slug, stray_brace
+from app.plan.templates import normalise, path_like, reserved, slug, stray_brace
 from app.types import Measure, Rule, Size, Value
 
 RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.plan.document import Path
 from app.plan.inherit import CompleteAsset, complete, missing
-from app.plan.salvage import Salvaged
+from app.plan.recover import Salvaged
 from app.plan.schema import Plan, PlanAsset
-from app.plan.words import variables
+from app.plan.templates import variables
+from app.plan.yaml_document import Path
 from app.types import Kind, Size
 
 _STAND_INS = {"kind": Kind.ICON, "prompt": "-", "sizes": (Size(width=1, height=1),)}

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.errors import Fault, PlanError
-from app.plan.brands import Brands
-from app.plan.document import Document, Unreadable, read_document
+from app.plan.brand_file import Brands
 from app.plan.look import Look
-from app.plan.meaning import asset_complaints
-from app.plan.pictures import Pictures
-from app.plan.salvage import salvage
+from app.plan.recover import salvage
 from app.plan.schema import Plan
-from app.plan.whole import (
+from app.plan.validate_asset import asset_complaints
+from app.plan.validate_backgrounds import Pictures
+from app.plan.validate_plan import (
     budget_complaints,
     pack_complaints,
     plan_complaints,
     route_complaints,
 )
+from app.plan.yaml_document import Document, Unreadable, read_document
 from app.types import ModelVersion
 
 MAX_BYTES = 1 << 20

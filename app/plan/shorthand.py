@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from app.digest import Json
-from app.plan.document import Document, Path, Place
+from app.plan.yaml_document import Document, Path, Place
 
 _SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from app.words import words
+from app.types.prompt_words import words
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> tuple[str, ...]:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from app.attempt import Candidate
 from app.check.judge import rank
 from app.digest import digest
-from app.fleet import resolve
+from app.fleet.versions import resolve
 from app.plan.schema import Bounds
 from app.refine.changes import Change, Scope, Start, bears, changed, cost
-from app.refine.experience import Experience
+from app.refine.statistics import Experience
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion
+from app.types.candidate import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
+from app.fleet.hosted_requests import refusal
 from app.plan.schema import Bounds
 from app.plan.vocabulary import unknown_words
-from app.takes import refusal
 from app.types import Digest, GenerationRequest, ModelVersion, Sampler, Seed, Value
 
 DEAREST = 3.0

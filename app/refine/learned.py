@@ -5,7 +5,7 @@ often it is stopped and begun again, it asks for the same attempts, and finds th
 """
 
 from app.errors import PromotionRefused
-from app.refine.experience import Experience, learn
+from app.refine.statistics import Experience, learn
 from app.store import documents
 from app.store.catalog import Catalog
 from app.store.pointers import Pointer, move, pointer

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.store import rows, tables
+from app.store import mapping as rows
+from app.store import tables
 from app.store.ledger import NANO, Account, account_of, nano, scopes
 
 Scope = tuple[str, str]

@@ -13,10 +13,23 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 
-from app.check.similarity import Seen
+from app.check.duplicates import Seen
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
-from app.store import appearances, costs, database, entries, rows, tables
+from app.store import (
+    costs,
+    database,
+    tables,
+)
+from app.store import (
+    fingerprints as appearances,
+)
+from app.store import (
+    inserts as entries,
+)
+from app.store import (
+    mapping as rows,
+)
 from app.store.costs import By, Costs, Spent, Tried
 from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
@@ -148,7 +161,7 @@ class Catalog:
         return self.read(lambda connection: rows.read_records(connection, query))
 
     def accepted_before(self, plan_digest: str) -> list[Seen]:
-        """What was accepted before a plan was first begun: see `app/store/appearances.py`."""
+        """What was accepted before a plan was first begun: see `app/store/fingerprints.py`."""
         return self.read(lambda connection: appearances.accepted_before(connection, plan_digest))
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:

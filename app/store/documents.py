@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select
 
 from app.digest import canonical_json, digest_bytes
 from app.errors import AssetNotFound, CatalogError, DigestMismatch
-from app.store import database, rows, tables
+from app.store import database, tables
+from app.store import mapping as rows
 from app.store.catalog import Catalog
 from app.types import Value
 

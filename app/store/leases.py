@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, update
 
-from app.store import database, ledger, rows, tables
+from app.store import database, ledger, tables
+from app.store import mapping as rows
 from app.store.budgets import Caps, admit
-from app.store.fault import passing
+from app.store.close_leases import held_leases
+from app.store.fault_injection import passing
 from app.store.ledger import Account, Attempt, Ending, Took
-from app.store.settle import held_leases
 from app.store.store import Store
 from app.types import GeneratedImage
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from app.store import rows, tables
+from app.store import mapping as rows
+from app.store import tables
 
 NANO = 1_000_000_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.digest import digest_bytes
 from app.errors import BlobNotFound, DigestMismatch, StoreError
 from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
-from app.store.fault import passing
+from app.store.fault_injection import passing
 
 
 class LocalBlobs:

@@ -9,7 +9,8 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, Select, select
 
 from app.errors import PromotionRefused
-from app.store import database, rows, tables
+from app.store import database, tables
+from app.store import mapping as rows
 from app.store.catalog import Catalog
 from app.types import Name, Value
 

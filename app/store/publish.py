@@ -11,11 +11,26 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from app.digest import Json, canonical_json, digest, digest_bytes
-from app.store import alarms, database, entries, evidence, rows, tables
+from app.store import (
+    conflicts as alarms,
+)
+from app.store import (
+    database,
+    tables,
+)
+from app.store import (
+    inserts as entries,
+)
+from app.store import (
+    mapping as rows,
+)
+from app.store import (
+    validate as evidence,
+)
 from app.store.catalog import RunRecord
-from app.store.keeping import keep
+from app.store.close_leases import settle
+from app.store.durability import keep
 from app.store.leases import Claim, attempts, claim, forget, hand_back, release, renew
-from app.store.settle import settle
 from app.store.store import Store, open_store
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Status
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from app.digest import digest_bytes
 from app.errors import BlobNotFound, DigestMismatch, StoreError
 from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
-from app.store.fault import passing
+from app.store.fault_injection import passing
 from app.store.retry import Wait, insist
 from app.store.s3_errors import Unsettled, explained, in_passing, status_of
 

@@ -98,7 +98,7 @@ assets = Table(
     Column("value", Text, nullable=False),
     Column("value_digest", String(64), nullable=False),
     Column("created_at", String, nullable=False),
-    Column("fingerprint", Text),  # of its picture, in hex: see `app/check/similarity.py`
+    Column("fingerprint", Text),  # of its picture, in hex: see `app/check/duplicates.py`
     ForeignKeyConstraint(["image_key"], ["images.key"]),
     ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
     Index("ix_assets_key", "key", unique=True),

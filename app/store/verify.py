@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from sqlalchemy import Column, Connection, select
 
 from app.errors import BlobNotFound, DigestMismatch
-from app.store import rows, tables
+from app.store import mapping as rows
+from app.store import tables
 from app.store.blobs import AT_ONCE
 from app.store.store import Store
 from app.types import Value

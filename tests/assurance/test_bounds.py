@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.assurance.bounds import Step, fewest, highest_rate, seen, tail, true, widest
+from app.accept.risk_bounds import Step, fewest, highest_rate, seen, tail, true, widest
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(1, 99))

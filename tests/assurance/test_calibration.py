@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from app.assurance.bounds import fewest, tail
-from app.assurance.calibration import Calibration, calibrate
-from app.assurance.lots import fair, lot
-from app.assurance.ordering import learn
+from app.accept.calibration import Calibration, calibrate
+from app.accept.lots import fair, lot
+from app.accept.risk_bounds import fewest, tail
+from app.accept.risk_model import learn
 from app.types import Measure
 from tests.assurance.worlds import World, labelled
 

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from app.alerts import Trouble, drift_alert
-from app.assurance.bounds import tail
-from app.assurance.distance import distance
-from app.assurance.drift import FALSE_ALARMS, DriftReport, Row, drift
-from app.check.colouring import colouring
+from app.accept.distance import distance
+from app.accept.drift import FALSE_ALARMS, DriftReport, Row, drift
+from app.accept.risk_bounds import tail
+from app.check.colour_summary import colouring
 from app.check.measures import measures
 from app.check.planes import Pixels
-from jobs.starter.drawings import Label, all_labels, draw
+from app.monitor.alerts import Trouble, drift_alert
+from jobs.train.starter.drawings import Label, all_labels, draw
 from tests.assurance.worlds import World
 
 SOON = 30

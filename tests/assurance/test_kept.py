@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from app.assurance.calibration import calibrate
-from app.assurance.guard import open_guard
-from app.assurance.kept import back, history, keep, live, promote, read
-from app.attempt import Candidate, Outcome
-from app.check.similarity import Neighbours
-from app.decide import decide
+from app.accept.calibration import calibrate
+from app.accept.gate import open_guard
+from app.accept.promoted_calibration import back, history, keep, live, promote, read
+from app.check.duplicates import Neighbours
 from app.errors import AssetNotFound, InvalidRequest, PromotionRefused
-from app.models.versions import ECHO
+from app.flow.decide import decide
+from app.models.bundled import ECHO
 from app.plan.expand import expand
 from app.plan.schema import AcceptPlan, Plan
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.publish import Store, open_store, publish_assets, publish_images
 from app.types import AssetRecord, Measure, QualityReport, Status, Verdict
+from app.types.candidate import Candidate, Outcome
 from tests.assurance.worlds import MODEL, Picture, World, labelled
 from tests.store.values import image_of, record_of
 from tests.test_cli import home, run, run_json

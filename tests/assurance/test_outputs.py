@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from app.assurance.outputs import of_run, of_side
+from app.accept.outputs import of_run, of_side
 from app.errors import CatalogError, InvalidRequest
-from app.png import png_bytes
+from app.image.png import png_bytes
 from app.settings import Settings
 from app.store.publish import Store, begin_run, open_store, publish_assets, publish_images
 from app.types import QualityReport, Verdict
-from jobs.starter.drawings import Label, draw
+from jobs.train.starter.drawings import Label, draw
 from tests.assurance.worlds import World
 from tests.store.values import image_of, record_of
 from tests.test_cli import home, run, run_json

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from app.assurance.bounds import tail
-from app.assurance.calibration import Labelled, calibrate
-from app.assurance.guard import Guard, Sort
-from app.assurance.lots import SPOT_CHECKS, fair, lot
+from app.accept.calibration import Labelled, calibrate
+from app.accept.gate import Guard, Sort
+from app.accept.lots import SPOT_CHECKS, fair, lot
+from app.accept.risk_bounds import tail
 from app.plan.schema import AcceptPlan
 from app.types import QualityReport, Verdict
 from tests.assurance.worlds import MODEL, STYLE, Picture, World, labelled

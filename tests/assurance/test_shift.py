@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from app.assurance.bounds import tail
-from app.assurance.calibration import Calibration, calibrate
-from app.assurance.guard import Guard, Sort
-from app.assurance.shift import ALARM, WINDOW, Watch
+from app.accept.calibration import Calibration, calibrate
+from app.accept.gate import Guard, Sort
+from app.accept.risk_bounds import tail
+from app.accept.shift_detector import ALARM, WINDOW, Watch
 from app.plan.schema import AcceptPlan
 from app.types import Measure, QualityReport, Verdict
 from tests.assurance.worlds import MODEL, STYLE, Picture, World, labelled

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.assurance.calibration import Labelled
+from app.accept.calibration import Labelled
 from app.digest import digest
 from app.types import Measure
 

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from app.backends.openai_images import OpenAIImages
-from app.backends.pace import Patience
+from app.backends.retry import Patience
 from app.models.describe import hosted
 from app.types import GenerationRequest, ModelVersion, Route, Size
 

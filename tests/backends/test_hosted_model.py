@@ -14,26 +14,26 @@ import pytest
 from typer.testing import CliRunner
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
+from app.check.duplicates import Neighbours
 from app.cli.main import atelier as commands
 from app.digest import Json
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import NoRoute
-from app.flow import make
-from app.generate import Generator, Terms
+from app.fleet.prices import price_sheet
+from app.flow.make import make
+from app.generate.generate import Generator, Terms
+from app.generate.renderer import remaker, renderer, route_of
+from app.image.png import read_png
 from app.models.sd3 import Sd3Pipeline
 from app.plan.expand import expand
 from app.plan.read import read_plan
-from app.png import read_png
-from app.prices import price_sheet
-from app.references import fleet, pinned
-from app.renderer import remaker, renderer, route_of
-from app.route import route
-from app.route_preview import Role
+from app.registry.references import fleet, pinned
+from app.route.by_name import route
+from app.route.by_role import Role
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import AssetRecord, Status, Tags
-from deployments.desk import Desk
+from deployments.calls.call_service import Desk
 from tests.backends.provider import Provider, Reply, asked, backend_of, model_at
 from tests.deployments.studios import DRAFT, desk_of, studio_of
 from tests.deployments.visits import Lock, served

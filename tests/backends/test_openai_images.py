@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from app.backends.pace import retry_after
-from app.engine.rendered import Failed, Rendered
+from app.backends.retry import retry_after
+from app.engine.results import Failed, Rendered
 from app.errors import (
     BackendError,
     BackendRejected,
@@ -20,8 +20,8 @@ from app.errors import (
     BackendUnavailable,
     RateLimited,
 )
-from app.png import read_any_png
-from app.provenance import provenance_of
+from app.generate.provenance import provenance_of
+from app.image.png import read_any_png
 from app.settings import Settings
 from app.types import Tags
 from tests.backends.provider import (

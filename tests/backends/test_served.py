@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.backends.served import SHED_AT_MOST, BulkPatience, Served, require_served
+from app.backends.service import SHED_AT_MOST, BulkPatience, Served, require_served
 from app.digest import digest
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import (
     BackendRejected,
     BackendTimeout,
@@ -18,7 +18,7 @@ from app.errors import (
     InvalidRequest,
     RateLimited,
 )
-from app.provenance import provenance_of
+from app.generate.provenance import provenance_of
 from app.types import EngineSettings, GenerationRequest, ModelVersion, Route, Size, Tags
 from tests.backends.provider import SIDE, Provider, Reply, asked
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.starter.drawings import KINDS, Label, draw
+from jobs.train.starter.drawings import KINDS, Label, draw
 
 Pixels = NDArray[np.uint8]
 

@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
 from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic
-from app.check.critic_network import CriticNetwork
+from app.check.networks import CriticNetwork
 from app.check.seen import premultiplied
 from app.errors import ModelNotFound
-from app.words import words
+from app.types.prompt_words import words
 
 VOCABULARY = ("a", "blue", "red", "shield", "sword")
 NEUTRAL = ("of", "the")

@@ -12,14 +12,14 @@ from app.check.brand import brand_scores
 from app.check.framing import framing, ground_error
 from app.check.integrity import integrity
 from app.check.judge import judge, reasons
-from app.check.light import light_angle, light_error
+from app.check.light_direction import light_angle, light_error
 from app.check.measures import measures
 from app.check.palette import palette_error
 from app.check.planes import Pixels
 from app.plan.brand import PILLARS, brand_rules
 from app.plan.read import read_plan
 from app.types import Measure, Verdict
-from jobs.starter.drawings import Label, draw
+from jobs.train.starter.drawings import Label, draw
 
 PLANS = Path(__file__).parents[2] / "jobs" / "plans"
 RULES = brand_rules(read_plan(PLANS / "tavern.yaml").brand)

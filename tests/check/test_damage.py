@@ -11,10 +11,10 @@ from app.check.integrity import decoded
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.measures import measures
-from app.png import png_bytes
+from app.image.png import png_bytes
 from app.types import Kind, Measure
-from jobs.defects import pixels as defects
-from jobs.defects.good import drawn, texture
+from jobs.train.defects import pixels as defects
+from jobs.train.defects.sources import drawn, texture
 from tests.check.drawn import Pixels, clean, filled
 
 Defect = Callable[[Pixels, int, np.random.Generator], Pixels]

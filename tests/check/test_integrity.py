@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.check.integrity import decoded, integrity, says_srgb
-from app.png import png_bytes
+from app.image.png import png_bytes
 from app.types import Measure
 from tests.check import drawn
 

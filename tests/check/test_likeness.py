@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from app.check.likeness import difference, likeness_measures, palette_distance, ssim
+from app.check.reference_similarity import difference, likeness_measures, palette_distance, ssim
 from app.check.scores import scores_of
 from app.types import GenerationRequest, Measure
-from jobs.defects import pixels as defects
+from jobs.train.defects import pixels as defects
 from tests.check.drawn import Pixels, blurred, clean, filled
 
 SOME = [pixels for _, pixels in clean()][::9]

@@ -12,11 +12,11 @@ from app.check.looks import LEARNED, Looks
 from app.check.scores import scores_of
 from app.check.seen import premultiplied
 from app.errors import ModelNotFound
-from app.models.versions import FOLDERS
+from app.models.bundled import FOLDERS
 from app.types import GenerationRequest, Kind, Measure
-from jobs.defects import pixels as defects
-from jobs.defects.good import Good, drawn
-from jobs.defects.meanings import other_style
+from jobs.train.defects import pixels as defects
+from jobs.train.defects.semantic import other_style
+from jobs.train.defects.sources import Good, drawn
 from tests.check.drawn import Pixels
 
 STARTER = FOLDERS["starter"].parent

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.check.reading import TextRead, can_read, read_back, worst_error
 from app.check.scores import scores_of
+from app.check.text_readback import TextRead, can_read, read_back, worst_error
 from app.models.text.fonts import Fonts
 from app.models.typography import set_text
-from app.text_layer import TextLayer, boxed
 from app.types import GenerationRequest, Measure, Rect
+from app.types.text_layer import TextLayer, boxed
 
 UPPER, LOWER = Rect(x=10, y=10, width=236, height=60), Rect(x=10, y=180, width=236, height=60)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.similarity import Neighbours, Seen, fingerprint, perceptual_hash
-from jobs.starter.drawings import COLOURS, KINDS, STYLES, Label, all_labels, draw
+from app.check.duplicates import Neighbours, Seen, fingerprint, perceptual_hash
+from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, all_labels, draw
 from tests.check import drawn
 from tests.check.drawn import Pixels
 

@@ -5,8 +5,8 @@ import pytest
 
 from app.check.text_contrast import text_contrast
 from app.types import Rect, TextLayer
-from jobs.defects.good import poster
-from jobs.defects.meanings import low_contrast_text
+from jobs.train.defects.semantic import low_contrast_text
+from jobs.train.defects.sources import poster
 from tests.check.drawn import filled
 
 BOX = Rect(x=8, y=8, width=48, height=24)

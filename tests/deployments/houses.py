@@ -14,14 +14,14 @@ from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import move, pointer
 from app.types import ModelVersion, Size
-from deployments.album import Album
-from deployments.alias import Alias
 from deployments.args import PainterArgs
-from deployments.studio import Studio
-from deployments.studios import Studios
-from deployments.succession import Succession
-from deployments.trial import engine_of
-from deployments.words import Picture
+from deployments.messages import Picture
+from deployments.replica.alias import Alias
+from deployments.replica.engine_worker import Studio
+from deployments.replica.inputs import Album
+from deployments.replica.probe import engine_of
+from deployments.replica.rollover import Succession
+from deployments.replica.studios import Studios
 from tests.deployments.studios import SIDE, commission, painted
 from tests.deployments.test_serve_yaml import CONFIG
 from tests.deployments.test_studio import Clock

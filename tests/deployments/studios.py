@@ -6,28 +6,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from app.api.keys import KeyRing
 from app.digest import digest
 from app.engine.engine import Engine
 from app.engine.pipeline import Pipeline, Pixels
-from app.keys import KeyRing
-from app.models.polished import Polished
+from app.models.polish import Polished
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
 from app.models.typeset import Typeset
-from app.route_preview import Role, Served
+from app.route.by_role import Role, Served
 from app.settings import Settings
 from app.types import GenerationRequest, ModelVersion, Size
-from deployments.album import Album
 from deployments.args import Limits
-from deployments.desk import Desk
-from deployments.guard import Guard
-from deployments.ledger import Ledger
-from deployments.live_fleet import LiveFleet
-from deployments.quota import Quota
-from deployments.recents import Recents
-from deployments.studio import Studio
-from deployments.surface import surface
-from deployments.words import Commission, Painter, Word
+from deployments.calls.call_service import Desk
+from deployments.calls.idempotency import Ledger
+from deployments.calls.live_fleet import LiveFleet
+from deployments.calls.rate_limit import Quota
+from deployments.calls.recent_images import Recents
+from deployments.http.app import surface
+from deployments.http.auth import Guard
+from deployments.messages import Commission, Painter, Word
+from deployments.replica.engine_worker import Studio
+from deployments.replica.inputs import Album
 from tests.engine.engines import LENGTH, engine_in_exact_mode
 
 SIDE = 16

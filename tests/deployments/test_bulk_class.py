@@ -9,14 +9,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.backends.served import CLASS, Served
+from app.api.keys import KeyRing, Owner
+from app.backends.service import CLASS, Served
 from app.digest import digest_bytes
-from app.keys import KeyRing, Owner
-from app.route_preview import Role
+from app.route.by_role import Role
 from app.types import GenerationRequest, Provenance, Route, Sampler, Tags
-from deployments import metrics
-from deployments.guard import Guard
-from deployments.surface import surface
+from deployments.http.app import surface
+from deployments.http.auth import Guard
+from deployments.monitoring import metrics
 from tests.deployments.studios import DRAFT, LIMITS, SIDE, TINY, commission, desk_of, painted, run
 from tests.deployments.studios import studio_of as opened
 from tests.deployments.test_metrics import samples, value

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from app.backends.served import Served
-from app.generate import Generator
-from app.models.versions import fleet
+from app.backends.service import Served
+from app.generate.generate import Generator
+from app.generate.renderer import renderer
+from app.models.bundled import fleet
 from app.plan.expand import expand
 from app.plan.read import read_plan
-from app.renderer import renderer
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import GeneratedImage, Route

@@ -103,7 +103,7 @@ def test_serves_proxy_keeps_its_list_of_applications_on_both_clusters() -> None:
     from ray._common.utils import import_attr
 
     name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-    attribute = "deployments.shut_routes:middlewares"
+    attribute = "deployments.http.hidden_routes:middlewares"
     assert import_attr(attribute)()
     start = read("cluster.yaml")["head_start_ray_commands"][-1]
     assert start.index(f" {name}={attribute} ") < start.index("ray start")
@@ -132,7 +132,7 @@ def test_the_head_works_on_nothing_and_the_pools_can_do_what_stages_and_replicas
 
 def asked() -> list[tuple[float, float]]:
     """What each replica of the service takes."""
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     args = args_of(read_config())
     painters = [(one.num_cpus, one.num_gpus) for one in args.painters.values()]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.png import png_bytes, read_png
+from app.image.png import png_bytes, read_png
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.publish import open_store

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from promql_parser import VectorSelector
 
-from deployments import dashboard
-from deployments.metrics import ALL, Declared
+from deployments.monitoring import dashboard
+from deployments.monitoring.metrics import ALL, Declared
 
 RULES = yaml.safe_load((dashboard.FILE.parent / "rules.yaml").read_text())
 EVERY_RULE = [rule for group in RULES["groups"] for rule in group["rules"]]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.keys import KeyRing, Owner
 from app.digest import digest_bytes
-from app.keys import KeyRing, Owner
 from deployments.args import Limits
-from deployments.guard import ANYONE, OWNER, Guard, Keys
+from deployments.http.auth import ANYONE, OWNER, Guard, Keys
 
 LIMITS = Limits(
     body_bytes=1000,

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers import Made, Painted
-from app.models.versions import ECHO
-from app.route_preview import Choice, Role, Served
-from deployments.ledger import CallKey, Ledger, NotAnswered
+from app.api.responses import Made, Painted
+from app.models.bundled import ECHO
+from app.route.by_role import Choice, Role, Served
+from deployments.calls.idempotency import CallKey, Ledger, NotAnswered
 from tests.store.values import provenance_of
 from tests.values import request_with
 

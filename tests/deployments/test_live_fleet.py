@@ -14,14 +14,14 @@ from app.digest import digest
 from app.engine.engine import Engine
 from app.models.random_weights import Sd3Shape, random_sd3
 from app.models.sd3 import Sd3Pipeline
-from app.route_preview import Role, Served
+from app.route.by_role import Role, Served
 from app.store.pointers import Pointer
 from app.store.publish import open_store
 from app.types import ModelVersion
-from deployments.live_fleet import LiveFleet
-from deployments.studio import Studio
-from deployments.studios import Studios
-from deployments.words import Commission, ReplicaState, Turned, Word
+from deployments.calls.live_fleet import LiveFleet
+from deployments.messages import Commission, ReplicaState, Turned, Word
+from deployments.replica.engine_worker import Studio
+from deployments.replica.studios import Studios
 from tests.deployments.studios import TINY, desk_of, guarded, run
 from tests.deployments.test_surface import events
 from tests.engine.engines import LENGTH

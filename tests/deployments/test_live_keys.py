@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.keys import FILE, add_key, read_keys, revoke_key
-from deployments.live_keys import LOOK_SECONDS, LiveKeys
+from app.api.keys import FILE, add_key, read_keys, revoke_key
+from deployments.http.live_keys import LOOK_SECONDS, LiveKeys
 
 
 class Clock:

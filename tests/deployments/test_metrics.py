@@ -12,21 +12,21 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.api import ImagesRequest
+from app.api.keys import KeyRing, Owner
+from app.api.requests import ImagesRequest
 from app.digest import digest_bytes
-from app.keys import KeyRing, Owner
 from app.settings import Settings
 from app.store.costs import By
 from app.store.ledger import Account, Took
 from app.store.publish import Store, claim, open_store, publish_assets, publish_images, release
 from app.types import Status
-from deployments import metrics
-from deployments.course import Course
-from deployments.desk import Call
-from deployments.guard import Guard
-from deployments.metrics import Declared, Meters
-from deployments.scrape import FRESH_SECONDS, Scrape
-from deployments.surface import surface
+from deployments.calls.call_service import Call
+from deployments.http.app import surface
+from deployments.http.auth import Guard
+from deployments.monitoring import metrics
+from deployments.monitoring.call_log import Course
+from deployments.monitoring.metrics import Declared, Meters
+from deployments.monitoring.scrape import FRESH_SECONDS, Scrape
 from tests.deployments.studios import LIMITS, guarded, run, three_roles
 from tests.deployments.test_studio import Clock
 from tests.store.values import agreement_spoke, image_of, key_of, record_of

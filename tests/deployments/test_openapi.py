@@ -16,11 +16,11 @@ from schemathesis.engine import events, from_schema
 from schemathesis.python.asgi import get_client
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.keys import KeyRing, Owner
 from app.digest import digest_bytes
-from app.keys import KeyRing, Owner
-from deployments.document import Documented
-from deployments.guard import Guard, is_open
-from deployments.surface import surface
+from deployments.http.app import surface
+from deployments.http.auth import Guard, is_open
+from deployments.http.openapi import Documented
 from tests.deployments.studios import LIMITS, SIDE, three_roles
 
 HOST = "http://localhost"

@@ -16,11 +16,11 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from pydantic import TypeAdapter
 
-from app.png import read_png
+from app.image.png import read_png
 from app.review.page import POLICY
-from app.route_preview import Role
+from app.route.by_role import Role
 from app.types import Name
-from deployments.desk import Desk
+from deployments.calls.call_service import Desk
 from tests.deployments.studios import DRAFT, SIDE, desk_of, studio_of, three_roles
 from tests.deployments.visits import PROMPT, WAIT, Lock, Visit, served
 from tests.engine.test_async_engine import Gated

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers import Problem
-from app.keys import Owner
-from deployments.ledger import NotAnswered
-from deployments.quota import Quota
+from app.api.keys import Owner
+from app.api.responses import Problem
+from deployments.calls.idempotency import NotAnswered
+from deployments.calls.rate_limit import Quota
 
 LOST = NotAnswered(Problem(status=503, code="no_capacity", message="the replicas went away"))
 

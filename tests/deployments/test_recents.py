@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers import Painted
-from deployments.recents import Recent, Recents
+from app.api.responses import Painted
+from deployments.calls.recent_images import Recent, Recents
 from tests.deployments.studios import DRAFT
 from tests.store.values import provenance_of
 from tests.values import request_with

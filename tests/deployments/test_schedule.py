@@ -43,7 +43,7 @@ def document(schedule: Any) -> dict[str, Any]:
 def config_of(schedule: Any, tmp_path: Path) -> Any:
     """The autoscaling of the draft role, as Serve's controller is given it."""
     from deployments.application import build
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     file = tmp_path / "serve.yaml"
     file.write_text(yaml.safe_dump(document(schedule)))
@@ -122,7 +122,7 @@ def test_a_role_without_a_schedule_keeps_serves_own_policy(tmp_path: Path) -> No
 def test_a_bad_schedule_is_refused_before_anything_starts(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     file = tmp_path / "serve.yaml"
     file.write_text(yaml.safe_dump(document([WINDOW | change])))

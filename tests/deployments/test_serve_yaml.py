@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from app.api.keys import add_key
 from app.errors import InvalidRequest, NoRoute
-from app.keys import add_key
 
 CONFIG = Path(__file__).parents[2] / "deployments" / "serve.yaml"
 
@@ -35,7 +35,7 @@ def written(tmp_path: Path, change: Any) -> Path:
 
 
 def test_rays_own_schema_takes_the_file_and_ours_its_arguments() -> None:
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     config = read_config()
     assert config.http_options.host == "127.0.0.1"
@@ -44,7 +44,7 @@ def test_rays_own_schema_takes_the_file_and_ours_its_arguments() -> None:
 
 def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
     from deployments.application import build
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     args = args_of(read_config())
     router = build(args)._bound_deployment
@@ -72,7 +72,7 @@ def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
 def test_a_number_that_is_missing_unknown_or_impossible_is_refused(
     tmp_path: Path, change: Any
 ) -> None:
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     with pytest.raises(InvalidRequest, match="args of atelier"):
         args_of(read_config(written(tmp_path, change)))
@@ -80,7 +80,7 @@ def test_a_number_that_is_missing_unknown_or_impossible_is_refused(
 
 def test_a_role_that_is_left_out_is_not_deployed(tmp_path: Path) -> None:
     from deployments.application import build
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     args = args_of(read_config(written(tmp_path, lambda args: args.pop("typography"))))
     served = build(args)._bound_deployment.init_args[1]
@@ -90,7 +90,7 @@ def test_a_role_that_is_left_out_is_not_deployed(tmp_path: Path) -> None:
 
 def test_a_model_that_is_not_here_is_refused_when_it_is_built(tmp_path: Path) -> None:
     from deployments.application import build
-    from deployments.service import args_of, read_config
+    from deployments.launch import args_of, read_config
 
     file = written(tmp_path, lambda args: args["draft"].update(model="startr"))
     with pytest.raises(NoRoute, match="starter"):
@@ -99,7 +99,7 @@ def test_a_model_that_is_not_here_is_refused_when_it_is_built(tmp_path: Path) ->
 
 @pytest.mark.parametrize("text", ["applications: 3", "{", "- a"])
 def test_a_file_that_is_no_serve_config_is_refused(tmp_path: Path, text: str) -> None:
-    from deployments.service import read_config
+    from deployments.launch import read_config
 
     file = tmp_path / "serve.yaml"
     file.write_text(text)
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_serve_config_is_refused(tmp_path: Path, text: str) ->
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "atelier.example"])
 def test_a_host_that_others_reach_needs_keys_first(tmp_path: Path, host: str) -> None:
-    from deployments.service import check_exposure
+    from deployments.launch import check_exposure
 
     with pytest.raises(InvalidRequest, match="atelier keys add NAME"):
         check_exposure(host, tmp_path)
@@ -120,7 +120,7 @@ def test_a_host_that_others_reach_needs_keys_first(tmp_path: Path, host: str) ->
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_started() -> None:
-    from deployments.service import check_free
+    from deployments.launch import check_free
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.png import read_png
+from app.image.png import read_png
 from tests.deployments.services import IMAGES, ROOT, WAIT, Service, alone, body, replicas
 
 pytestmark = pytest.mark.slow
@@ -87,9 +87,9 @@ def test_openais_client_gets_three_images_each_as_it_would_be_alone(service: Ser
 
 def test_the_service_and_a_run_of_a_plan_make_the_same_pixels(service: Service) -> None:
     from app.engine.engine import Engine
-    from app.engine.rendered import Rendered
+    from app.engine.results import Rendered
+    from app.models.bundled import FOLDERS, fleet
     from app.models.load import load
-    from app.models.versions import FOLDERS, fleet
     from app.types import GenerationRequest
 
     model = fleet()["starter"]

@@ -4,15 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from app.api import ImagesRequest
-from app.keys import Owner
-from app.route_preview import Role
+from app.api.keys import Owner
+from app.api.requests import ImagesRequest
+from app.route.by_role import Role
 from app.settings import Settings
-from deployments.desk import Call, Completed, Desk
-from deployments.ledger import Ledger
-from deployments.live_fleet import LiveFleet
-from deployments.quota import Quota
-from deployments.recents import Recents
+from deployments.calls.call_service import Call, Completed, Desk
+from deployments.calls.idempotency import Ledger
+from deployments.calls.live_fleet import LiveFleet
+from deployments.calls.rate_limit import Quota
+from deployments.calls.recent_images import Recents
 from tests.deployments.studios import DRAFT, run, studio_of
 from tests.engine.test_async_engine import Gated
 

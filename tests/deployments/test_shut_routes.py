@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deployments.shut_routes import middlewares
+from deployments.http.hidden_routes import middlewares
 
 
 async def answer(request: Request) -> Response:

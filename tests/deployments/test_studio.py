@@ -10,13 +10,13 @@ import torch
 
 from app.engine.pipeline import Rows
 from app.errors import EngineError
+from app.image.png import read_png
+from app.models.bundled import FOLDERS, fleet
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import FOLDERS, fleet
-from app.png import read_png
 from app.types import GenerationRequest
-from deployments.studio import Studio
-from deployments.words import Picture, Sketch, Turned, Word
+from deployments.messages import Picture, Sketch, Turned, Word
+from deployments.replica.engine_worker import Studio
 from tests.deployments.studios import SIDE, commission, painted, run, studio_of
 from tests.engine.engines import LENGTH
 from tests.engine.test_async_engine import Gated

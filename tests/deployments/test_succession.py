@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from app.errors import CatalogError, DigestMismatch, RegistryError
-from app.promote import promote, rollback
-from app.references import registered
-from app.registry import open_registry
+from app.registry.promote import promote, rollback
+from app.registry.references import registered
+from app.registry.registry import open_registry
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import pointer
 from app.types import ModelVersion, Size
-from deployments.album import Album
-from deployments.alias import Alias
-from deployments.studio import Studio
-from deployments.studios import Studios
-from deployments.succession import Succession
-from deployments.trial import engine_of
+from deployments.replica.alias import Alias
+from deployments.replica.engine_worker import Studio
+from deployments.replica.inputs import Album
+from deployments.replica.probe import engine_of
+from deployments.replica.rollover import Succession
+from deployments.replica.studios import Studios
 from tests.deployments.houses import RETRY_SECONDS, Damage, House, Story, draft_args, house
 from tests.deployments.studios import run
 from tests.deployments.versions import cut_weights, described, spoil_numbers, version_in

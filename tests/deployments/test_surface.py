@@ -15,11 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import ImagesRequest
+from app.api.requests import ImagesRequest
 from app.engine.pipeline import Rows
+from app.image.png import read_png
 from app.models.sd3 import Sd3Pipeline
-from app.png import read_png
-from app.route_preview import Role
+from app.route.by_role import Role
 from tests.deployments.studios import DRAFT, SIDE, desk_of, guarded, run, studio_of
 from tests.engine.engines import LENGTH
 from tests.engine.test_async_engine import Gated

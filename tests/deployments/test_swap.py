@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from app.models.bundled import FOLDERS, VERSION, read_version, weights_digest
 from app.models.describe import describe
-from app.models.versions import FOLDERS, VERSION, read_version, weights_digest
-from app.registry import open_registry
+from app.registry.registry import open_registry
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import move

@@ -13,10 +13,10 @@ import httpx
 import uvicorn
 from playwright.sync_api import Locator, Page, Request, expect
 
-from app.keys import Owner
-from deployments.desk import Desk
-from deployments.guard import Guard
-from deployments.surface import surface
+from app.api.keys import Owner
+from deployments.calls.call_service import Desk
+from deployments.http.app import surface
+from deployments.http.auth import Guard
 from tests.deployments.studios import LIMITS
 
 IMAGES = "/v1/images/generations"

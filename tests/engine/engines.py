@@ -11,7 +11,7 @@ from app.digest import digest_bytes
 from app.engine.engine import Engine
 from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Pixels
-from app.engine.rendered import Rendered
+from app.engine.results import Rendered
 from app.models.sd3 import Sd3Pipeline
 from app.types import GenerationRequest
 

@@ -12,7 +12,7 @@ import torch
 from app.engine.async_engine import AsyncEngine
 from app.engine.engine import Engine
 from app.engine.pipeline import Rows
-from app.engine.rendered import Preview, Rendered
+from app.engine.results import Preview, Rendered
 from app.engine.state import Delivery, Service
 from app.errors import EngineError, NotFinite, OutOfBounds, OutOfCapacity
 from app.models.sd3 import Sd3Pipeline

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.rendered import Rendered
+from app.engine.results import Rendered
 from app.engine.state import Delivery, Service
+from app.image.png import png_bytes
 from app.models.sd3 import Sd3Pipeline
-from app.png import png_bytes
 from app.types import GenerationRequest, Sampler
 from tests.engine.engines import LENGTH, Album, engine_of, half_mask, picture
 

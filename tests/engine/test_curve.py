@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from app.engine.curve import CostCurve, measure
+from app.engine.cost_curve import CostCurve, measure
 from app.engine.pipeline import Rows
 from app.errors import OutOfMemory
-from app.models.curves import curve_of
+from app.models.bundled import FOLDERS, read_version
+from app.models.cost_curves import curve_of
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import FOLDERS, read_version
 from tests.engine.engines import LENGTH
 
 

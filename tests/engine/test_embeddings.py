@@ -5,7 +5,7 @@ from threading import Barrier
 
 import torch
 
-from app.engine.embeddings import EmbeddingCache
+from app.engine.embedding_cache import EmbeddingCache
 from app.engine.state import PromptEmbedding
 
 BYTES = 4 * (4 + 1)

@@ -9,7 +9,7 @@ import torch
 
 from app.engine.engine import Engine
 from app.engine.pipeline import Rows
-from app.engine.rendered import Event, Failed, Preview, Rendered
+from app.engine.results import Event, Failed, Preview, Rendered
 from app.engine.state import Delivery, Service
 from app.errors import Cancelled, InvalidRequest, NotFinite, OutOfBounds
 from app.models.sd3 import Sd3Pipeline

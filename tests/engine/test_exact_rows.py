@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from app.engine.engine import Engine
 from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Rows
-from app.engine.rendered import Rendered
+from app.engine.results import Rendered
 from app.errors import OutOfMemory
-from app.models.curves import exact_rows_of
+from app.models.bundled import FOLDERS, fleet
+from app.models.cost_curves import exact_rows_of
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import FOLDERS, fleet
 from app.types import GenerationRequest
 from tests.engine.engines import LENGTH, engine_of, render_all
 

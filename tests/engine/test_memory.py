@@ -9,8 +9,8 @@ import torch
 
 from app.engine.engine import Engine
 from app.engine.pipeline import Rows
-from app.engine.rendered import Failed, Rendered
-from app.engine.rows import RowBudgets, bucket_for
+from app.engine.results import Failed, Rendered
+from app.engine.row_budget import RowBudgets, bucket_for
 from app.errors import OutOfMemory
 from app.models.sd3 import Sd3Pipeline
 from app.types import GenerationRequest

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from app.engine.rendered import Rendered
+from app.engine.results import Rendered
 from app.models.random_weights import Sd3Shape, random_sd3
 from app.types import GenerationRequest, Sampler
 from tests.engine.engines import (

@@ -10,9 +10,9 @@ from app.digest import digest_bytes
 from app.engine.alone import Alone
 from app.engine.costs import StepCosts
 from app.engine.engine import Engine, Mode
-from app.engine.promise import ABOUT_SECONDS, BULK_STEP, STRETCH, Promise
-from app.engine.rendered import Preview, Rendered
-from app.engine.rows import bucket_for
+from app.engine.latency_guard import ABOUT_SECONDS, BULK_STEP, STRETCH, Promise
+from app.engine.results import Preview, Rendered
+from app.engine.row_budget import bucket_for
 from app.engine.scheduler import Scheduler
 from app.engine.state import Delivery, Service
 from app.models.random_weights import COMPUTE_BOUND, random_sd3

@@ -10,15 +10,22 @@ from hypothesis import strategies as st
 
 from app.backends.base import Backend
 from app.backends.echo import EchoBackend, EchoSettings
-from app.generate import Terms
-from app.models.versions import ECHO, fleet, folder_of
+from app.generate.generate import Terms
+from app.models.bundled import ECHO, fleet, folder_of
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import Route, Tags
-from jobs.batches import Asked, asked_batches, row_steps, team_of
-from jobs.generate import GenerateStage
-from jobs.sharing import MODELS, as_they_come, in_our_order, jobs_of, loads, routes_to
-from jobs.warm import Warm, weight_bytes
+from jobs.bench.shares.simulation import (
+    MODELS,
+    as_they_come,
+    in_our_order,
+    jobs_of,
+    loads,
+    routes_to,
+)
+from jobs.runtime.batches import Asked, asked_batches, row_steps, team_of
+from jobs.stages.generate import GenerateStage
+from jobs.stages.model_cache import Warm, weight_bytes
 from tests.jobs.test_batches import ROUTES, asked_for
 
 TEAMS = ("heroes", "props", "ui")

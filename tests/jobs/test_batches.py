@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.types import Route
-from jobs.batches import REQUESTS_PER_BATCH, Asked, asked_batches
+from jobs.runtime.batches import REQUESTS_PER_BATCH, Asked, asked_batches
 from tests.values import ROUTE, request_with, spec_with
 
 SMALL = ROUTE.model.replace(name="small")

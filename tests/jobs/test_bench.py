@@ -12,25 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.benched import Bench, Machine, Slack, Work, ranked, ranked_for
 from app.errors import InvalidRequest, NoRoute
+from app.image.png import png_bytes, read_png
+from app.models.bundled import ECHO, fleet
 from app.models.describe import bundled, describe
-from app.models.versions import ECHO, fleet
-from app.png import png_bytes, read_png
-from app.references import fleet as everything
-from app.registry import open_registry
+from app.registry.benchmark import Bench, Machine, Slack, Work, ranked, ranked_for
+from app.registry.references import fleet as everything
+from app.registry.registry import open_registry
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.store.pointers import move
 from app.types import Kind, Measure, Rule, Size, Verdict
-from jobs.benching.compare import against_each_other, against_last, compare
-from jobs.benching.draw import draw_bench
-from jobs.benching.entrants import opponents, starters
-from jobs.benching.examiner import THUMBNAIL, Examiner, thumbnail
-from jobs.benching.painter import Painted, Painter, Took, shares
-from jobs.benching.record import History, shown_rows
-from jobs.benching.show import Kept, show_bench, show_history
-from jobs.benching.workload import REPRESENTATIVE, Workload, read_works
+from jobs.model_bench.check_worker import THUMBNAIL, Examiner, thumbnail
+from jobs.model_bench.compare import against_each_other, against_last, compare
+from jobs.model_bench.draw import draw_bench
+from jobs.model_bench.participants import opponents, starters
+from jobs.model_bench.record import History, shown_rows
+from jobs.model_bench.render import Kept, show_bench, show_history
+from jobs.model_bench.render_worker import Painted, Painter, Took, shares
+from jobs.model_bench.workload import REPRESENTATIVE, Workload, read_works
 from tests.backends.provider import asked, model_at, provider, route_to
 from tests.benches import DEAD, MACHINE, REFUSED, WORKS, bench_of, entrant_of, row_of, shot_of
 from tests.registries import settings_in

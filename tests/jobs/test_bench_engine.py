@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from app.models.sd3 import Sd3Pipeline
-from jobs.bench_engine import BUCKETS, bench_engine
-from jobs.bench_full_size import TINY, bench_full_size
-from jobs.contenders import Subject, replay
-from jobs.show_engine import show_engine_figures, show_full_size_figures
-from jobs.traces import MAX_ROWS, SATURATED, trace
+from jobs.bench.engine.baselines import Subject, replay
+from jobs.bench.engine.bench import BUCKETS, bench_engine
+from jobs.bench.engine.bench_full_size import TINY, bench_full_size
+from jobs.bench.engine.render import show_engine_figures, show_full_size_figures
+from jobs.bench.engine.traces import MAX_ROWS, SATURATED, trace
 
 
 @pytest.fixture

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from app.attempt import Decision
-from app.models.versions import FOLDERS, read_version
+from app.models.bundled import FOLDERS, read_version
 from app.refine.attempts import Refiner
-from app.refine.experience import Experience
+from app.refine.statistics import Experience
 from app.types import Refine, Status
-from jobs.batches import Decided
-from jobs.bench_refine import BY_SEED, LEARNED, RefineFigures, Row, saving
-from jobs.refining.show import show_refine_figures
-from jobs.refining.work import WORLDS, World, assets
-from jobs.routing.player import Player, straight
+from app.types.candidate import Decision
+from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, Row, saving
+from jobs.bench.refine.show import show_refine_figures
+from jobs.bench.refine.workload import WORLDS, World, assets
+from jobs.bench.routing.simulator import Player, straight
+from jobs.runtime.batches import Decided
 from tests.values import spec_with
 
 STARTER = read_version(FOLDERS["starter"])

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from app.assurance.learn import of_file
-from app.assurance.ordering import own_scores
+from app.accept.calibrate import of_file
+from app.accept.risk_model import own_scores
 from app.errors import InvalidRequest
-from jobs.bench_checks import starter_critic
-from jobs.bench_review import Pooled, ReviewFigures, Setting, reviewed
-from jobs.defects.judging import Judge
-from jobs.defects.labelled import mixed, write_labels
-from jobs.defects.world import CONTROL, Extent
-from jobs.review_command import show_review_figures
+from jobs.bench.checks.bench import starter_critic
+from jobs.bench.review.bench import Pooled, ReviewFigures, Setting, reviewed
+from jobs.bench.review.command import show_review_figures
+from jobs.train.defects.judging import Judge
+from jobs.train.defects.labels import mixed, write_labels
+from jobs.train.defects.world import CONTROL, Extent
 from tests.assurance.worlds import World
 from tests.test_cli import home, run_json
 

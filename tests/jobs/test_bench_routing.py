@@ -6,21 +6,21 @@ import pytest
 import torch
 from diffusers.models import SD3Transformer2DModel
 
-from app.init_image import read_init_image
+from app.fleet.prices import PriceSheet
+from app.image.init_image import read_init_image
+from app.models.bundled import FOLDERS, read_version
 from app.models.load import load
-from app.models.versions import FOLDERS, read_version
 from app.plan.schema import RoutePlan
-from app.prices import PriceSheet
-from app.routing.choice import Routing
+from app.route.router import Routing
 from app.store.catalog import Catalog
 from app.store.publish import open_store
 from app.store.verify import verify
 from app.types import Status
-from jobs.bench_routing import RoutingFigures, Row
-from jobs.routing import work
-from jobs.routing.fleet import DROPPED, pruned
-from jobs.routing.player import Player, straight
-from jobs.show_routing import draw_routing_figures, show_routing_figures
+from jobs.bench.routing import workload as work
+from jobs.bench.routing.bench import RoutingFigures, Row
+from jobs.bench.routing.fleet import DROPPED, pruned
+from jobs.bench.routing.render import draw_routing_figures, show_routing_figures
+from jobs.bench.routing.simulator import Player, straight
 
 
 def row(way: str, accepted: float, usd: float | None) -> Row:

@@ -11,14 +11,14 @@ import pytest
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from app.api import ImagesRequest
+from app.api.requests import ImagesRequest
 from app.errors import BackendError
-from app.png import png_bytes, read_png
-from jobs.bench_engine import spread
-from jobs.bench_serve import TRACES
-from jobs.draw_serve import draw_serve_figures
-from jobs.serving.arrivals import Asked, asked
-from jobs.serving.client import (
+from app.image.png import png_bytes, read_png
+from jobs.bench.engine.bench import spread
+from jobs.bench.engine.traces import Arrival, TraceKind
+from jobs.bench.serve.arrivals import Asked, asked
+from jobs.bench.serve.bench import TRACES
+from jobs.bench.serve.client import (
     BROKEN,
     GAVE_UP,
     Http,
@@ -28,7 +28,8 @@ from jobs.serving.client import (
     new_client,
     open_loop,
 )
-from jobs.serving.figures import (
+from jobs.bench.serve.draw_serve import draw_serve_figures
+from jobs.bench.serve.figures import (
     Cell,
     Delay,
     Overhead,
@@ -40,9 +41,8 @@ from jobs.serving.figures import (
     overload,
     pace_ratio,
 )
-from jobs.serving.servers import OTHERS, OURS, Server, document, running
-from jobs.show_serve import show_serve_figures
-from jobs.traces import Arrival, TraceKind
+from jobs.bench.serve.render import show_serve_figures
+from jobs.bench.serve.servers import OTHERS, OURS, Server, document, running
 
 PNG = png_bytes(np.zeros((2, 2, 4), np.uint8), text={})
 
@@ -309,8 +309,8 @@ def test_a_service_that_does_not_start_is_quoted() -> None:
 
 @pytest.mark.slow
 def test_the_contenders_paint_the_engines_picture_whatever_else_is_in_the_batch() -> None:
-    from jobs.serving.in_process import InProcess
-    from jobs.serving.stock import Stock
+    from jobs.bench.serve.in_process import InProcess
+    from jobs.bench.serve.plain_diffusers import Stock
 
     wanted = asked("presets", 6, images_per_second=1)
     assert len({(one.request.steps, one.request.guidance) for one in wanted}) > 1

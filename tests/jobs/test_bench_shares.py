@@ -6,7 +6,8 @@ import pytest
 
 from app.engine.engine import Mode
 from app.models.sd3 import Sd3Pipeline
-from jobs.bench_shares import (
+from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, CostTable, trace
+from jobs.bench.shares.bench import (
     P95_AT_MOST,
     LoadFigure,
     PreviewFigure,
@@ -15,10 +16,9 @@ from jobs.bench_shares import (
     TeamFigure,
     missed,
 )
-from jobs.shared_engine import SharedEngine
-from jobs.sharing import mixed
-from jobs.show_shares import show_shares_figures
-from jobs.traces import MAX_ROWS, MODEL_B, CostTable, trace
+from jobs.bench.shares.real_engine import SharedEngine
+from jobs.bench.shares.render import show_shares_figures
+from jobs.bench.shares.simulation import mixed
 from tests.engine.engines import LENGTH, engine_of
 
 TEAM = TeamFigure(where="engine", team="ui", weight=1, given=0.17, due=1 / 6)

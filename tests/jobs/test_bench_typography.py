@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.png import read_png
-from jobs.bench_typography import (
+from app.image.png import read_png
+from jobs.bench.typography.bench import (
     DRAFTED,
     SET,
     TypographyFigures,

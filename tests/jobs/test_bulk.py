@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from app.image.png import read_png
 from app.pack.atlas import cut
 from app.pack.formats.texturepacker import read_texturepacker
-from app.png import read_png
 from app.store.catalog import Catalog
 from app.store.publish import Store, open_store
 from app.types import Status

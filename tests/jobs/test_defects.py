@@ -13,15 +13,15 @@ from app.check.limits import LIMITS
 from app.check.measures import measures
 from app.errors import InvalidRequest
 from app.types import Kind, Measure
-from jobs.bench_checks import DETERMINISTIC, QUICK, bench_checks, starter_critic
-from jobs.defects.good import Part, drawn, label_of, seeds
-from jobs.defects.judging import Judge, merged
-from jobs.defects.meanings import other_colour, other_object, other_style
-from jobs.defects.registry import SEVERITIES, classes
-from jobs.defects.world import CONTROL, Extent, Made, World
-from jobs.make_defects import MANIFEST, make_defects
-from jobs.show_checks import draw_chart, draw_sheet, show_check_figures
-from jobs.starter import data
+from jobs.bench.checks.bench import DETERMINISTIC, QUICK, bench_checks, starter_critic
+from jobs.bench.checks.render import draw_chart, draw_sheet, show_check_figures
+from jobs.train.defects.judging import Judge, merged
+from jobs.train.defects.make_defects import MANIFEST, make_defects
+from jobs.train.defects.registry import SEVERITIES, classes
+from jobs.train.defects.semantic import other_colour, other_object, other_style
+from jobs.train.defects.sources import Part, drawn, label_of, seeds
+from jobs.train.defects.world import CONTROL, Extent, Made, World
+from jobs.train.starter import data
 
 SMALL = Extent(count=2, controls=6, number=7, texts=1, painted=False)
 PROMISED = (

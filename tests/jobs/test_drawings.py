@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.words import words
-from jobs.starter import damage, data
-from jobs.starter.captions import caption, plain, vocabulary
-from jobs.starter.drawings import KINDS, MARGIN, Label, all_labels, draw
-from jobs.starter.tokenizer import MAX_LENGTH, build_tokenizer
+from app.types.prompt_words import words
+from jobs.train.starter import damage, data
+from jobs.train.starter.captions import caption, plain, vocabulary
+from jobs.train.starter.drawings import KINDS, MARGIN, Label, all_labels, draw
+from jobs.train.starter.tokenizer import MAX_LENGTH, build_tokenizer
 
 labels = st.sampled_from(all_labels())
 seeds = st.integers(0, 2**31)

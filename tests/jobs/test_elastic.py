@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.nodes.pool import IDLE_SECONDS, MOST, pool
+from jobs.bench.cluster.pool import IDLE_SECONDS, MOST, pool
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.nodes.exposure import HEALTH, Exposure, exposure
-from jobs.nodes.knock import Door
+from jobs.bench.cluster.exposure import HEALTH, Exposure, exposure
+from jobs.bench.cluster.port_scan import Door
 from tests.programs import need
 
 EXPECTED = {

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from app.errors import InvalidRequest
-from jobs.floor_windows import Floors, read_floors
-from jobs.nodes.spike import spike
+from jobs.bench.cluster.scheduled_floor import spike
+from jobs.cluster.floor_windows import Floors, read_floors
 
 DRAFT = (("class", "draft"),)
 WINDOW = {

@@ -12,7 +12,7 @@ import grpc
 import psutil
 from prometheus_client import CollectorRegistry, start_http_server
 
-from jobs.nodes.knock import EVERYTHING, Door, knock, listening
+from jobs.bench.cluster.port_scan import EVERYTHING, Door, knock, listening
 
 STATS = "/ray.rpc.NodeManagerService/GetNodeStats"
 DRAIN = "/ray.rpc.NodeManagerService/DrainRaylet"

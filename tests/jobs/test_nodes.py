@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.generate import Generator, HandedBack
+from app.generate.generate import Generator, HandedBack
 from app.settings import Settings
 from app.store.publish import Store, attempts, claim, hand_back, open_store
 from app.types import GenerationRequest
-from jobs.bench_cluster import ClusterFigures
-from jobs.nodes.scaling import scale_of
-from jobs.nodes.storm import Blow, Storm, Weather, storm
-from jobs.nodes.widths import Width
-from jobs.pack import PackStage
-from jobs.trials import laws
-from jobs.trials.calm import Calm
-from jobs.trials.home import Home
-from jobs.trials.work import do_all, done_by, processes
+from jobs.bench.cluster.bench import ClusterFigures
+from jobs.bench.cluster.cluster_sizes import Width
+from jobs.bench.cluster.kills_and_drains import Blow, Storm, Weather, storm
+from jobs.bench.cluster.scaling import scale_of
+from jobs.crash_tests import invariants as laws
+from jobs.crash_tests.baseline import Calm
+from jobs.crash_tests.home import Home
+from jobs.crash_tests.workload import do_all, done_by, processes
+from jobs.stages.pack import PackStage
 from tests.values import ROUTE, request_with
 
 GONE = Storm(

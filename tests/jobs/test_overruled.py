@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.overrule import overrule
+from app.flow.override import overrule
 from app.types import Status
 from tests.jobs.test_bulk import ECHO_RULES, Home, plan_of
 from tests.jobs.test_routed import ran

@@ -8,25 +8,25 @@ import pytest
 import torch
 from rich.console import Console
 
-from app.check.similarity import Neighbours
+from app.assets.replay import replay
+from app.check.duplicates import Neighbours
 from app.digest import digest_bytes
 from app.errors import InvalidRequest
-from app.flow import make
-from app.generate import Generator
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.generate.renderer import renderer
+from app.image.png import read_any_png, read_png
+from app.image.resize import cover
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.png import read_any_png, read_png
-from app.references import fleet, pinned
-from app.renderer import renderer
-from app.replay import replay
-from app.resize import cover
+from app.registry.references import fleet, pinned
 from app.settings import Settings
-from app.store.janitor import sweep
+from app.store.sweep import sweep
 from app.store.verify import verify
 from app.types import AssetRecord, AssetSpec, Measure, Size, Status
-from jobs.progress import RunProgress
-from jobs.run import Run, begin
+from jobs.runtime.progress import RunProgress
+from jobs.runtime.run import Run, begin
 
 EXAMPLE = Path(__file__).parents[2] / "jobs" / "plans" / "poster.yaml"
 PICTURE = EXAMPLE.parent / "pictures" / "dusk.png"

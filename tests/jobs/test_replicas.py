@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.nodes.replicas import replicas
+from jobs.bench.cluster.replicas import replicas
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from app.errors import BackendUnavailable, InvalidRequest
 from app.plan.read import read_plan
 from app.settings import Settings
 from app.store.publish import Store, open_store
-from jobs.nodes.machines import Machine, free_port
+from jobs.bench.cluster.machines import Machine, free_port
 from tests.jobs.test_bulk import plan_of
 
 
@@ -35,7 +35,7 @@ def write(folder: Path, plan: dict[str, Any]) -> Path:
 
 
 def test_code_plan_and_pictures_travel_and_nothing_else(tmp_path: Path) -> None:
-    from jobs.parcel import fill
+    from jobs.cluster.package import fill
 
     home, folder = tmp_path / "home", tmp_path / "parcel"
     (home / "pictures").mkdir(parents=True)
@@ -70,7 +70,7 @@ def bare() -> dict[str, str]:
 def test_a_parcel_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs import parcel
+    from jobs.cluster import package as parcel
 
     monkeypatch.setattr(parcel, "LARGEST_BYTES", 1 << 20)
     file = write(tmp_path, plan_of(["red"]))
@@ -84,7 +84,7 @@ def test_a_parcel_that_is_too_large_is_refused(
 
 
 def test_lines_are_said_once_however_the_log_comes_and_the_document_is_kept() -> None:
-    from jobs.follow import Lines
+    from jobs.cluster.follow import Lines
 
     log = 'images: 2\n{ "no": 1 }\n{\n  "run_id": "r"\n}\nlast'
     for size in (1, 3, len(log)):
@@ -102,7 +102,7 @@ def test_lines_are_said_once_however_the_log_comes_and_the_document_is_kept() ->
 
 
 def test_what_only_looks_like_the_document_is_said() -> None:
-    from jobs.follow import Lines
+    from jobs.cluster.follow import Lines
 
     said: list[str] = []
     lines = Lines(said.append)
@@ -173,7 +173,7 @@ def test_whoever_is_not_our_cluster_is_told_apart(
     error: type[Exception],
     words: str,
 ) -> None:
-    from jobs.cluster_client import connect
+    from jobs.cluster.job_client import connect
 
     with pytest.raises(error, match=words):
         connect(listening(status, body))
@@ -181,7 +181,7 @@ def test_whoever_is_not_our_cluster_is_told_apart(
 
 @pytest.mark.usefixtures("nobody")
 def test_a_wrong_address_or_token_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs.cluster_client import connect
+    from jobs.cluster.job_client import connect
 
     with pytest.raises(InvalidRequest, match=r"'10.0.0.1:6379' is no address of a job server"):
         connect("10.0.0.1:6379")
@@ -242,7 +242,7 @@ class Head:
 
     def wait(self) -> None:
         """Until the job server answers."""
-        from jobs.cluster_client import connect
+        from jobs.cluster.job_client import connect
 
         for _ in range(120):
             assert self.machine.alive, self.log.read_text()

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from jobs.policies import (
+from jobs.bench.engine.simulated_policies import (
     Served,
     by_table,
     keyed_static,
@@ -14,7 +14,7 @@ from jobs.policies import (
     sequential,
     step,
 )
-from jobs.traces import MAX_ROWS, MODEL_B, SATURATED, TRACE_KINDS, TraceKind, trace
+from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, SATURATED, TRACE_KINDS, TraceKind, trace
 
 SEEDS = (1, 2, 3, 4, 5, 6, 7, 8)
 MODES = ("reproducible", "fast")

@@ -8,14 +8,14 @@ import pytest
 from app.check.looks import LEARNED, WEIGHTS_FILE, Looks
 from app.check.seen import premultiplied
 from app.digest import digest_file
-from app.models.versions import FOLDERS
-from jobs.defects.good import Part, drawn, seeds
-from jobs.looks.pictures import PictureSettings
-from jobs.looks.recipe import Recipe
-from jobs.looks.spoiling import COMPOSITIONS, MARKS, TINTS, shows, spoilt
-from jobs.starter.drawings import Label
-from jobs.starter.stages import Stages
-from jobs.train_looks import train_looks
+from app.models.bundled import FOLDERS
+from jobs.train.defects.sources import Part, drawn, seeds
+from jobs.train.looks.defects import COMPOSITIONS, MARKS, TINTS, shows, spoilt
+from jobs.train.looks.pictures import PictureSettings
+from jobs.train.looks.recipe import Recipe
+from jobs.train.looks.train import train_looks
+from jobs.train.starter.drawings import Label
+from jobs.train.starter.stages import Stages
 
 SHIPPED = FOLDERS["starter"].parent / "looks"
 

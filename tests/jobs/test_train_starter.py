@@ -9,16 +9,16 @@ import pytest
 import torch
 from diffusers.models.attention_processor import JointAttnProcessor2_0
 
-from app.models.versions import read_version, weights_digest
-from jobs.starter import data, flow_matching
-from jobs.starter import vae as vaes
-from jobs.starter.captions import NEUTRAL, vocabulary
-from jobs.starter.drawings import KINDS, all_labels
-from jobs.starter.recipe import Recipe
-from jobs.starter.stages import Progress, Stages
-from jobs.starter.tokenizer import build_tokenizer
-from jobs.starter.transformer import Generator
-from jobs.train_starter import main
+from app.models.bundled import read_version, weights_digest
+from jobs.train.starter import data, flow_matching
+from jobs.train.starter import vae as vaes
+from jobs.train.starter.captions import NEUTRAL, vocabulary
+from jobs.train.starter.drawings import KINDS, all_labels
+from jobs.train.starter.recipe import Recipe
+from jobs.train.starter.stages import Progress, Stages
+from jobs.train.starter.tokenizer import build_tokenizer
+from jobs.train.starter.train import main
+from jobs.train.starter.transformer import Generator
 
 CPU = torch.device("cpu")
 RECIPE = Recipe.tiny()

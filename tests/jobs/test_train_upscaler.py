@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from app.digest import digest_file
+from app.image.resize import resize
+from app.models.bundled import FOLDERS
 from app.models.upscaler import WEIGHTS_FILE, UpscalerNetwork, load_upscaler
-from app.models.versions import FOLDERS
-from app.resize import resize
 from app.types import Size
-from jobs.starter.drawings import KINDS, Pixels, draw
-from jobs.starter.stages import Progress
-from jobs.train_upscaler import main
-from jobs.upscaler import pairs
-from jobs.upscaler.baselines import bicubic, lanczos, nearest
-from jobs.upscaler.large import measure_large
-from jobs.upscaler.learning import LearningSettings, batch, fill_all, learn, validation_loss
-from jobs.upscaler.likeness import likeness
-from jobs.upscaler.publish import told_large
-from jobs.upscaler.recipe import Recipe
+from jobs.train.starter.drawings import KINDS, Pixels, draw
+from jobs.train.starter.stages import Progress
+from jobs.train.upscaler import pairs
+from jobs.train.upscaler.baselines import bicubic, lanczos, nearest
+from jobs.train.upscaler.large import measure_large
+from jobs.train.upscaler.learning import LearningSettings, batch, fill_all, learn, validation_loss
+from jobs.train.upscaler.likeness import likeness
+from jobs.train.upscaler.publish import told_large
+from jobs.train.upscaler.recipe import Recipe
+from jobs.train.upscaler.train import main
 
 CPU = torch.device("cpu")
 RECIPE = Recipe.tiny()

@@ -14,25 +14,26 @@ from typing import Any
 import pytest
 
 from app.backends.echo import EchoBackend
-from app.generate import MAX_TRIES, Generator
+from app.generate.generate import MAX_TRIES, Generator
 from app.settings import Settings
 from app.store import local
 from app.store.blobs import place
 from app.store.publish import open_store
-from jobs.batches import REQUESTS_PER_BATCH
-from jobs.cluster import GENERATION_DEATHS, NO_PROGRESS_SECONDS
-from jobs.trials import laws, strace
-from jobs.trials.driver import driver
-from jobs.trials.home import CALM, Home, trial_plan
-from jobs.trials.order import out_of_order
-from jobs.trials.point import point
-from jobs.trials.poison import poison
-from jobs.trials.rot import rot
-from jobs.trials.strace import Call
-from jobs.trials.syscall import syscall
-from jobs.trials.work import do_all, done_by, processes
-from jobs.trials.worker import worker
-from jobs.trials.writers import writers
+from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import strace
+from jobs.crash_tests.corruption import rot
+from jobs.crash_tests.driver import driver
+from jobs.crash_tests.home import CALM, Home, trial_plan
+from jobs.crash_tests.kill_points import point
+from jobs.crash_tests.order import out_of_order
+from jobs.crash_tests.poison import poison
+from jobs.crash_tests.strace import Call
+from jobs.crash_tests.syscall import syscall
+from jobs.crash_tests.worker import worker
+from jobs.crash_tests.workload import do_all, done_by, processes
+from jobs.crash_tests.writers import writers
+from jobs.runtime.batches import REQUESTS_PER_BATCH
+from jobs.runtime.ray_data import GENERATION_DEATHS, NO_PROGRESS_SECONDS
 from tests.programs import need
 from tests.store.servers import need_postgresql
 from tests.values import ROUTE, request_with

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.assurance.guard import Guard
-from app.attempt import Candidate, Outcome
-from app.check.similarity import Neighbours
+from app.accept.gate import Guard
+from app.check.duplicates import Neighbours
 from app.plan.schema import AcceptPlan
-from app.routing.choice import Choice
-from app.routing.ladder import Rung, Way
+from app.route.cascade import Rung, Way
+from app.route.router import Choice
 from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
-from jobs.batches import Decided
-from jobs.summary import Fates
-from jobs.waves import Item, decided, waves
+from app.types.candidate import Candidate, Outcome
+from jobs.runtime.batches import Decided
+from jobs.runtime.summary import Fates
+from jobs.runtime.waves import Item, decided, waves
 from tests.values import candidate_with, request_with, spec_with
 
 UNLIKE = Rule(check=Measure.DUPLICATE_DISTANCE, at_least=8, otherwise=Verdict.RETRY)

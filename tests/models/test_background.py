@@ -9,20 +9,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.reading import read_back, worst_error
+from app.check.text_readback import read_back, worst_error
 from app.engine.async_engine import AsyncEngine
 from app.engine.engine import Engine
 from app.engine.pipeline import Pixels
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.engine.state import Delivery
 from app.errors import InvalidRequest
-from app.models.polished import Polished
+from app.image.resize import cover
+from app.models.polish import Polished
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
 from app.models.typeset import Typeset
-from app.resize import cover
-from app.text_layer import TextLayer
 from app.types import GenerationRequest, Rect, Size
+from app.types.text_layer import TextLayer
 from tests.engine.engines import LENGTH, Album, engine_of, picture, render_all
 
 BOX = Rect(x=20, y=90, width=200, height=60)

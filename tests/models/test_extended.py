@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.pipeline import Pixels
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.engine.state import Delivery
 from app.errors import BadImage, InvalidRequest, OutOfBounds
-from app.init_image import latents_bytes, read_init_image
-from app.models.polished import Polished, enlarged
+from app.image.init_image import latents_bytes, read_init_image
+from app.image.png import png_bytes
+from app.models.polish import Polished, enlarged
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
 from app.models.typeset import Typeset, plate_of
-from app.png import png_bytes
-from app.text_layer import TextLayer, boxed
 from app.types import GenerationRequest, Rect, Size
+from app.types.text_layer import TextLayer, boxed
 from tests.engine.engines import LENGTH, engine_of, render_all
 
 FRAME = Size(width=16, height=16)

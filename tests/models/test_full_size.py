@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from app.engine.engine import Engine
-from app.engine.rendered import Rendered
-from app.models.full_size import (
+from app.engine.results import Rendered
+from app.models.sd3 import Sd3Pipeline
+from app.types import GenerationRequest
+from jobs.bench.engine.full_size_models import (
     LARGE,
     MAX_SEQUENCE_LENGTH,
     MEDIUM,
@@ -20,8 +22,6 @@ from app.models.full_size import (
     meta_rows,
     on_meta,
 )
-from app.models.sd3 import Sd3Pipeline
-from app.types import GenerationRequest
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine.rendered import Failed, Rendered
+from app.engine.results import Failed, Rendered
 from app.errors import DigestMismatch, ModelNotFound
+from app.models.any_diffusers import WholePipeline
+from app.models.bundled import read_version, weights_digest
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
-from app.models.versions import read_version, weights_digest
-from app.models.whole import WholePipeline
 from app.types import ModelVersion
 from tests.engine.engines import engine_of
 

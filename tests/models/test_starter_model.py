@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from app.check.agreement import Critic
-from app.models.versions import CARD_FILES, FOLDERS, read_version, weights_digest
-from app.words import words
-from jobs.starter import damage
-from jobs.starter.captions import NEUTRAL, plain, vocabulary
-from jobs.starter.drawings import COLOURS, KINDS, Label, draw
+from app.models.bundled import CARD_FILES, FOLDERS, read_version, weights_digest
+from app.types.prompt_words import words
+from jobs.train.starter import damage
+from jobs.train.starter.captions import NEUTRAL, plain, vocabulary
+from jobs.train.starter.drawings import COLOURS, KINDS, Label, draw
 
 FOLDER = FOLDERS["starter"]
 CRITIC = FOLDER.parent / "critic"

@@ -8,6 +8,7 @@ import torch
 
 from app.digest import digest_file
 from app.errors import ModelNotFound
+from app.models.bundled import FOLDERS, weights_digest
 from app.models.upscaler import (
     CONFIG_FILE,
     SCALE,
@@ -18,12 +19,11 @@ from app.models.upscaler import (
     UpscalerNetwork,
     load_upscaler,
 )
-from app.models.versions import FOLDERS, weights_digest
-from jobs.starter.drawings import Label, draw
-from jobs.upscaler.baselines import bicubic, lanczos
-from jobs.upscaler.likeness import likeness
-from jobs.upscaler.pairs import draw_large
-from jobs.upscaler.publish import save_network
+from jobs.train.starter.drawings import Label, draw
+from jobs.train.upscaler.baselines import bicubic, lanczos
+from jobs.train.upscaler.likeness import likeness
+from jobs.train.upscaler.pairs import draw_large
+from jobs.train.upscaler.publish import save_network
 
 SHIPPED = FOLDERS["starter"].parent / "polish"
 TINY = UpscalerConfig(channels=8, deep=8, blocks=1, fine=4)

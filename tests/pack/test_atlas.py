@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
+from app.image.png import png_bytes, read_png
 from app.pack.atlas import Page, Sprite, cut, pack
 from app.pack.formats.texturepacker import read_texturepacker, texturepacker_json
-from app.png import png_bytes, read_png
 from app.types import Pivot, Rect
 from tests.pack.sprites import sprite, sprite_lists
 

@@ -16,7 +16,7 @@ from app.plan.background import MAX_BYTES
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.references import pictures_of
+from app.registry.references import pictures_of
 from app.types import AssetSpec
 from tests.plan.plans import MODELS, OPEN
 

@@ -9,12 +9,12 @@ import yaml
 
 from app.digest import digest_bytes
 from app.errors import Fault, InvalidRequest, PlanError
-from app.plan.brands import data_of
+from app.plan.brand_file import data_of
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.types import AssetSpec, BrandRule, Measure, Verdict
-from jobs.parcel import PLAN_FILE, fill
+from jobs.cluster.package import PLAN_FILE, fill
 from tests.plan.plans import MODELS
 from tests.test_cli import run, run_json
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models.versions import fleet
+from app.models.bundled import fleet
 from app.plan.expand import count, expand
 from app.plan.read import read_plan
 from app.plan.vocabulary import unknown_words

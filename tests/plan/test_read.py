@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Fault, PlanError
-from app.plan.document import MAX_VALUES
 from app.plan.expand import count
 from app.plan.read import MAX_BYTES, read_plan
+from app.plan.yaml_document import MAX_VALUES
 from tests.plan.broken import ASSETS, PLANS, TOP, Broken, asset_text, marked_line
 from tests.plan.plans import faults, read
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.plan.words import (
+from app.plan.templates import (
     fill,
     forbidden,
     normalise,

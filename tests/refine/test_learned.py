@@ -6,27 +6,27 @@ import pytest
 from rich.console import Console
 
 from app.backends.echo import EchoBackend
-from app.check.similarity import Neighbours
-from app.cli.show import show_asset
-from app.complete import complete
-from app.decide import decide
+from app.check.duplicates import Neighbours
+from app.cli.render.assets import show_asset
 from app.digest import digest
-from app.examine import examine
-from app.flow import make
-from app.generate import Generator
-from app.models.versions import ECHO
+from app.flow.complete import complete
+from app.flow.decide import decide
+from app.flow.examine import examine
+from app.flow.make import make
+from app.generate.generate import Generator
+from app.models.bundled import ECHO
 from app.plan.schema import Plan
-from app.references import fleet
 from app.refine.attempts import Refiner
 from app.refine.changes import DEAREST
 from app.refine.learned import experience_of
-from app.routing.turns import asked_now
+from app.registry.references import fleet
+from app.route.stages import asked_now
 from app.settings import Settings
 from app.store.publish import Store, open_store, publish_assets
 from app.store.verdicts import retries
 from app.types import AssetRecord, AssetSpec, Measure, Refine, Rule, Status
-from jobs.progress import RunProgress
-from jobs.run import begin
+from jobs.runtime.progress import RunProgress
+from jobs.runtime.run import begin
 from tests.values import ROUTE, spec_with
 
 NEVER = Rule(check=Measure.CONTRAST, at_least=0.5)

@@ -5,12 +5,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.attempt import Candidate, Outcome
 from app.plan.fields import Range
 from app.plan.schema import Bounds
 from app.refine.attempts import Refiner, refined
 from app.refine.changes import DEAREST, Change, passes
-from app.refine.experience import Experience, Tally, learn
+from app.refine.statistics import Experience, Tally, learn
 from app.types import (
     AssetSpec,
     GenerationRequest,
@@ -22,6 +21,7 @@ from app.types import (
     Status,
     Verdict,
 )
+from app.types.candidate import Candidate, Outcome
 from tests.refine.worlds import MODEL, MODELS, World, spec_of
 from tests.values import spec_with
 

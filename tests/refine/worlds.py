@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.attempt import Candidate, Decision, Outcome
+from app.check.duplicates import Neighbours
 from app.check.judge import judge
-from app.check.similarity import Neighbours
-from app.decide import decide
 from app.digest import digest
+from app.flow.decide import decide
 from app.refine.attempts import Refiner
-from app.refine.experience import Experience, learn
-from app.routing.turns import asked_now, retries_of
+from app.refine.statistics import Experience, learn
+from app.route.stages import asked_now, retries_of
 from app.types import (
     AssetSpec,
     GenerationRequest,
@@ -21,6 +20,7 @@ from app.types import (
     Rule,
     Status,
 )
+from app.types.candidate import Candidate, Decision, Outcome
 from tests.store.values import image_of
 from tests.values import spec_with
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.benched import Bench, Slack, Work
-from app.review.bench_grid import draw_bench_grid
-from app.review.bench_report import bench_report, percent, said, seconds, usd
-from jobs.benching.compare import compare
+from app.registry.benchmark import Bench, Slack, Work
+from app.sheets.bench_grid import draw_bench_grid
+from app.sheets.bench_report import bench_report, percent, said, seconds, usd
+from jobs.model_bench.compare import compare
 from tests.benches import DEAD, REFUSED, WORKS, bench_of, entrant_of, row_of, shot_of
 from tests.review.test_contact_sheet import HOSTILE, Page, icon
 

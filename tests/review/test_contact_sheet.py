@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.png import read_png
-from app.review.contact_sheet import HTML_LIMIT, SheetEntry, contact_sheet
-from app.review.entries import THUMBNAIL, select
-from app.review.grid import LIMIT
+from app.image.png import read_png
+from app.sheets.contact_sheet import HTML_LIMIT, SheetEntry, contact_sheet
+from app.sheets.entries import THUMBNAIL, select
+from app.sheets.grid import LIMIT
 from app.types import Measure, Status
 
 HOSTILE = (

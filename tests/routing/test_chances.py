@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.digest import canonical_json
-from app.routing.chances import Belief, Chances, Seen, learn, reliability
+from app.route.success_model import Belief, Chances, Seen, learn, reliability
 from app.types import Kind
 from tests.routing.worlds import PAINTERS, Painter, World
 

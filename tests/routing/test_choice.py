@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli.main import atelier
-from app.cli.show_routes import show_explained
+from app.cli.render.routes import show_explained
 from app.errors import InvalidRequest, NoRoute
-from app.models.versions import ECHO
+from app.fleet.prices import Price, PriceSheet
+from app.models.bundled import ECHO
 from app.plan.expand import expand, expand_ways, ways
 from app.plan.schema import AssetTags, Plan, RoutePlan
-from app.prices import Price, PriceSheet
-from app.routing.choice import Routing, asset_key, routes_of
-from app.routing.explain import arms, explain_asset, explain_request
-from app.routing.ladder import Explanation
-from app.routing.learn import learn_policy, turns_of
-from app.routing.policy import keep, promote, try_out
+from app.route.cascade import Explanation
+from app.route.explain import arms, explain_asset, explain_request
+from app.route.learn import learn_policy, turns_of
+from app.route.policy import keep, promote, try_out
+from app.route.router import Routing, asset_key, routes_of
 from app.store import database, documents, ledger
 from app.store.catalog import Catalog
 from app.store.ledger import Account, Attempt, Ending, Took

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.routing.chances import Chances, Seen, learn
-from app.routing.ladder import Explanation, Option, Wish, choose
+from app.route.cascade import Explanation, Option, Wish, choose
+from app.route.success_model import Chances, Seen, learn
 from app.types import Kind
 from tests.routing.worlds import PAINTERS, World
 

@@ -6,8 +6,8 @@ import pytest
 
 from app.digest import digest
 from app.errors import AssetNotFound, InvalidRequest, PromotionRefused
-from app.routing.chances import learn
-from app.routing.policy import Policy, Rollout, back, history, keep, promote, rollout, try_out
+from app.route.policy import Policy, Rollout, back, history, keep, promote, rollout, try_out
+from app.route.success_model import learn
 from app.store.catalog import Catalog
 
 KEYS = [digest(number) for number in range(2000)]

@@ -4,9 +4,8 @@ from itertools import count
 
 import pytest
 
-from app.attempt import Candidate, Decision, Outcome
-from app.routing.ladder import Rung
-from app.routing.turns import asked_now, current, turns_of
+from app.route.cascade import Rung
+from app.route.stages import asked_now, current, turns_of
 from app.types import (
     GeneratedImage,
     Measure,
@@ -15,6 +14,7 @@ from app.types import (
     Turn,
     Verdict,
 )
+from app.types.candidate import Candidate, Decision, Outcome
 from tests.store.values import image_of
 from tests.values import spec_with
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from app.routing.chances import Chances, Seen, learn, reliability
+from app.route.success_model import Chances, Seen, learn, reliability
 from app.types import Kind
 
 FAMILIES = ("object", "colour", "style")

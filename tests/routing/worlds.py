@@ -16,7 +16,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from app.routing.chances import Seen
+from app.route.success_model import Seen
 from app.types import Kind
 
 FAMILIES: dict[str, int] = {"object": 14, "colour": 10, "style": 3}

@@ -1,6 +1,6 @@
 """What accepted assets look like, before a plan was first begun; on either database."""
 
-from app.check.similarity import Neighbours, Seen
+from app.check.duplicates import Neighbours, Seen
 from app.store.publish import Store, begin_run, publish_assets, publish_images
 from app.types import AssetRecord, Status
 from tests.store.values import image_of, record_of

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event, update
 
 from app.store import tables
-from app.store.books import Bookkeeper, Books
 from app.store.costs import By
 from app.store.ledger import Account
 from app.store.publish import Store, begin_run, claim, publish_assets, publish_images, release
+from app.store.statistics import Bookkeeper, Books
 from app.types import Status
 from tests.store.values import agreement_spoke, image_of, key_of, record_of
 

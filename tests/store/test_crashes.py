@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from app.store import tables
-from app.store.fault import POINTS
-from app.store.janitor import sweep
+from app.store.fault_injection import POINTS
 from app.store.store import Store
+from app.store.sweep import sweep
 from app.store.verify import verify
 from tests.store import worker
 from tests.store.places import BOTH, Place, Places

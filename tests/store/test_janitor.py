@@ -11,7 +11,6 @@ import pytest
 from app.digest import digest_bytes
 from app.errors import StoreError
 from app.store.blobs import Blobs
-from app.store.janitor import Sweep, sweep
 from app.store.publish import (
     Store,
     attempts,
@@ -21,6 +20,7 @@ from app.store.publish import (
     publish_images,
     publish_pages,
 )
+from app.store.sweep import Sweep, sweep
 from app.store.verify import verify
 from tests.store.places import Folder, Place, Places
 from tests.store.values import image_of, key_of, page_of, record_of, request_for

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, delete, select
 from app.errors import KeyConflict
 from app.store import database, ledger, tables
 from app.store.costs import By, Cost
-from app.store.janitor import sweep
 from app.store.ledger import Account, Attempt, Ending, Took
 from app.store.publish import Store, claim, forget, publish_assets, publish_images, release
+from app.store.sweep import sweep
 from tests.store.values import image_of, key_of, record_of, request_for
 
 ART = Account(who="ann", plan="icons", team="art", model="starter/1", asset="red-potion")

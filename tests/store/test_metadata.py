@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from app.png import png_bytes, read_png
-from app.store.metadata import image_text
+from app.image.png import png_bytes, read_png
+from app.store.png_metadata import image_text
 from tests.store.values import provenance_of, request_for
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"

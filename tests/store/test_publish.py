@@ -13,7 +13,6 @@ from app.errors import CatalogError, DigestMismatch, KeyConflict
 from app.store import tables
 from app.store.blobs import Blobs
 from app.store.costs import Spent
-from app.store.janitor import sweep
 from app.store.publish import (
     Store,
     attempts,
@@ -24,6 +23,7 @@ from app.store.publish import (
     publish_pages,
     release,
 )
+from app.store.sweep import sweep
 from app.types import (
     AssetRecord,
     GeneratedImage,

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from app.errors import CatalogError
-from app.report import report
+from app.monitor.report import report
 from app.store import tables
 from app.store.publish import Store, begin_run
 from app.types import Status

@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 
 from app.errors import InvalidRequest
 from app.models.text.contrast import rgb
-from app.models.text.dress import Dress, plate_px, shadow_px
 from app.models.text.layout import Block
 from app.models.text.masks import Mask, closed
-from app.value import Rect
+from app.models.text.outline import Dress, plate_px, shadow_px
+from app.types.base import Rect
 
 SHADOW_OPACITY = 0.6
 _CORNER = 0.2

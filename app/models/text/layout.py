@@ -5,11 +5,11 @@ from math import ceil
 
 from app.errors import InvalidRequest
 from app.models.text.breaking import Paragraph
-from app.models.text.dress import Dress
 from app.models.text.fonts import Font
+from app.models.text.outline import Dress
 from app.models.text.shaping import Face
-from app.text_layer import TextLayer
-from app.value import Rect
+from app.types.base import Rect
+from app.types.text_layer import TextLayer
 
 LEGIBLE_X_HEIGHT_PX = 8
 """A lower-case x below this many pixels is not set: about a 15 px font."""

@@ -1,0 +1,112 @@
+"""Learn: the labels of the catalog, or of a file, as a calibration takes them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from app.accept.calibration import Labelled
+from app.accept.gate import passed, style_of
+from app.accept.labels import labels, last_words
+from app.accept.lots import fair
+from app.accept.risk_model import own_scores
+from app.digest import digest
+from app.errors import InvalidRequest
+from app.store.catalog import Catalog
+from app.store.verdicts import verdicts
+from app.types import AssetRecord, Measure, Value
+
+
+class Line(Value):
+    """A line of a file of labels: a picture's scores, and what a person says of it."""
+
+    scores: dict[Measure, float]
+    label: Literal["good", "bad"]
+    key: str = ""
+    """What it is known by; the same key twice is refused."""
+    model: str = ""
+    style: str = ""
+    passed: bool = True
+    """Whether the rules accept it."""
+
+
+def of_catalog(catalog: Catalog) -> list[Labelled]:
+    """The catalog's labelled pictures; of several reviewers the last word counts.
+
+    Within a run those labelled without a gap in the order of their lots are a fair sample.
+    """
+    said = last_words(labels(catalog))
+    records = verdicts(catalog)
+    sample = fair_keys(records, said.keys())
+    found = []
+    for record in records:
+        words = said.get(record.key)
+        if words is None or record.report is None:
+            continue
+        newest = max(words.values(), key=lambda one: (one.labelled_at, one.reviewer))
+        found.append(
+            Labelled(
+                key=record.key,
+                scores=own_scores(record.report.scores),
+                good=newest.good,
+                model=record.model,
+                style=style_of(record.spec.labels),
+                passed=passed(record.report),
+                fair=record.key in sample,
+            )
+        )
+    return found
+
+
+def fair_keys(records: Iterable[AssetRecord], labelled: Iterable[str]) -> frozenset[str]:
+    """The labelled pictures of each run that are a fair sample of what the rules accept in it."""
+    runs: dict[str, list[str]] = defaultdict(list)
+    for record in records:
+        if record.report is not None and passed(record.report):
+            runs[record.run_id].append(record.key)
+    known = frozenset(labelled)
+    return frozenset(key for keys in runs.values() for key in fair(keys, known))
+
+
+def of_file(path: Path) -> list[Labelled]:
+    """The labelled pictures of a JSONL file, which is taken for a fair sample.
+
+    Raises InvalidRequest naming the line that is not a `Line`, or whose key was there before.
+    """
+    try:
+        texts = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}; give a JSONL file") from error
+    found = [_labelled(path, at, text) for at, text in enumerate(texts, 1) if text.strip()]
+    _require_distinct(path, found)
+    return found
+
+
+def _labelled(path: Path, at: int, text: str) -> Labelled:
+    try:
+        line = Line.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidRequest(
+            f"{path}, line {at}: {field or 'the line'}: {first['msg']}; write "
+            '{"scores": {"sharpness": 0.7}, "label": "good"}'
+        ) from error
+    return Labelled(
+        key=line.key or digest([at, line.as_json()]),
+        scores=own_scores(line.scores),
+        good=line.label == "good",
+        model=line.model,
+        style=line.style,
+        passed=line.passed,
+    )
+
+
+def _require_distinct(path: Path, found: Sequence[Labelled]) -> None:
+    seen: set[str] = set()
+    for one in found:
+        if one.key in seen:
+            raise InvalidRequest(f"{path} has the key {one.key!r} twice; keep one of the lines")
+        seen.add(one.key)

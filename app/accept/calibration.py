@@ -1,0 +1,188 @@
+"""Calibration: labelled pictures become a document from which limits follow for any rate.
+
+Some labels teach the ordering, the others, a fair sample of what the rules accept, are counted
+along it. Which do what is drawn by their keys, so the order in which they are given plays no part.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from app.accept.lots import lot
+from app.accept.risk_bounds import Step, fewest, true, widest
+from app.accept.risk_model import Floats, Ordering, learn
+from app.accept.shift_detector import ABSENT
+from app.types import Measure, Value
+
+GRID = 50
+"""Limits that are tried, evenly over the pictures."""
+MOST_REFERENCE = 300
+"""Labelled pictures of one sort that new ones are compared with."""
+_LEAST_TO_LEARN, _MOST_TO_LEARN = 0.1, 0.5
+_FEW = 20
+
+
+class Labelled(Value):
+    """A picture's scores with what a person said of it."""
+
+    key: str
+    scores: dict[Measure, float]
+    good: bool
+    model: str = ""
+    style: str = ""
+    passed: bool = True
+    """Whether the rules accept it; only then can it be accepted at all."""
+    fair: bool = True
+    """Whether it was drawn by lot, and not picked."""
+
+
+class Reference(Value):
+    """What the labelled pictures of one sort looked like: their risk and scores."""
+
+    model: str
+    style: str
+    images: int
+    columns: dict[Measure, tuple[float, ...]]
+
+    def below(self, risk: float | None) -> dict[Measure, list[float]]:
+        """The columns of the pictures below a risk alone; None: of all."""
+        risks = self.columns[Measure.RISK]
+        kept = [place for place, own in enumerate(risks) if risk is None or own < risk]
+        return {measure: [own[at] for at in kept] for measure, own in self.columns.items()}
+
+
+class Limits(Value):
+    """What follows for a tolerated rate: between the two limits is the band for people."""
+
+    accept: float | None
+    """The highest risk that is accepted; None: nothing is."""
+    reject: float | None
+    """The lowest risk that is refused; None: nothing is."""
+    accepted: float
+    """The part of the labelled pictures that would be accepted, 0 to 1."""
+    rejected: float
+    escapes: float | None
+    """The share of bad ones among the labelled pictures that would be accepted: an estimate. What
+    is sure is the rate that was asked for."""
+    missing: int
+    """Labels without which the rate cannot be shown to hold for all that is accepted; 0: enough."""
+
+    @property
+    def people(self) -> float:
+        """The part that is left for people, 0 to 1."""
+        return 1 - self.accepted - self.rejected
+
+
+class Calibration(Value):
+    """What was learned of labels, for any tolerated rate."""
+
+    ordering: Ordering
+    accepts: tuple[Step, ...]
+    """Pictures of at most this risk, and the bad ones among them; from narrow to wide."""
+    rejects: tuple[Step, ...]
+    """Pictures of at least this risk, and the good ones among them; from narrow to wide."""
+    labels: int
+    counted: Annotated[int, Field(ge=0)]
+    """The fair sample along the ordering; all other labels taught it."""
+    errors: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """How often reviewers are taken to err, either way."""
+    references: tuple[Reference, ...]
+    calibrated_at: str
+
+    def limits(self, false_accepts: float, confidence: float, false_rejects: float) -> Limits:
+        """The widest limits that keep each rate with this confidence."""
+        doubt, errors = 1 - confidence, self.errors
+        accept = widest(self.accepts, self.counted, rate=false_accepts, doubt=doubt, errors=errors)
+        reject = widest(self.rejects, self.counted, rate=false_rejects, doubt=doubt, errors=errors)
+        if accept and reject and reject.at <= accept.at:
+            reject = None
+        return Limits(
+            accept=accept and accept.at,
+            reject=reject and reject.at,
+            accepted=accept.images / self.counted if accept else 0.0,
+            rejected=reject.images / self.counted if reject else 0.0,
+            escapes=true(accept.wrong / accept.images, errors) if accept else None,
+            missing=max(fewest(false_accepts, doubt, errors) - self.counted, 0),
+        )
+
+    def reference(self, model: str, style: str) -> Reference | None:
+        """The labelled pictures of this sort; None when there are none."""
+        own = (one for one in self.references if (one.model, one.style) == (model, style))
+        return next(own, None)
+
+
+def calibrate(labelled: Iterable[Labelled], *, at: str, errors: float = 0.0) -> Calibration:
+    """The calibration of these labels; `at` says when."""
+    ordered = sorted(labelled, key=lambda one: one.key)
+    counted = _counted(ordered)
+    taught = [one for one in ordered if one.key not in counted]
+    ordering = learn(
+        [one.scores for one in taught], [not one.good for one in taught], errors=errors
+    )
+    along = [one for one in ordered if one.key in counted]
+    found = [(one, ordering.risk(one.scores)) for one in along]
+    known = [(one, risk) for one, risk in found if risk is not None]
+    foreseen = _foreseen(ordering, taught)
+    grid = sorted({*map(float, np.quantile(foreseen, np.arange(1, GRID) / GRID))})
+    return Calibration(
+        ordering=ordering,
+        accepts=tuple(_step(known, foreseen, limit, up=True) for limit in [*grid, 1.0]),
+        rejects=tuple(_step(known, foreseen, limit, up=False) for limit in reversed(grid)),
+        labels=len(ordered),
+        counted=len(known),
+        errors=errors,
+        references=_references(known),
+        calibrated_at=at,
+    )
+
+
+def _counted(ordered: Sequence[Labelled]) -> frozenset[str]:
+    """By lot half of the fair sample, or more of it where enough others teach the ordering."""
+    sample = [one.key for one in ordered if one.fair and one.passed]
+    others = len(ordered) - len(sample)
+    share = (len(sample) - others) / (2 * len(sample)) if sample else 0.0
+    share = min(max(share, _LEAST_TO_LEARN), _MOST_TO_LEARN)
+    return frozenset(key for key in sample if lot(key, "teaches") >= share)
+
+
+def _foreseen(ordering: Ordering, taught: Sequence[Labelled]) -> Floats:
+    """The risks to expect of pictures, by those that are not counted."""
+    sample = [one for one in taught if one.fair and one.passed]
+    beside = sample if len(sample) >= _FEW else [one for one in taught if one.passed]
+    risks = [risk for one in beside if (risk := ordering.risk(one.scores)) is not None]
+    return np.array(risks or [0.5])
+
+
+def _step(
+    known: Sequence[tuple[Labelled, float]], foreseen: Floats, at: float, *, up: bool
+) -> Step:
+    within = [one for one, risk in known if (risk <= at if up else risk >= at)]
+    beside = foreseen[foreseen <= at] if up else 1 - foreseen[foreseen >= at]
+    return Step(
+        at=at,
+        share=len(beside) / len(foreseen),
+        expected=float(beside.mean()) if len(beside) else 1.0,
+        images=len(within),
+        wrong=sum(one.good is not up for one in within),
+    )
+
+
+def _references(known: Sequence[tuple[Labelled, float]]) -> tuple[Reference, ...]:
+    sorts: dict[tuple[str, str], list[tuple[Labelled, float]]] = defaultdict(list)
+    for one, risk in known:
+        sorts[one.model, one.style].append((one, risk))
+    return tuple(
+        Reference(model=model, style=style, images=len(own), columns=_columns(own))
+        for (model, style), own in sorted(sorts.items())
+    )
+
+
+def _columns(own: Sequence[tuple[Labelled, float]]) -> dict[Measure, tuple[float, ...]]:
+    """Each measure's scores, the pictures in one order; of many pictures some, drawn by lot."""
+    drawn = sorted(own, key=lambda pair: lot(pair[0].key, "compared"))[:MOST_REFERENCE]
+    rows = [one.scores | {Measure.RISK: risk} for one, risk in drawn]
+    measures = sorted({measure for row in rows for measure in row})
+    return {measure: tuple(row.get(measure, ABSENT) for row in rows) for measure in measures}

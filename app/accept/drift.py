@@ -1,0 +1,159 @@
+"""Drift: whether what a run makes wanders from what was made before, image by image.
+
+An exponentially weighted moving average of each measure (EWMA; Roberts 1959, Lucas and Saccucci
+1990) within bands. Scores are no bell curves, so each is first replaced by its rank among the
+reference window, as a normal score (median 0, spread 1, whatever its own). How wide the bands must
+be is asked of the reference itself: runs of this length are drawn from it, with a window drawn
+anew for each, and their furthest excursion in any measure stays within in all but FALSE_ALARMS.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from app.accept.risk_model import Floats
+from app.types import Value
+
+WEIGHT = 0.05
+"""Of the newest image: about the last twenty are felt, so that small drifts add up."""
+FALSE_ALARMS = 0.05
+"""Of runs without any change, the share in which any measure leaves its band."""
+NEEDED = 100
+"""Images in a reference, without which bands would be a guess."""
+_DRAWN, _TOGETHER = 200, 20
+_SHOWN = 40
+
+Row = Mapping[str, float]
+
+
+class Wander(Value):
+    """One measure over a run: where it was, as spreads of the reference, and when it left."""
+
+    measure: str
+    middle: float
+    """Its median in the reference, in its own unit."""
+    spread: float
+    """Of the reference, robust: 1.4826 times the median distance from the median."""
+    now: float
+    """Its median over the last images of the run, as many as the average feels."""
+    path: tuple[float, ...]
+    """The average along the run, at forty places at most; the band is the report's."""
+    left_at: int | None
+    """Images after which it first left the band; None: it never did."""
+
+
+class DriftReport(Value):
+    """A run held against a reference window."""
+
+    images: int
+    reference: int
+    band: float
+    """The averages' limit on either side, in spreads."""
+    false_alarms: float
+    wanders: tuple[Wander, ...]
+    """Those that left the band first, the earliest first."""
+
+    @property
+    def drifted(self) -> tuple[Wander, ...]:
+        """The measures that left their band."""
+        return tuple(one for one in self.wanders if one.left_at is not None)
+
+
+def drift(reference: Sequence[Row], run: Sequence[Row], *, seed: int = 0) -> DriftReport:
+    """The run's images in their order against the reference's; measures that both have.
+
+    A missing number counts as the smallest. Raises ValueError for a reference below `NEEDED`
+    images, or an empty run.
+    """
+    if len(reference) < NEEDED or not run:
+        raise ValueError(
+            f"{len(reference)} images to compare {len(run)} with are too few; give {NEEDED} and 1"
+        )
+    names = sorted({name for row in reference for name in row} & {n for row in run for n in row})
+    before, now = _table(reference, names), _table(run, names)
+    moving = [at for at in range(len(names)) if np.ptp(before[:, at]) or np.ptp(now[:, at])]
+    names, before, now = [names[at] for at in moving], before[:, moving], now[:, moving]
+    rng = np.random.default_rng([seed, len(reference), len(run)])
+    band = _band(before, len(run), rng)
+    path = _averages(_normal_scores(before, now, rng))
+    wanders = [_wander(names[at], before[:, at], now[:, at], path[:, at], band)
+               for at in range(len(names))]  # fmt: skip
+    return DriftReport(
+        images=len(run),
+        reference=len(reference),
+        band=band,
+        false_alarms=FALSE_ALARMS,
+        wanders=tuple(sorted(wanders, key=_by_leaving)),
+    )
+
+
+def _by_leaving(one: Wander) -> tuple[float, float]:
+    left = float("inf") if one.left_at is None else float(one.left_at)
+    return left, -max(map(abs, one.path))
+
+
+def _table(rows: Sequence[Row], names: Sequence[str]) -> Floats:
+    lowest = {name: min(row[name] for row in rows if name in row) for name in names}
+    return np.array([[row.get(name, lowest[name]) for name in names] for row in rows], np.float64)
+
+
+def _normal_scores(before: Floats, now: Floats, rng: np.random.Generator) -> Floats:
+    """Each number's rank among those before, as a normal score; among equals the lot decides."""
+    count = len(before)
+    found = np.empty(now.shape)
+    for at in range(now.shape[1]):
+        ordered = np.sort(before[:, at])
+        low = np.searchsorted(ordered, now[:, at], "left")
+        high = np.searchsorted(ordered, now[:, at], "right")
+        found[:, at] = (low + rng.random(len(now)) * (high - low + 1)) / (count + 1)
+    # Farther out than the window can tell is all the same.
+    return _probit(np.clip(found, 0.5 / (count + 1), 1 - 0.5 / (count + 1)))
+
+
+def _probit(shares: Floats) -> Floats:
+    """The inverse of the normal distribution, by a table: 1e-4 is near enough for a band."""
+    grid = np.linspace(-5, 5, 20_001)
+    density = np.exp(-(grid**2) / 2)
+    below = np.cumsum(density) / density.sum()
+    return np.interp(shares, below, grid)
+
+
+def _averages(scores: Floats) -> Floats:
+    """The moving averages [images, measures], from 0 on."""
+    path, at = np.empty(scores.shape), np.zeros(scores.shape[1])
+    for place, row in enumerate(scores):
+        at = (1 - WEIGHT) * at + WEIGHT * row
+        path[place] = at
+    return path
+
+
+def _band(before: Floats, images: int, rng: np.random.Generator) -> float:
+    """What runs of this length, drawn from the reference, leave in FALSE_ALARMS of all."""
+    if not before.shape[1]:
+        return 0.0
+    furthest: list[float] = []
+    for _ in range(_DRAWN // _TOGETHER):
+        drawn = [_drawn(before, images, rng) for _ in range(_TOGETHER)]
+        path = np.abs(_averages(np.concatenate(drawn, axis=1))).max(axis=0)
+        furthest += map(float, path.reshape(_TOGETHER, -1).max(axis=1))
+    return float(np.quantile(furthest, 1 - FALSE_ALARMS, method="higher"))
+
+
+def _drawn(before: Floats, images: int, rng: np.random.Generator) -> Floats:
+    """A run without any change, scored by a window of its own."""
+    window = before[rng.integers(0, len(before), len(before))]
+    return _normal_scores(window, before[rng.integers(0, len(before), images)], rng)
+
+
+def _wander(name: str, before: Floats, now: Floats, path: Floats, band: float) -> Wander:
+    middle = float(np.median(before))
+    beyond = np.flatnonzero(np.abs(path) > band)
+    places = np.unique(np.linspace(0, len(path) - 1, min(_SHOWN, len(path))).round().astype(int))
+    return Wander(
+        measure=name,
+        middle=middle,
+        spread=float(1.4826 * np.median(np.abs(before - middle))),
+        now=float(np.median(now[-round(1 / WEIGHT) :])),
+        path=tuple(map(float, path[places])),
+        left_at=int(beyond[0]) + 1 if len(beyond) else None,
+    )

@@ -1,0 +1,66 @@
+"""Kept: calibrations as documents, and which one decides now; every change can be taken back."""
+
+from app.accept.calibration import Calibration
+from app.errors import InvalidRequest, PromotionRefused
+from app.store import documents
+from app.store.catalog import Catalog
+from app.store.pointers import Pointer, move, moves, pointer, step_back
+
+CALIBRATION = "calibration"
+"""The kind of document."""
+_CHECKS, _LIVE = "checks", "live"
+_NONE = "none"
+
+
+def live(catalog: Catalog) -> str | None:
+    """The digest of the calibration that decides now; None when none does."""
+    return _target(pointer(catalog, _CHECKS, _LIVE))
+
+
+def read(catalog: Catalog, digest: str) -> Calibration:
+    """The calibration under a digest. Raises AssetNotFound, DigestMismatch."""
+    return documents.get(catalog, digest, Calibration)
+
+
+def keep(catalog: Catalog, calibration: Calibration) -> str:
+    """Keep a calibration; returns its digest, by which it can be promoted."""
+    (digest,) = documents.put(catalog, CALIBRATION, [calibration])
+    return digest
+
+
+def promote(catalog: Catalog, reference: str) -> str:
+    """Let a calibration decide from the next run on; returns its digest.
+
+    Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    """
+    present = pointer(catalog, _CHECKS, _LIVE)
+    wanted, before = documents.digest_of(catalog, CALIBRATION, reference), _target(present)
+    if wanted == before:
+        raise InvalidRequest(f"calibration {wanted[:12]} decides already; name another one")
+    reason = f"{wanted[:12]} promoted over {before[:12] if before else _NONE}"
+    move(catalog, _CHECKS, _LIVE, wanted, present=present, reason=reason)
+    return wanted
+
+
+def back(catalog: Catalog) -> str | None:
+    """Let the calibration decide that did before the last change; None when that was none.
+
+    Raises PromotionRefused when there was no change to undo, or somebody was faster.
+    """
+    present = pointer(catalog, _CHECKS, _LIVE)
+    before = _target(present)
+    if present is None or before is None:
+        raise PromotionRefused("no calibration decides, there is nothing to go back to")
+    reason = f"back from {before[:12]}"
+    if present.below is None:
+        return _target(move(catalog, _CHECKS, _LIVE, _NONE, present=present, reason=reason))
+    return _target(step_back(catalog, present, reason=reason))
+
+
+def history(catalog: Catalog) -> list[Pointer]:
+    """Every change of which calibration decides, the newest first."""
+    return moves(catalog, _CHECKS, _LIVE)
+
+
+def _target(found: Pointer | None) -> str | None:
+    return None if found is None or found.target == _NONE else found.target

@@ -1,0 +1,117 @@
+"""Keep: a picture that somebody chose becomes an asset of the catalog, by the flow of every other.
+
+The person who keeps it is its judge, so no rule of a plan speaks; its numbers are measured and
+recorded, its files finished and published with the provenance that the replica wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.check.duplicates import Neighbours
+from app.digest import digest_bytes
+from app.errors import StoreError
+from app.flow.make import make
+from app.generate.generate import LEASE_SECONDS
+from app.store.publish import Store, begin_run, claim, new_run_id, publish_images
+from app.types import (
+    AssetRecord,
+    AssetSpec,
+    GeneratedImage,
+    GenerationRequest,
+    Kind,
+    ModelVersion,
+    Provenance,
+    Route,
+    Size,
+    Status,
+    Value,
+)
+from app.types.candidate import Outcome
+
+
+class Kept(Value):
+    """The asset that a picture became, and whether it was one before."""
+
+    record: AssetRecord
+    already: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A picture at hand: its file, where it comes from, and the files that its request names."""
+
+    png: bytes
+    provenance: Provenance
+    seconds: float
+    cost_usd: float
+    model: ModelVersion
+    files: Mapping[str, bytes]
+
+
+def keep(chosen: Chosen, store: Store, *, name: str, usage: str) -> Kept:
+    """Publish the picture as an asset of this name; the same again finds what stands.
+
+    Raises StoreError when another process is at it, KeyConflict when the name has other bytes.
+    """
+    request = chosen.provenance.request
+    spec = AssetSpec(
+        name=name,
+        kind=Kind.ICON,
+        usage=usage,
+        axes={},
+        request=request,
+        sizes=(Size(width=request.width, height=request.height),),
+        model=chosen.model.reference,
+    )
+    route = Route(backend="engine", model=chosen.model, reason="somebody chose the picture")
+    standing = store.catalog.asset_records([route.key(spec.digest)])
+    for record in standing.values():
+        if record.status is Status.ACCEPTED:
+            return Kept(record=record, already=True)
+    run_id = new_run_id()
+    begin_run(store, run_id, plan="previews", document={"kept": spec.as_json()})
+    record = make(spec, _AtHand(route, store, run_id, chosen), None, Neighbours())
+    store.catalog.end_run(run_id, {"asked": 1, "accepted": 1, "cost_usd": chosen.cost_usd})
+    return Kept(record=record, already=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _AtHand:
+    """What the flow takes for a generator: the picture is there already."""
+
+    route: Route
+    store: Store
+    owner: str
+    chosen: Chosen
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
+        """The picture under its key, committed; raises StoreError when another run holds it."""
+        (request,) = requests
+        key = self.route.key(request.id)
+        claimed = claim(self.store, [key], owner=self.owner, seconds=LEASE_SECONDS)
+        if key in claimed.committed:
+            return [Outcome(request=request, image=claimed.committed[key])]
+        if key not in claimed.won:
+            raise StoreError(
+                f"another run is making request {request.id[:12]}; keep it again later"
+            )
+        (image,) = publish_images(
+            self.store,
+            [(self._image(key), self.chosen.png)],
+            owner=self.owner,
+            files=tuple(self.chosen.files.values()),
+        )
+        return [Outcome(request=request, image=image, made=True)]
+
+    def _image(self, key: str) -> GeneratedImage:
+        chosen = self.chosen
+        return GeneratedImage(
+            key=key,
+            request_id=chosen.provenance.request_id,
+            digest=digest_bytes(chosen.png),
+            width=chosen.provenance.request.width,
+            height=chosen.provenance.request.height,
+            seconds=chosen.seconds,
+            cost_usd=chosen.cost_usd,
+            provenance=chosen.provenance,
+        )

@@ -1,0 +1,280 @@
+"""What the HTTP doors take: OpenAI's images API and our own fields, and what they mean."""
+
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.errors import OutOfBounds
+from app.route.by_role import Constraint, Role, Served, Tag, Wish
+from app.types import (
+    Digest,
+    GenerationRequest,
+    GuidanceScale,
+    ModelVersion,
+    Name,
+    Pixels,
+    Rect,
+    Sampler,
+    Seed,
+    Size,
+    Steps,
+    Tags,
+    TextLayer,
+    Tier,
+    Value,
+)
+
+MAX_IMAGES = 10
+MAX_PARTIAL_IMAGES = 3
+"""Both as OpenAI has them."""
+MAX_TEXT_LAYERS = 8
+MAX_SIDE = 2048
+"""Pixels; what a laptop can hold of several at once."""
+
+Prompt: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+WrittenSize: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^(auto|[1-9][0-9]{0,3}x[1-9][0-9]{0,3})$")
+]
+
+
+class ImagesRequest(Value):
+    """The body of POST /v1/images/generations: OpenAI's parameters, then ours."""
+
+    prompt: Prompt
+    model: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    """A role, or a model as GET /v1/models names it."""
+    n: Annotated[int, Field(ge=1, le=MAX_IMAGES, strict=True)] = 1
+    size: WrittenSize = "auto"
+    response_format: Literal["b64_json"] = "b64_json"
+    output_format: Literal["png"] = "png"
+    background: Literal["auto", "transparent", "opaque"] = "auto"
+    stream: Flag = False
+    partial_images: Annotated[int, Field(ge=0, le=MAX_PARTIAL_IMAGES, strict=True)] = 0
+    user: Annotated[str, Field(max_length=120)] = ""
+    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    seed: Annotated[Seed, Field(strict=True)] | None = None
+    """Of the first image; those after it follow by one. Drawn when it is not given."""
+    steps: Annotated[Steps, Field(strict=True)] | None = None
+    guidance: Annotated[GuidanceScale, Field(strict=True)] | None = None
+    sampler: Sampler = Sampler.EULER
+    tags: Annotated[tuple[Tag, ...], Field(max_length=len(Tag))] = ()
+    confidence: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
+    constraint: Constraint | None = None
+    explain: Flag = False
+    """Say every rule that was looked at on the way to the model."""
+    draft: Digest | None = None
+    """The `request_id` of a picture painted here a short while ago, to go on from: what is not
+    said again is as it was then, the seed too."""
+    strength: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+    """With `draft`: how much of it is painted anew. Left out, the same picture is made."""
+    text_layers: Annotated[tuple[TextLayer, ...], Field(max_length=MAX_TEXT_LAYERS)] = ()
+    deadline_ms: Annotated[int, Field(ge=1, le=600_000, strict=True)] | None = None
+    residency: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    """Where the picture may be made; nothing else is asked."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if type(self) is ImagesRequest and self.strength is not None and self.draft is None:
+            raise ValueError("strength needs a draft to start from; name one, or send a picture")
+        if any(layer.font_digest for layer in self.text_layers):
+            raise ValueError("font_digest is not a caller's to give; name the font")
+        return self
+
+    @property
+    def wish(self) -> Wish:
+        """What routing needs to know."""
+        return Wish(
+            model=self.model,
+            constraint=self.constraint,
+            tags=self.tags,
+            confidence=self.confidence,
+            sets_text=bool(self.text_layers),
+            residency=self.residency,
+        )
+
+
+class EditRequest(ImagesRequest):
+    """The fields of POST /v1/images/edits beside its files: as for a generation, and a picture."""
+
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """How much of the picture is painted anew; under a mask it is 1 unless given."""
+
+    @model_validator(mode="after")
+    def _from_the_picture(self) -> Self:
+        if self.draft is not None:
+            raise ValueError("an edit starts from its picture; leave the draft out")
+        return self
+
+
+class KeepRequest(Value):
+    """The body of POST /v1/images/keep: a picture painted here a short while ago, and its name."""
+
+    request_id: Digest
+    name: Name
+    usage: Annotated[str, Field(max_length=120)] = ""
+
+
+class Origin(Value):
+    """What a request goes on from: the request before it, or a picture that came along.
+
+    `start` names the file of the picture or of its latents.
+    """
+
+    request: GenerationRequest | None
+    start: Digest
+    mask: Digest | None = None
+
+
+class GenerateRequest(Value):
+    """The body of POST /generate: one preview, answered with how long it took."""
+
+    prompt: Prompt
+    width: Annotated[Pixels, Field(strict=True)]
+    height: Annotated[Pixels, Field(strict=True)]
+    seed: Annotated[Seed, Field(strict=True)] | None = None
+
+    def as_images(self) -> ImagesRequest:
+        """The same wish at the other door."""
+        return ImagesRequest(
+            prompt=self.prompt,
+            size=f"{self.width}x{self.height}",
+            seed=self.seed,
+            tags=(Tag.FAST_PREVIEW,),
+        )
+
+
+def requests_of(
+    asked: ImagesRequest,
+    served: Served,
+    *,
+    seed: int,
+    layers: tuple[TextLayer, ...] = (),
+    team: str = "",
+    origin: Origin | None = None,
+) -> tuple[GenerationRequest, ...]:
+    """One request per image, the seeds following each other; `seed` is for who gave none.
+
+    `layers` are the text layers with their fonts made out.
+
+    Raises OutOfBounds when the model was not made for the size, the background, the steps or
+    the text.
+    """
+    size = size_of(asked.size, served)
+    _check_background(asked, served.model)
+    prompt, layers = _texts(asked.prompt, layers, served, size)
+    fields = {
+        "num_inference_steps": served.steps,
+        "guidance_scale": served.model.guidance_scale,
+        "seed": seed,
+        **_before(origin, anew=asked.strength is not None),
+        **_said(asked),
+        "prompt": prompt,
+        "width": size.width,
+        "height": size.height,
+        "text_layers": layers,
+        "tier": Tier.DRAFT if served.role is Role.DRAFT else Tier.FINAL,
+        "tags": Tags(team=team or asked.user, residency=asked.residency or ""),
+    }
+    first = GenerationRequest(**fields)
+    _check_steps(first.num_inference_steps, served)
+    return tuple(first.replace(seed=(first.seed + index) % 2**32) for index in range(asked.n))
+
+
+_SAME_AS_BEFORE = (
+    *("negative_prompt", "num_inference_steps", "guidance_scale", "sampler", "seed"),
+    *("strength", "init_image", "mask_image"),
+)
+_NAMES = {
+    "negative_prompt": "negative_prompt",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "sampler": "sampler",
+    "seed": "seed",
+    "strength": "strength",
+}
+"""Our fields and what they are called in a request."""
+
+
+def _before(origin: Origin | None, *, anew: bool) -> dict[str, Any]:
+    """What stands unless it is said otherwise; with a strength, the picture is started from."""
+    if origin is None:
+        return {}
+    before = origin.request
+    fields = {name: getattr(before, name) for name in _SAME_AS_BEFORE} if before else {}
+    if not anew:
+        return fields
+    steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not those of a draft
+    kept = {name: value for name, value in fields.items() if name not in steps}
+    return kept | {"init_image": origin.start, "mask_image": origin.mask}
+
+
+def _said(asked: ImagesRequest) -> dict[str, Any]:
+    """What was not said stays open; a strength counts, whoever chose it."""
+    said = [ours for ours in _NAMES if ours in asked.model_fields_set or ours == "strength"]
+    values = {_NAMES[ours]: getattr(asked, ours) for ours in said}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def preview_every(asked: ImagesRequest, steps: int) -> int:
+    """After how many steps a preview is due, so that no more come than were asked for."""
+    wanted = asked.partial_images if asked.stream else 0
+    return -(-steps // (wanted + 1)) if wanted else 0
+
+
+def background_of(model: ModelVersion) -> Literal["transparent", "opaque"]:
+    """What a model paints on."""
+    return "transparent" if "transparent" in model.capabilities else "opaque"
+
+
+def size_of(written: str, served: Served) -> Size:
+    """The size a call asks a model for; raises OutOfBounds when the model does not paint it."""
+    model = served.model
+    if written == "auto":
+        auto = served.size or next(iter(model.sizes), None)
+        if auto is None:
+            raise OutOfBounds(f"size auto means nothing to {model.reference}; write 512x512, say")
+        return auto
+    width, height = (int(side) for side in written.split("x"))
+    if max(width, height) > MAX_SIDE:
+        raise OutOfBounds(f"size {written} is beyond {MAX_SIDE} pixels a side; ask for less")
+    size = Size(width=width, height=height)
+    if model.sizes and size not in model.sizes:
+        known = " or ".join(map(str, model.sizes))
+        raise OutOfBounds(f"size {written} is none that {model.reference} paints; ask for {known}")
+    return size
+
+
+def _check_background(asked: ImagesRequest, model: ModelVersion) -> None:
+    only = background_of(model)
+    if asked.background not in ("auto", only):
+        raise OutOfBounds(
+            f"background {asked.background} is none that {model.reference} paints on; "
+            f"ask for {only} or auto"
+        )
+
+
+def _texts(
+    prompt: str, layers: tuple[TextLayer, ...], served: Served, size: Size
+) -> tuple[str, tuple[TextLayer, ...]]:
+    """The prompt and the layers for this model: one that draws its text must be told of it.
+
+    A model that is deployed for typography and sets no text draws it; then it may stand anywhere.
+    """
+    if not layers or "text" in served.model.capabilities:
+        return prompt, layers
+    if served.role is not Role.TYPOGRAPHY:
+        raise OutOfBounds(
+            f"{served.model.reference} sets no text; leave the model open, or ask for typography"
+        )
+    whole = Rect(x=0, y=0, width=size.width, height=size.height)
+    words = " and ".join(f'"{layer.text}"' for layer in layers)
+    return f"{prompt}, with the text {words}", tuple(one.replace(box=whole) for one in layers)
+
+
+def _check_steps(steps: int, served: Served) -> None:
+    if steps > served.max_steps:
+        raise OutOfBounds(
+            f"steps {steps} are more than {served.reference} is deployed for; "
+            f"ask for at most {served.max_steps}"
+        )

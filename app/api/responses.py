@@ -1,0 +1,312 @@
+"""What the HTTP doors give: images, events, models and errors as OpenAI's clients read them."""
+
+from base64 import b64encode
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from app.api.keep import Kept
+from app.api.requests import background_of
+from app.check.text_readback import TextRead
+from app.route.by_role import Choice, Served
+from app.types import GenerationRequest, Provenance, Value
+
+
+class Painted(Value):
+    """One finished image: the request it answers, its file, where it comes from, what it took."""
+
+    request: GenerationRequest
+    png: bytes
+    provenance: Provenance
+    seconds: float
+    """The engine's, not those of waiting."""
+    cost_usd: float = 0.0
+    latents: bytes | None = None
+    """The file of the latents that the picture was decoded from."""
+    text: tuple[TextRead, ...] = ()
+    """What a reader found where text was set."""
+
+    @property
+    def bytes(self) -> int:
+        """What its files take."""
+        return len(self.png) + len(self.latents or b"")
+
+
+class Made(Value):
+    """All that one call came to, in the order of its seeds."""
+
+    choice: Choice
+    painted: tuple[Painted, ...]
+    created: int
+    """In seconds since 1970."""
+
+    @property
+    def bytes(self) -> int:
+        """What its files take."""
+        return sum(one.bytes for one in self.painted)
+
+
+class RouteTaken(Value):
+    """Which model answered, and why."""
+
+    role: str
+    model: str
+    reason: str
+    considered: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, choice: Choice, *, explain: bool) -> Self:
+        """The choice as callers see it; the rules only for who asks to have it explained."""
+        return cls(
+            role=choice.served.role,
+            model=choice.served.model.reference,
+            reason=choice.reason,
+            considered=choice.considered if explain else None,
+        )
+
+
+class ImageAnswer(Value):
+    """One image of an answer; everything but `b64_json` is ours."""
+
+    b64_json: str
+    seed: int
+    steps: int
+    request_id: str
+    seconds: float
+    cost_usd: float
+    model: str
+    """The version that painted this one, as draft/7."""
+    text: tuple[TextRead, ...] | None = None
+    provenance: str | None = None
+    """Where it comes from, a Provenance as JSON for a run to record; only bulk is told so."""
+
+
+class KeptFile(Value):
+    """One finished file of a kept picture."""
+
+    size: str
+    digest: str
+
+
+class KeptAnswer(Value):
+    """The answer of POST /v1/images/keep: the asset, as the catalog has it."""
+
+    name: str
+    version: str
+    status: str
+    digest: str
+    """Of the picture as it was painted."""
+    files: tuple[KeptFile, ...]
+    already: bool
+    """Whether it was an asset before."""
+
+    @classmethod
+    def of(cls, kept: Kept) -> Self:
+        """The record in short."""
+        record = kept.record
+        return cls(
+            name=record.name,
+            version=record.version,
+            status=record.status,
+            digest=record.image.digest if record.image else "",
+            files=tuple(
+                KeptFile(size=str(file.size), digest=file.digest)
+                for file in (record.asset.files if record.asset else ())
+            ),
+            already=kept.already,
+        )
+
+
+class ImagesAnswer(Value):
+    """The answer of POST /v1/images/generations; `route` is ours."""
+
+    created: int
+    background: Literal["transparent", "opaque"]
+    output_format: Literal["png"] = "png"
+    size: str
+    data: tuple[ImageAnswer, ...]
+    route: RouteTaken
+
+
+class GenerateAnswer(Value):
+    """The answer of POST /generate."""
+
+    b64_json: str
+    width: int
+    height: int
+    seed: int
+    request_id: str
+    engine_seconds: float
+    latency_seconds: float
+    route: RouteTaken
+
+
+class ModelAnswer(Value):
+    """One model of GET /v1/models; from `role` on the fields are ours."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "atelier"
+    role: str
+    version: str
+    sizes: tuple[str, ...]
+    """Those it paints; empty when any will do."""
+    size: str | None = None
+    """What it paints when nobody says."""
+    residency: str
+    capabilities: tuple[str, ...]
+    steps: int
+    max_steps: int
+
+
+class ModelsAnswer(Value):
+    """The answer of GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: tuple[ModelAnswer, ...]
+
+
+class Problem(Value):
+    """Why a call was not answered: what it says is fixed or ours, never a foreign message."""
+
+    status: Annotated[int, Field(ge=400, le=599)]
+    code: str
+    message: str
+    param: str | None = None
+    retry_after_seconds: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """What OpenAI's API calls the type of an error."""
+        if self.status in (429, 503):
+            return "overloaded_error"
+        return "server_error" if self.status >= 500 else "invalid_request_error"
+
+    def as_answer(self) -> "ErrorAnswer":
+        """The body of the answer."""
+        error = ErrorFields(message=self.message, type=self.kind, param=self.param, code=self.code)
+        return ErrorAnswer(error=error)
+
+
+class ErrorFields(Value):
+    """An error as OpenAI's clients read it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorAnswer(Value):
+    """The body of every answer that is not a success."""
+
+    error: ErrorFields
+
+
+def images_answer(made: Made, *, explain: bool, origin: bool = False) -> ImagesAnswer:
+    """What a call without streaming gets; with `origin`, each image's provenance too."""
+    return ImagesAnswer(
+        created=made.created,
+        background=background_of(made.choice.served.model),
+        size=_written(made.painted[0].request),
+        data=tuple(_image(one, origin=origin) for one in made.painted),
+        route=RouteTaken.of(made.choice, explain=explain),
+    )
+
+
+def generate_answer(made: Made, *, latency_seconds: float) -> GenerateAnswer:
+    """What the preview door answers."""
+    (one,) = made.painted
+    return GenerateAnswer(
+        b64_json=_base64(one.png),
+        width=one.request.width,
+        height=one.request.height,
+        seed=one.request.seed,
+        request_id=one.request.id,
+        engine_seconds=one.seconds,
+        latency_seconds=latency_seconds,
+        route=RouteTaken.of(made.choice, explain=False),
+    )
+
+
+def partial_event(
+    request: GenerationRequest, choice: Choice, png: bytes, *, image: int, index: int, created: int
+) -> dict[str, Any]:
+    """`image_generation.partial_image`; `image_index` says of which image of the call."""
+    return _event("image_generation.partial_image", request, choice, png, created) | {
+        "partial_image_index": index,
+        "image_index": image,
+    }
+
+
+def completed_event(
+    painted: Painted, choice: Choice, *, image: int, created: int, explain: bool
+) -> dict[str, Any]:
+    """`image_generation.completed`, with what our other answers say of an image."""
+    event = _event("image_generation.completed", painted.request, choice, painted.png, created)
+    route = RouteTaken.of(choice, explain=explain)
+    nothing = {"image_tokens": 0, "text_tokens": 0}  # clients expect the count; nothing is counted
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    return event | {
+        "usage": usage | {"input_tokens_details": nothing},
+        "image_index": image,
+        "route": route.model_dump(mode="json", exclude_none=True),
+        **_image(painted).model_dump(mode="json", exclude_none=True),
+    }
+
+
+def models_answer(fleet: tuple[Served, ...]) -> ModelsAnswer:
+    """What is deployed."""
+    return ModelsAnswer(
+        data=tuple(
+            ModelAnswer(
+                id=served.reference,
+                role=served.role,
+                version=served.model.reference,
+                sizes=tuple(map(str, served.model.sizes)),
+                size=served.size and str(served.size),
+                residency=served.residency,
+                capabilities=served.model.capabilities,
+                steps=served.steps,
+                max_steps=served.max_steps,
+            )
+            for served in fleet
+        )
+    )
+
+
+def _event(
+    kind: str, request: GenerationRequest, choice: Choice, png: bytes, created: int
+) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "b64_json": _base64(png),
+        "created_at": created,
+        "background": background_of(choice.served.model),
+        "output_format": "png",
+        "quality": "auto",
+        "size": _written(request),
+    }
+
+
+def _image(painted: Painted, *, origin: bool = False) -> ImageAnswer:
+    return ImageAnswer(
+        b64_json=_base64(painted.png),
+        seed=painted.request.seed,
+        steps=painted.request.num_inference_steps,
+        request_id=painted.request.id,
+        seconds=painted.seconds,
+        cost_usd=painted.cost_usd,
+        model=painted.provenance.model,
+        text=painted.text or None,
+        provenance=painted.provenance.model_dump_json() if origin else None,
+    )
+
+
+def _written(request: GenerationRequest) -> str:
+    return f"{request.width}x{request.height}"
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode()

@@ -1,0 +1,109 @@
+"""Repair: what `verify` found gone or damaged is made again where provenance suffices for it.
+
+A blob is put back only when the bytes made anew are its own, to the last one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from app.backends.base import Backend
+from app.digest import digest_bytes
+from app.engine.results import Failed
+from app.errors import AtelierError, EngineError
+from app.finish.finish import finish
+from app.generate.renderer import route_of
+from app.image.png import png_bytes, read_png
+from app.store.png_metadata import image_text
+from app.store.publish import Store, restore
+from app.store.verify import Difference, Kind
+from app.types import GeneratedImage, ModelVersion, Route, Value
+
+OF_BLOBS = frozenset({Kind.MISSING, Kind.DAMAGED, Kind.SWAPPED})
+
+
+class Repair(Value):
+    """What became of one difference; without `left` it is mended."""
+
+    difference: Difference
+    left: str = ""
+    """Why it is as it was, and what to do."""
+
+
+def repair(
+    differences: Sequence[Difference],
+    models: Mapping[str, ModelVersion],
+    store: Store,
+    backend: Callable[[Route], Backend],
+) -> Iterator[Repair]:
+    """One answer per difference, images before the assets that are finished from them."""
+    for difference in sorted(differences, key=_after_images):
+        try:
+            left = _mend(difference, models, store, backend)
+        except AtelierError as error:
+            left = str(error)
+        yield Repair(difference=difference, left=left)
+
+
+def _after_images(difference: Difference) -> bool:
+    return not any(named.startswith("image ") for named in difference.named_by)
+
+
+def _mend(
+    difference: Difference,
+    models: Mapping[str, ModelVersion],
+    store: Store,
+    backend: Callable[[Route], Backend],
+) -> str:
+    """Why it could not be mended; "" when it was."""
+    if difference.kind not in OF_BLOBS:
+        return "a row is not as it was committed; restore the catalog from a backup"
+    digest = difference.digest
+    for named in difference.named_by:
+        subject, _, key = named.partition(" ")
+        if subject == "page":
+            store.blobs.remove(digest)  # so that the next run of its plan packs it anew
+            return "an atlas page; run its plan again, which packs it anew"
+        candidates = _files(subject, key, models, store, backend)
+        data = next((one for one in candidates if digest_bytes(one) == digest), None)
+        if data is not None:
+            restore(store, digest, data)
+            return ""
+    return "what is made now has other bytes; `atelier replay` says what changed"
+
+
+def _files(
+    subject: str,
+    key: str,
+    models: Mapping[str, ModelVersion],
+    store: Store,
+    backend: Callable[[Route], Backend],
+) -> Iterator[bytes]:
+    """The files that this row's value gives when they are made now."""
+    if subject == "image":
+        for image in store.catalog.images([key]).values():
+            yield _generated(image, models, backend)
+    if subject == "asset":
+        for record in store.catalog.asset_records([key]).values():
+            if record.image is not None and record.provenance is not None:
+                pixels = read_png(store.blobs.get(record.image.digest))
+                text = image_text(record.provenance)
+                finished = finish(
+                    pixels,
+                    record.spec.sizes,
+                    pivot=record.spec.pivot,
+                    text=bool(record.spec.request.text_layers),
+                )
+                yield from (png_bytes(one.pixels, text=text) for one in finished)
+
+
+def _generated(
+    image: GeneratedImage,
+    models: Mapping[str, ModelVersion],
+    backend: Callable[[Route], Backend],
+) -> bytes:
+    """The image's file, made again; raises NoRoute, ModelNotFound or what the engine says."""
+    provenance = image.provenance
+    loaded = backend(route_of(provenance.model, models))
+    (outcome,) = loaded.generate([provenance.request])
+    if isinstance(outcome, Failed):
+        raise EngineError(f"it could not be made again: {outcome.error}") from outcome.error
+    return png_bytes(outcome.pixels, text=image_text(provenance))

@@ -1,0 +1,66 @@
+"""From the bytes of an answer to pixels, or the reason why they are none. No URL is fetched."""
+
+from base64 import b64decode
+from binascii import Error as NoBase64
+
+from pydantic import BaseModel, ValidationError
+
+from app.backends.errors import rejected
+from app.errors import BackendRejected, BadImage
+from app.image.png import Pixels, read_any_png
+from app.types import GenerationRequest
+
+
+class _Picture(BaseModel):
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class _Answer(BaseModel):
+    """What of the answer is read; providers add fields as they like."""
+
+    data: list[_Picture]
+
+
+def most_bytes(request: GenerationRequest) -> int:
+    """What an answer with the picture may measure: its raw pixels twice over, in base64."""
+    return request.width * request.height * 4 * 3 + 2**20
+
+
+def read_picture(data: bytes, request: GenerationRequest, *, host: str) -> Pixels:
+    """The one picture of the answer as RGBA of exactly the size that was asked for.
+
+    Raises BackendRejected, retryable unless the provider only gives addresses of pictures.
+    """
+    try:
+        pictures = _Answer.model_validate_json(data).data
+    except ValidationError as exc:
+        raise _bad(host, request, "is no JSON of images") from exc
+    if len(pictures) != 1:
+        raise _bad(host, request, f"holds {len(pictures)} images, not the 1 asked for")
+    if pictures[0].b64_json is None:
+        what = (
+            "it gives no b64_json, and addresses of pictures are not fetched; register the version "
+            "with --option response_format=b64_json"
+        )
+        raise rejected(host, request, what)
+    return _decoded(pictures[0].b64_json, request, host)
+
+
+def _decoded(text: str, request: GenerationRequest, host: str) -> Pixels:
+    try:
+        png = b64decode(text, validate=True)
+        pixels = read_any_png(png, max_pixels=request.width * request.height)
+    except NoBase64 as exc:
+        raise _bad(host, request, "holds an image that is no base64") from exc
+    except BadImage as exc:
+        raise _bad(host, request, f"holds no image of the size asked for: {exc}") from exc
+    height, width, _ = pixels.shape
+    if (width, height) != (request.width, request.height):
+        found = f"holds an image of {width}x{height}, not {request.width}x{request.height}"
+        raise _bad(host, request, found)
+    return pixels
+
+
+def _bad(host: str, request: GenerationRequest, what: str) -> BackendRejected:
+    return rejected(host, request, f"its answer {what} and is not kept", retryable=True)

@@ -1,0 +1,110 @@
+"""What a service's refusals mean, as errors of ours. Of its own words only a code is kept: its
+sentences may repeat the prompt or the key.
+"""
+
+import re
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ValidationError
+
+from app.backends.retry import retry_after
+from app.errors import (
+    BackendError,
+    BackendRejected,
+    BackendTimeout,
+    BackendUnavailable,
+    RateLimited,
+)
+from app.types import GenerationRequest
+
+_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
+
+
+class _Problem(BaseModel):
+    code: str | None = None
+    type: str | None = None
+
+
+class _Answer(BaseModel):
+    error: _Problem
+
+
+def refused(
+    status: int,
+    headers: Mapping[str, str],
+    data: bytes,
+    *,
+    host: str,
+    request: GenerationRequest,
+    keyed: bool,
+    key_setting: str,
+) -> BackendError:
+    """What a status other than 200 means; `keyed` says whether a key was sent."""
+    code = f"{status} {_code(data)}".strip()
+    wait = retry_after(headers.get("retry-after"))
+    if status == 429 or (status in (409, 503) and wait is not None):
+        return _rate_limited(host, request, code, wait)
+    if status >= 500 or status in (408, 425):
+        return unavailable(host, request, f"broke down ({code})")
+    if 300 <= status < 400:
+        what = f"it answers elsewhere ({code}), where nobody follows; register its address of now"
+    elif status in (401, 403):
+        sent = "it refuses the key it was sent" if keyed else "it wants a key, and has none here"
+        what = f"{sent} ({code}); set {key_setting}"
+    else:
+        what = (
+            f"it refuses the request ({code}); change the prompt, or register the version as its "
+            "provider describes it"
+        )
+    return rejected(host, request, what)
+
+
+def unavailable(host: str, request: GenerationRequest, what: str) -> BackendUnavailable:
+    """The same call may be made again, under the same idempotency key."""
+    return BackendUnavailable(
+        f"{host} {what}; see how it is, and run the same command again",
+        backend=host,
+        request_id=request.id,
+        retryable=True,
+    )
+
+
+def timed_out(host: str, request: GenerationRequest, seconds: float) -> BackendTimeout:
+    """As `unavailable`; nobody knows whether the work was done."""
+    return BackendTimeout(
+        f"{host} did not answer within {seconds:g} s; see how it is, or raise "
+        "ATELIER_HOSTED_TIMEOUT_SECONDS",
+        backend=host,
+        request_id=request.id,
+        retryable=True,
+    )
+
+
+def rejected(
+    host: str, request: GenerationRequest, what: str, *, retryable: bool = False
+) -> BackendRejected:
+    """Refused by either side."""
+    return BackendRejected(
+        f"{host}: {what}", backend=host, request_id=request.id, retryable=retryable
+    )
+
+
+def _rate_limited(
+    host: str, request: GenerationRequest, code: str, wait: float | None
+) -> RateLimited:
+    told = "" if wait is None else f" and wants to be left alone for {wait:g} s"
+    return RateLimited(
+        f"{host} is asked too often ({code}){told}; run the same command again later",
+        backend=host,
+        request_id=request.id,
+        retry_after=wait,
+    )
+
+
+def _code(data: bytes) -> str:
+    try:
+        error = _Answer.model_validate_json(data).error
+    except ValidationError:
+        return ""  # many a proxy answers in HTML; the status says enough
+    code = error.code or error.type or ""
+    return code if _CODE.fullmatch(code) else ""

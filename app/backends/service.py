@@ -1,0 +1,233 @@
+"""A service of ours behind the Backend protocol: its engines make a run's images, in class bulk.
+
+Rows of bulk go behind everybody who waits there, and what there is no room for is asked again when
+the service says. The images are those that a worker would have made by itself, byte for byte.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import Json as JsonOf
+
+from app.backends.decode import read_picture
+from app.backends.errors import rejected
+from app.backends.openai_images import OpenAIImages, need_httpx
+from app.backends.retry import Patience
+from app.digest import Json
+from app.engine.results import Rendered
+from app.errors import BackendError, InvalidRequest, RateLimited
+from app.fleet.residency import allowed
+from app.types import EngineSettings, GenerationRequest, Hosted, ModelVersion, Provenance, Route
+
+AT_ONCE = 8
+"""Calls that a worker has under way: with guidance they fill a step of sixteen rows."""
+SHED_AT_MOST = 600
+"""How often an image is asked again for want of room: with the second that services ask for, ten
+minutes, sooner than a worker counts as stuck."""
+HELLO_SECONDS = 10.0
+CLASS = {"X-Atelier-Class": "bulk"}
+SAME_BITS = frozenset({"reproducible", "exact"})
+"""Modes with the same bits on one machine, as far as row counts were proven there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPatience(Patience):
+    """To be shed is the way of bulk: only what goes wrong beside counts as a try."""
+
+    def wait(self, errors: list[BackendError]) -> float | None:
+        """Seconds to wait after these errors; None: it was the last try."""
+        shed = sum(isinstance(one, RateLimited) for one in errors)
+        if isinstance(errors[-1], RateLimited):
+            told = errors[-1].retry_after or 1.0
+            return told if shed < SHED_AT_MOST and told <= self.longest_wait_seconds else None
+        return Patience.wait(self, [one for one in errors if not isinstance(one, RateLimited)])
+
+
+class _Shown(BaseModel):
+    role: str
+    version: str
+
+
+class _Models(BaseModel):
+    """What of GET /v1/models is read."""
+
+    data: list[_Shown]
+
+
+class _Origin(BaseModel):
+    seconds: float
+    provenance: JsonOf[Provenance]
+
+
+class _Answer(BaseModel):
+    """What of a bulk answer is read beside the picture."""
+
+    data: list[_Origin]
+
+
+class Served(OpenAIImages):
+    """The engine of a route's model version in a running service; `mode` is what a worker's own
+    would run in, and a service whose bits would be others is refused.
+
+    No idempotency key goes along: a call that is made again gives the same bytes, and the
+    service's memory is its callers'. Closing `generate` early frees the rows.
+    """
+
+    key_setting = "ATELIER_KEY=KEY"
+
+    def __init__(
+        self,
+        route: Route,
+        url: str,
+        key: SecretStr | None,
+        *,
+        mode: str,
+        timeout_seconds: float,
+        patience: Patience | None = None,
+    ) -> None:
+        super().__init__(
+            route,
+            _hosted(url, route.model),
+            key,
+            timeout_seconds=timeout_seconds,
+            at_once=AT_ONCE,
+            patience=patience or BulkPatience(),
+        )
+        self._mode = mode
+
+    def _body(self, request: GenerationRequest) -> dict[str, Json]:
+        said: dict[str, Json] = {
+            "model": self._route.model.reference,
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt,
+            "size": f"{request.width}x{request.height}",
+            "seed": request.seed,
+            "steps": request.num_inference_steps,
+            "guidance": request.guidance_scale,
+            "sampler": request.sampler.value,
+            "user": request.tags.team,
+        }
+        if request.tags.residency:
+            said["residency"] = request.tags.residency
+        if request.text_layers:  # fonts are found out where the text is set
+            layers = (one.model_dump(mode="json") for one in request.text_layers)
+            said["text_layers"] = [
+                {name: value for name, value in layer.items() if name != "font_digest"}
+                for layer in layers
+            ]
+        return said
+
+    def _headers(self, request: GenerationRequest) -> dict[str, str]:
+        return CLASS
+
+    def _require_sendable(self, request: GenerationRequest) -> None:
+        why = allowed(self._route.model, request.tags)
+        if why is None and (request.init_image, request.mask_image) != (None, None):
+            why = "it starts from another picture, which only a worker's own model can see"
+        if why is not None:
+            what = f"nothing was sent: {why}; unset ATELIER_SERVICE to make it"
+            raise rejected(self._hosted.host, request, what)
+
+    def _read_answer(self, data: bytes, request: GenerationRequest, *, seconds: float) -> Rendered:
+        host = self._hosted.host
+        pixels = read_picture(data, request, host=host)
+        try:
+            (origin,) = _Answer.model_validate_json(data).data
+        except (ValidationError, ValueError) as exc:
+            what = "its answer does not say where the image comes from; it may be older than this"
+            raise rejected(host, request, what) from exc
+        self._require_same(origin.provenance, request)
+        return Rendered(
+            request,
+            pixels,
+            seconds=origin.seconds,
+            prompt_embedding_digest=origin.provenance.prompt_embedding_digest,
+            noise_schedule=origin.provenance.noise_schedule,
+            engine=origin.provenance.engine,
+            environment=origin.provenance.environment.replace(service=host),
+        )
+
+    def _require_same(self, made: Provenance, request: GenerationRequest) -> None:
+        """Raises BackendRejected unless it is what this run's own worker would have made."""
+        model = self._route.model
+        found = {
+            f"request {made.request_id[:12]}, not {request.id[:12]} (fonts may differ there)":
+                made.request_id != request.id,
+            f"weights {made.weights_digest[:12]}, not {model.weights_digest[:12]}":
+                made.weights_digest != model.weights_digest,
+            f"{_mode(made.engine)}, not {self._mode}":
+                not _same_bits(made.engine, self._mode),
+        }  # fmt: skip
+        wrong = [what for what, differs in found.items() if differs]
+        if wrong:
+            what = f"it made the image by {' and '.join(wrong)}; unset ATELIER_SERVICE to make it"
+            raise rejected(self._hosted.host, request, what)
+
+
+def require_served(url: str, key: SecretStr | None, models: Iterable[ModelVersion]) -> None:
+    """Raises InvalidRequest when the service does not answer, or does not serve each version."""
+    wanted = sorted({model.reference for model in models})
+    shown = {one.version: one.role for one in _models(url, key).data}
+    missing = [one for one in wanted if one not in shown]
+    if missing:
+        serves = ", ".join(f"{version} as {role}" for version, role in sorted(shown.items()))
+        raise InvalidRequest(
+            f"ATELIER_SERVICE {url} does not serve {', '.join(missing)}; it serves "
+            f"{serves or 'nothing'}; name one of these in the plan, or unset ATELIER_SERVICE"
+        )
+
+
+def _models(url: str, key: SecretStr | None) -> _Models:
+    need_httpx()
+    import httpx
+
+    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    try:
+        with httpx.Client(trust_env=False, timeout=HELLO_SECONDS, headers=headers) as client:
+            answer = client.get(f"{_base(url)}/models")
+            if answer.status_code in (401, 403):
+                raise InvalidRequest(f"ATELIER_SERVICE {url} wants a key; set ATELIER_KEY")
+            return _Models.model_validate_json(answer.raise_for_status().content)
+    except (httpx.HTTPError, ValidationError) as exc:
+        raise InvalidRequest(
+            f"ATELIER_SERVICE {url} does not answer as a service of Atelier; start it "
+            "(atelier serve), or unset the variable to load models here"
+        ) from exc
+
+
+def _base(url: str) -> str:
+    """As hosted versions are named; raises InvalidRequest for what is no plain address."""
+    parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise InvalidRequest(f"ATELIER_SERVICE {url!r} is no address; write http://127.0.0.1:8000")
+    return f"{url.rstrip('/')}/v1"
+
+
+def _hosted(url: str, model: ModelVersion) -> Hosted:
+    try:
+        return Hosted(url=_base(url), model=model.reference)
+    except ValidationError as exc:
+        raise InvalidRequest(
+            f"ATELIER_SERVICE {url!r} cannot be asked: {exc.errors()[0]['msg']}"
+        ) from exc
+
+
+def _mode(engine: EngineSettings | None) -> str:
+    if engine is None:
+        return "mode unknown"
+    unproven = {*engine.row_buckets} - {*engine.exact_rows}
+    if engine.mode != "exact" or not unproven:
+        return f"mode {engine.mode}"
+    rows = "/".join(map(str, engine.row_buckets))
+    return f"mode exact at {rows} rows, whose bits are not proven there"
+
+
+def _same_bits(engine: EngineSettings | None, wanted: str) -> bool:
+    """Whether a worker on the service's machine, in the mode `wanted`, would give these bits."""
+    if engine is None or wanted == "fast":
+        return engine is not None
+    if not {engine.mode, wanted} <= SAME_BITS:
+        return engine.mode == wanted
+    return engine.mode == "reproducible" or {*engine.row_buckets} <= {*engine.exact_rows}

@@ -1,0 +1,62 @@
+"""Reading back: the text that was to be set against what a reader finds in its place."""
+
+import unicodedata
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.types import Value
+from app.types.text_layer import TextLayer, boxed
+
+MARGIN = 8
+"""Pixels around a box that the reader sees too: letters at the very edge are misread."""
+_SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA")
+"""What the reader was taught, as Unicode names begin."""
+
+
+class TextRead(Value):
+    """One layer's text, what was read of it, and the share of characters that differ."""
+
+    wanted: str
+    read: str | None = None
+    """None: there is no reader here, or the script is none that it knows."""
+    error_rate: float | None = None
+
+
+def read_back(pixels: NDArray[np.uint8], layers: Sequence[TextLayer]) -> tuple[TextRead, ...]:
+    """Each layer's text read from its box in an RGBA picture [height, width, 4]; slow, a second."""
+    height, width = pixels.shape[:2]
+    return tuple(_read(pixels, layer) for layer in boxed(layers, width, height))
+
+
+def can_read(text: str) -> bool:
+    """Whether the reader is installed and knows every letter's script."""
+    return find_spec("rapidocr") is not None and all(
+        unicodedata.name(letter, "").startswith(_SCRIPTS) for letter in text if letter.isalpha()
+    )
+
+
+def worst_error(read: Sequence[TextRead]) -> float | None:
+    """The largest error rate of all layers; None when one of them could not be read."""
+    rates = [one.error_rate for one in read if one.error_rate is not None]
+    return max(rates) if rates and len(rates) == len(read) else None
+
+
+def _read(pixels: NDArray[np.uint8], layer: TextLayer) -> TextRead:
+    if not can_read(layer.text):
+        return TextRead(wanted=layer.text)
+    from app.check.legibility import cer, read_text
+
+    found = read_text(_place(pixels, layer))
+    return TextRead(wanted=layer.text, read=found, error_rate=round(cer(layer.text, found), 4))
+
+
+def _place(pixels: NDArray[np.uint8], layer: TextLayer) -> NDArray[np.uint8]:
+    if layer.box is None:
+        return pixels
+    box = layer.box
+    top, left = max(0, box.y - MARGIN), max(0, box.x - MARGIN)
+    bottom, right = box.y + box.height + MARGIN, box.x + box.width + MARGIN
+    return pixels[top:bottom, left:right]

@@ -1,0 +1,89 @@
+"""How money is said to a person in a terminal."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.console import console
+from app.costs.estimate import Band, Estimate
+from app.costs.invoice import Reconciliation
+from app.store.costs import By, Cost, Costs
+
+LISTED = 40
+NOBODY = {
+    By.TEAM: "(no team)",
+    By.RUN: "(no run)",
+    By.MODEL: "(no model)",
+    By.ASSET: "(no asset)",
+}
+
+
+def show_costs(costs: Costs) -> None:
+    """One row per group, the dearest first, and the total below."""
+    table = Table(
+        costs.by, "USD", "attempts", "made", "failed", "lost", "seconds", "assets", "accepted",
+        "USD an asset", "USD accepted", box=None,
+    )  # fmt: skip
+    for one in costs.groups[:LISTED]:
+        table.add_row(escape(one.name) or NOBODY[costs.by], *_numbers(one))
+    table.add_row("[bold]total[/]", *_numbers(costs.total))
+    out = console()
+    out.print(table if costs.groups else "nothing was booked yet")
+    if len(costs.groups) > LISTED:
+        out.print(f"... and {len(costs.groups) - LISTED} more; --json lists them all")
+
+
+def show_bill(found: Reconciliation) -> None:
+    """The sums, and the calls of which bill and ledger say different things."""
+    out = console()
+    for line in found.differing[:LISTED]:
+        billed, booked = (_call(usd) for usd in (line.billed_usd, line.booked_usd))
+        out.print(f"{escape(line.key[:16])}  billed {billed}, booked {booked}")
+    if len(found.differing) > LISTED:
+        out.print(f"... and {len(found.differing) - LISTED} more; --json lists them all")
+    out.print(
+        f"{escape(found.model)}: billed ${found.billed_usd:.6f}, booked ${found.booked_usd:.6f}; "
+        f"{found.agreeing} calls agree, {len(found.differing)} differ"
+    )
+
+
+def _call(usd: float | None) -> str:
+    return "nothing" if usd is None else f"${usd:.6f}"
+
+
+def _numbers(cost: Cost) -> list[str]:
+    counts = (cost.attempts, cost.made, cost.failed, cost.lost)
+    shares = (cost.usd_per_asset, cost.usd_per_accepted)
+    return [
+        f"{cost.usd:.6f}",
+        *map(str, counts),
+        f"{cost.seconds:.1f}",
+        str(cost.assets),
+        str(cost.accepted),
+        *("-" if share is None else f"{share:.6f}" for share in shares),
+    ]
+
+
+def expected(estimate: Estimate) -> str:
+    """An estimate's money in words, with the band it should come to lie in."""
+    return f"${estimate.cost_usd.expected:.4f} ({dollars(estimate.cost_usd)})"
+
+
+def dollars(band: Band) -> str:
+    """The ends of a band of money."""
+    return f"${band.low:.4f} to ${band.high:.4f}"
+
+
+def how_good(estimate: Estimate, *, seconds: float, cost_usd: float) -> str:
+    """What was expected of a run, beside what it came to."""
+    time, money = estimate.seconds, estimate.cost_usd
+    return (
+        f"expected {time.expected:.1f} s of generation ({time.low:.1f} to {time.high:.1f}), "
+        f"took {seconds:.1f}: {_place(seconds, time)}; "
+        f"expected {expected(estimate)}, cost ${cost_usd:.4f}: {_place(cost_usd, money)}"
+    )
+
+
+def _place(number: float, band: Band) -> str:
+    if number in band:
+        return "inside the band"
+    return "below the band" if number < band.low else "above the band"

@@ -1,0 +1,147 @@
+"""How registered models are said to a person in a terminal, and what the commands' JSON holds."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.console import console
+from app.registry.promote import GateRow
+from app.store.pointers import Pointer
+from app.types import ModelVersion, Value
+from app.types.registered_version import GoldenResult, RegisteredVersion
+
+
+class ListedModel(Value):
+    """One registered version and the aliases it bears now."""
+
+    reference: str
+    aliases: tuple[str, ...]
+    version: RegisteredVersion
+
+
+class ModelCard(Value):
+    """One registered version with everything that was measured of it, and its alias's moves."""
+
+    reference: str
+    aliases: tuple[str, ...]
+    version: RegisteredVersion
+    measured: tuple[GoldenResult, ...]
+    """The newest first."""
+    moves: tuple[Pointer, ...]
+    """Of the champion's alias of this name, the newest first."""
+
+
+class Comparison(Value):
+    """What the gate says of a candidate against a champion."""
+
+    candidate: str
+    champion: str | None
+    promotable: bool
+    rows: tuple[GateRow, ...]
+
+
+def show_models(models: Sequence[ListedModel]) -> None:
+    """One row per version."""
+    table = Table(
+        "model", "alias", "role", "family", "licence", "acceptance", "s/image", "USD/1000",
+        "can", box=None,
+    )  # fmt: skip
+    for one in models:
+        model, golden = one.version.model, one.version.golden
+        table.add_row(
+            one.reference, " ".join(one.aliases), escape(one.version.role), escape(model.family),
+            escape(model.licence), *_figures(golden), escape(" ".join(model.capabilities)),
+        )  # fmt: skip
+    console().print(table if models else "no model was registered yet")
+
+
+def _figures(golden: GoldenResult | None) -> tuple[str, str, str]:
+    if golden is None:
+        return "not measured", "", ""
+    return (
+        f"{golden.acceptance:.3f}",
+        f"{golden.seconds_per_image:.3f}",
+        f"{golden.usd_per_image * 1000:.4f}",
+    )
+
+
+def show_registered(version: RegisteredVersion) -> None:
+    """That a version stands, and the next step."""
+    console().print(
+        f"{version.reference} stands; measure it with: atelier models measure {version.reference}"
+    )
+
+
+def show_model(card: ModelCard) -> None:
+    """All there is to know of one version."""
+    table = Table(box=None, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, text in _facts(card):
+        table.add_row(label, escape(text))
+    console().print(table)
+
+
+def _facts(card: ModelCard) -> list[tuple[str, str]]:
+    model = card.version.model
+    known = f"{len(model.vocabulary)} words" if model.vocabulary else "open language"
+    facts = [
+        ("model", card.reference),
+        ("alias", ", ".join(card.aliases) or "none"),
+        ("role", card.version.role or "none"),
+        ("registered", card.version.registered_at),
+        ("family", model.family),
+        ("licence", model.licence),
+        ("source", model.source),
+        ("weights", model.weights_digest),
+        ("stands", _place(model)),
+        ("latent space", model.latent_space or "unknown"),
+        ("can", ", ".join(model.capabilities)),
+        ("sizes", " ".join(map(str, model.sizes)) or "any"),
+        ("knows", known),
+        ("steps", f"{model.num_inference_steps}, guidance {model.guidance_scale:g}"),
+    ]
+    facts += [("measured", _in_words(golden)) for golden in card.measured]
+    facts += [("moved", f"{one.moved_at} to {one.target}: {one.reason}") for one in card.moves]
+    return facts
+
+
+def _place(model: ModelVersion) -> str:
+    if model.hosted is None:
+        return model.folder or "ships with Atelier"
+    options = "".join(f", {name}={value}" for name, value in model.hosted.options)
+    until = f", until {model.hosted.until}" if model.hosted.until else ""
+    return f"{model.hosted.url}, as {model.hosted.model}{options}{until}"
+
+
+def _in_words(golden: GoldenResult) -> str:
+    agreement = "" if golden.agreement is None else f", agreement {golden.agreement:.3f}"
+    return (
+        f"{golden.measured_at}: {golden.images} images, acceptance {golden.acceptance:.3f}"
+        f"{agreement}, {golden.seconds_per_image:.3f} s and ${golden.usd_per_image:.6f} an image, "
+        f"{golden.damaged_passes:.1%} of damaged pictures pass"
+    )
+
+
+def show_measured(golden: GoldenResult) -> None:
+    """The figures, and the rules that spoke most."""
+    out = console()
+    out.print(f"[bold]{golden.reference}[/] {escape(_in_words(golden))}", soft_wrap=True)
+    for name, times in sorted(golden.complaints.items(), key=lambda item: -item[1]):
+        out.print(f"    {name} spoke of {times} of {golden.images}")
+
+
+def show_comparison(found: Comparison) -> None:
+    """One row for each thing the gate asks."""
+    table = Table("asked", found.candidate, found.champion or "no champion", "required", "")
+    for row in found.rows:
+        said = "[green]holds[/]" if row.holds else "[red]does not hold[/]"
+        table.add_row(*map(escape, (row.asks, row.candidate, row.champion, row.limit)), said)
+    console().print(table)
+    console().print("it may be promoted" if found.promotable else "it may not be promoted")
+
+
+def show_pointer(moved: Pointer) -> None:
+    """Where the alias points now."""
+    console().print(f"{moved.name}@{moved.alias} is {moved.target}: {escape(moved.reason)}")

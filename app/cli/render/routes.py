@@ -1,0 +1,155 @@
+"""How routes and policies are said to a person in a terminal."""
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.console import console
+from app.route.cascade import Explanation, Option, Way, Wish
+from app.route.explain import Arm, Explained
+from app.route.policy import Policy, Rollout
+from app.store.pointers import Pointer
+from app.types import Kind, Value
+
+
+class KeptPolicy(Value):
+    """A policy under its digest."""
+
+    digest: str
+    policy: Policy
+
+
+class PolicyList(Value):
+    """The policies of the catalog, and which of them decide."""
+
+    rollout: Rollout
+    kept: dict[str, str]
+    """When each was learned, by its digest."""
+    changes: tuple[Pointer, ...]
+
+
+def show_explained(explained: Explained) -> None:
+    """The asset's way with its numbers, what was weighed against it, and what came of it."""
+    out = console()
+    out.print(f"[bold]{escape(explained.asset)}[/] by {escape(explained.model)}")
+    if explained.explanation is None:
+        out.print("the plan names the model: there was nothing to choose")
+    else:
+        _show(explained.explanation)
+    for turn in explained.turns:
+        after = f" after {turn.after}" if turn.after else ""
+        passed = "passed" if turn.passed else "none passed"
+        out.print(f"  {turn.model}{after}: {turn.tried} tried, {passed}, {turn.seconds:.2f} s")
+    for retry in explained.retries:
+        out.print(f"    {escape(str(retry))}")
+
+
+def _show(explanation: Explanation) -> None:
+    out, policy = console(), explanation.policy
+    by = f"policy {policy[:12]} ({explanation.arm})" if policy else "the built-in policy"
+    out.print(f"{by}: {escape(explanation.reason)}")
+    out.print(_asked(explanation.wish))
+    out.print(_options(explanation.options))
+    for model, why in explanation.removed.items():
+        out.print(f"  not {escape(model)}: {escape(why)}")
+    out.print(_ways(explanation.ways))
+    if explanation.shadow:
+        out.print(f"the policy on trial would have taken: {escape(explanation.shadow)}")
+
+
+def _asked(wish: Wish) -> str:
+    within = f", within {wish.seconds:g} s" if wish.seconds else ""
+    return (
+        f"asked: {wish.kind} ({escape(', '.join(wish.labels))}), passing at {wish.confidence:g} "
+        f"in {wish.attempts} attempts{within}"
+    )
+
+
+def _options(options: Sequence[Option]) -> Table:
+    table = Table("model", "s an image", "USD an image", "known from", box=None)
+    for one in options:
+        table.add_row(
+            escape(one.model),
+            _number(one.seconds),
+            _number(one.usd),
+            one.measured or "nobody knows",
+        )
+    return table
+
+
+def _ways(ways: Sequence[Way]) -> Table:
+    table = Table(
+        "", "way", "passes", "surely", "images", "s accepted", "USD accepted", "against it",
+        box=None,
+    )  # fmt: skip
+    for at, way in enumerate(ways):
+        table.add_row(
+            "->" if at == 0 else "",
+            escape(str(way)),
+            f"{way.chance:.3f}" if way.chance else "-",
+            f"{way.least:.3f}" if way.chance else "-",
+            f"{way.images:.2f}",
+            _number(way.seconds_per_accepted),
+            _number(way.usd_per_accepted),
+            escape(way.refused),
+        )
+    return table
+
+
+def show_policy(kept: KeptPolicy) -> None:
+    """What a policy knows of each model."""
+    out, policy = console(), kept.policy
+    out.print(f"policy [bold]{kept.digest[:12]}[/], learned from {policy.assets} decided assets")
+    table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image", box=None)
+    for fit in policy.chances.fits:
+        for kind in [kind for kind in Kind if f"kind={kind}" in fit.labels]:
+            belief = policy.chances.of(fit.model, kind, (), after=fit.after)
+            pace = policy.paces.get(fit.model)
+            table.add_row(
+                escape(fit.model), escape(fit.after) or "-", kind, f"{belief.passes(1):.3f}",
+                f"{belief.least(1):.3f}", str(fit.assets), _number(pace.seconds if pace else None),
+            )  # fmt: skip
+    out.print(table)
+    if policy.reliability is not None:
+        out.print(
+            f"foretold from one half of the assets, the other half came out within "
+            f"{policy.reliability.ece:.3f} (expected calibration error)"
+        )
+
+
+def show_policies(listed: PolicyList) -> None:
+    """The policies with their part in what is decided, and the latest changes."""
+    out, rollout = console(), listed.rollout
+    table = Table("policy", "learned", "now", box=None)
+    for digest, moment in listed.kept.items():
+        trial = f"on trial for {rollout.share:.0%}" if digest == rollout.trial else ""
+        table.add_row(digest[:12], moment, "live" if digest == rollout.live else trial)
+    out.print(table if listed.kept else "no policy was learned yet: atelier policy learn")
+    for change in listed.changes[:10]:
+        out.print(f"  {change.moved_at}  {escape(change.reason)}")
+
+
+def show_arms(arms: Sequence[Arm]) -> None:
+    """A row for each policy that decided, and what an accepted asset took by it."""
+    table = Table(
+        "policy", "arm", "assets", "accepted", "images an asset", "s accepted",
+        "the trial otherwise", box=None,
+    )  # fmt: skip
+    for one in arms:
+        per_accepted = one.seconds / one.accepted if one.accepted else None
+        table.add_row(
+            one.policy[:12] or "built in", one.arm, str(one.assets),
+            f"{one.accepted / one.assets:.3f}", f"{one.images / one.assets:.2f}",
+            _number(per_accepted), str(one.other),
+        )  # fmt: skip
+    console().print(table if arms else "no asset of a plan with model: auto was decided yet")
+
+
+def show_rollout(rollout: Rollout) -> None:
+    """Which policies decide."""
+    console().print(f"routing: {rollout}")
+
+
+def _number(number: float | None) -> str:
+    return "-" if number is None else f"{number:.4g}"

@@ -1,0 +1,245 @@
+"""Estimates: what assets may take, from what the same models took before, with an error band."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose, sqrt
+from statistics import fmean, variance
+
+from app.fleet.prices import Price, PriceSheet
+from app.route.by_name import route
+from app.store.catalog import Catalog
+from app.store.costs import Tried
+from app.types import AssetSpec, ModelVersion, Route, Status, Value
+
+SAMPLE = 200
+"""Assets of a model that are looked at for how many attempts they took."""
+FEWEST = 5
+"""Below so many assets and images their spread says nothing."""
+DEVIATIONS = 1.96
+"""Of a normal distribution, on either side: 19 of 20 fall between."""
+ASSUMED_SECONDS = 60.0
+"""What an attempt may take of which nothing at all is known."""
+
+
+class Band(Value):
+    """What is expected, and between which ends it should come to lie in 19 of 20 cases."""
+
+    low: float
+    expected: float
+    high: float
+
+    def __contains__(self, number: float) -> bool:
+        on_an_end = any(isclose(number, end, rel_tol=1e-6) for end in (self.low, self.high))
+        return self.low <= number <= self.high or on_an_end
+
+
+class Estimate(Value):
+    """Images, seconds of one worker and money until every asset has its fate."""
+
+    images: Band
+    seconds: Band
+    cost_usd: Band
+    basis: tuple[str, ...]
+    """By model, where the numbers come from."""
+
+
+def longest(model: ModelVersion, price: Price, tried: Sequence[Tried]) -> float:
+    """How long an attempt is taken to last at most when money is set aside for it.
+
+    As the price sheet declares; else twice the longest of the latest, or where there are few,
+    four times what the version declares; else `ASSUMED_SECONDS`. An attempt that takes longer
+    still costs what it takes, so much can a cap be exceeded.
+    """
+    if price.at_most_seconds is not None:
+        return price.at_most_seconds
+    if len(tried) >= FEWEST:
+        return 2 * max(one.seconds for one in tried)
+    if model.seconds_per_image is not None:
+        return 4 * model.seconds_per_image
+    return ASSUMED_SECONDS
+
+
+class Forecast:
+    """Adds up an estimate asset by asset; what it knows of a model is what stood at its first.
+
+    Its memory does not grow with the number of assets.
+    """
+
+    def __init__(
+        self, models: Mapping[str, ModelVersion], catalog: Catalog, prices: PriceSheet
+    ) -> None:
+        self._models, self._catalog, self._prices = models, catalog, prices
+        self._asked: dict[str, _Asked] = {}
+        self._expected = _Expected()
+
+    def expect(self, images: float, seconds: float | None, usd: float | None) -> None:
+        """One more asset of which is known what its way takes on average; None: nobody knows."""
+        self._expected.add(images, seconds, usd)
+
+    def add_all(self, specs: Iterable[AssetSpec]) -> None:
+        """More assets that are to be made."""
+        for spec in specs:
+            if spec.model not in self._asked:
+                way = route(spec, self._models)
+                price = self._prices.price(way.model, way.backend)
+                self._asked[spec.model] = _Asked(_pace(way, self._catalog), price)
+            self._asked[spec.model].add(spec)
+
+    def estimate(self) -> Estimate | None:
+        """What all of it may take; None when of one model no time is known, or nothing is asked."""
+        parts = [one.parts() for one in self._asked.values()]
+        parts += [self._expected.parts()] if self._expected.assets else []
+        if not parts or any(part is None for part in parts):
+            return None
+        known = [part for part in parts if part is not None]
+        return Estimate(
+            images=_sum([part.images for part in known]),
+            seconds=_sum([part.seconds for part in known]),
+            cost_usd=_sum([part.cost_usd for part in known]),
+            basis=(*(one.pace.basis for one in self._asked.values()), *self._expected.basis),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A mean, how far single ones lie from it, and how many were looked at."""
+
+    mean: float
+    variance: float
+    size: int
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "_Sample | None":
+        if len(numbers) < FEWEST:
+            return None
+        return cls(fmean(numbers), variance(numbers), len(numbers))
+
+    @property
+    def doubt(self) -> float:
+        """The relative variance of the mean itself: a short history may have been lucky."""
+        return self.variance / self.size / self.mean**2 if self.mean else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """What is known of a model: seconds an image, and rounds of candidates an asset."""
+
+    seconds: _Sample | None
+    rounds: _Sample | None
+    gpu: bool
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    images: Band
+    seconds: Band
+    cost_usd: Band
+
+
+class _Asked:
+    """All assets asked of one model."""
+
+    def __init__(self, pace: _Pace, price: Price) -> None:
+        self.pace, self._price = pace, price
+        self._first = self._squares = self._most = 0
+
+    def add(self, spec: AssetSpec) -> None:
+        self._first += spec.candidates
+        self._squares += spec.candidates**2
+        self._most += spec.attempts
+
+    def parts(self) -> _Parts | None:
+        seconds, rounds = self.pace.seconds, self.pace.rounds
+        if seconds is None:
+            return None
+        images = self._bounds() if rounds is None else self._likely(rounds)
+        spread = self._squares * (rounds.variance if rounds else 0) * seconds.mean**2
+        spread += images.expected * seconds.variance
+        work = images.expected * seconds.mean
+        doubt = work**2 * (seconds.doubt + (rounds.doubt if rounds else 0))
+        within = DEVIATIONS * sqrt(spread + doubt)
+        ends = (work, work) if rounds else (self._first * seconds.mean, self._most * seconds.mean)
+        time = Band(low=max(ends[0] - within, 0), expected=work, high=ends[1] + within)
+        return _Parts(images, time, self._cost(images, time))
+
+    def _bounds(self) -> Band:
+        """Nobody knows how many are rejected: from the first candidates to the last attempt."""
+        return Band(low=self._first, expected=self._first, high=self._most)
+
+    def _likely(self, rounds: _Sample) -> Band:
+        expected = self._first * rounds.mean
+        spread = self._squares * rounds.variance + expected**2 * rounds.doubt
+        within = DEVIATIONS * sqrt(spread)
+        return Band(low=max(expected - within, 0), expected=expected, high=expected + within)
+
+    def _cost(self, images: Band, time: Band) -> Band:
+        price, gpu = self._price, self.pace.gpu
+        ends = (
+            images_end * price.call + price.replace(call=0).of(seconds, gpu=gpu)
+            for images_end, seconds in (
+                (images.low, time.low),
+                (images.expected, time.expected),
+                (images.high, time.high),
+            )
+        )
+        low, expected, high = ends
+        return Band(low=low, expected=expected, high=high)
+
+
+class _Expected:
+    """Assets whose ways say what they take on average; single ones spread like waiting times."""
+
+    def __init__(self) -> None:
+        self.assets = 0
+        self._sums = {"images": 0.0, "seconds": 0.0, "usd": 0.0}
+        self._squares = dict(self._sums)
+        self._known = True
+
+    @property
+    def basis(self) -> tuple[str, ...]:
+        return (f"{self.assets} assets by the ways chosen for them",) if self.assets else ()
+
+    def add(self, images: float, seconds: float | None, usd: float | None) -> None:
+        self.assets += 1
+        self._known &= seconds is not None and usd is not None
+        for name, number in (("images", images), ("seconds", seconds), ("usd", usd)):
+            self._sums[name] += number or 0.0
+            self._squares[name] += (number or 0.0) ** 2
+
+    def parts(self) -> _Parts | None:
+        if not self._known:
+            return None
+        return _Parts(self._band("images"), self._band("seconds"), self._band("usd"))
+
+    def _band(self, name: str) -> Band:
+        expected, within = self._sums[name], DEVIATIONS * sqrt(self._squares[name])
+        return Band(low=max(expected - within, 0.0), expected=expected, high=expected + within)
+
+
+def _pace(way: Route, catalog: Catalog) -> _Pace:
+    model = way.model
+    tried = catalog.tried(model.reference)
+    decided = catalog.find_assets(model=model.reference, limit=SAMPLE)
+    rounds = _Sample.of(
+        [one.attempts / one.spec.candidates for one in decided if one.status is not Status.FAILED]
+    )
+    seconds = _Sample.of([one.seconds for one in tried])
+    basis = f"{model.reference}: the last {len(tried)} images"
+    if seconds is None and model.seconds_per_image is not None:
+        seconds = _Sample(model.seconds_per_image, 0.0, 1)
+        basis = f"{model.reference}: seconds as its version declares them"
+    if rounds is None:
+        basis += ", first candidates to last attempts, for hardly any asset was decided yet"
+    else:
+        basis += f" and {rounds.size} decided assets"
+    gpu = bool(tried) and tried[0].gpu
+    return _Pace(seconds, rounds, gpu, basis)
+
+
+def _sum(bands: Sequence[Band]) -> Band:
+    """Bands of different models: their deviations are independent, so they add as squares."""
+    expected = sum(one.expected for one in bands)
+    below = sqrt(sum((one.expected - one.low) ** 2 for one in bands))
+    above = sqrt(sum((one.high - one.expected) ** 2 for one in bands))
+    return Band(low=expected - below, expected=expected, high=expected + above)

@@ -1,0 +1,153 @@
+"""The outlook of a plan: what it asks, what stands already, what the rest may take."""
+
+from collections.abc import Mapping, Sequence
+
+from app.costs.estimate import Estimate, Forecast
+from app.fleet.prices import PriceSheet
+from app.plan.schema import Budget, RoutePlan
+from app.plan.vocabulary import unknown_words
+from app.route.router import Routing, asset_key, routes_of
+from app.store.catalog import Catalog
+from app.types import AssetSpec, ModelVersion, Status, Value, version_of
+
+STARTUP_SECONDS = 15.0
+"""What starting Ray and loading the models takes on a small machine before the first image."""
+
+
+class PlannedAsset(Value):
+    """One row of the list: the asset, and what the catalog holds of it."""
+
+    name: str
+    version: str
+    status: Status | None
+    spec: AssetSpec
+
+
+class Outlook(Value):
+    """What running the plan now would mean."""
+
+    plan: str
+    asked: int
+    standing: int
+    to_make: int
+    images_at_least: int
+    images_at_most: int
+    seconds: float | None
+    """Until it is done, on this machine; None when nothing was ever measured."""
+    estimate: Estimate | None
+    warnings: tuple[str, ...]
+    assets: tuple[PlannedAsset, ...]
+
+
+def outlook(
+    name: str,
+    expanded: Sequence[tuple[AssetSpec, ...]],
+    models: Mapping[str, ModelVersion],
+    catalog: Catalog,
+    *,
+    workers: int,
+    prices: PriceSheet,
+    budget: Budget | None = None,
+    terms: RoutePlan | None = None,
+) -> Outlook:
+    """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would.
+
+    `expanded` holds of each asset the spec for every model that may make it; `terms` say how one
+    of several is chosen.
+    """
+    forecast = Forecast(models, catalog, prices)
+    routing = Routing(terms, models, catalog, prices, keeps=False) if terms else None
+    assets = _planned(expanded, models, catalog, forecast, routing)
+    specs = [one.spec for one in assets]
+    todo = [one.spec for one in assets if one.status in (None, Status.FAILED)]
+    estimate = forecast.estimate()
+    work = estimate.seconds.expected if estimate else None
+    return Outlook(
+        plan=name,
+        asked=len(specs),
+        standing=len(specs) - len(todo),
+        to_make=len(todo),
+        images_at_least=sum(spec.candidates for spec in todo),
+        images_at_most=sum(spec.attempts for spec in todo),
+        seconds=None if work is None else work / workers + STARTUP_SECONDS,
+        estimate=estimate,
+        warnings=(*_warnings(specs, models), *_short(name, budget, estimate, catalog)),
+        assets=assets,
+    )
+
+
+def _planned(
+    expanded: Sequence[tuple[AssetSpec, ...]],
+    models: Mapping[str, ModelVersion],
+    catalog: Catalog,
+    forecast: Forecast,
+    routing: Routing | None,
+) -> tuple[PlannedAsset, ...]:
+    """The rows of the list; what is still to be made is forecast."""
+    _refuse_impossible(expanded, models)
+    keys = [asset_key(ways, models) for ways in expanded]
+    found = catalog.asset_records(keys)
+    assets = []
+    for ways, key in zip(expanded, keys, strict=True):
+        status = found[key].status if key in found else None
+        spec = found[key].spec if key in found else ways[0]
+        if status in (None, Status.FAILED):
+            spec = _forecast(ways, key, forecast, routing)
+        version = version_of(key)
+        assets.append(PlannedAsset(name=spec.name, version=version, status=status, spec=spec))
+    return tuple(assets)
+
+
+def _refuse_impossible(
+    expanded: Sequence[tuple[AssetSpec, ...]], models: Mapping[str, ModelVersion]
+) -> None:
+    for ways in expanded:
+        possible, refused = routes_of(ways, models)
+        if not possible:
+            raise refused[ways[-1].model]
+
+
+def _forecast(
+    ways: tuple[AssetSpec, ...], key: str, forecast: Forecast, routing: Routing | None
+) -> AssetSpec:
+    """Forecast one asset; returns its spec for the model that would be asked first."""
+    if routing is None or len(ways) == 1:
+        forecast.add_all(ways[:1])
+        return ways[0]
+    way = routing.choose(ways, key).way
+    forecast.expect(way.images, way.seconds, way.usd)
+    return next(one for one in ways if one.model == way.rungs[0].name)
+
+
+def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> list[str]:
+    """Prompts that a model was never taught: they will be made, and most likely rejected."""
+    strange: dict[str, tuple[str, int]] = {}
+    for spec in (one for one in specs if one.request.strength > 0):  # else nothing is painted
+        for word in unknown_words(spec.request.prompt, models[spec.model].vocabulary):
+            first, count = strange.get(word, (spec.name, 0))
+            strange[word] = (first, count + 1)
+    return [
+        f"{word!r} is outside what the model knows (first in {first}, {count} assets): "
+        "the agreement check will most likely reject them"
+        for word, (first, count) in strange.items()
+    ]
+
+
+def _short(
+    name: str, budget: Budget | None, estimate: Estimate | None, catalog: Catalog
+) -> list[str]:
+    """Whether the plan's budget may not suffice."""
+    if budget is None or estimate is None:
+        return []
+    if estimate.cost_usd.high == 0:
+        return [
+            "nothing that the plan asks for has a price here, so its budget never ends it; "
+            "name a price sheet in ATELIER_PRICES, or set ATELIER_USD_PER_HOUR"
+        ]
+    left = budget.usd - catalog.spent_of("plan", name)
+    if estimate.cost_usd.high <= left:
+        return []
+    return [
+        f"${max(left, 0):.4f} of the plan's budget of ${budget.usd:.4f} are left, and the rest may "
+        f"cost up to ${estimate.cost_usd.high:.4f}; raise budget.usd, or ask for less"
+    ]

@@ -1,0 +1,64 @@
+"""The flow of one asset, whole and in order: generate -> check -> refine -> finish -> publish.
+
+`jobs/bulk.py` runs the same verbs over a whole plan, each as a stage of its own.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.check.duplicates import Neighbours
+from app.check.scores import Critic
+from app.flow.complete import complete
+from app.flow.decide import decide
+from app.flow.examine import examine
+from app.refine.attempts import Refiner
+from app.route.stages import asked_now, retries_of
+from app.store.publish import Store, publish_assets
+from app.types import AssetRecord, AssetSpec, GenerationRequest, Route
+from app.types.candidate import Candidate, Outcome
+
+
+class Source(Protocol):
+    """Where images come from: a generator, or pictures that are at hand."""
+
+    @property
+    def route(self) -> Route:
+        """The way they are made."""
+
+    @property
+    def store(self) -> Store:
+        """Where they are committed."""
+
+    @property
+    def owner(self) -> str:
+        """The run that asks for them."""
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
+        """One outcome per request, in their order."""
+
+
+def make(
+    spec: AssetSpec,
+    generator: Source,
+    critic: Critic | None,
+    neighbours: Neighbours,
+    refiner: Refiner | None = None,
+) -> AssetRecord:
+    """Make one asset, trying again while the judge asks for it and the plan allows.
+
+    By further seeds, or where the spec says so and there is a refiner, with a reason.
+    """
+    candidates: list[Candidate] = []
+    decision = None
+    while decision is None or decision.status is None:
+        outcomes = generator.generate(asked_now(spec, (), candidates, refiner))
+        candidates += examine(outcomes, spec, generator.store, critic)
+        decision = decide(spec, candidates, neighbours)
+    route, store, run_id = generator.route, generator.store, generator.owner
+    retries = retries_of(lambda _: spec, (), candidates, decision, refiner)
+    made = complete(
+        spec, route, decision, store,
+        run_id=run_id, attempts=len(candidates), retries=retries,
+    )  # fmt: skip
+    (record,) = publish_assets(store, [made])
+    return record

@@ -1,0 +1,47 @@
+"""Overrule: a person's word on a picture decides its asset, whatever the checks said of it.
+
+What the checks said stays in the record's report: from that it is known what they would do alone.
+"""
+
+from typing import Literal
+
+from app.accept.labels import Label, say
+from app.errors import InvalidRequest
+from app.flow.complete import finish_after
+from app.store.publish import Store, overrule_asset
+from app.types import AssetRecord, Status
+
+
+def overrule(
+    store: Store,
+    record: AssetRecord,
+    says: Literal["good", "bad"],
+    *,
+    reviewer: str,
+    reason: str = "",
+) -> tuple[Label, AssetRecord]:
+    """Keep the word as a label, and the record as it decides: accepted and finished, or rejected.
+
+    Safe to repeat. The next run of the asset's plan finds it so, and packs it or leaves it out.
+    Raises InvalidRequest for an asset without a picture, StoreError when its bytes are gone.
+    """
+    if record.image is None:
+        raise InvalidRequest(
+            f"{record.name}@{record.version} has no picture to speak of; run its plan again first"
+        )
+    label = say(store.catalog, record, says, reviewer=reviewer, reason=reason)
+    status = Status.ACCEPTED if label.good else Status.REJECTED
+    if record.status is status:
+        return label, record
+    decided = record.replace(status=status, reasons=(_in_words(label),))
+    if not label.good:
+        bare = decided.replace(asset=None, provenance=None)
+        return label, overrule_asset(store, bare, (), good=False)
+    if decided.asset is not None:
+        return label, overrule_asset(store, decided, (), good=True)
+    finished, files = finish_after(decided, record.image, store)
+    return label, overrule_asset(store, finished, files, good=True)
+
+
+def _in_words(label: Label) -> str:
+    return f"{label.reviewer} said {label.says}" + (f": {label.reason}" if label.reason else "")

@@ -1,0 +1,276 @@
+"""Generate: requests become images of the store, each made at most once whoever asks for it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic, process_time, sleep, thread_time
+
+from app.backends.base import Backend
+from app.digest import digest_bytes
+from app.engine.results import Failed, Rendered
+from app.errors import AtelierError
+from app.fleet.prices import Price, on_gpu
+from app.generate.heartbeat import Heartbeat
+from app.generate.provenance import provenance_of
+from app.image.init_image import latents_bytes
+from app.image.png import png_bytes
+from app.store.budgets import Caps
+from app.store.ledger import Account, Took
+from app.store.png_metadata import image_text
+from app.store.publish import (
+    Claim,
+    Store,
+    attempts,
+    claim,
+    hand_back,
+    publish_images,
+    release,
+)
+from app.types import GeneratedImage, GenerationRequest, Route
+from app.types.candidate import Outcome
+
+LEASE_SECONDS = 60
+WAITS = 900
+"""How often, a second apart, another run's lease is waited for while that run keeps renewing it."""
+PUBLISH_SECONDS = 5.0
+"""Images wait so long for company at most: a death loses no more than that."""
+MAX_TRIES = 3
+"""How often one request may be begun without coming to an end before it counts as poison."""
+
+
+class HandedBack(AtelierError):
+    """The worker was told to go: what it made is published, the rest is free for any other."""
+
+
+def _stays() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """At whose expense images are made, at what price, and within which budgets."""
+
+    who: str = ""
+    plan: str = ""
+    price: Price = field(default_factory=Price)
+    most_seconds: float = 0.0
+    """What an attempt is taken to last at most, when money is set aside for it."""
+    caps: Caps = field(default_factory=Caps)
+    assets: Mapping[str, str] = field(default_factory=dict)
+    """For which asset a request is made, by the request's id; for the ledger alone."""
+
+    def account(self, request: GenerationRequest, route: Route) -> Account:
+        """On whose account an attempt at the request goes."""
+        return Account(
+            who=self.who,
+            plan=self.plan,
+            team=request.tags.team,
+            model=route.model.reference,
+            asset=self.assets.get(request.id),
+            most_usd=self.price.most(self.most_seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """One worker's way from requests to images of the store.
+
+    `owner` names the run in its leases: a worker that takes over inside the same run need not
+    wait for the leases of the one that died.
+    """
+
+    route: Route
+    backend: Backend
+    store: Store
+    owner: str
+    terms: Terms = field(default_factory=Terms)
+    wait: Callable[[float], None] = sleep
+    stuck_seconds: float | None = None
+    """When no image came for so long, the process ends itself; None: it never does."""
+    keeps_latents: bool = False
+    """Whether the latents of new images are stored too, for another model to go on from."""
+    leaving: Callable[[], bool] = _stays
+    """Asked between images: whether this worker is to make no more."""
+
+    def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
+        """One outcome per request, in their order: committed images are reused, the rest made.
+
+        Safe to repeat and to run beside others: a request leased by another run is waited for
+        until it is committed or its lease runs out, and money set aside by others until it is
+        spent or free again. What no budget is left for is not begun. What was begun before
+        without coming to an end is begun alone, so that one request that kills its worker spoils
+        no neighbour. Raises HandedBack when the worker is told to go before all is made.
+        """
+        wanted = {self.route.key(request.id): request for request in requests}
+        begun = attempts(self.store, list(wanted))
+        outcomes = self._settle({key: wanted[key] for key in wanted if key not in begun})
+        for key in begun:
+            outcomes |= self._settle({key: wanted[key]})
+        return [outcomes[self.route.key(request.id)] for request in requests]
+
+    def _settle(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+        """Claim and make together; what others hold is claimed again until it is free."""
+        outcomes: dict[str, Outcome] = {}
+        accounts = {key: self.terms.account(one, self.route) for key, one in wanted.items()}
+        for _ in range(WAITS):
+            if self.leaving():
+                raise HandedBack("the worker goes; nothing further was begun, ask another")
+            claimed = claim(
+                self.store,
+                [key for key in wanted if key not in outcomes],
+                owner=self.owner,
+                seconds=LEASE_SECONDS,
+                accounts=accounts,
+                caps=self.terms.caps,
+            )
+            outcomes |= _answered(claimed, wanted) | self._make(claimed, wanted)
+            if not claimed.busy:
+                return outcomes
+            self.wait(1.0)
+        return outcomes | {key: _busy(wanted[key]) for key in wanted if key not in outcomes}
+
+    def _make(self, claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+        """Render and publish what was won; hand back the leases of what came to nothing."""
+        poison = {key for key, tries in claimed.won.items() if tries > MAX_TRIES}
+        healthy = {key: wanted[key] for key in claimed.won if key not in poison}
+        started = monotonic()
+        outcomes = self._rendered(healthy, claimed) if healthy else {}
+        failed = [key for key, outcome in outcomes.items() if outcome.image is None]
+        if poison or failed:
+            seconds = monotonic() - started - sum(_seconds(one) for one in outcomes.values())
+            took = self._took(max(seconds, 0.0) / max(len(failed), 1))
+            took_each = dict.fromkeys(failed, took)
+            release(self.store, [*poison, *failed], owner=self.owner, took=took_each)
+        return outcomes | {key: _poisoned(wanted[key]) for key in poison}
+
+    def _took(self, seconds: float) -> Took:
+        """What a failure is charged: its share of the time that no image accounts for."""
+        return Took(seconds, self.terms.price.most(seconds))
+
+    def _rendered(
+        self, wanted: Mapping[str, GenerationRequest], claimed: Claim
+    ) -> dict[str, Outcome]:
+        """Files are written beside the next steps, and published every few seconds."""
+        outcomes: dict[str, Outcome] = {}
+        heartbeat = Heartbeat(
+            self.store,
+            list(wanted),
+            owner=self.owner,
+            lease_seconds=LEASE_SECONDS,
+            stuck_seconds=self.stuck_seconds,
+        )
+        with heartbeat, ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
+            batch = _Batch()
+            for item in self.backend.generate(list(wanted.values())):
+                heartbeat.beat()
+                key = self.route.key(item.request.id)
+                if isinstance(item, Failed):
+                    outcomes[key] = _failed(item)
+                    continue
+                batch.files.append(encoder.submit(self._encode, item, key, claimed.won[key]))
+                if batch.seconds > PUBLISH_SECONDS:
+                    outcomes |= self._publish(batch)
+                    batch = _Batch()
+                if self.leaving():
+                    break
+            outcomes |= self._publish(batch)
+        if outcomes.keys() < wanted.keys():
+            left = [key for key in wanted if key not in outcomes or outcomes[key].image is None]
+            hand_back(self.store, left, owner=self.owner)
+            raise HandedBack(f"the worker goes; {len(left)} requests are left, ask another")
+        return outcomes
+
+    def _publish(self, batch: "_Batch") -> dict[str, Outcome]:
+        if not batch.files:
+            return {}
+        cpu_seconds = batch.cpu_seconds
+        files = [file.result() for file in batch.files]
+        encoding = sum(file.seconds for file in files)
+        share = max(cpu_seconds - encoding, 0.0) / len(files)
+        images = [(file.image, file.data) for file in files]
+        latents = [file.latents for file in files if file.latents is not None]
+        return {
+            image.key: Outcome(
+                request=image.provenance.request, image=image, made=True, cpu_seconds=share
+            )
+            for image in publish_images(self.store, images, owner=self.owner, files=latents)
+        }
+
+    def _encode(self, item: Rendered, key: str, attempt: int) -> "_File":
+        started = thread_time()
+        provenance = provenance_of(item, self.route, attempt=attempt)
+        data = png_bytes(item.pixels, text=image_text(provenance))
+        kept = item.latents if self.keeps_latents else None
+        latents = None if kept is None else latents_bytes(kept)
+        height, width, _ = item.pixels.shape
+        image = GeneratedImage(
+            key=key,
+            request_id=item.request.id,
+            digest=digest_bytes(data),
+            width=width,
+            height=height,
+            seconds=item.seconds,
+            cost_usd=self.terms.price.of(item.seconds, gpu=on_gpu(item.engine)),
+            provenance=provenance,
+            latents=None if latents is None else digest_bytes(latents),
+        )
+        return _File(image, data, latents, thread_time() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An image, its bytes, those of its latents, and the CPU seconds that making them took."""
+
+    image: GeneratedImage
+    data: bytes
+    latents: bytes | None
+    seconds: float
+
+
+class _Batch:
+    """Images on their way to be published together, and what making them took so far."""
+
+    def __init__(self) -> None:
+        self.files: list[Future[_File]] = []
+        self._started, self._cpu_started = monotonic(), process_time()
+
+    @property
+    def seconds(self) -> float:
+        """How long the batch has been filling."""
+        return monotonic() - self._started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of this process since the batch was begun."""
+        return process_time() - self._cpu_started
+
+
+def _answered(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+    """What needs no work, and what there is no money for."""
+    found = {key: Outcome(request=wanted[key], image=one) for key, one in claimed.committed.items()}
+    refused = {
+        key: Outcome(request=wanted[key], error=why, refused=True)
+        for key, why in claimed.refused.items()
+    }
+    return found | refused
+
+
+def _seconds(outcome: Outcome) -> float:
+    return outcome.image.seconds if outcome.image else 0.0
+
+
+def _failed(item: Failed) -> Outcome:
+    return Outcome(request=item.request, error=str(item.error))
+
+
+def _busy(request: GenerationRequest) -> Outcome:
+    return Outcome(
+        request=request, error="another run held this request's lease, or its money, too long"
+    )
+
+
+def _poisoned(request: GenerationRequest) -> Outcome:
+    return Outcome(
+        request=request,
+        error=f"poison: {MAX_TRIES} workers began this request and none came to its end",
+    )

@@ -1,0 +1,41 @@
+"""Provenance: where an image that was just rendered comes from."""
+
+from collections.abc import Iterator
+
+from app.digest import Json, canonical_json
+from app.engine.results import Rendered
+from app.environment import environment
+from app.types import PIPELINE_VERSION, Provenance, Route
+
+
+def provenance_of(item: Rendered, route: Route, *, attempt: int) -> Provenance:
+    """All that is known of an image that was rendered just now."""
+    return Provenance(
+        request=item.request,
+        request_id=item.request.id,
+        prompt_digest=item.request.prompt_digest,
+        prompt_embedding_digest=item.prompt_embedding_digest,
+        noise_schedule=item.noise_schedule,
+        model=route.model.reference,
+        weights_digest=route.model.weights_digest,
+        backend=route.backend,
+        pipeline_version=PIPELINE_VERSION,
+        engine=item.engine,
+        environment=item.environment or environment(),
+        finishing=(),
+        attempt=attempt,
+        parent=None,
+    )
+
+
+def flat(provenance: Provenance) -> dict[str, str]:
+    """Every field as text by its dotted name: engine.threads, environment.libraries.torch."""
+    return dict(_flat("", provenance.as_json()))
+
+
+def _flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}" if name else key, inner)
+    else:
+        yield name, canonical_json(value).decode()

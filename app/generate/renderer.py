@@ -1,0 +1,156 @@
+"""From a route to what renders it on this machine, with the settings of this machine."""
+
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from app.backends.base import Backend
+from app.environment import use_strict_blas
+from app.errors import InvalidRequest, NoRoute
+from app.fleet.hosted_requests import SEEDED
+from app.settings import Settings
+from app.store.publish import Store
+from app.types import ModelVersion, Route
+
+if TYPE_CHECKING:
+    from app.engine.engine import Engine, Mode
+    from app.engine.pipeline import Start
+    from app.models.any_diffusers import WholePipeline
+
+
+def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = False) -> Backend:
+    """Load what the route names; heavy imports happen here.
+
+    With `fresh`, a hosted model may not answer with what it was asked before under the same key.
+    Raises ModelNotFound, DigestMismatch when its files are not the version's, or InvalidRequest
+    when this device cannot do what the settings ask.
+    """
+    if route.model.hosted is not None:
+        from app.backends.openai_images import OpenAIImages
+
+        hosted = route.model.hosted
+        return OpenAIImages(
+            route,
+            hosted,
+            settings.hosted_key(hosted.host),
+            timeout_seconds=settings.hosted_timeout_seconds,
+            at_once=settings.hosted_at_once,
+            fresh=uuid4().hex if fresh else "",
+        )
+    if route.backend == "echo":
+        from app.backends.echo import EchoBackend, EchoSettings
+
+        return EchoBackend(EchoSettings())
+    from app.image.init_image import read_init_image
+
+    return driver_of(
+        route.model,
+        settings,
+        mode=settings.engine_mode,
+        images=lambda digest: read_init_image(store.blobs.get(digest)),
+    )
+
+
+def asks_service(route: Route, settings: Settings) -> bool:
+    """Whether a run's images of this route are a running service's to make."""
+    return bool(settings.service) and route.backend == "engine"
+
+
+def service_renderer(route: Route, settings: Settings) -> Backend:
+    """The engine of the route's model version in the service that `ATELIER_SERVICE` names."""
+    from app.backends.service import Served
+
+    return Served(
+        route,
+        settings.service,
+        settings.service_key,
+        mode=settings.engine_mode,
+        timeout_seconds=settings.hosted_timeout_seconds,
+    )
+
+
+def require_service(routes: Iterable[Route], settings: Settings) -> None:
+    """Where a service is to make a run's images: raises InvalidRequest unless it is there and
+    serves the very versions.
+    """
+    models = [route.model for route in routes if asks_service(route, settings)]
+    if models:
+        from app.backends.service import require_served
+
+        require_served(settings.service, settings.service_key, models)
+
+
+def remaker(route: Route, settings: Settings, store: Store) -> Backend:
+    """What makes an image anew to hold it against a stored one.
+
+    Raises what `renderer` raises, and NoRoute for a model that takes no seed: it would be paid
+    for another picture.
+    """
+    if route.model.hosted is not None and SEEDED not in route.model.capabilities:
+        raise NoRoute(
+            f"{route.model.reference} takes no seed, so it paints another picture every time and "
+            "nothing was sent; what is stored is the only one, keep copies of it"
+        )
+    return renderer(route, settings, store, fresh=True)
+
+
+def driver_of(
+    model: ModelVersion,
+    settings: Settings,
+    *,
+    mode: "Mode",
+    threads: int = 1,
+    images: "Callable[[str], Start] | None" = None,
+    clock: Callable[[], float] = monotonic,
+) -> "Engine | WholePipeline":
+    """The model loaded, behind a step engine where its family takes steps.
+
+    By `clock` the engine tells how long requests wait and steps take.
+    Raises what `renderer` raises, and InvalidRequest for a hosted model.
+    """
+    if model.hosted is not None:
+        raise InvalidRequest(
+            f"{model.reference} is hosted at {model.hosted.host} and cannot be loaded here; "
+            "name it in plans, or give a local model"
+        )
+    use_strict_blas()
+    from app.engine.engine import Engine
+    from app.models.any_diffusers import WholePipeline
+    from app.models.bundled import folder_of
+    from app.models.cost_curves import exact_rows_of, knee_of
+    from app.models.load import load
+
+    folder = folder_of(model)
+    pipeline = load(
+        folder,
+        model,
+        threads=threads,
+        attention=settings.attention,
+        compiled=settings.compiled,
+        graphs=settings.cuda_graphs,
+        fonts=settings.fonts,
+    )
+    if isinstance(pipeline, WholePipeline):
+        return pipeline
+    knee = knee_of(pipeline, model, folder=folder, home=settings.home)
+    exact_rows = exact_rows_of(pipeline, model, home=settings.home)
+    return Engine(pipeline, mode=mode, knee=knee, exact_rows=exact_rows, images=images, clock=clock)
+
+
+def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:
+    """The way to a version that once answered: the same one, else what bears its name now.
+
+    Raises NoRoute when this machine has no model of that name.
+    """
+    model = models[reference] if reference in models else _namesake(reference, models)
+    return Route(backend=model.backend, model=model, reason=f"replaying what {reference} made")
+
+
+def _namesake(reference: str, models: Mapping[str, ModelVersion]) -> ModelVersion:
+    name = reference.partition("/")[0]
+    named = [one for one in models.values() if one.name == name]
+    same = [one for one in named if one.reference == reference]
+    if not named:
+        raise NoRoute(f"no model {name} is on this machine any more; register {reference} again")
+    return (same or named)[0]

@@ -1,0 +1,45 @@
+"""What the digest of an `init_image` may name: a PNG, or clean latents in a safetensors file.
+
+Latents spare a model of the same latent space the way through pixels and back.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from app.engine.pipeline import Start
+from app.errors import BadImage
+from app.image.png import SIGNATURE, read_any_png
+
+NAME = "latents"
+MAX_NUMBERS = 64 * 512 * 512
+"""Of a file: 64 channels of a picture 4096 pixels a side."""
+
+
+def latents_bytes(latents: NDArray[np.float32]) -> bytes:
+    """The file for latents [channels, height, width]; the same latents give the same bytes."""
+    data: bytes = save({NAME: np.ascontiguousarray(latents)})
+    return data
+
+
+def read_init_image(data: bytes) -> Start:
+    """RGBA pixels of a PNG of 8 bits a channel, or the latents of a file of `latents_bytes`.
+
+    Safe on bytes from outside; raises BadImage.
+    """
+    return read_any_png(data) if data.startswith(SIGNATURE) else _latents(data)
+
+
+def _latents(data: bytes) -> torch.Tensor:
+    try:
+        latents = load(data)[NAME]
+    except (SafetensorError, KeyError) as exc:
+        raise BadImage("the file is neither a PNG nor latents; give one whole file") from exc
+    if latents.dtype != np.float32 or latents.ndim != 3 or latents.size > MAX_NUMBERS:
+        raise BadImage(
+            f"the latents are {latents.dtype} {list(latents.shape)}; give float32 "
+            f"[channels, height, width] of at most {MAX_NUMBERS} numbers"
+        )
+    return torch.from_numpy(latents)

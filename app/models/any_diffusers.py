@@ -1,0 +1,73 @@
+"""Any other diffusers text-to-image pipeline: called whole, one request at a time.
+
+It shares no forward passes, so it is slower than the step engine at volume; in exchange any
+pipeline class that takes a prompt, a size, steps, guidance and a generator will do.
+"""
+
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.engine.results import Failed, Rendered
+from app.errors import EngineError, NotFinite
+from app.models.preview import with_alpha
+from app.types import EngineSettings, GenerationRequest
+
+
+class WholePipeline:
+    """One loaded diffusers pipeline as it comes."""
+
+    def __init__(self, stock: Any) -> None:
+        self._stock = stock
+        stock.set_progress_bar_config(disable=True)
+
+    @property
+    def settings(self) -> EngineSettings:
+        """How this pipeline computes: alone, so that company cannot change an image."""
+        return EngineSettings(
+            mode="whole",
+            row_buckets=(1,),
+            rounding="stock",
+            dtype=str(self._stock.dtype).removeprefix("torch."),
+            device=self._stock.device.type,
+            attention="native",
+            threads=torch.get_num_threads(),
+        )
+
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+        """Render the requests one after the other."""
+        return map(self._render, requests)
+
+    def _render(self, request: GenerationRequest) -> Rendered | Failed:
+        started = perf_counter()
+        try:
+            unit = self._call(request)
+        except (ValueError, TypeError) as exc:
+            error = EngineError(f"request {request.id[:12]} was refused by the pipeline: {exc}")
+            error.__cause__ = exc
+            return Failed(request, error)
+        if not np.isfinite(unit).all():
+            return Failed(request, NotFinite(f"request {request.id[:12]} ended in NaN pixels"))
+        return Rendered(
+            request=request,
+            pixels=with_alpha((unit * 255).round().astype(np.uint8)),
+            seconds=perf_counter() - started,
+            engine=self.settings,
+        )
+
+    def _call(self, request: GenerationRequest) -> np.ndarray[Any, np.dtype[np.float32]]:
+        output = self._stock(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt or None,
+            width=request.width,
+            height=request.height,
+            num_inference_steps=request.num_inference_steps,
+            guidance_scale=request.guidance_scale,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            output_type="np",
+        )
+        pixels: np.ndarray[Any, np.dtype[np.float32]] = output.images[0]
+        return pixels

@@ -1,0 +1,172 @@
+"""Alerts: whether a model's trouble is an outage that passes or a fall of what it makes; pure.
+
+An outage shows in attempts that come to nothing or take far longer, a regression in images that
+come and are not accepted; each is judged by its own evidence, so that one does not hide the
+other. The newest images are held against those before them: an alarm is raised when so many bad
+ones are all but impossible at the chance those before speak of, that chance's own doubt included
+(beta-binomial), and the share is worse by a tenth at least. Knows no database and no clock.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from math import exp, lgamma
+from statistics import median
+
+from app.types.base import Value
+
+WINDOWS = (8, 16, 32, 64)
+"""Images looked at together: few catch what breaks at once, many what sinks a little."""
+NEEDED = 40
+"""Images before the windows, without which nothing is known to compare with."""
+ODDS = 1e-5
+"""Of a false alarm at one look at one window."""
+WORSE_BY = 0.1
+USUAL_FAILURES = (1, 9)
+"""Failures and successes that a model with no history is taken to have had."""
+SLOWER = 3.0
+"""Times the usual seconds an image."""
+STALLED_SECONDS = 900.0
+NEARLY = 0.9
+"""Of a budget."""
+
+
+class Trouble(StrEnum):
+    """What is wrong."""
+
+    OUTAGE = "outage"
+    """A backend errs or crawls; what it makes is as good as ever: wait, or go another way."""
+    REGRESSION = "regression"
+    """Images come as ever and fewer are accepted: stop and look before more money is spent."""
+    DRIFT = "drift"
+    """What is made wanders from what was made before, whether or not it is accepted."""
+    BUDGET = "budget"
+    STALLED = "stalled"
+
+
+class Alert(Value):
+    """One thing that somebody should know."""
+
+    trouble: Trouble
+    subject: str
+    """A model, a budget or a run."""
+    message: str
+
+
+def model_alerts(
+    model: str,
+    *,
+    failures: Sequence[bool],
+    seconds: Sequence[float],
+    acceptances: Sequence[bool],
+) -> tuple[Alert, ...]:
+    """What is wrong with a model by its latest attempts and decided assets, the oldest first.
+
+    `seconds` are those of attempts that came to an image. Delays, with a history of 300 images,
+    as a test holds them: a backend that fails always is told within 8 attempts, one that fails
+    every second time within 32; one that crawls within 8 images; acceptance that falls from 90%
+    to none is told within 8 images, to a half within 64.
+    """
+    found = (
+        _failing(model, failures) or _crawling(model, seconds),
+        _sinking(model, acceptances),
+    )
+    return tuple(alert for alert in found if alert is not None)
+
+
+def budget_alert(name: str, *, spent_usd: float, cap_usd: float) -> Alert | None:
+    """When nine tenths are spent, and when all is."""
+    if spent_usd < NEARLY * cap_usd:
+        return None
+    verb = "is spent" if spent_usd >= cap_usd else "is nearly spent"
+    message = f"the budget of {name} {verb}: ${spent_usd:.4f} of ${cap_usd:.4f}"
+    return Alert(trouble=Trouble.BUDGET, subject=name, message=message)
+
+
+def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | None:
+    """When any measure of a run's images left its band, the first after so many of them."""
+    if not measures:
+        return None
+    message = (
+        f"from image {after} on, {run_id} wanders from the runs before it in "
+        f"{', '.join(measures)}; look at its contact sheet"
+    )
+    return Alert(trouble=Trouble.DRIFT, subject=run_id, message=message)
+
+
+def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
+    """When a run that has not ended has booked no attempt for a quarter of an hour."""
+    if still_seconds < STALLED_SECONDS:
+        return None
+    message = (
+        f"{run_id} has booked nothing for {still_seconds / 60:.0f} min; it waits, or was killed: "
+        "run its plan again to go on"
+    )
+    return Alert(trouble=Trouble.STALLED, subject=run_id, message=message)
+
+
+def surprise(bad: int, of: int, *, before: tuple[int, int]) -> float:
+    """The chance of at least so many bad ones, `before` having been (bad, good)."""
+    a, b = before[0] + 0.5, before[1] + 0.5
+    return min(1.0, sum(_chance(k, of, a, b) for k in range(bad, of + 1)))
+
+
+def _failing(model: str, failures: Sequence[bool]) -> Alert | None:
+    worst = _worse(failures, USUAL_FAILURES)
+    if worst is None:
+        return None
+    bad, of = worst
+    message = (
+        f"{bad} of the last {of} attempts of {model} came to nothing: the backend, not the look"
+    )
+    return Alert(trouble=Trouble.OUTAGE, subject=model, message=message)
+
+
+def _crawling(model: str, seconds: Sequence[float]) -> Alert | None:
+    recent, before = seconds[-WINDOWS[0] :], seconds[: -WINDOWS[-1]]
+    if len(before) < NEEDED:
+        return None
+    now, usual = median(recent), median(before)
+    if now <= SLOWER * usual:
+        return None
+    message = f"images of {model} take {now:.2f} s, usually {usual:.2f} s"
+    return Alert(trouble=Trouble.OUTAGE, subject=model, message=message)
+
+
+def _sinking(model: str, acceptances: Sequence[bool]) -> Alert | None:
+    worst = _worse([not accepted for accepted in acceptances], None)
+    if worst is None:
+        return None
+    bad, of = worst
+    message = (
+        f"{of - bad} of the last {of} images of {model} were accepted, far fewer than before; "
+        "look at them before more is spent"
+    )
+    return Alert(trouble=Trouble.REGRESSION, subject=model, message=message)
+
+
+def _worse(marks: Sequence[bool], otherwise: tuple[int, int] | None) -> tuple[int, int] | None:
+    """(bad, of) of the first window that cannot be chance; None when all may be."""
+    earlier = marks[: -WINDOWS[-1]]
+    known = len(earlier) >= NEEDED
+    if not known and otherwise is None:
+        return None
+    before = (sum(earlier), len(earlier) - sum(earlier)) if known else otherwise
+    assert before is not None
+    usual = before[0] / sum(before)
+    for of in WINDOWS:
+        bad = sum(marks[-of:])
+        if len(marks) < of or bad / of < usual + WORSE_BY:
+            continue
+        if surprise(bad, of, before=before) < ODDS:
+            return bad, of
+    return None
+
+
+def _chance(k: int, n: int, a: float, b: float) -> float:
+    """Of k in n, beta-binomial."""
+    choose = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+    return exp(choose + _log_beta(k + a, n - k + b) - _log_beta(a, b))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)

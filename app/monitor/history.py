@@ -1,0 +1,81 @@
+"""The history of runs: what was asked, what became of each asset, how long, at what cost."""
+
+from collections import Counter
+
+from pydantic import JsonValue
+
+from app.costs.estimate import Estimate
+from app.store.catalog import Catalog, RunRecord
+from app.types import AssetRecord, Status, Value
+
+
+class RunAsset(Value):
+    """One asset that a run decided."""
+
+    name: str
+    version: str
+    status: Status
+    attempts: int
+    seconds: float
+    """What generating the picture that was kept took."""
+    cost_usd: float
+    reasons: tuple[str, ...]
+
+
+class RunHistory(Value):
+    """One run and the assets it decided; what it found standing is only counted."""
+
+    run: RunRecord
+    state: str
+    """ended, stopped (go on with the same command), or begun: still running or killed."""
+    fates: dict[Status, int]
+    cost_usd: float
+    seconds: float
+    """Of all its attempts, by the ledger."""
+    estimate: Estimate | None
+    """What was expected of it when it began; None when nobody could know, or it has not ended."""
+    budget: str
+    """Which budget cut assets short, if one did."""
+    assets: tuple[RunAsset, ...]
+
+
+def history(catalog: Catalog, run_id: str) -> RunHistory:
+    """All that is known of a run. Raises CatalogError when there is none with the id."""
+    run = catalog.run(run_id)
+    said = run.summary or {}
+    spent = catalog.made_by(run_id)
+    assets = tuple(_asset(record) for record in catalog.find_assets(run_id=run_id))
+    return RunHistory(
+        run=run,
+        state=state_of(run),
+        fates=dict(Counter(asset.status for asset in assets)),
+        cost_usd=_number(run, "cost_usd", spent.cost_usd),
+        seconds=spent.seconds,
+        estimate=Estimate.model_validate(said["estimate"]) if said.get("estimate") else None,
+        budget=str(said.get("budget", "")),
+        assets=assets,
+    )
+
+
+def state_of(run: RunRecord) -> str:
+    """Where a run stands, in one word."""
+    if run.summary is None:
+        return "begun"
+    return "stopped" if run.summary.get("stopped") else "ended"
+
+
+def _asset(record: AssetRecord) -> RunAsset:
+    return RunAsset(
+        name=record.name,
+        version=record.version,
+        status=record.status,
+        attempts=record.attempts,
+        seconds=record.image.seconds if record.image else 0,
+        cost_usd=record.image.cost_usd if record.image else 0,
+        reasons=record.reasons,
+    )
+
+
+def _number(run: RunRecord, name: str, otherwise: float) -> float:
+    found: JsonValue = (run.summary or {}).get(name)
+    return float(found) if isinstance(found, int | float) else otherwise

@@ -1,0 +1,134 @@
+"""Report: what a service to others is judged by, from the books: pace, errors, cost, delivery.
+
+And what was rejected, by the rule that spoke, by model, and by day. One run's, or the latest
+runs' and all of theirs together.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.store.catalog import Catalog, RunRecord
+from app.store.run_statistics import Delivered, Refused, Taken, delivered, refusals, taken
+from app.types import Value
+
+LATEST = 20
+
+
+class Delivery(Value):
+    """Seconds from a run's beginning until its assets stood in the catalog."""
+
+    half: float | None
+    """Half of them stood by then; None where the run decided none."""
+    most: float | None
+    """95 in 100."""
+    last: float | None
+
+
+class RunFigures(Value):
+    """One run's four figures; None where nothing is known yet."""
+
+    run_id: str
+    plan: str
+    began_at: str
+    seconds: float
+    """From its beginning to its end, or until now."""
+    images: int
+    assets: int
+    images_per_hour: float | None
+    error_percent: float | None
+    """Of its attempts, those that came to nothing."""
+    usd_per_image: float | None
+    delivery: Delivery
+
+
+class Together(Value):
+    """The same of all runs listed: pace is that of the hours in which they were under way."""
+
+    images: int
+    images_per_hour: float | None
+    error_percent: float | None
+    usd_per_image: float | None
+    delivery_seconds: float | None
+    """Until half of a run's assets stood: the mean over the runs, by assets."""
+
+
+class Report(Value):
+    """One page."""
+
+    runs: tuple[RunFigures, ...]
+    together: Together
+    refused: tuple[Refused, ...]
+    """The newest day first, on it the most frequent first."""
+
+
+def report(catalog: Catalog, run_id: str | None = None, *, since: str = "") -> Report:
+    """Of one run, or of the latest that began at `since` (ISO 8601, its beginning will do) or
+    later. Raises CatalogError when there is no such run.
+    """
+    runs = [catalog.run(run_id)] if run_id else _latest(catalog, since)
+    ids = [run.run_id for run in runs]
+    took = catalog.read(lambda connection: taken(connection, ids))
+    stood = {run.run_id: _delivered(catalog, run.run_id) for run in runs}
+    now = datetime.now(UTC)
+    figures = tuple(
+        _figures(run, took.get(run.run_id, Taken()), stood[run.run_id], now) for run in runs
+    )
+    return Report(
+        runs=figures,
+        together=_together(figures, [took.get(one, Taken()) for one in ids]),
+        refused=tuple(catalog.read(lambda connection: refusals(connection, ids))),
+    )
+
+
+def _latest(catalog: Catalog, since: str) -> list[RunRecord]:
+    return [run for run in catalog.runs(limit=LATEST) if run.started_at >= since]
+
+
+def _delivered(catalog: Catalog, run_id: str) -> Delivered:
+    return catalog.read(lambda connection: delivered(connection, run_id))
+
+
+def _figures(run: RunRecord, took: Taken, stood: Delivered, now: datetime) -> RunFigures:
+    began = datetime.fromisoformat(run.started_at)
+    ended = datetime.fromisoformat(run.ended_at) if run.ended_at else now
+    seconds = max((ended - began).total_seconds(), 0.0)
+    return RunFigures(
+        run_id=run.run_id,
+        plan=run.plan,
+        began_at=run.started_at,
+        seconds=round(seconds, 3),
+        images=took.made,
+        assets=stood.assets,
+        images_per_hour=_share(took.made * 3600, seconds),
+        error_percent=_share(100 * (took.attempts - took.made), took.attempts),
+        usd_per_image=_share(took.usd, took.made),
+        delivery=Delivery(
+            half=_after(began, stood.half_at),
+            most=_after(began, stood.most_at),
+            last=_after(began, stood.last_at),
+        ),
+    )
+
+
+def _together(figures: Sequence[RunFigures], took: Sequence[Taken]) -> Together:
+    made, attempts = sum(one.made for one in took), sum(one.attempts for one in took)
+    known = [(one.assets, one.delivery.half) for one in figures if one.delivery.half is not None]
+    return Together(
+        images=made,
+        images_per_hour=_share(3600 * made, sum(one.seconds for one in figures)),
+        error_percent=_share(100 * (attempts - made), attempts),
+        usd_per_image=_share(sum(one.usd for one in took), made),
+        delivery_seconds=_share(
+            sum(assets * half for assets, half in known), sum(assets for assets, _ in known)
+        ),
+    )
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, 9) if whole else None
+
+
+def _after(began: datetime, moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    return round((datetime.fromisoformat(moment) - began).total_seconds(), 3)

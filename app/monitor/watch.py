@@ -1,0 +1,173 @@
+"""Watch: how far a run is, read from the catalog alone, wherever the run is made."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic, sleep
+
+from app.costs.forecast import outlook
+from app.fleet.prices import price_sheet
+from app.monitor.history import state_of
+from app.plan.expand import count, expand_ways
+from app.plan.schema import Plan
+from app.registry.references import fleet
+from app.settings import Settings
+from app.store.catalog import RunRecord
+from app.store.store import Store, open_store
+from app.store.tally import tally
+from app.types import Status, Value
+
+LOOK_SECONDS = 2.0
+PACE_SECONDS = 60.0
+"""The pace is that of the last minute, so that a cluster that grows shows."""
+EXPANDED = 10_000
+"""Of larger plans what is left is not looked up: that would take as long as a part of the run."""
+
+
+class Progress(Value):
+    """How far a run is."""
+
+    run_id: str
+    plan: str
+    state: str
+    """begun, stopped or ended; begun is also what a run that was killed says."""
+    asked: int
+    decided: dict[Status, int]
+    """By this run; what stood before it is only among what was asked."""
+    images: int
+    images_per_minute: float
+    cost_usd: float
+    seconds: float
+    """Since it began."""
+    still_seconds: float
+    """For how long nothing has changed since somebody watches."""
+    left_seconds: float | None
+    """At this pace, where an estimate is at hand of how many images it takes; else None."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state != "begun"
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """What is worth another line where nothing can be drawn."""
+        return (self.state, self.decided, self.images)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at one run again and again; the clock is whoever calls's."""
+
+    run_id: str
+    store: Store
+    asked: int
+    expected: float | None
+    """Images until all is decided, as was estimated at the first look."""
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+    _last: object = None
+    _changed: float = 0.0
+
+    def look(self, now: float, wall: datetime) -> Progress:
+        """How far it is now: `now` counts seconds from anywhere, `wall` is the time of day."""
+        run, spent = self.store.catalog.run(self.run_id), self.store.catalog.made_by(self.run_id)
+        decided = tally(self.store.catalog, self.run_id)
+        if (decided, spent) != self._last:
+            self._last, self._changed = (decided, spent), now
+        seconds = (
+            max((_ended(run) or wall) - _moment(run.started_at), timedelta(0))
+        ).total_seconds()
+        pace = self._pace(now, spent.images, seconds)
+        return Progress(
+            run_id=run.run_id,
+            plan=run.plan,
+            state=state_of(run),
+            asked=self.asked,
+            decided=decided,
+            images=spent.images,
+            images_per_minute=round(pace * 60, 1),
+            cost_usd=spent.cost_usd,
+            seconds=round(seconds, 1),
+            still_seconds=round(now - self._changed, 1),
+            left_seconds=None if run.ended_at else self._left(spent.images, pace),
+        )
+
+    def _pace(self, now: float, images: int, seconds: float) -> float:
+        """Images a second: lately, or since the run began while the watch is young."""
+        self._seen.append((now, images))
+        while now - self._seen[0][0] > PACE_SECONDS:
+            self._seen.popleft()
+        then, had = self._seen[0]
+        if now - then >= PACE_SECONDS / 2:
+            return (images - had) / (now - then)
+        return images / seconds if seconds else 0.0
+
+    def _left(self, images: int, pace: float) -> float | None:
+        if self.expected is None or not pace:
+            return None
+        return round(max(self.expected - images, 0) / pace, 1)
+
+
+def watch(run_id: str, settings: Settings) -> Watch:
+    """Begin to watch a run. Raises CatalogError when there is none with the id."""
+    store = open_store(settings.blobs, settings.catalog)
+    run = store.catalog.run(run_id)
+    plan = Plan.model_validate(json.loads(store.blobs.get(run.plan_digest)))
+    asked = count(plan)
+    expected = None if asked > EXPANDED or run.ended_at else _expected(plan, run, store, settings)
+    return Watch(run_id, store, asked, expected)
+
+
+def progress(watched: Watch) -> Iterator[Progress]:
+    """A look every few seconds; the last one is that of the run's end."""
+    while True:
+        seen = watched.look(monotonic(), datetime.now(UTC))
+        yield seen
+        if seen.ended:
+            return
+        sleep(LOOK_SECONDS)
+
+
+def _expected(plan: Plan, run: RunRecord, store: Store, settings: Settings) -> float | None:
+    """Images of the whole run: what those to be made take each, for those it decided as well."""
+    models = fleet(settings)
+    ways = list(expand_ways(plan, models))
+    ahead = outlook(
+        plan.name, ways, models, store.catalog,
+        workers=1, prices=price_sheet(settings), terms=plan.route,
+    )  # fmt: skip
+    if ahead.estimate is None or not ahead.to_make:
+        return None
+    decided = sum(tally(store.catalog, run.run_id).values())
+    return ahead.estimate.images.expected * (1 + decided / ahead.to_make)
+
+
+def said(seen: Progress) -> str:
+    """One line for a person."""
+    decided = ", ".join(f"{number} {status}" for status, number in sorted(seen.decided.items()))
+    line = (
+        f"{seen.run_id} {seen.state}: {sum(seen.decided.values())} of {seen.asked} decided"
+        f"{f' ({decided})' if decided else ''}, {seen.images} images, "
+        f"{seen.images_per_minute:.0f}/min, ${seen.cost_usd:.4f}, {_clock(seen.seconds)}"
+    )
+    if seen.left_seconds is not None:
+        line += f", about {_clock(seen.left_seconds)} left"
+    if not seen.ended and seen.still_seconds >= PACE_SECONDS:
+        line += f", nothing new for {_clock(seen.still_seconds)}: it may wait, or was killed"
+    return line
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _ended(run: RunRecord) -> datetime | None:
+    return _moment(run.ended_at) if run.ended_at else None

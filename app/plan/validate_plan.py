@@ -1,0 +1,163 @@
+"""The whole plan: faults between its assets, in their number, and in how they are packed."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from app.plan.combinations import Row, remaining, rows, size
+from app.plan.expand import distinct, filled
+from app.plan.inherit import CompleteAsset
+from app.plan.look import Look
+from app.plan.recover import Salvaged
+from app.plan.schema import AUTO
+from app.plan.yaml_document import Complaint, Path
+from app.types import Kind, Size
+
+LARGE = 10_000
+"""More combinations than this in one asset are asked for on purpose or not at all."""
+_PACKED = frozenset({Kind.ICON, Kind.SPRITE})
+
+
+def plan_complaints(
+    looks: Sequence[Look], written: Salvaged, *, allow_large: bool
+) -> Iterator[Complaint]:
+    """Everything that does not fit together between assets."""
+    large = [look for look in looks if look.countable and size(look.asset) > LARGE]
+    if large and not allow_large:
+        yield from map(_large, large)
+        return
+    yield from _too_many(looks, written)
+    for _, family in groupby(sorted(looks, key=_name), key=_name):
+        yield from _duplicates(list(family))
+
+
+def budget_complaints(written: Salvaged) -> Iterator[Complaint]:
+    """A draft model that is missing or never asked, and more kept for drafts than there is."""
+    budget = written.plan.budget
+    if budget is None or not written.sound("budget"):
+        return
+    model, drafts = budget.draft_model, budget.at_cap == "draft"
+    if drafts and model is None:
+        remedy = "add draft_model: with the model that takes over, or write at_cap: stop"
+        yield Complaint(("budget", "at_cap"), "asks for drafts, and no model makes them", remedy)
+    if not drafts and (model is not None or budget.draft_usd):
+        key = "draft_model" if model is not None else "draft_usd"
+        remedy = f"write at_cap: draft, or remove {key}"
+        yield Complaint(("budget", key), "is never used, for the plan stops at its budget", remedy)
+    if drafts and budget.draft_usd > budget.usd:
+        message = f"keeps more for drafts than the budget of {budget.usd:g} holds"
+        yield Complaint(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
+
+
+def route_complaints(written: Salvaged) -> Iterator[Complaint]:
+    """A choice of models without any models, models without a choice, and repeated ones."""
+    plan = written.plan
+    if not written.sound("route") or not written.sound("model"):
+        return
+    left_open: list[Path] = [
+        ("assets", at, "model") for at, asset in enumerate(plan.assets) if asset.model == AUTO
+    ]
+    inherits = any(asset.model is None for asset in plan.assets)
+    left_open += [("model",)] if plan.model == AUTO and inherits else []
+    if left_open and plan.route is None:
+        message = f"is {AUTO}, and no models are named to choose from"
+        remedy = "add route: {models: [starter]} with the models that may be asked, light to heavy"
+        yield Complaint(left_open[0], message, remedy)
+    if plan.route is None:
+        return
+    if not left_open:
+        remedy = f"write model: {AUTO} at the top of the plan or in an asset, or remove route"
+        yield Complaint(("route",), "is never asked, for every asset names its model", remedy)
+    seen: set[str] = set()
+    for at, model in enumerate(plan.route.models):
+        if model == AUTO or model in seen:
+            message = "is no model" if model == AUTO else "is named twice"
+            yield Complaint(("route", "models", at), message, "write each model once, by its name")
+        seen.add(model)
+
+
+def pack_complaints(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
+    """Sizes that no asset has, and sizes that fit on no page."""
+    if not written.sound("pack"):
+        return
+    for look in looks:
+        if look.given("sizes", "kind") and look.complete.kind in _PACKED:
+            yield from _off_page(look)
+    finished = {size for look in looks for size in look.complete.sizes}
+    if all(look.given("sizes") for look in looks):
+        yield from _never_finished(written, finished)
+
+
+def _name(look: Look) -> str:
+    return look.asset.name
+
+
+def _large(look: Look) -> Complaint:
+    message = f"multiply to {size(look.asset)} combinations, beyond {LARGE}"
+    remedy = "write fewer values, or allow it with --allow-large"
+    return Complaint(look.own("axes"), message, remedy)
+
+
+def _too_many(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
+    if not written.sound("max_assets") or not all(look.countable for look in looks):
+        return
+    allowed = written.plan.max_assets
+    families = groupby(sorted(looks, key=_name), key=_name)
+    asked = sum(_number(list(family), allowed) for _, family in families)
+    if asked > allowed:
+        stated = ("max_assets",) if ("max_assets",) in written.document.places else ("assets",)
+        yield Complaint(
+            ("max_assets",),
+            f"is less than the {asked} assets the plan asks for",
+            f"write max_assets: {asked} at the top of the plan, or ask for less",
+            value=str(allowed),
+            place=written.document.place(stated),
+        )
+
+
+def _number(family: Sequence[Look], allowed: int) -> int:
+    """Names are only compared one by one while they are few; beyond, the sum is telling enough."""
+    assets = [look.asset for look in family]
+    each = [remaining(asset) for asset in assets]
+    return sum(each) if max(each) > allowed else distinct(assets)
+
+
+def _duplicates(family: Sequence[Look]) -> Iterator[Complaint]:
+    """One complaint per asset that claims a name for something else than an earlier one."""
+    first: dict[str, tuple[Look, CompleteAsset, Row]] = {}
+    for look in family if len(family) > 1 and all(map(_comparable, family)) else ():
+        for row in rows(look.asset):
+            asked = filled(look.complete, row)
+            other, before, its_row = first.setdefault(row.name, (look, asked, row))
+            if (asked, row.axes) != (before, its_row.axes):
+                line = look.written.document.place(other.own("name")).line
+                message = f"makes a duplicate name: {row.name} is something else on line {line}"
+                remedy = "give one of them another name, or remove it"
+                yield Complaint(look.own("name"), message, remedy)
+                break
+
+
+def _comparable(look: Look) -> bool:
+    fields = [*type(look.asset).model_fields, "kind", "prompt", "sizes"]
+    few = look.countable and remaining(look.asset) <= look.plan.max_assets
+    return few and look.given(*fields) and not look.unknown_variables
+
+
+def _off_page(look: Look) -> Iterator[Complaint]:
+    pack = look.plan.pack
+    side = pack.max_page_size
+    side = 1 << side.bit_length() - 1 if pack.power_of_two else side
+    room = side - 2 * pack.extrude
+    for wanted in look.complete.sizes:
+        packed = pack.sizes is None or wanted in pack.sizes
+        if packed and max(wanted.width, wanted.height) > room:
+            message = f"{wanted} fits on no atlas page, which have room for {room} pixels"
+            remedy = "raise pack.max_page_size, or name the sizes to pack in pack.sizes"
+            yield Complaint(look.source("sizes"), message, remedy)
+
+
+def _never_finished(written: Salvaged, finished: set[Size]) -> Iterator[Complaint]:
+    for index, wanted in enumerate(written.plan.pack.sizes or ()):
+        if wanted not in finished:
+            known = ", ".join(sorted(map(str, finished)))
+            message = "is a size that no asset is finished at"
+            yield Complaint(("pack", "sizes", index), message, f"use one of {known}")

@@ -1,0 +1,235 @@
+"""The golden run: what a version makes of prompts and seeds that never change, as numbers.
+
+Deliberately damaged copies of its own pictures go through the same rules: a result whose damaged
+pictures pass says nothing, because the checks could not tell.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import fmean
+from time import process_time
+
+import numpy as np
+
+from app.backends.base import Backend
+from app.check.agreement import Critic
+from app.check.duplicates import perceptual_hash
+from app.check.judge import judge
+from app.check.scores import scores_of
+from app.digest import digest, digest_bytes
+from app.engine.pipeline import Pixels
+from app.engine.results import Failed, Rendered
+from app.environment import environment
+from app.errors import InvalidRequest
+from app.fleet.prices import Price, on_gpu
+from app.image.png import png_bytes
+from app.plan.schema import RULES
+from app.types import (
+    GenerationRequest,
+    Kind,
+    Measure,
+    ModelVersion,
+    QualityReport,
+    Rule,
+    Size,
+    Verdict,
+)
+from app.types.registered_version import LOOKS, GoldenResult, Tolerance
+
+PROMPTS = (
+    "a red potion",
+    "a golden key",
+    "a blue gem",
+    "a green shield",
+    "a purple book",
+    "an orange mushroom",
+    "a white scroll",
+    "a black bomb",
+    "a pink heart",
+    "a yellow star",
+    "a cyan sword",
+    "a golden crown",
+)
+"""Game icons in words that the starter knows too."""
+SAMPLES = 4
+SHOWN = 12
+"""Pictures kept with a result."""
+_SIZE = Size(width=64, height=64)
+_BLOCK = 8
+
+Seen = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was seen so far."""
+
+    reports: list[QualityReport] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    damaged: list[bool] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    looks: dict[str, str] = field(default_factory=dict)
+    """By the request's id."""
+    failed: int = 0
+    cpu_seconds: float = 0.0
+    on_cpu: bool = False
+    on_gpu: bool = False
+
+    @property
+    def seconds_per_image(self) -> float:
+        """On a CPU its own time, which other programs beside it hardly change; else the clock's."""
+        if self.on_cpu:
+            return self.cpu_seconds / len(self.seconds)
+        return fmean(self.seconds) if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenSet:
+    """Prompts, seeds and the checks: what results must share to be compared."""
+
+    rules: tuple[Rule, ...]
+    critic: Critic | None
+    critic_digest: str
+    prompts: tuple[str, ...] = PROMPTS
+    samples: int = SAMPLES
+
+    @property
+    def digest(self) -> str:
+        """The set's identity."""
+        rules = [rule.as_json() for rule in self.rules]
+        return digest([list(self.prompts), self.samples, rules, self.critic_digest])
+
+
+def golden_set(
+    model: ModelVersion,
+    critic: Critic | None,
+    critic_digest: str,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    samples: int = SAMPLES,
+) -> GoldenSet:
+    """The set for a model: the rules of an icon or, without transparency, of a poster."""
+    if not prompts:
+        raise InvalidRequest("the golden set has no prompts; write one on each line of the file")
+    kind = Kind.ICON if "transparent" in model.capabilities else Kind.POSTER
+    unjudged = {Measure.DUPLICATE_DISTANCE} | (set() if critic else {Measure.AGREEMENT})
+    rules = tuple(rule for rule in RULES[kind] if rule.check not in unjudged)
+    return GoldenSet(rules, critic, critic_digest, tuple(prompts), samples)
+
+
+def requests_of(model: ModelVersion, golden: GoldenSet) -> list[GenerationRequest]:
+    """Every prompt with the seeds from 0, at the version's own steps, guidance and first size."""
+    size = model.sizes[0] if model.sizes else _SIZE
+    return [
+        GenerationRequest(
+            prompt=prompt,
+            width=size.width,
+            height=size.height,
+            num_inference_steps=model.num_inference_steps,
+            guidance_scale=model.guidance_scale,
+            seed=seed,
+        )
+        for prompt in golden.prompts
+        for seed in range(golden.samples)
+    ]
+
+
+def measure(
+    model: ModelVersion,
+    backend: Backend,
+    golden: GoldenSet,
+    *,
+    price: Price | None = None,
+    tolerance: Tolerance | None = None,
+    seen: Seen = lambda _: None,
+) -> tuple[GoldenResult, dict[str, bytes]]:
+    """The result, and some of the pictures as PNG by file name; `seen` is told of every image.
+
+    Nothing is stored. The same version, set and machine give the same numbers but for seconds.
+    """
+    began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    requests = requests_of(model, golden)
+    tally = _Tally()
+    for _ in backend.generate(requests[: int(model.hosted is None)]):
+        pass  # what is done once, such as measuring the cost curve of a new model, is not counted
+    started = process_time()
+    for outcome in backend.generate(requests):
+        tally.cpu_seconds += process_time() - started
+        if isinstance(outcome, Failed):
+            tally.failed += 1
+        else:
+            _count(tally, outcome, golden)
+        seen(1)
+        started = process_time()
+    accepted = sum(report.verdict is Verdict.ACCEPT for report in tally.reports)
+    agreements = [report.scores.get(Measure.AGREEMENT) for report in tally.reports]
+    seconds = tally.seconds_per_image
+    spoken = Counter(str(one.check) for report in tally.reports for one in report.findings)
+    result = GoldenResult(
+        reference=model.reference,
+        weights_digest=model.weights_digest,
+        golden_set=golden.digest,
+        images=len(requests),
+        failed=tally.failed,
+        acceptance=accepted / len(requests),
+        agreement=_mean(agreements) if golden.critic else None,
+        seconds_per_image=seconds,
+        usd_per_image=(price or Price()).of(seconds, gpu=tally.on_gpu),
+        damaged_passes=fmean(tally.damaged) if tally.damaged else 0.0,
+        complaints=dict(spoken),
+        looks=tuple(tally.looks.get(one.id, "") for one in requests[:LOOKS]),
+        processor=environment().processor,
+        measured_at=began,
+        tolerance=tolerance or Tolerance(),
+    )
+    return result, tally.pictures
+
+
+def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
+    request, pixels = outcome.request, outcome.pixels
+    tally.reports.append(_report(pixels, request, request.prompt, golden))
+    tally.looks[request.id] = f"{digest_bytes(pixels.tobytes())[:8]}.{perceptual_hash(pixels):016x}"
+    tally.seconds.append(outcome.seconds)
+    tally.on_cpu = outcome.engine is not None and outcome.engine.device == "cpu"
+    tally.on_gpu = on_gpu(outcome.engine)
+    for damaged, prompt in _damaged(pixels, request, golden):
+        verdict = _report(damaged, request, prompt, golden).verdict
+        tally.damaged.append(verdict is Verdict.ACCEPT)
+    if request.seed == 0 and len(tally.pictures) < SHOWN:
+        name = f"{golden.prompts.index(request.prompt):02d}.png"
+        tally.pictures[name] = png_bytes(pixels, text={})
+
+
+def _report(
+    pixels: Pixels, request: GenerationRequest, prompt: str, golden: GoldenSet
+) -> QualityReport:
+    return judge(scores_of(pixels, request, golden.critic, prompt=prompt), golden.rules)
+
+
+def _damaged(
+    pixels: Pixels, request: GenerationRequest, golden: GoldenSet
+) -> Iterator[tuple[Pixels, str]]:
+    """The picture gone, torn, and turned into static; and whole, under another prompt."""
+    rng = np.random.default_rng(request.seed)
+    yield np.zeros_like(pixels), request.prompt
+    yield _torn(pixels, rng), request.prompt
+    yield rng.integers(0, 256, pixels.shape, dtype=np.uint8), request.prompt
+    if golden.critic is not None and len(golden.prompts) > 1:
+        following = golden.prompts.index(request.prompt) + 1
+        yield pixels, golden.prompts[following % len(golden.prompts)]
+
+
+def _torn(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Three of five blocks erased."""
+    height, width = (-(-side // _BLOCK) for side in pixels.shape[:2])
+    gone = np.kron(rng.random((height, width)) < 0.6, np.ones((_BLOCK, _BLOCK), bool))
+    torn = pixels.copy()
+    torn[gone[: pixels.shape[0], : pixels.shape[1]]] = 0
+    return torn
+
+
+def _mean(numbers: Sequence[float | None]) -> float:
+    known = [number for number in numbers if number is not None]
+    return fmean(known) if known else 0.0

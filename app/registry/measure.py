@@ -1,0 +1,58 @@
+"""Measure: a registered version through the golden set on this machine, recorded with it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from app.check.agreement import Critic
+from app.digest import digest_folder
+from app.fleet.prices import price_sheet
+from app.generate.renderer import renderer, route_of
+from app.models.bundled import critic_folder_of
+from app.registry.golden import PROMPTS, SAMPLES, golden_set, requests_of
+from app.registry.golden import measure as measure_model
+from app.registry.references import registered
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import ModelVersion
+from app.types.registered_version import GoldenResult, Tolerance
+
+Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
+"""Given how many images will come, who is told of each."""
+
+
+def measure(
+    reference: str,
+    settings: Settings,
+    *,
+    prompts: Sequence[str] | None = None,
+    samples: int = SAMPLES,
+    tolerance: Tolerance | None = None,
+    progress: Progress,
+) -> GoldenResult:
+    """Render, examine and record; the images themselves are not stored, but for a few to look at.
+
+    Raises ModelNotFound, DigestMismatch when the files are not the version's, or InvalidRequest.
+    """
+    from app.registry.registry import open_registry
+
+    model = registered(reference, settings).model
+    golden = golden_set(model, *_critic(model), prompts=prompts or PROMPTS, samples=samples)
+    route = route_of(model.reference, {model.reference: model})
+    store = open_store(settings.blobs, settings.catalog)
+    try:
+        backend = renderer(route, settings, store, fresh=True)
+        with progress(len(requests_of(model, golden))) as seen:
+            result, pictures = measure_model(
+                model, backend, golden, price=price_sheet(settings).price(model, route.backend),
+                tolerance=tolerance, seen=seen,
+            )  # fmt: skip
+    finally:
+        store.catalog.close()
+    open_registry(settings).record(result, pictures)
+    return result
+
+
+def _critic(model: ModelVersion) -> tuple[Critic | None, str]:
+    """Whoever judges agreement, and the digest of what it is."""
+    folder = critic_folder_of(model)
+    return (Critic.load(folder), digest_folder(folder)) if folder else (None, "")

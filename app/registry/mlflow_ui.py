@@ -1,0 +1,25 @@
+"""MLflow's own page over the registry: how it is started so that only this machine can see it."""
+
+import os
+import sys
+
+from app.registry.registry import QUIET
+from app.settings import Settings
+
+
+def page_command(settings: Settings, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command and environment of MLflow's own page over a file, on loopback alone.
+
+    No command for a registry on a server: its address is its page. Job execution is off, it can
+    run what a caller sends.
+    """
+    environment = os.environ | QUIET | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if not settings.registry.startswith("sqlite:"):
+        return [], environment
+    settings.home.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1", "--backend-store-uri", settings.registry,
+        "--default-artifact-root", (settings.home / "mlflow").as_uri(), "--no-serve-artifacts",
+    ]  # fmt: skip
+    return command, environment

@@ -1,0 +1,123 @@
+"""What a plan refers to: the fleet of its run, fonts, and pictures of its own.
+
+Bundled models are at hand, registered ones are asked of the registry when named.
+
+An alias is resolved the first time it is named and then stands for the life of the fleet, so
+that a promotion under way cannot give one run two models.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from app.errors import ModelNotFound, NoRoute, PromotionRefused
+from app.fleet.versions import resolve
+from app.models import bundled as versions
+from app.plan.background import data_of
+from app.plan.schema import Plan
+from app.settings import Settings
+from app.store.catalog import Catalog
+from app.store.pointers import resolved
+from app.types import ModelVersion
+from app.types.registered_version import RegisteredVersion
+from app.types.text_layer import TextLayer
+
+
+def fleet(settings: Settings) -> Mapping[str, ModelVersion]:
+    """Every model a plan may name; as long as it names bundled ones, MLflow is not loaded.
+
+    Looking up `name@alias` or `name/number` raises NoRoute when nothing stands there, and
+    RegistryError when the registry does not answer.
+    """
+    return _Fleet(settings)
+
+
+def pinned(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -> Plan:
+    """The plan with every alias replaced by the version it stands for now, every font by its file.
+
+    What a run records is then the version, and the same assets have the same names and keys
+    whether they were asked of an alias or of a version. Backgrounds bear the digests that reading
+    the plan gave them. Raises NoRoute, and InvalidRequest for an unknown font.
+    """
+    assets = (
+        asset.replace(
+            model=asset.model and _number(asset.model, models),
+            text_layers=with_fonts(asset.text_layers, settings),
+        )
+        for asset in plan.assets
+    )
+    chosen = plan.route and plan.route.replace(
+        models=tuple(_number(model, models) for model in plan.route.models)
+    )
+    return plan.replace(model=_number(plan.model, models), route=chosen, assets=tuple(assets))
+
+
+def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLayer, ...]:
+    """The layers with the digest of the font that each names now; raises InvalidRequest."""
+    if not layers:
+        return ()
+    from app.models.text.fonts import Fonts
+
+    fonts = Fonts(settings.fonts)
+    return tuple(layer.replace(font_digest=fonts.find(layer.font).digest) for layer in layers)
+
+
+def pictures_of(plan: Plan) -> tuple[bytes, ...]:
+    """The files of the backgrounds that the plan was read with, each once.
+
+    A plan that a run recorded names them by digest alone, and its store has them: it gives none.
+    Raises InvalidRequest when one is not what it was when the plan was read.
+    """
+    named = [asset.background for asset in (plan.defaults, *plan.assets)]
+    by_digest = {one.digest: one for one in named if one is not None and one.folder}
+    return tuple(data_of(one) for one in by_digest.values())
+
+
+def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:
+    return resolve(reference, models).reference if "@" in reference else reference
+
+
+def registered(reference: str, settings: Settings) -> RegisteredVersion:
+    """The registered version behind `name@alias` or `name/number`.
+
+    Raises ModelNotFound, PromotionRefused when the alias points nowhere, or RegistryError.
+    """
+    from app.registry.registry import open_registry
+
+    catalog = Catalog.open(settings.catalog)
+    try:
+        reference = resolved(catalog, reference)
+    finally:
+        catalog.close()
+    return open_registry(settings).version(reference)
+
+
+class _Fleet(Mapping[str, ModelVersion]):
+    """Iterates over what is known so far; the registry's other models are found by name alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known = versions.fleet()
+        self._bundled = {version.reference: version for version in self._known.values()}
+
+    def __getitem__(self, reference: str) -> ModelVersion:
+        if reference in self._bundled:
+            return self._bundled[reference]
+        if reference not in self._known and self._may_be_registered(reference):
+            self._known[reference] = self._ask(reference)
+        return self._known[reference]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _may_be_registered(self, reference: str) -> bool:
+        """A bundled model's name is never registered, so nobody need be asked of it."""
+        name = reference.replace("@", "/").partition("/")[0]
+        return name != reference and name not in versions.bundled_names()
+
+    def _ask(self, reference: str) -> ModelVersion:
+        try:
+            return registered(reference, self._settings).model
+        except (ModelNotFound, PromotionRefused) as exc:
+            raise NoRoute(str(exc)) from exc

@@ -1,0 +1,44 @@
+"""Which model version answers, and why: the first form, one model by its written reference."""
+
+from collections.abc import Mapping
+
+from app.errors import NoRoute, OutOfBounds
+from app.fleet.hosted_requests import refusal
+from app.fleet.residency import allowed
+from app.fleet.versions import resolve
+from app.types import AssetSpec, ModelVersion, Route, Size
+
+
+def route(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
+    """Resolve the spec's model reference to a version that can make its image.
+
+    Raises NoRoute for an unknown reference or one that the spec's residency rules out, OutOfBounds
+    for what the model was not made for.
+    """
+    model = resolve(spec.model, fleet)
+    outside = allowed(model, spec.request.tags)
+    if outside is not None:
+        raise NoRoute(
+            f"{spec.name} may not be made so: {outside}; give it a local model (model: starter), "
+            "or take the tag away if it may leave this place"
+        )
+    asked = Size(width=spec.request.width, height=spec.request.height)
+    if model.sizes and asked not in model.sizes:
+        raise OutOfBounds(
+            f"{spec.name} asks {model.reference} for {asked}, which it was not trained at; "
+            f"generate at {' or '.join(map(str, model.sizes))} and let finishing resize"
+        )
+    if spec.request.text_layers and "text" not in model.capabilities:
+        raise OutOfBounds(
+            f"{spec.name} has text_layers, and {model.reference} sets no text; give the asset a "
+            "model that does (model: typography), or drop the layers"
+        )
+    left_out = refusal(model, spec.request) if model.hosted else None
+    if left_out is not None:
+        raise OutOfBounds(f"{spec.name} asks for more than can be sent: {left_out}; leave it out")
+    return way_to(model, reason=f"the plan names {spec.model}")
+
+
+def way_to(model: ModelVersion, *, reason: str = "one of several") -> Route:
+    """The way to a version, whatever it may be asked for."""
+    return Route(backend=model.backend, model=model, reason=reason)

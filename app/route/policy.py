@@ -1,0 +1,129 @@
+"""Policies: what was measured of models as a document, and which document decides now.
+
+A policy never changes: it is known by its digest. Which one is live, and which one is on trial
+beside it, is a rollout; the catalog's pointer says which rollout holds and can be moved back.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.digest import canonical_json
+from app.errors import InvalidRequest, PromotionRefused
+from app.route.success_model import Chances, Reliability
+from app.store import documents
+from app.store.catalog import Catalog
+from app.store.pointers import Pointer, move, moves, pointer, step_back
+from app.types import Digest, Value
+
+POLICY = "policy"
+"""The kind of document."""
+_ROUTING, _LIVE = "routing", "live"
+
+
+class Pace(Value):
+    """What an image of a model took, on average."""
+
+    seconds: Annotated[float, Field(gt=0)]
+    images: Annotated[int, Field(ge=1)]
+
+
+class Policy(Value):
+    """Chances and paces by model, as learned from decided assets."""
+
+    chances: Chances
+    paces: dict[str, Pace]
+    assets: Annotated[int, Field(ge=0)]
+    """How many decided assets it was learned from."""
+    learned_at: str
+    reliability: Reliability | None = None
+    """How well chances learned from half of the assets foretold the other half; None: too few."""
+
+
+class Rollout(Value):
+    """Which policy decides, and which one is on trial beside it."""
+
+    live: Digest | None = None
+    trial: Digest | None = None
+    share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The part of the assets for which the trial decides; for the rest it is only noted what it
+    would have said."""
+
+    @property
+    def text(self) -> str:
+        """The rollout as the pointer's target."""
+        return canonical_json(self.as_json()).decode()
+
+    def tries(self, key: str) -> bool:
+        """Whether the trial decides for the asset with this key; the same key, the same answer."""
+        return self.trial is not None and int(key[:13], 16) / 16**13 < self.share
+
+    def __str__(self) -> str:
+        live = self.live[:12] if self.live else "none"
+        trial = f", {self.trial[:12]} on trial for {self.share:.0%}" if self.trial else ""
+        return f"{live} live{trial}"
+
+
+def rollout(catalog: Catalog) -> Rollout:
+    """Which policies decide now."""
+    return _rollout(pointer(catalog, _ROUTING, _LIVE))
+
+
+def history(catalog: Catalog) -> list[Pointer]:
+    """Every change of the rollout, the newest first; each target is a `Rollout`."""
+    return moves(catalog, _ROUTING, _LIVE)
+
+
+def keep(catalog: Catalog, policy: Policy) -> str:
+    """Keep a policy; returns its digest, by which it can be tried and promoted."""
+    (digest,) = documents.put(catalog, POLICY, [policy])
+    return digest
+
+
+def try_out(catalog: Catalog, reference: str, *, share: float) -> Rollout:
+    """Let a policy decide for a share of the assets, 0 for none: then it is only noted what it
+    would have said. Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    """
+    present = pointer(catalog, _ROUTING, _LIVE)
+    live = _rollout(present).live
+    trial = _digest(catalog, reference)
+    if trial == live:
+        raise InvalidRequest(f"policy {trial[:12]} is live already; try another one beside it")
+    wanted = Rollout(live=live, trial=trial, share=share)
+    return _moved(catalog, wanted, present, f"{trial[:12]} on trial for {share:.0%}")
+
+
+def promote(catalog: Catalog, reference: str) -> Rollout:
+    """Let a policy decide for everything; what is on trial ends.
+
+    Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    """
+    present = pointer(catalog, _ROUTING, _LIVE)
+    wanted = Rollout(live=_digest(catalog, reference))
+    return _moved(catalog, wanted, present, f"promoted over {_rollout(present)}")
+
+
+def back(catalog: Catalog) -> Rollout:
+    """Let the policies decide that did before the last change.
+
+    Raises PromotionRefused when there was none, or somebody was faster.
+    """
+    present = pointer(catalog, _ROUTING, _LIVE)
+    if present is None or _rollout(present) == Rollout():
+        raise PromotionRefused("no policy decides, there is nothing to go back to")
+    if present.below is None:
+        return _moved(catalog, Rollout(), present, "back to the built-in way")
+    return _rollout(step_back(catalog, present, reason=f"back from {_rollout(present)}"))
+
+
+def _moved(catalog: Catalog, wanted: Rollout, present: Pointer | None, reason: str) -> Rollout:
+    target = wanted.text
+    return _rollout(move(catalog, _ROUTING, _LIVE, target, present=present, reason=reason))
+
+
+def _rollout(found: Pointer | None) -> Rollout:
+    return Rollout.model_validate_json(found.target) if found else Rollout()
+
+
+def _digest(catalog: Catalog, reference: str) -> str:
+    return documents.digest_of(catalog, POLICY, reference)

@@ -1,0 +1,348 @@
+"""Chances: how likely a model's picture passes the checks, as learned from earlier verdicts.
+
+For each model version the logit of an asset's chance is a sum over its kind and its labels
+(`app/additive.py`). Assets of one sort still differ in difficulty, so passes are beta-binomial: an
+asset that failed twice likely fails again.
+
+What follows another model's failures is learned beside it, drawn to what difficulty shared by both
+would make of the plain chance. A version starts weakly from the next older one of the same name.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import exp, log, sqrt
+from re import findall
+from statistics import NormalDist
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from app.route.logistic import SPREAD, UNTOLD, Counts, Floats, Prior, family, fit, share
+from app.types import Attempts, Kind
+from app.types.base import Value
+
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+WIDEST = 4.0
+"""Standard deviation of a model's logit of which nothing is known: from 1 in 1000 to 999."""
+ONWARD = 2.0
+"""What a new version's logit may differ by from the older one's: a few images outweigh that."""
+AFTERWARDS = 1.0
+"""What the logit after failures may differ by from the one foretold."""
+SHARED = 0.5
+"""How much of difficulty two models are taken to share before anything is known."""
+SUREST = 0.01
+"""No logit is known better, however much was seen; below that digits are rounded away."""
+CAUTION = 1.3
+"""Doubt is taken to be so many times larger in lower bounds: what was fitted besides the weights
+is taken as known, and the truth is no sum of labels."""
+CHANGE = 0.3
+"""How far labels' weights after failures are usually from the plain ones."""
+_DIGITS = 6
+
+
+class Seen(Value):
+    """What the attempts of one asset with one model came to."""
+
+    model: str
+    """The resolved reference, starter-icons/1."""
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    after: str = ""
+    """What had failed on the same asset before; empty when the model was asked first."""
+    tried: Attempts
+    """Images judged; that attempts stop at the first pass does not bias what is learned."""
+    passed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _no_more_passed_than_tried(self) -> "Seen":
+        if self.passed > self.tried:
+            raise ValueError(f"{self.passed} of {self.tried} images passed; count them again")
+        return self
+
+
+class Belief(Value):
+    """What is believed of the chance of a new asset of one sort."""
+
+    logit: float
+    """Of the sort's mean chance per image, with its standard deviation `doubt`."""
+    doubt: Annotated[float, Field(ge=0)]
+    concentration: Annotated[float, Field(gt=0)]
+    """Assets of the sort differ by Beta(mean * this, (1 - mean) * this)."""
+    assets: Annotated[float, Field(ge=0)] = 0.0
+    """As many assets, asked of once each, would tell as much of this sort; 0: nothing is known."""
+
+    def passes(self, images: int) -> float:
+        """The probability that at least one of so many images of one new asset passes."""
+        nodes, weights = _quadrature()
+        return float(1 - weights @ _all_fail(self.logit + self.doubt * nodes, self, images)[:, -1])
+
+    def least(self, images: int, sureness: float = 0.9) -> float:
+        """What the sort's share of assets that pass is at least, with this posterior probability.
+
+        With nothing known it is near 0.
+        """
+        logit = self.logit - CAUTION * self.doubt * NormalDist().inv_cdf(sureness)
+        return float(1 - _all_fail(np.array([logit]), self, images)[0, -1])
+
+    def images(self, at_most: int) -> float:
+        """How many images are expected until the first passes or `at_most` are made."""
+        nodes, weights = _quadrature()
+        failing = _all_fail(self.logit + self.doubt * nodes, self, at_most)
+        return float((weights @ failing[:, :at_most]).sum())
+
+
+class Fit(Value):
+    """What was learned of one model version, asked first or `after` something failed."""
+
+    model: str
+    after: str = ""
+    labels: tuple[str, ...]
+    """What tells sorts apart; a kind is one of them, "kind=icon"."""
+    weights: tuple[float, ...]
+    """Of the logit: the intercept's, then the labels'."""
+    covariance: tuple[float, ...]
+    """Of the weights: the lower triangle, row by row."""
+    spreads: dict[str, float]
+    """Standard deviation of the weights of each family: what an unknown label may weigh."""
+    concentration: Annotated[float, Field(gt=0)]
+    assets: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _numbers_for_every_label(self) -> "Fit":
+        size = 1 + len(self.labels)
+        if (len(self.weights), len(self.covariance)) != (size, size * (size + 1) // 2):
+            raise ValueError(
+                f"the chances of {self.model} have {len(self.labels)} labels, {len(self.weights)} "
+                f"weights and {len(self.covariance)} covariances; learn them again"
+            )
+        return self
+
+    def of(self, sort: Iterable[str]) -> Belief:
+        """The belief about assets of these labels; an unknown one only adds doubt."""
+        row, strange = self._row(sort)
+        logit = float(row @ self._arrays.mean)
+        variance = max(float(row @ self._arrays.covariance @ row), SUREST**2)
+        return Belief(
+            logit=logit,
+            doubt=sqrt(variance + strange),
+            concentration=self.concentration,
+            assets=_worth(logit, variance + strange),
+        )
+
+    def prior(self, change: float, *, shift: float = 0.0, spread: float = SPREAD) -> Prior:
+        """Where to start from for a fit whose logit differs by some `change` around `shift`."""
+        return Prior(
+            intercept=self.weights[0] + shift,
+            variance=change**2 + self.covariance[0],
+            weights=dict(zip(self.labels, self.weights[1:], strict=True)),
+            spread=spread,
+            concentration=self.concentration,
+        )
+
+    def _row(self, sort: Iterable[str]) -> tuple[Floats, float]:
+        row, strange = np.zeros(len(self.weights)), 0.0
+        row[0] = 1
+        for label in sort:
+            if label in self._arrays.columns:
+                row[self._arrays.columns[label]] = 1
+            else:
+                strange += self.spreads.get(family(label), SPREAD) ** 2
+        return row, strange
+
+    @cached_property
+    def _arrays(self) -> "_Arrays":
+        size = len(self.weights)
+        square = np.zeros((size, size))
+        square[np.tril_indices(size)] = self.covariance
+        columns = {label: 1 + at for at, label in enumerate(self.labels)}
+        return _Arrays(columns, np.array(self.weights), square + np.tril(square, -1).T)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrays:
+    """A fit's numbers, ready to multiply; not compared, since the fit's fields are."""
+
+    columns: dict[str, int]
+    mean: Floats
+    covariance: Floats
+
+
+class Chances(Value):
+    """What was learned of all models: at most a page of numbers for each of them."""
+
+    fits: tuple[Fit, ...] = ()
+
+    def of(self, model: str, kind: Kind, labels: Sequence[str], *, after: str = "") -> Belief:
+        """The belief about a new asset of this sort with this model; the widest for unknown ones.
+
+        `after` failures without data of their own it is never above the plain belief. Of a model
+        that was only ever asked after failures the plain belief is that of the most data, which is
+        rather too low than too high.
+        """
+        sort = _sort(kind, labels)
+        own, plain = self._fits.get((model, after)), self._fits.get((model, ""))
+        if own is not None:
+            return own.of(sort)
+        if plain is not None:
+            return _afterwards(plain.of(sort))
+        others = [fit for fit in self.fits if fit.model == model]
+        if after or not others:
+            return Belief(logit=0.0, doubt=WIDEST, concentration=UNTOLD)
+        return max(others, key=lambda fit: fit.assets).of(sort)
+
+    @cached_property
+    def _fits(self) -> dict[tuple[str, str], Fit]:
+        return {(fit.model, fit.after): fit for fit in self.fits}
+
+
+def learn(seen: Iterable[Seen]) -> Chances:
+    """The chances behind what was seen; the rows' order does not matter.
+
+    Rows are counted by their distinct contents first, so memory grows with those alone.
+    """
+    counted: dict[str, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counter))
+    for one in seen:
+        came = _sort(one.kind, one.labels), one.tried, one.passed
+        counted[one.model][one.after][came] += 1
+    fits: list[Fit] = []
+    older: Fit | None = None
+    for model in sorted(counted, key=_age):
+        if older is not None and _name(older.model) != _name(model):
+            older = None
+        plain = _plain(model, counted[model].pop("", Counter()), older)
+        afters = sorted(counted[model].items())
+        fits += [*filter(None, [plain]), *(_after(model, *one, plain) for one in afters)]
+        older = plain or older
+    return Chances(fits=tuple(fits))
+
+
+class Bin(Value):
+    """Foretold chances that lie close to each other, and what came of them."""
+
+    predicted: Share
+    came: Share
+    count: Annotated[int, Field(ge=1)]
+
+
+class Reliability(Value):
+    """Foretold against come true, from the smallest chances to the largest."""
+
+    bins: tuple[Bin, ...]
+    ece: Share
+    """Expected calibration error: the bins' mean |predicted - came|, weighed by their counts."""
+
+
+def reliability(predicted: Sequence[float], came: Sequence[bool], *, bins: int = 10) -> Reliability:
+    """How well predicted chances agree with what came.
+
+    The expected calibration error of Naeini et al. (2015) and Guo et al. (2017), over bins of
+    nearly equal counts as Nixon et al. (2019) advise, since chances crowd near 1; equal
+    predictions share a bin, so the order of the pairs does not matter. Of few pairs it is large by
+    chance alone: about 0.4 / sqrt(pairs per bin) near a half. Raises ValueError without pairs.
+    """
+    chances, truths = np.asarray(predicted, float), np.asarray(came, bool)
+    if not len(chances) or chances.shape != truths.shape:
+        raise ValueError(f"{len(chances)} predictions and {len(truths)} outcomes are no pairs")
+    edges = np.quantile(chances, np.linspace(0, 1, bins + 1)[1:-1], method="lower")
+    place = np.searchsorted(np.unique(edges), chances, side="left")
+    found = [
+        Bin(
+            predicted=min(float(chances[place == at].mean()), 1.0),
+            came=float(truths[place == at].mean()),
+            count=int((place == at).sum()),
+        )
+        for at in np.unique(place)
+    ]
+    gaps = [one.count * abs(one.predicted - one.came) for one in found]
+    return Reliability(bins=tuple(found), ece=min(sum(gaps) / len(chances), 1.0))
+
+
+def _plain(model: str, counts: Counts, older: Fit | None) -> Fit | None:
+    start = Prior(0.0, WIDEST**2, {}) if older is None else older.prior(ONWARD)
+    return _fitted(model, "", counts, start) if counts else None
+
+
+def _after(model: str, after: str, counts: Counts, plain: Fit | None) -> Fit:
+    if plain is None:
+        return _fitted(model, after, counts, Prior(0.0, WIDEST**2, {}))
+    assets = sum(counts.values())
+    logit = sum(plain.of(sort).logit * count for (sort, _, _), count in sorted(counts.items()))
+    usual = Belief(logit=logit / assets, doubt=0.0, concentration=plain.concentration)
+    shift = _afterwards(usual).logit - usual.logit
+    return _fitted(model, after, counts, plain.prior(AFTERWARDS, shift=shift, spread=CHANGE))
+
+
+def _fitted(model: str, after: str, counts: Counts, prior: Prior) -> Fit:
+    found = fit(counts, prior)
+    lower = found.covariance[np.tril_indices(len(found.weights))]
+    return Fit(
+        model=model,
+        after=after,
+        labels=found.labels,
+        weights=tuple(map(_rounded, found.weights)),
+        covariance=tuple(map(_rounded, lower)),
+        spreads={name: _rounded(spread) for name, spread in sorted(found.spreads.items())},
+        concentration=_rounded(found.concentration),
+        assets=sum(counts.values()),
+    )
+
+
+def _afterwards(plain: Belief) -> Belief:
+    """What shared difficulty would make of a plain belief after another model's failure.
+
+    As if it had failed once itself, for the part of difficulty that is shared. Added doubt alone
+    would raise small chances; with half its variance taken off the logit the odds keep their mean,
+    and since `passes` is concave in the odds no chance rises (Jensen's inequality).
+    """
+    failing = plain.concentration / (1 + exp(plain.logit))
+    return Belief(
+        logit=plain.logit - SHARED * log(1 + 1 / failing) - AFTERWARDS**2 / 2,
+        doubt=sqrt(plain.doubt**2 + AFTERWARDS**2),
+        concentration=plain.concentration,
+    )
+
+
+def _all_fail(logits: Floats, belief: Belief, images: int) -> Floats:
+    """P(the first n images all fail) for each logit of the sort's mean chance and n from 0 on."""
+    made = np.arange(images)
+    failing = (1 - share(logits)) * belief.concentration
+    each = (failing[:, None] + made) / (belief.concentration + made)
+    return np.cumprod(np.hstack([np.ones((len(logits), 1)), each]), axis=1)
+
+
+def _worth(logit: float, variance: float) -> float:
+    """How many assets asked of once each would leave so much doubt."""
+    chance = float(share(np.array(logit)))
+    return max(1 / variance - WIDEST**-2, 0.0) / (chance * (1 - chance))
+
+
+@lru_cache(maxsize=1)
+def _quadrature() -> tuple[Floats, Floats]:
+    """Nodes and weights of a standard normal's mean."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(32)
+    return nodes, weights / weights.sum()
+
+
+def _sort(kind: Kind, labels: Iterable[str]) -> tuple[str, ...]:
+    """What a sort of assets is told apart by."""
+    return tuple(sorted({f"kind={kind}", *labels}))
+
+
+def _name(model: str) -> str:
+    return model.partition("/")[0]
+
+
+def _age(model: str) -> tuple[str, tuple[tuple[int, str], ...], str]:
+    """Sorts versions of a name as people count: 2 before 10."""
+    parts = findall(r"\d+|\D+", model.partition("/")[2])
+    counted = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+    return _name(model), counted, model
+
+
+def _rounded(number: float) -> float:
+    """Digits that the machine's arithmetic does not decide."""
+    return float(f"{number:.{_DIGITS}g}")

@@ -1,0 +1,68 @@
+"""Keeping: the bytes are durable before the one transaction in which rows name them.
+
+A sweep may take an old blob that nobody names away between the two. It says so in the table
+`swept` before it does, and holds the blob's name while it does: whoever commits either comes
+first, and the sweep leaves the blob alone, or finds the note and puts the blob again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from app.errors import StoreError
+from app.store import mapping as rows
+from app.store import tables
+from app.store.fault_injection import passing
+from app.store.retry import TRIES
+from app.store.store import Store
+
+_Result = TypeVar("_Result")
+
+
+def keep(
+    store: Store,
+    blobs: Sequence[bytes],
+    work: Callable[[Connection], _Result],
+    *,
+    names: Iterable[str],
+) -> _Result:
+    """Keep the blobs, then let the work commit the rows that name them; safe to repeat.
+
+    No other writer of the names, nor of these blobs, is inside its work meanwhile.
+    """
+    passing("publish.begin")
+    names = tuple(names)
+    for _ in range(TRIES):
+        digests = store.blobs.put_all(blobs)
+        passing("publish.kept")
+        done = store.catalog.write(
+            lambda connection: _committed(connection, digests, work),  # noqa: B023
+            names=(*names, *digests),
+        )
+        if done:
+            passing("publish.committed")
+            return done[0]
+        store.catalog.write(
+            lambda connection: rows.delete_all(connection, tables.swept.c.digest, digests),  # noqa: B023
+            names=digests,
+        )
+    raise StoreError(
+        "the blobs were swept away as fast as they were put; sweep with a longer grace"
+    )
+
+
+def _committed(
+    connection: Connection, digests: Sequence[str], work: Callable[[Connection], _Result]
+) -> tuple[_Result] | None:
+    """The work's result, or None when a sweep may have taken one of the blobs away."""
+    if swept(connection, digests):
+        return None
+    result = work(connection)
+    passing("publish.written")
+    return (result,)
+
+
+def swept(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Those of the blobs that a sweep may have taken away."""
+    return rows.present(connection, tables.swept.c.digest, digests)

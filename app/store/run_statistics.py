@@ -1,0 +1,97 @@
+"""Reading: what some runs took, when their assets stood, and why some were not accepted."""
+
+from collections.abc import Sequence
+from math import ceil
+
+from sqlalchemy import Connection, case, func, literal_column, select
+
+from app.store import tables
+from app.store.statistics import FAILING, usd
+from app.types import Status, Value, Verdict
+
+
+class Taken(Value):
+    """A run's attempts, by the ledger."""
+
+    attempts: int = 0
+    made: int = 0
+    """Those that came to an image."""
+    seconds: float = 0.0
+    usd: float = 0.0
+
+
+class Delivered(Value):
+    """When a run's assets stood in the catalog; None where it decided none."""
+
+    assets: int
+    half_at: str | None
+    most_at: str | None
+    """95 in 100."""
+    last_at: str | None
+
+
+class Refused(Value):
+    """How often a rule spoke against decided assets of one model in one day (UTC)."""
+
+    day: str
+    model: str
+    measure: str
+    verdict: str
+    times: int
+    assets: int
+    """All that were decided of the model that day."""
+
+
+def taken(connection: Connection, run_ids: Sequence[str]) -> dict[str, Taken]:
+    """By run; those without an attempt are not there."""
+    ledger = tables.ledger.c
+    made = func.sum(case((ledger.ending.in_(FAILING), 0), else_=1))
+    query = select(
+        ledger.run_id, func.count(), made, func.sum(ledger.seconds), func.sum(ledger.nano_usd)
+    )
+    query = query.where(ledger.run_id.in_(run_ids)).group_by(ledger.run_id)
+    return {
+        run_id: Taken(attempts=attempts, made=images, seconds=seconds, usd=usd(int(nano_usd)))
+        for run_id, attempts, images, seconds, nano_usd in connection.execute(query)
+    }
+
+
+def delivered(connection: Connection, run_id: str) -> Delivered:
+    """By the moments at which they were committed."""
+    assets = tables.assets.c
+    mine = assets.run_id == run_id
+    count = int(connection.execute(select(func.count()).where(mine)).scalar_one())
+    in_order = select(assets.created_at).where(mine).order_by(assets.created_at)
+
+    def at(share: float) -> str | None:
+        place = max(0, ceil(share * count) - 1)
+        found = connection.execute(in_order.offset(place).limit(1)).scalar()
+        return None if found is None else str(found)
+
+    return Delivered(assets=count, half_at=at(0.5), most_at=at(0.95), last_at=at(1.0))
+
+
+def refusals(connection: Connection, run_ids: Sequence[str]) -> list[Refused]:
+    """By day, model and rule, the newest day first, on it the most frequent first."""
+    assets, findings = tables.assets.c, tables.findings.c
+    # Written out: PostgreSQL takes two bound values for two different days.
+    day = func.substr(assets.created_at, literal_column("1"), literal_column("10"))
+    ours = assets.run_id.in_(run_ids), assets.status != Status.FAILED.value
+    decided = select(day, assets.model, func.count()).where(*ours).group_by(day, assets.model)
+    all_of = {(on, model): number for on, model, number in connection.execute(decided)}
+    groups = (day, assets.model, findings.measure, findings.verdict)
+    spoke = (
+        select(*groups, func.count())
+        .join_from(tables.assets, tables.findings, findings.asset_key == assets.key)
+        .where(*ours, findings.verdict != Verdict.ACCEPT.value)
+        .group_by(*groups)
+    )
+    found = [
+        Refused(
+            day=on, model=model, measure=measure, verdict=verdict, times=times,
+            assets=all_of[on, model],
+        )
+        for on, model, measure, verdict, times in connection.execute(spoke)
+    ]  # fmt: skip
+    found.sort(key=lambda one: (-one.times, one.model, one.measure))
+    return sorted(found, key=lambda one: one.day, reverse=True)

@@ -1,0 +1,95 @@
+"""Running sums over a table that grows at its end: a look reads only what came since the last.
+
+A row's sequence is drawn before its transaction commits, so on a server a lower one may appear
+after a higher: rows younger than a minute are read again at every look before they are added up
+for good.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+
+from app.store import mapping as rows
+
+SETTLED_SECONDS = 60.0
+"""Longer than any transaction that writes these rows."""
+
+Group: TypeAlias = tuple[str, ...]
+Numbers: TypeAlias = tuple[Any, ...]
+"""Numbers add up; of texts the last by the alphabet stands, which is how moments are written."""
+
+
+class Running:
+    """Sums by group; `groups` and `numbers` are columns over `table`, whose `query` joins others.
+
+    `first` says which of the rows that stand at the first look count; all that come later do.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        groups: Iterable[ColumnElement[Any]],
+        numbers: Iterable[ColumnElement[Any]],
+        *,
+        query: Select[Any] | None = None,
+    ) -> None:
+        self._table = table
+        self._groups = tuple(groups)
+        selected = select(*self._groups, *numbers) if query is None else query
+        self._query = selected.group_by(*self._groups)
+        self._settled = 0
+        self._sums: dict[Group, Numbers] = {}
+
+    def forget(self) -> None:
+        """Read everything anew at the next look."""
+        self._settled, self._sums = 0, {}
+
+    def look(
+        self, connection: Connection, now: float, *, first: ColumnElement[bool] | None = None
+    ) -> dict[Group, Numbers]:
+        """The sums as they stand in this snapshot: two or three queries."""
+        sequence = self._table.c.sequence
+        settled = self._newest_settled(connection, now)
+        if settled > self._settled:
+            fresh = self._query.where(sequence > self._settled, sequence <= settled)
+            if not self._settled and first is not None:
+                fresh = fresh.where(first)
+            self._sums = merged(self._sums, self._read(connection, fresh))
+            self._settled = settled
+        rest = self._query.where(sequence > self._settled)
+        return merged(self._sums, self._read(connection, rest))
+
+    def _newest_settled(self, connection: Connection, now: float) -> int:
+        """Looked for from the end: the rows that have not settled are few."""
+        column = self._table.c
+        old = column.created_at < rows.timestamp(now - SETTLED_SECONDS)
+        query = select(column.sequence).where(column.sequence > self._settled, old)
+        found = connection.execute(query.order_by(column.sequence.desc()).limit(1)).scalar()
+        return int(found) if found is not None else self._settled
+
+    def _read(self, connection: Connection, query: Select[Any]) -> dict[Group, Numbers]:
+        width = len(self._groups)
+        return {
+            tuple(str(cell or "") for cell in row[:width]): tuple(row[width:])
+            for row in connection.execute(query)
+        }
+
+
+def merged(sums: Mapping[Group, Numbers], others: Mapping[Group, Numbers]) -> dict[Group, Numbers]:
+    """Both together; neither is changed."""
+    together = dict(sums)
+    for group, numbers in others.items():
+        together[group] = _added(together[group], numbers) if group in together else numbers
+    return together
+
+
+def counted(connection: Connection, table: Table) -> int:
+    """How many rows there are; a database reads its smallest index for this."""
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _added(one: Numbers, other: Numbers) -> Numbers:
+    return tuple(
+        max(a, b) if isinstance(a, str) else a + b for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,287 @@
+"""Books: what the ledger and the catalog say at this moment, by run and model, cheaply and often.
+
+Exact: the sums are those of `costs`, to the last attempt. The first look reads all there is,
+later ones what came since; the number of queries does not depend on how much stands there.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
+
+from app.store import database, tables
+from app.store import mapping as rows
+from app.store.catalog import Catalog
+from app.store.ledger import NANO, Ending
+from app.store.running_sums import Group, Numbers, Running, counted
+from app.types import Status, Value, Verdict
+
+OPEN_RUNS = 20
+"""Runs without an end that are looked at, the newest; who was killed has none either."""
+LATEST = 1000
+"""Attempts and decided assets, each, that say how a model does lately."""
+FAILING = (Ending.FAILED, Ending.LOST)
+"""How attempts end of which no image comes."""
+
+
+class Tried(Value):
+    """Attempts that ended one way, of one run (or of all), model and team."""
+
+    run_id: str
+    model: str
+    team: str
+    ending: str
+    attempts: int
+    again: int
+    """Of them, those that were not the first at their image."""
+    seconds: float
+    nano_usd: int
+    latest: str
+    """When the newest of them was booked."""
+
+
+class Decided(Value):
+    """Assets of one run (or of all) and model with one fate."""
+
+    run_id: str
+    model: str
+    status: Status
+    assets: int
+
+
+class Spoke(Value):
+    """How often one check's rule spoke of decided assets of one run (or of all) and model."""
+
+    run_id: str
+    model: str
+    measure: str
+    verdict: str
+    times: int
+
+
+class OpenRun(Value):
+    """A run whose end was not noted."""
+
+    run_id: str
+    plan: str
+    started_at: str
+
+
+class UnderWay(Value):
+    """Attempts that a living lease is held on."""
+
+    run_id: str
+    model: str
+    attempts: int
+
+
+class Purse(Value):
+    """What was spent of what a budget may count: a day's, or a team's month's."""
+
+    scope: str
+    name: str
+    nano_usd: int
+
+
+class Lately(Value):
+    """How a model does: its latest attempts and decided assets, the oldest first."""
+
+    model: str
+    failures: tuple[bool, ...]
+    """Of each attempt, whether no image came of it."""
+    seconds: tuple[float, ...]
+    """Of each attempt that came to an image."""
+    acceptances: tuple[bool, ...]
+    """Of each decided asset, whether it was accepted; what failed was not decided by its look."""
+
+
+class Books(Value):
+    """One consistent look."""
+
+    at: float
+    """Seconds since 1970 on the catalog's clock."""
+    tried: tuple[Tried, ...]
+    decided: tuple[Decided, ...]
+    spoke: tuple[Spoke, ...]
+    runs: tuple[OpenRun, ...]
+    under_way: tuple[UnderWay, ...]
+    purses: tuple[Purse, ...]
+    lately: tuple[Lately, ...]
+
+
+class Bookkeeper:
+    """Looks at one catalog again and again, from one thread.
+
+    With `by_run` only what belongs to runs without an end, and to those that begin later, is
+    told, by run; else everything, all runs together.
+    """
+
+    def __init__(self, catalog: Catalog, *, by_run: bool = False) -> None:
+        self._catalog, self._by_run = catalog, by_run
+        ledger, assets, findings = tables.ledger.c, tables.assets.c, tables.findings.c
+        run, decider = ([ledger.run_id], [assets.run_id]) if by_run else ([], [])
+        self._tried = Running(
+            tables.ledger, [*run, ledger.model, ledger.team, ledger.ending], _TAKEN
+        )
+        self._decided = Running(
+            tables.assets, [*decider, assets.model, assets.status], [func.count()],
+            query=select(*decider, assets.model, assets.status, func.count()).where(_IS_FINAL),
+        )  # fmt: skip
+        spoke = [*decider, assets.model, findings.measure, findings.verdict]
+        self._spoke = Running(
+            tables.assets, spoke, [func.count()],
+            query=select(*spoke, func.count())
+            .join_from(tables.assets, tables.findings, findings.asset_key == assets.key)
+            .where(_IS_FINAL, findings.verdict != Verdict.ACCEPT.value),
+        )  # fmt: skip
+        self._elsewhere: int | None = None
+
+    def look(self) -> Books:
+        """What stands now. Raises CatalogError when the database fails."""
+        return self._catalog.read(self._look)
+
+    def _look(self, connection: Connection) -> Books:
+        now = database.clock(connection)
+        runs = _open_runs(connection)
+        begun = [run.run_id for run in runs]
+        ours = tables.assets.c.run_id.in_(begun) if self._by_run else None
+        decided = self._decided.look(connection, now, first=ours)
+        return Books(
+            at=now,
+            tried=self._all_tried(connection, now, begun),
+            decided=(
+                *(self._fate(*pair) for pair in decided.items()),
+                *self._failed(connection, begun),
+            ),
+            spoke=tuple(
+                Spoke(run_id=run_id, model=model, measure=measure, verdict=verdict, times=times)
+                for (run_id, model, measure, verdict), (times,) in self._named(
+                    self._spoke.look(connection, now, first=ours)
+                )
+            ),
+            runs=runs,
+            under_way=_under_way(connection, now),
+            purses=_purses(connection, rows.timestamp(now)),
+            lately=_lately(connection),
+        )
+
+    def _all_tried(
+        self, connection: Connection, now: float, begun: Sequence[str]
+    ) -> tuple[Tried, ...]:
+        """A lost attempt that turns out to have ended is booked anew, and its row taken back:
+        then all is read again."""
+        ours = tables.ledger.c.run_id.in_(begun) if self._by_run else None
+        standing = counted(connection, tables.ledger)
+        found = self._tried.look(connection, now, first=ours)
+        elsewhere = standing - sum(numbers[0] for numbers in found.values())
+        if self._elsewhere not in (None, elsewhere):
+            self._tried.forget()
+            found = self._tried.look(connection, now, first=ours)
+            elsewhere = standing - sum(numbers[0] for numbers in found.values())
+        self._elsewhere = elsewhere
+        return tuple(
+            Tried(
+                run_id=run_id, model=model, team=team, ending=ending, attempts=attempts,
+                again=again, seconds=seconds, nano_usd=int(nano_usd), latest=latest,
+            )
+            for (run_id, model, team, ending), (attempts, again, seconds, nano_usd, latest)
+            in self._named(found)
+        )  # fmt: skip
+
+    def _named(self, sums: Mapping[Group, Numbers]) -> list[tuple[Group, Numbers]]:
+        """With a run's id before each group, empty where they are not told apart."""
+        return [(group if self._by_run else ("", *group), sums[group]) for group in sorted(sums)]
+
+    def _fate(self, group: Group, numbers: Numbers) -> Decided:
+        run_id, model, status = group if self._by_run else ("", *group)
+        return Decided(run_id=run_id, model=model, status=Status(status), assets=numbers[0])
+
+    def _failed(self, connection: Connection, begun: Sequence[str]) -> list[Decided]:
+        """Counted anew each time: a later run may replace them.
+
+        The index on the status finds them; named in the grouping as they are, run and model
+        would make a database go through all assets by the index on those instead.
+        """
+        assets = tables.assets.c
+        named = [assets.run_id, assets.model] if self._by_run else [assets.model]
+        groups = [func.coalesce(column, literal_column("''")) for column in named]
+        query = select(*groups, func.count()).where(assets.status == Status.FAILED.value)
+        return [
+            self._fate((*row[:-1], Status.FAILED.value), row[-1:])
+            for row in connection.execute(query.group_by(*groups).order_by(*groups))
+            if not self._by_run or row[0] in begun
+        ]
+
+
+_LEDGER = tables.ledger.c
+_TAKEN: tuple[ColumnElement[Any], ...] = (
+    func.count(),
+    func.sum(case((_LEDGER.attempt > 1, 1), else_=0)),
+    func.sum(_LEDGER.seconds),
+    func.sum(_LEDGER.nano_usd),
+    func.max(_LEDGER.created_at),
+)
+# Not "is one of": a database would then go by the index on the status, through all there is.
+_ACCEPTED_ALONE = '},"verdict":"accept"}'
+"""In an asset's canonical JSON only the end of a report that accepts: of no finding, of no text."""
+_IS_FINAL = tables.assets.c.status != Status.FAILED.value
+
+
+def _open_runs(connection: Connection) -> tuple[OpenRun, ...]:
+    column = tables.runs.c
+    query = select(column.run_id, column.plan, column.started_at).where(column.ended_at.is_(None))
+    found = connection.execute(query.order_by(column.sequence.desc()).limit(OPEN_RUNS))
+    return tuple(OpenRun(run_id=one, plan=plan, started_at=at) for one, plan, at in found)
+
+
+def _under_way(connection: Connection, now: float) -> tuple[UnderWay, ...]:
+    lease = tables.leases.c
+    groups = (lease.owner, lease.model)
+    query = select(*groups, func.count()).where(lease.expires_at > now).group_by(*groups)
+    return tuple(
+        UnderWay(run_id=owner, model=model or "", attempts=attempts)
+        for owner, model, attempts in connection.execute(query.order_by(*groups))
+    )
+
+
+def _purses(connection: Connection, moment: str) -> tuple[Purse, ...]:
+    """Today's, and of this month each team's."""
+    column = tables.spending.c
+    today = (column.scope == "day") & (column.name == moment[:10])
+    month = (column.scope == "team") & column.name.like(f"% {moment[:7]}")
+    query = select(column.scope, column.name, column.nano_usd).where(today | month)
+    return tuple(
+        Purse(scope=scope, name=name.rpartition(" ")[0] or name, nano_usd=int(nano))
+        for scope, name, nano in connection.execute(query.order_by(column.scope, column.name))
+    )
+
+
+def _lately(connection: Connection) -> tuple[Lately, ...]:
+    """By the primary keys from their ends; two queries, however many models there are."""
+    ledger, assets = tables.ledger.c, tables.assets.c
+    attempts = select(ledger.model, ledger.ending, ledger.seconds)
+    # What people said of the older ones since would make those that nobody saw yet look worse.
+    passed = case(
+        (assets.human_score.is_(None), assets.status == Status.ACCEPTED.value),
+        else_=assets.value.contains(_ACCEPTED_ALONE, autoescape=True),
+    )
+    fates = select(assets.model, passed.label("passed")).where(_IS_FINAL)
+    ended = connection.execute(attempts.order_by(ledger.sequence.desc()).limit(LATEST)).all()[::-1]
+    judged = connection.execute(fates.order_by(assets.sequence.desc()).limit(LATEST)).all()[::-1]
+    models = sorted({row.model for row in (*ended, *judged)})
+    return tuple(
+        Lately(
+            model=model,
+            failures=tuple(row.ending in FAILING for row in ended if row.model == model),
+            seconds=tuple(
+                row.seconds for row in ended if row.model == model and row.ending not in FAILING
+            ),
+            acceptances=tuple(bool(row.passed) for row in judged if row.model == model),
+        )
+        for model in models
+    )
+
+
+def usd(nano_usd: int) -> float:
+    """Billionths of a dollar in dollars."""
+    return nano_usd / NANO

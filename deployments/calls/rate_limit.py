@@ -1,0 +1,130 @@
+"""How much each caller may ask for: images in a minute and images at once; one per router.
+
+It is one router's memory, like the ledger: a router that starts anew has charged nobody yet.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from time import monotonic
+
+from app.api.keys import Owner
+from app.api.responses import Problem
+from deployments.calls.idempotency import NotAnswered
+
+MINUTE = 60.0
+AT_ONCE_SECONDS = 1
+"""What a caller with too much under way is told to wait: nobody knows when an image ends."""
+ROUNDING = 1e-9
+"""Of an image: what seconds added up as floats may be short by."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What an owner has left, as of `counted_at`, and has under way."""
+
+    images: float
+    counted_at: float
+    at_once: int = 0
+
+
+class Quota:
+    """Keeps callers to the limits of their keys; what they do not use is kept for one minute.
+
+    A bucket of `images_per_minute` images fills again evenly in a minute: no minute sees more
+    than the bucket and what flows in, twice the limit, and more time no more than the limit on
+    average. Callers without limits are not counted; a caller whose bucket is full is forgotten.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[Owner, _Bucket] = {}
+
+    @property
+    def held(self) -> int:
+        """Callers that are counted now."""
+        return len(self._buckets)
+
+    @contextmanager
+    def claim(self, owner: Owner, images: int) -> Iterator[None]:
+        """The right to make so many images, as long as it is held.
+
+        Raises NotAnswered, and charges nothing: 422 `over_limit` for more than the caller could
+        ever have, 429 `too_many_at_once` or `rate_limit_exceeded` with the seconds to wait. What
+        the service then does not answer (NotAnswered from inside) is given back; a caller who
+        goes away has had it.
+        """
+        if owner.images_per_minute is None and owner.images_at_once is None:
+            yield
+            return
+        _check_size(owner, images)
+        bucket = self._filled(owner)
+        _check_room(owner, bucket, images)
+        charged = images if owner.images_per_minute else 0
+        bucket.images -= charged
+        bucket.at_once += images
+        try:
+            yield
+        except NotAnswered:
+            bucket.images += charged
+            raise
+        finally:
+            bucket.at_once -= images
+
+    def _filled(self, owner: Owner) -> _Bucket:
+        """The owner's bucket as it stands now."""
+        now = self._clock()
+        for one, bucket in list(self._buckets.items()):
+            _fill(one, bucket, now)
+            if not bucket.at_once and bucket.images >= _capacity(one):
+                del self._buckets[one]
+        return self._buckets.setdefault(owner, _Bucket(_capacity(owner), now))
+
+
+def _fill(owner: Owner, bucket: _Bucket, now: float) -> None:
+    grown = (now - bucket.counted_at) * _capacity(owner) / MINUTE
+    bucket.images = min(_capacity(owner), bucket.images + grown)
+    bucket.counted_at = now
+
+
+def _capacity(owner: Owner) -> float:
+    return owner.images_per_minute or 0.0
+
+
+def _check_size(owner: Owner, images: int) -> None:
+    limits = {"a minute": owner.images_per_minute, "at once": owner.images_at_once}
+    for words, most in limits.items():
+        if most is not None and images > most:
+            raise NotAnswered(
+                Problem(
+                    status=422,
+                    code="over_limit",
+                    param="n",
+                    message=f"n {images} is more than the {most} images {words} that "
+                    f"{owner.name} may ask for; ask for fewer",
+                )
+            )
+
+
+def _check_room(owner: Owner, bucket: _Bucket, images: int) -> None:
+    most = owner.images_at_once
+    if most is not None and bucket.at_once + images > most:
+        message = f"{owner.name} may have {most} images under way and has {bucket.at_once}"
+        raise _refused("too_many_at_once", message, AT_ONCE_SECONDS)
+    rate = owner.images_per_minute
+    missing = images - bucket.images
+    if rate is not None and missing > ROUNDING:
+        message = f"{owner.name} may ask for {rate} images a minute and has asked for them"
+        raise _refused("rate_limit_exceeded", message, ceil(missing * MINUTE / rate))
+
+
+def _refused(code: str, message: str, seconds: int) -> NotAnswered:
+    return NotAnswered(
+        Problem(
+            status=429,
+            code=code,
+            message=f"{message}; ask again in {seconds} s",
+            retry_after_seconds=seconds,
+        )
+    )

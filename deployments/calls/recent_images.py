@@ -1,0 +1,56 @@
+"""The pictures painted a short while ago: to go on from, and to keep; within bounds of memory."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.api.responses import Painted
+from app.route.by_role import Served
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A picture, who painted it, and the files that its request names."""
+
+    painted: Painted
+    served: Served
+    files: Mapping[str, bytes]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        return self.painted.bytes + sum(map(len, self.files.values()))
+
+
+class Recents:
+    """At most `max_bytes` of pictures, those that nobody asked for the longest leave first.
+
+    Each caller finds its own alone: the name of a picture follows from what was asked, so
+    that others could guess it.
+    """
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held: OrderedDict[tuple[str, str], Recent] = OrderedDict()
+        self._bytes = 0
+
+    def add(self, owner: str, recent: Recent) -> None:
+        """Remember a picture under its request's id."""
+        place = (owner, recent.painted.request.id)
+        self._forget(place)
+        self._held[place] = recent
+        self._bytes += recent.bytes
+        while self._bytes > self._max_bytes:
+            self._forget(next(iter(self._held)))
+
+    def find(self, owner: str, request_id: str) -> Recent | None:
+        """The picture; None when it is not here, or no longer."""
+        recent = self._held.get((owner, request_id))
+        if recent is not None:
+            self._held.move_to_end((owner, request_id))
+        return recent
+
+    def _forget(self, place: tuple[str, str]) -> None:
+        gone = self._held.pop(place, None)
+        if gone is not None:
+            self._bytes -= gone.bytes

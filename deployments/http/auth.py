@@ -1,0 +1,177 @@
+"""What stands before every door: who may knock, from where, and with how much; plain ASGI.
+
+A body is counted while it is read and is handed on whole, so that no door waits for a slow
+caller. Without keys only this machine may call, by a loopback name, and no page of another
+origin: a browser that was sent here by a hostile page comes with that page's name.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.keys import Owner
+from app.api.responses import Problem
+from deployments.args import Limits
+from deployments.calls.idempotency import NotAnswered
+from deployments.problems import respond
+
+OPEN_DOORS = frozenset({"/", "/healthz", "/readyz"})
+"""Answered without a key, and without a body: a page has yet to ask for the key."""
+OPEN_FILES = "/static/"
+PICTURE_DOORS = frozenset({"/v1/images/edits"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+OWNER = "atelier.owner"
+"""Where the scope says whose key it was: an `Owner`, `ANYONE` where none was needed."""
+ANYONE = Owner()
+
+
+class Keys(Protocol):
+    """What tells whose a key is: a `KeyRing`, or `LiveKeys` that follow their file."""
+
+    @property
+    def required(self) -> bool:
+        """Whether callers need a key."""
+        ...
+
+    def owner(self, key: str) -> Owner | None:
+        """Whose key it is; None when it is nobody's."""
+        ...
+
+
+class Guard:
+    """Lets through to `app` what `limits` and `keys` allow, and answers the rest itself."""
+
+    def __init__(self, app: ASGIApp, *, limits: Limits, keys: Keys) -> None:
+        self._app = app
+        self._limits = limits
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call; lifespan messages pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            headers = self._headers(scope)
+            owner = self._owner(scope, headers)
+            body = await self._body(scope, headers, receive)
+        except NotAnswered as refused:
+            await respond(refused.problem)(scope, receive, send)
+            return
+        await self._app({**scope, OWNER: owner}, _Replayed(body, receive), send)
+
+    def _headers(self, scope: Scope) -> Headers:
+        size = sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > self._limits.header_bytes:
+            raise _refused(
+                431,
+                "headers_too_large",
+                f"the headers are beyond {self._limits.header_bytes} bytes",
+            )
+        return Headers(scope=scope)
+
+    def _owner(self, scope: Scope, headers: Headers) -> Owner:
+        if not self._keys.required:
+            _check_local(scope, headers)
+            return ANYONE
+        if is_open(scope["path"]):
+            return ANYONE
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        owner = self._keys.owner(key.strip()) if scheme.lower() == "bearer" else None
+        if owner is None:
+            raise _refused(401, "invalid_api_key", "no such key; send Authorization: Bearer KEY")
+        return owner
+
+    def _most(self, path: str) -> int:
+        """What a body may have: nothing where nobody is known, more where a picture comes along."""
+        if is_open(path):
+            return 0
+        return self._limits.picture_bytes if path in PICTURE_DOORS else self._limits.body_bytes
+
+    async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+        limit = self._most(scope["path"])
+        if _declared(headers) > limit:
+            raise _too_large(limit)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _refused(400, "incomplete_body", "the body ended early")
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        raise _too_large(limit)
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError as slow:
+            raise _refused(
+                408, "slow_body", f"the body took over {self._limits.body_seconds:g} s"
+            ) from slow
+
+
+class _Replayed:
+    """The body as one message, then whatever else the connection says."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._messages: Iterator[dict[str, Any]] = iter(
+            [{"type": "http.request", "body": body, "more_body": False}]
+        )
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        message = next(self._messages, None)
+        return await self._receive() if message is None else message
+
+
+def is_open(path: str) -> bool:
+    """Whether a door is answered without a key."""
+    return path in OPEN_DOORS or path.startswith(OPEN_FILES)
+
+
+def _check_local(scope: Scope, headers: Headers) -> None:
+    """Raises NotAnswered for a caller of another machine, name or origin."""
+    advice = "make a key first: atelier keys add NAME"
+    client = scope.get("client")
+    if client and client[0] and not _is_loopback(client[0]):
+        raise _refused(403, "keys_required", f"only this machine may call without keys; {advice}")
+    host = headers.get("host", "")
+    if _host_name(host) not in LOOPBACK_NAMES:
+        raise _refused(403, "unknown_host", f"without keys only localhost is served; {advice}")
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        raise _refused(403, "foreign_origin", f"pages of other origins may not call; {advice}")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _declared(headers: Headers) -> int:
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit():
+        raise _refused(400, "invalid_length", "Content-Length is no number")
+    return int(length)
+
+
+def _too_large(limit: int) -> NotAnswered:
+    return _refused(413, "body_too_large", f"the body is beyond {limit} bytes")
+
+
+def _refused(status: int, code: str, message: str) -> NotAnswered:
+    return NotAnswered(Problem(status=status, code=code, message=message))

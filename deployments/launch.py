@@ -1,0 +1,143 @@
+"""Ray and Serve on this machine: started quietly, on loopback, stopped in good order."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray import serve
+from ray.serve.schema import ServeDeploySchema
+
+from app.api.keys import read_keys
+from app.errors import InvalidRequest
+from app.ray_environment import quiet_start
+from app.settings import Settings
+from deployments.application import build
+from deployments.args import ServiceArgs
+
+CONFIG = Path(__file__).parent / "serve.yaml"
+LOGICAL_CPUS = 4
+"""At least: replicas ask for fractions, and none may wait for a core that a small machine lacks."""
+OBJECT_STORE_BYTES = 200 * 2**20
+
+
+def read_config(file: Path = CONFIG) -> ServeDeploySchema:
+    """The shape of the service, checked by Ray's own schema; raises InvalidRequest."""
+    try:
+        return ServeDeploySchema.model_validate(yaml.safe_load(file.read_text()))
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        raise InvalidRequest(f"{file} is no Serve config: {exc}") from exc
+
+
+def args_of(config: ServeDeploySchema) -> ServiceArgs:
+    """The arguments of its one application; raises InvalidRequest."""
+    (application,) = config.applications
+    try:
+        return ServiceArgs.model_validate(application.args)
+    except ValueError as exc:
+        raise InvalidRequest(f"the args of {application.name} are faulty: {exc}") from exc
+
+
+@contextmanager
+def service(config: ServeDeploySchema, *, host: str, port: int, folder: Path) -> Iterator[str]:
+    """The running service by its address; at the end what is under way is finished first.
+
+    `folder` takes Ray's own files; its path must be short, sockets stand in it.
+
+    Raises InvalidRequest, before anything is started, when the port is taken, or when other
+    machines could reach it and there are no keys.
+    """
+    check_exposure(host, Settings().home)
+    check_free(host, port)
+    (shape,) = config.applications
+    application = build(args_of(config))
+    options = config.http_options.model_dump() | {"host": host, "port": port}
+    with _ray(folder), redirect_stdout(sys.stderr):  # Ray prints what its raylet says of deaths
+        try:
+            serve.start(
+                proxy_location=config.proxy_location,
+                http_options=options,
+                logging_config=config.logging_config,
+            )
+            serve.run(
+                application,
+                name=shape.name,
+                route_prefix=shape.route_prefix,
+                logging_config=config.logging_config,
+            )
+            yield f"http://{host}:{port}"
+        finally:
+            with redirect_stdout(StringIO()):  # that the controller was killed, which it was
+                _finish(shape.name)
+
+
+def _finish(application: str) -> None:
+    """Shutting Serve down would cut the proxy's connections at once: the application goes first.
+
+    Its replicas take nothing new and finish what they have, as long as their graceful shutdown
+    may take.
+    """
+    try:
+        serve.delete(application)
+    finally:
+        serve.shutdown()
+
+
+def check_exposure(host: str, home: Path) -> None:
+    """Raises InvalidRequest for a host that others can reach while there are no keys."""
+    if not _is_loopback(host) and not read_keys(home).owners:
+        raise InvalidRequest(
+            f"host {host} can be reached from other machines and {home} holds no keys; "
+            "make one first: atelier keys add NAME"
+        )
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises InvalidRequest when nobody can listen there, before Ray takes its time to say so."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise InvalidRequest(
+                f"{host}:{port} cannot be listened at ({exc.strerror}); give another --port"
+            ) from exc
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _ray(folder: Path) -> Iterator[None]:
+    """Join `RAY_ADDRESS`, or start Ray in this folder."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    with quiet_start():
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local(folder))
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _local(folder: Path) -> dict[str, Any]:
+    if os.environ.get("RAY_ADDRESS"):
+        return {}
+    return {
+        "include_dashboard": False,
+        "num_cpus": max(os.cpu_count() or 1, LOGICAL_CPUS),
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "_temp_dir": str(folder),
+    }

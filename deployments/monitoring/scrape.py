@@ -1,0 +1,162 @@
+"""The answer of GET /metrics: what the router counted, and what the catalog's books say."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cached_property
+from time import monotonic
+from typing import TypeAlias
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.errors import CatalogError, InvalidRequest
+from app.fleet.prices import Budgets, budgets
+from app.route.by_role import Role
+from app.settings import Settings
+from app.store.catalog import Catalog
+from app.store.statistics import Bookkeeper, Books, usd
+from deployments.monitoring import metrics
+from deployments.monitoring.metrics import BULK, Declared, Meters
+
+log = logging.getLogger("ray.serve")
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+FRESH_SECONDS = 5.0
+"""So long one look at the catalog answers, however many ask."""
+Labels: TypeAlias = tuple[str, ...]
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
+Replicas = Callable[[], Awaitable[Mapping[Role, int]]]
+
+
+class Scrape:
+    """Prometheus' text of everything; a catalog that does not answer costs only its own part."""
+
+    def __init__(
+        self,
+        meters: Meters,
+        settings: Settings,
+        *,
+        replicas: Replicas | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._meters, self._settings, self._replicas = meters, settings, replicas
+        self._clock = clock
+        self._booked = _Booked(meters)
+        meters.registry.register(self._booked)
+        self._looked: float | None = None
+
+    async def text(self) -> bytes:
+        """In Prometheus' text format, version 0.0.4; its type is `CONTENT_TYPE`."""
+        async with self._looking:
+            if self._looked is None or self._clock() - self._looked >= FRESH_SECONDS:
+                self._booked.caps = await asyncio.to_thread(self._caps)
+                self._booked.books = await asyncio.to_thread(self._look)
+                self._looked = self._clock()
+        if self._replicas is not None:
+            for role, number in (await self._replicas()).items():
+                self._meters.replicas.labels(role).set(number)
+        return generate_latest(self._meters.registry)
+
+    def _caps(self) -> Budgets:
+        """Read anew, for people change the file; a faulty one keeps nobody from the rest."""
+        try:
+            return budgets(self._settings)
+        except InvalidRequest as error:
+            log.warning("the budgets' metrics are missing: %s", error)
+            return Budgets()
+
+    def _look(self) -> Books | None:
+        try:
+            return self._bookkeeper.look()
+        except CatalogError as error:
+            log.warning("the catalog's metrics are missing: %s", error)
+            return None
+
+    @cached_property
+    def _looking(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    @cached_property
+    def _bookkeeper(self) -> Bookkeeper:
+        """Opened by whoever asks first."""
+        return Bookkeeper(Catalog.open(self._settings.catalog))
+
+
+class _Booked(Collector):
+    """The books as families."""
+
+    def __init__(self, meters: Meters) -> None:
+        self.books: Books | None = None
+        self.caps = Budgets()
+        self._meters = meters
+
+    def describe(self) -> list[Family]:
+        """Nothing is looked up to be registered."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """Every booked metric; only whether the catalog is up while it is not."""
+        yield _family(metrics.CATALOG_UP, {(): float(self.books is not None)})
+        yield _family(metrics.IN_FLIGHT, self._in_flight())
+        if self.books is not None:
+            yield from _of_ledger(self.books)
+            yield from _of_assets(self.books)
+            yield _family(metrics.RUNS_OPEN, {(): len(self.books.runs)})
+            yield from self._of_budgets(self.books)
+
+    def _in_flight(self) -> Counter[Labels]:
+        under_way: Counter[Labels] = Counter()
+        under_way.update(self._meters.in_flight)
+        for one in self.books.under_way if self.books else ():
+            under_way[BULK, one.model] += one.attempts
+        return under_way
+
+    def _of_budgets(self, books: Books) -> Iterator[Family]:
+        spent = {(one.scope, one.name): one.nano_usd for one in books.purses}
+        today = next((name for scope, name in spent if scope == "day"), "")
+        caps: dict[Labels, float] = {("team", team): cap for team, cap in self.caps.teams.items()}
+        left: dict[Labels, float] = {
+            ("team", team): cap - usd(spent.get(("team", team), 0))
+            for team, cap in self.caps.teams.items()
+        }
+        if self.caps.day is not None:
+            caps["day", "day"] = self.caps.day
+            left["day", "day"] = self.caps.day - usd(spent.get(("day", today), 0))
+        yield _family(metrics.BUDGET, caps)
+        yield _family(metrics.BUDGET_LEFT, left)
+
+
+def _of_ledger(books: Books) -> Iterator[Family]:
+    images: Counter[Labels] = Counter()
+    again: Counter[Labels] = Counter()
+    nano: Counter[Labels] = Counter()
+    seconds: dict[Labels, float] = {}
+    for one in books.tried:
+        place = (one.model, one.team)
+        images[*place, one.ending] += one.attempts
+        again[place] += one.again
+        nano[place] += one.nano_usd
+        seconds[place] = seconds.get(place, 0.0) + one.seconds
+    yield _family(metrics.IMAGES, images)
+    yield _family(metrics.RETRIES, again)
+    yield _family(metrics.GENERATION_SECONDS, seconds)
+    yield _family(metrics.COST, {place: usd(amount) for place, amount in nano.items()})
+
+
+def _of_assets(books: Books) -> Iterator[Family]:
+    yield _family(metrics.ASSETS, {(one.model, one.status): one.assets for one in books.decided})
+    yield _family(
+        metrics.FINDINGS,
+        {(one.model, one.measure, one.verdict): one.times for one in books.spoke},
+    )
+
+
+def _family(declared: Declared, values: Mapping[Labels, float]) -> Family:
+    kind = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
+    family = kind(declared.name, declared.help, labels=declared.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family

@@ -1,0 +1,129 @@
+"""What a bulk run costs beside generation itself: CPU time, wall time, start-up, memory.
+
+The job runs as a person runs it, in a process and a home of its own; this process only watches.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from app.errors import BackendError
+from app.store.catalog import Catalog, RunRecord
+from app.types import Value
+from jobs.runtime.process_usage import Watch
+from jobs.runtime.ray_data import cores
+from jobs.runtime.summary import RunNotes
+
+CLASSES = (
+    "shield",
+    "potion",
+    "gem",
+    "coin",
+    "heart",
+    "star",
+    "scroll",
+    "mushroom",
+    "bomb",
+    "crown",
+)
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+
+
+class BulkFigures(Value):
+    """One bulk run, measured from outside; CPU seconds are over every process it started."""
+
+    images: int
+    wall_seconds: float
+    first_image_seconds: float
+    images_per_hour: float
+    cpu_seconds: float
+    generation_cpu_seconds: float
+    other_cpu_share: float
+    """CPU time that is not generation, as a share of all: imports, start-up and ending included."""
+    generation_wall_share: float
+    """Share of wall time x workers that the generation workers spent generating."""
+    peak_memory_mib: float
+    """The largest sum of proportional set sizes of all processes."""
+
+
+class BenchFigures(Value):
+    """A small and a large run; their difference is what each further image costs."""
+
+    small: BulkFigures
+    large: BulkFigures
+    further_images_per_hour: float
+    further_other_cpu_share: float
+    """CPU time that is not generation, as a share of all, for every image beyond the start."""
+
+
+def bench(assets: int) -> BenchFigures:
+    """Make a third of `assets` icons and then all of them, each from nothing."""
+    small, large = _run(max(assets // 3, 1)), _run(assets)
+    images = large.images - small.images
+    cpu = large.cpu_seconds - small.cpu_seconds
+    generation = large.generation_cpu_seconds - small.generation_cpu_seconds
+    seconds = large.wall_seconds - small.wall_seconds
+    return BenchFigures(
+        small=small,
+        large=large,
+        further_images_per_hour=round(images / seconds * 3600),
+        further_other_cpu_share=round(1 - generation / cpu, 3),
+    )
+
+
+def _run(assets: int) -> BulkFigures:
+    """Two candidates per asset, in a home of its own that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        home = Path(folder)
+        plan = home / "bench.yaml"
+        plan.write_text(json.dumps(bench_plan(assets)))  # JSON is YAML
+        addresses = {"ATELIER_HOME": str(home), "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
+        watch = Watch(
+            [sys.executable, "-m", "jobs", "bulk", str(plan), "--json"], os.environ | addresses
+        )
+        output = watch.run()
+        if watch.exit_code not in (0, 1):
+            raise BackendError(f"the job ended with {watch.exit_code}: {output}", backend="bulk")
+        run_id = json.loads(output)["run_id"]
+        return _figures(Catalog.open(f"sqlite:///{home / 'catalog.db'}").run(run_id), watch)
+
+
+def bench_plan(assets: int) -> dict[str, object]:
+    """A plan of two candidates per asset over classes x colours x numbered variants."""
+    variants = -(-assets // (len(CLASSES) * len(COLOURS)))
+    return {
+        "atelier": 1,
+        "name": "bench",
+        "max_assets": 1_000_000,
+        "defaults": {"sizes": ["64x64", "32x32"], "candidates": 2, "attempts": 2},
+        "assets": [
+            {
+                "name": "icon",
+                "kind": "icon",
+                "usage": "bench",
+                "prompt": "a {colour} {item}",
+                "axes": {
+                    "colour": list(COLOURS),
+                    "experiment": [f"v{number}" for number in range(variants)],
+                    "item": list(CLASSES),
+                },
+            }
+        ],
+    }
+
+
+def _figures(run: RunRecord, watch: Watch) -> BulkFigures:
+    notes = RunNotes.model_validate(run.summary)
+    return BulkFigures(
+        images=notes.made,
+        wall_seconds=round(watch.wall_seconds, 1),
+        first_image_seconds=round(notes.first_image_seconds, 1),
+        images_per_hour=round(notes.made / watch.wall_seconds * 3600),
+        cpu_seconds=round(watch.cpu_seconds, 1),
+        generation_cpu_seconds=round(notes.generation_cpu_seconds, 1),
+        other_cpu_share=round(1 - notes.generation_cpu_seconds / watch.cpu_seconds, 3),
+        generation_wall_share=round(notes.generation_seconds / (watch.wall_seconds * cores()), 3),
+        peak_memory_mib=round(watch.peak_memory_mib),
+    )

@@ -1,0 +1,93 @@
+"""`python -m jobs make-defects` and `bench-checks`: the test bed of the checks, and its figures."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.cli.output import FAILED, AsJson, answer, doors
+from app.errors import InvalidRequest
+from jobs.train.defects.sources import Part
+from jobs.train.defects.world import Extent
+
+Seed = Annotated[int, typer.Option(min=0, max=99, help="Which of the hundred worlds.")]
+PartOf = Annotated[
+    Part, typer.Option(help="Whose seeds: what is learned from one is measured on the other.")
+]
+Painted = Annotated[
+    bool, typer.Option("--painted/--drawn", help="With the starter's pictures, or only drawn ones.")
+]
+
+
+def make_defects_command(
+    out: Annotated[Path, typer.Option(file_okay=False, help="A new folder.")],
+    count: Annotated[
+        int, typer.Option(min=1, max=1000, help="Pictures of each class and severity.")
+    ] = 10,
+    controls: Annotated[int, typer.Option(min=0, max=50_000, help="Untouched drawings.")] = 100,
+    seed: Seed = 0,
+    part: PartOf = Part.EVALUATION,
+    painted: Painted = True,
+    as_json: AsJson = False,
+) -> None:
+    """Spoil good pictures by every named defect at three severities, with untouched controls.
+
+    Each file has a line in `manifest.jsonl`: the defect, its severity, what it came from and
+    which measure ought to speak. The same options write the same bytes.
+    """
+    with doors(as_json):
+        from jobs.bench.checks.render import show_written
+        from jobs.train.defects.make_defects import make_defects
+
+        extent = Extent(count, controls, seed, part, painted=painted)
+        answer(make_defects(out, extent), as_json, show_written)
+
+
+def bench_checks_command(
+    quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
+    count: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Pictures of each class and severity.")
+    ] = None,
+    controls: Annotated[
+        int | None, typer.Option(min=1, max=50_000, help="Untouched drawings.")
+    ] = None,
+    seed: Seed = 0,
+    part: PartOf = Part.EVALUATION,
+    painted: Painted = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="For figures.json, a chart and a sheet to look at."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a world of defects: what is found, what is taken for one, and what each check costs.
+
+    Costs are CPU time of one thread, so other work on the machine changes them little.
+
+    Exit codes: 0 all is well, 1 a deterministic defect was missed or a clean drawing refused.
+    """
+    with doors(as_json):
+        from dataclasses import replace
+
+        from jobs.bench.checks.bench import FULL, QUICK, bench_checks
+        from jobs.bench.checks.render import draw_chart, draw_sheet, show_check_figures
+
+        if out is not None and out.exists() and any(out.iterdir()):
+            raise InvalidRequest(f"{out} is not empty; give a new folder, or empty this one")
+        asked = QUICK if quick else FULL
+        asked = replace(
+            asked, count=count or asked.count, controls=controls or asked.controls, number=seed,
+            part=part, painted=painted,
+        )  # fmt: skip
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        figures, shown = bench_checks(asked, say)
+        answer(figures, as_json, show_check_figures)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "figures.json").write_text(json.dumps(figures.as_json(), indent=1), "utf-8")
+            draw_chart(figures, out / "chart.png")
+            draw_sheet(shown, out / "sheet.png")
+    if not figures.lawful:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,191 @@
+"""How the figures of the checks are said to a person, and the defects and recalls drawn."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from app.check.planes import Pixels
+from app.cli.console import console
+from app.errors import BadImage
+from app.image.png import read_any_png
+from jobs.bench.checks.bench import (
+    ALARM_GOAL,
+    GOAL,
+    MILLISECONDS_GOAL,
+    SHARE_GOAL,
+    Cell,
+    CheckFigures,
+    Shown,
+)
+from jobs.bench.checks.costs import EVERY, SIDES
+from jobs.train.defects.make_defects import WrittenWorld
+from jobs.train.defects.registry import SEVERITIES
+from jobs.train.defects.world import CONTROL
+from jobs.train.starter.sheet import save_sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TILE, _LABEL = 72, 150
+_INK = {1: "#94a3b8", 2: "#2563eb", 3: "#c2410c"}
+
+
+def show_written(world: WrittenWorld) -> None:
+    """How many files of each class there are."""
+    total = sum(world.classes.values())
+    spoilt = len(world.classes.keys() - {CONTROL})
+    console().print(f"{total} files of {spoilt} classes and controls in {escape(world.folder)}")
+
+
+def show_check_figures(figures: CheckFigures) -> None:
+    """Recall by class and severity, false alarms, costs, and what misses its goal."""
+    out = console()
+    out.print(_recalls(figures))
+    out.print(_alarms(figures))
+    out.print(_costs(figures))
+    out.print(_price(figures), soft_wrap=True)
+    missed = ", ".join(
+        f"{cell.defect} {cell.severity}: {cell.by_limits:.0%}" for cell in figures.missed
+    )
+    out.print(
+        escape(
+            f"below the goal ({GOAL:.0%} at severity 2, deterministic 100 %): {missed or 'none'}"
+        )
+    )
+
+
+def _recalls(figures: CheckFigures) -> Table:
+    table = Table(
+        "defect", "of", "rules: 1", "2", "3", "limits: 1", "2", "3", "named: 2", "reference: 2",
+        box=None, title="found, by severity", title_justify="left",
+    )  # fmt: skip
+    for defect in dict.fromkeys(cell.defect for cell in figures.cells):
+        cells = _of(figures, defect)
+        medium = cells[1]
+        table.add_row(
+            defect + (" *" if medium.deterministic else ""),
+            str(medium.count),
+            *(f"{cell.by_rules:.0%}" for cell in cells),
+            *(f"{cell.by_limits:.0%}" for cell in cells),
+            f"{medium.named:.0%}",
+            "-" if medium.by_reference is None else f"{medium.by_reference:.0%}",
+        )
+    return table
+
+
+def _of(figures: CheckFigures, defect: str) -> list[Cell]:
+    return [cell for cell in figures.cells if cell.defect == defect]
+
+
+def _alarms(figures: CheckFigures) -> Table:
+    table = Table(
+        "untouched", "of", "by rules", "by limits", "near another", "limits that spoke", box=None,
+        title=f"refused though good; the goal is {ALARM_GOAL:.0%}", title_justify="left",
+    )  # fmt: skip
+    for one in figures.alarms:
+        spoke = ", ".join(f"{name} {count}" for name, count in one.limits_that_spoke.items())
+        table.add_row(
+            one.source,
+            str(one.count),
+            f"{one.by_rules:.1%}",
+            f"{one.by_limits:.1%}",
+            f"{one.near_duplicates:.1%}",
+            spoke,
+        )
+    return table
+
+
+def _costs(figures: CheckFigures) -> Table:
+    sides = [f"{side} px" for side in SIDES]
+    table = Table("check, ms of one core", *sides, box=None)
+    for check in dict.fromkeys(one.check for one in figures.costs if one.check != EVERY):
+        found = [one for one in figures.costs if one.check == check]
+        table.add_row(check, *(f"{one.milliseconds:.2f}" for one in found))
+    table.add_row(f"{EVERY}, without a reference", *(f"{figures.together(s):.2f}" for s in SIDES))
+    opaque = (f"{figures.together(side, opaque=True):.2f}" for side in SIDES)
+    table.add_row("the same, opaque", *opaque)
+    return table
+
+
+def _price(figures: CheckFigures) -> str:
+    large = figures.together(512, opaque=True)
+    said = f"512 px: {large:.1f} ms, goal {MILLISECONDS_GOAL:.0f}"
+    if figures.share is None:
+        return said
+    return f"{said}; of painting at 64 px: {figures.share:.1%}, goal {SHARE_GOAL:.0%}"
+
+
+def draw_sheet(shown: Shown, file: Path) -> None:
+    """A PNG with a row for each class: two pictures as they were, then by severity."""
+    names = list(dict.fromkeys(defect for defect, _ in shown))
+    rows = [_row(name, shown) for name in names]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+    save_sheet(np.concatenate(padded, axis=0)[None], 1, file)
+
+
+def _row(name: str, shown: Shown) -> Pixels:
+    label = np.zeros((_TILE, _LABEL, 4), np.uint8)
+    cv2.putText(label, name, (4, _TILE // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20, 255), 1)
+    tiles = [label]
+    for index in range(max(len(shown[name, severity]) for severity in SEVERITIES)):
+        cells = [shown[name, severity] for severity in SEVERITIES]
+        some = [cell[min(index, len(cell) - 1)] for cell in cells]
+        tiles += [_tile(some[0].good.pixels), *(_tile(_seen(one.spoilt.data)) for one in some)]
+    return np.concatenate(tiles, axis=1)
+
+
+def _seen(data: bytes) -> Pixels:
+    """The picture as far as any reader gets; black where it gets nowhere."""
+    try:
+        return read_any_png(data)
+    except BadImage:
+        found = np.zeros((_TILE, _TILE, 4), np.uint8)
+        found[..., 3] = 255
+        return found
+
+
+def _tile(pixels: Pixels) -> Pixels:
+    side = _TILE - 4
+    scale = side / max(pixels.shape[:2])
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    small = cv2.resize(
+        pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    )
+    tile = np.zeros((_TILE, _TILE, 4), np.uint8)
+    tile[2 : 2 + size[1], 2 : 2 + size[0]] = small
+    return tile
+
+
+def draw_chart(figures: CheckFigures, file: Path) -> None:
+    """A PNG: for each class the share found at each severity."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(cell.defect for cell in figures.cells))
+    page = Figure(figsize=(8.5, 0.26 * len(names) + 1.4), dpi=110, layout="constrained")
+    axes = page.subplots()
+    for severity in SEVERITIES:
+        cells = [cell for cell in figures.cells if cell.severity == severity]
+        axes.scatter(
+            [cell.by_limits for cell in cells],
+            [names.index(cell.defect) for cell in cells],
+            color=_INK[severity], s=18 + 12 * severity, label=f"severity {severity}", zorder=3,
+        )  # fmt: skip
+    _dress(axes, names)
+    page.savefig(file, format="png")
+
+
+def _dress(axes: "Axes", names: list[str]) -> None:
+    axes.axvline(GOAL, color="black", linewidth=0.8, linestyle="--")
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("share found, with the recommended limits; dashed: the goal", fontsize=8)
+    axes.grid(linewidth=0.4, alpha=0.5)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

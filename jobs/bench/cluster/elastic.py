@@ -1,0 +1,98 @@
+"""A head whose autoscaler brings machines with a GPU and takes them away, on this machine.
+
+It starts processes where a cloud would start machines.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobs.bench.cluster.machines import Machine, free_port, title
+
+HEAD = "f" * 51 + "00000"
+"""The id that Ray's provider of pretended machines gives to the head."""
+HEAD_TYPE = "ray.head.default"
+"""What that provider takes the head for, whatever else is written."""
+LISTS = (
+    "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
+    "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
+    "rsync_exclude", "rsync_filter",
+)  # fmt: skip
+PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+AUTOSCALER = {
+    "RAY_FAKE_CLUSTER": "1",
+    "RAY_enable_autoscaler_v2": "1",
+    "RAY_CLOUD_INSTANCE_ID": HEAD,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD,
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+}
+OBJECT_STORE_BYTES = 100 * 2**20
+LABELS = {"class": "gpu"}
+"""Of every machine that is brought, as the pools of `cluster.yaml` have theirs."""
+SLOT = {"slot": 1}
+"""In place of memory, of which the provider cannot tell the autoscaler."""
+
+
+@contextmanager
+def elastic(
+    folder: Path, environment: Mapping[str, str], most: int, idle_seconds: float
+) -> Iterator[tuple[Machine, dict[str, str]]]:
+    """A head with CPUs for the stages beside generation, and how to come to it.
+
+    It may have so many machines, and each goes after so long without work.
+    """
+    folder.mkdir(parents=True)
+    port, token, described = free_port(), folder / "token", folder / "cluster.json"
+    token.write_text("0" * 64)
+    token.chmod(0o600)
+    described.write_text(json.dumps(_described(port, most, idle_seconds)))
+    key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    options = ["--head", f"--port={port}", f"--autoscaling-config={described}", "--num-gpus=0"]
+    options += ["--num-cpus=2", "--include-dashboard=false"]
+    head = Machine("head", options, {**environment, **key, **AUTOSCALER}, folder / "head.log")
+    try:
+        head.await_started()
+        yield head, {**key, "RAY_ADDRESS": f"127.0.0.1:{port}"}
+    finally:
+        head.kill()
+
+
+def gpu_machines(head: Machine) -> int:
+    """Raylets that have a GPU to give; the provider's machines are processes of the head's.
+
+    Told apart by their command, as one that just starts another process is for a moment two.
+    """
+    said = {title(one) for one in head.processes()}
+    return sum("raylet/raylet " in one and ",GPU,1," in one for one in said)
+
+
+def _described(port: int, most: int, idle_seconds: float) -> dict[str, Any]:
+    machine = {"CPU": 0, "GPU": 1, "object_store_memory": OBJECT_STORE_BYTES, **SLOT}
+    pool = {
+        "resources": machine, "labels": LABELS, "node_config": {},
+        "min_workers": 0, "max_workers": most,
+    }  # fmt: skip
+    head = {"resources": {"CPU": 2}, "node_config": {}, "max_workers": 0}
+    rest: dict[str, Any] = {name: [] for name in LISTS}
+    rest |= {"auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False}
+    return rest | {
+        "cluster_name": "pool",
+        "max_workers": most,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": idle_seconds / 60,
+        "head_node_type": HEAD_TYPE,
+        "available_node_types": {HEAD_TYPE: head, "gpu": pool},
+        "provider": {
+            "type": "external",
+            "module": PROVIDER,
+            "gcs_address": f"127.0.0.1:{port}",
+            "head_node_id": HEAD,
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+            "launch_multiple": True,
+        },
+    }

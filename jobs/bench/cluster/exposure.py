@@ -1,0 +1,164 @@
+"""Exposure: what a cluster's profile opens to somebody on its network who has no credentials.
+
+Every socket at which a process of it listens is looked up and knocked at: with each route that
+Ray's servers, our service and MLflow have, and with each method that Ray declares or a server
+names. Health is for everybody; what else Ray and MLflow open, and cannot be told to shut, is
+written down here one by one, and anything beyond that breaks the law.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import ray
+import requests
+
+from app.errors import BackendError
+from app.types import Value
+from jobs.bench.cluster.port_scan import EVERYTHING, REFLECTION, Door, Route, knock, listening
+from jobs.bench.cluster.secured_cluster import ROOT, Guarded, guarded
+from jobs.crash_tests.baseline import Say
+
+HEALTH = frozenset(
+    {
+        "GET /healthz", "GET /readyz", "GET /-/healthz", "GET /health", "GET /api/healthz",
+        "GET /api/gcs_healthz", "GET /api/local_raylet_healthz", "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    }
+)  # fmt: skip
+CHANNELZ = "/grpc.channelz.v1.Channelz"
+STATED = {
+    EVERYTHING: "numbers for Prometheus, which Ray has no key for: the network must keep it inside",
+    CHANNELZ: "which connections a server has, by gRPC itself: the network must keep it inside",
+    REFLECTION: "the names of a server's methods, which are published with Ray's source",
+    "GET /": "the page itself, which asks for the key or the token",
+    "GET /static/x": "files of pages, the same for everybody",
+    "GET /favicon.ico": "a picture",
+    "GET /api/authentication_mode": "that a token is asked for",
+    "GET /api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
+    "GET /ajax-api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
+}
+"""What is answered beside health, and why it may be."""
+ROUTE = re.compile(r'routes\.(get|post|put|delete|patch|head)\(\s*f?"([^"]+)"')
+ADDED = re.compile(r'add_(get|post|put|delete)\(\s*"([^"]+)"')
+BESIDE: tuple[Route, ...] = (
+    ("GET", "/"), ("GET", "/metrics"), ("GET", "/static/x"), ("GET", "/favicon.ico"),
+    ("GET", "/-/routes"), ("GET", "/-/healthz"), ("GET", "/docs"), ("GET", "/openapi.json"),
+)  # fmt: skip
+MLFLOW = """
+import json
+from mlflow.server import app
+from mlflow.server.auth import create_app
+from mlflow.server.fastapi_app import create_fastapi_app
+create_app(app)
+found = {(way, one.rule) for one in app.url_map.iter_rules() for way in one.methods}
+def walk(routes):
+    for one in routes:
+        found.update((way, one.path) for way in getattr(one, "methods", None) or ())
+        walk(getattr(one, "routes", None) or ())
+walk(create_fastapi_app(app).routes)
+print(json.dumps(sorted(found)))
+"""
+"""Asked of MLflow in a process of its own, with the accounts of the one that runs."""
+
+
+def reason(name: str) -> str:
+    """Why a route or a method may be open; empty when nothing says so."""
+    return STATED.get(CHANNELZ if name.startswith(CHANNELZ) else name, "")
+
+
+class Exposure(Value):
+    """Every door of the profile, and whether its secrets are the owner's alone."""
+
+    doors: tuple[Door, ...]
+    routes: int
+    """HTTP methods and paths that were tried, of all servers together."""
+    token_mode: str
+    """Of the token's file, as `ls` counts: 600."""
+
+    def beyond(self, door: Door) -> list[str]:
+        """What a door opens that is neither health nor written down."""
+        return [name for name in door.opened if name not in HEALTH and not reason(name)]
+
+    @property
+    def hold(self) -> bool:
+        """Whether nothing is open but health and what is written down."""
+        return self.token_mode == "600" and not any(self.beyond(one) for one in self.doors)
+
+
+def exposure(folder: Path, say: Say) -> Exposure:
+    """Start the profile, knock at all its doors, and end it."""
+    with guarded(folder) as profile:
+        say("the profile runs")
+        routes = _routes(profile)
+        count = sum(map(len, routes.values()))
+        found = []
+        for door in listening(profile.processes):
+            own = routes.get(door.port, routes[0])
+            found.append(knock(door, own))
+            say(str(found[-1]))
+        mode = f"{profile.token.stat().st_mode & 0o777:o}"
+    return Exposure(doors=tuple(found), routes=count, token_mode=mode)
+
+
+def _routes(profile: Guarded) -> dict[int, list[Route]]:
+    """Those of the service and of MLflow by their ports; Ray's under 0."""
+    return {
+        _port(profile.service_url): _of_service(profile),
+        _port(profile.mlflow_url): _of_mlflow(profile),
+        0: _of_ray(),
+    }
+
+
+def _of_ray() -> list[Route]:
+    """What Ray's dashboard, agents and job server declare in their source."""
+    root = Path(ray.__file__).parent
+    files = [*(root / "dashboard").rglob("*.py"), *(root / "_private/runtime_env").rglob("*.py")]
+    texts = [file.read_text() for file in files]
+    declared = [one for text in texts for rule in (ROUTE, ADDED) for one in rule.findall(text)]
+    return _filled((method.upper(), path) for method, path in [*declared, *BESIDE])
+
+
+def _of_service(profile: Guarded) -> list[Route]:
+    """What the service says of itself to somebody with a key."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {profile.key}"
+        said = session.get(f"{profile.service_url}/openapi.json", timeout=60)
+        if not said.ok:
+            raise BackendError(
+                f"the service told {said.status_code} of its routes", backend="serve"
+            )
+        paths = said.json()["paths"]
+    own = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    return _filled([*own, *BESIDE])
+
+
+def _of_mlflow(profile: Guarded) -> list[Route]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MLFLOW], env=dict(profile.mlflow_environment),
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise BackendError(
+            f"MLflow does not tell its routes: {done.stderr[-500:]}", backend="mlflow"
+        )
+    found = [(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])]
+    return _filled([*found, *BESIDE])
+
+
+def _filled(routes: Iterable[Route]) -> list[Route]:
+    """Each once, with a word wherever a path wants one; HEAD and OPTIONS only repeat others."""
+    filled = {
+        (method, re.sub(r"\{[^}]*\}|<[^>]*>", "x", path))
+        for method, path in routes
+        if method not in ("OPTIONS", "HEAD")
+    }
+    return sorted(filled)
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])

@@ -1,0 +1,128 @@
+"""How the elastic cluster's figures are said to a person."""
+
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.console import console
+from jobs.bench.cluster.bench import ClusterFigures
+from jobs.bench.cluster.cpu_loss import Siege
+from jobs.bench.cluster.pool import Pool
+from jobs.bench.cluster.replicas import Replicas
+from jobs.bench.cluster.scheduled_floor import Spike
+from jobs.bench.cluster.show_exposure import show_exposure
+
+GOAL = 0.95
+"""What part of 8 machines' time should go into images."""
+
+
+def show_cluster_figures(figures: ClusterFigures) -> None:
+    """A table for each section that ran, the machine's load beside it, and the verdict."""
+    out = console()
+    if figures.scaling:
+        _show_scaling(figures, out)
+    if figures.storms:
+        _show_storms(figures, out)
+    if figures.widths:
+        _show_widths(figures, out)
+    if figures.siege:
+        _show_siege(figures.siege, out)
+    if figures.pool:
+        _show_pool(figures.pool, out)
+    if figures.schedule:
+        _show_spike(figures.schedule, out)
+    if figures.replicas:
+        _show_replicas(figures.replicas, out)
+    if figures.exposure:
+        show_exposure(figures.exposure, out)
+    for load in figures.loads:
+        out.print(
+            f"[dim]{load.section}: load {load.before:.1f} before, {load.after:.1f} after, "
+            f"on {load.cores} cores[/]"
+        )
+    out.print("nothing broke" if figures.hold else "[bold red]something broke[/]")
+
+
+def _show_scaling(figures: ClusterFigures, out: Console) -> None:
+    table = Table("nodes", "images", "first image", "all made", "run", "steady", "whole", box=None)
+    for one in figures.scaling:
+        table.add_row(
+            str(one.nodes), str(one.images), f"{one.first_image_seconds:g} s",
+            f"{one.making_seconds:g} s", f"{one.total_seconds:g} s",
+            f"{one.steady_efficiency:.1%}", f"{one.whole_efficiency:.1%}",
+        )  # fmt: skip
+    out.print(f"an image sleeps {figures.image_seconds:g} s in place of a GPU's time")
+    out.print(table)
+    last = figures.scaling[-1]
+    reached = "reached" if last.steady_efficiency >= GOAL else "missed"
+    out.print(f"the goal of {GOAL:.0%} on {last.nodes} nodes is {reached} while all work")
+
+
+def _show_storms(figures: ClusterFigures, out: Console) -> None:
+    table = Table(
+        "blows", "nodes", "images", "lost", "after commit", "again", "other", "added", "left in",
+        box=None,
+    )  # fmt: skip
+    for one in figures.storms:
+        table.add_row(
+            ", ".join(f"{count} {blow}" for blow, count in one.blows.items()), str(one.nodes),
+            str(one.images), str(one.lost), str(one.painted_after_commit),
+            str(one.painted_again), str(one.other_results + one.other_breaks),
+            f"{one.added_seconds:g} s of {one.seconds:g} s",
+            "" if one.leave_seconds is None else f"{one.leave_seconds:g} s",
+        )  # fmt: skip
+    out.print(table)
+
+
+def _show_widths(figures: ClusterFigures, out: Console) -> None:
+    table = Table("nodes", "images", "files", "files' digest", "rows' digest", box=None)
+    for one in figures.widths:
+        table.add_row(
+            str(one.nodes), str(one.images), str(one.files),
+            one.files_digest[:16], one.rows_digest[:16],
+        )  # fmt: skip
+    out.print(table)
+    out.print("the same bytes" if figures.same_bytes else "[bold red]other bytes[/]")
+
+
+def _show_siege(siege: Siege, out: Console) -> None:
+    out.print(
+        f"without a CPU: {siege.painted_before} images before, {siege.painted_without} of "
+        f"{siege.images} while no machine had one, then {siege.caught_up_seconds:g} s to catch up; "
+        f"{siege.lost} lost, {siege.broken} broken"
+    )
+
+
+def _show_pool(pool: Pool, out: Console) -> None:
+    out.print(
+        f"from no GPU machine: the first after {pool.first_machine_seconds:g} s, the first image "
+        f"after {pool.first_image_seconds:g} s; {pool.most_machines} at once of {pool.wished} "
+        f"wished and {pool.most} allowed; {pool.images} images by {pool.last_image_seconds:g} s"
+    )
+    when = "before" if pool.empty_before_end else "after"
+    out.print(
+        f"none again {pool.empty_seconds:g} s after the last image, {pool.idle_seconds:g} s of it "
+        f"idle by order, {when} the CPUs' tail of {pool.cpu_tail_seconds:g} s ended; "
+        f"{pool.lost} lost, {pool.broken} broken"
+    )
+
+
+def _show_spike(spike: Spike, out: Console) -> None:
+    out.print(
+        f"by schedule, without work: the first machine {spike.first_before_seconds:g} s and all "
+        f"{spike.floor} {spike.all_before_seconds:g} s before the window began, of a lead of "
+        f"{spike.lead_seconds:g} s; never fewer than {spike.fewest_inside} nor more than "
+        f"{spike.most_machines} of {spike.most} allowed; none {spike.gone_after_seconds:g} s after "
+        f"its end, {spike.idle_seconds:g} s of it idle by order"
+    )
+
+
+def _show_replicas(replicas: Replicas, out: Console) -> None:
+    table = Table("calls", "failed", "first answer", "all", "replicas", "none after", box=None)
+    for one in replicas.bursts:
+        table.add_row(
+            str(one.calls), str(one.failed), f"{one.first_answer_seconds:g} s",
+            f"{one.all_answered_seconds:g} s", f"{one.most_replicas} of {replicas.most}",
+            f"{one.idle_seconds:g} s",
+        )  # fmt: skip
+    out.print(table)
+    out.print(f"replicas, one number after the other: {' '.join(map(str, replicas.course))}")

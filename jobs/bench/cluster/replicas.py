@@ -1,0 +1,213 @@
+"""Replicas: the service from none to several and back, twice, while nobody is turned away.
+
+What runs is the service as people start it, with the starter model; only its delays are short.
+Replicas are counted as processes from outside, not by what the service says of itself.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import psutil
+import requests
+import yaml
+
+from app.errors import BackendError
+from app.types import Value
+from jobs.bench.cluster.machines import LOOK_SECONDS, free_port, title
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.home import Home
+
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "deployments" / "serve.yaml"
+MOST = 3
+CALLERS = 9
+STEPS = 60
+"""Of one image: so long that a burst lasts until all replicas are there."""
+BURSTS = 2
+ANSWER_SECONDS = 300
+PATIENCE_SECONDS = 300.0
+DELAYS = {
+    "target_ongoing_requests": 2,
+    "metrics_interval_s": 0.5,
+    "look_back_period_s": 2,
+    "upscale_delay_s": 0.5,
+    "downscale_delay_s": 3,
+    "downscale_to_zero_delay_s": 5,
+}
+TITLE = "ServeReplica:atelier:draft"
+
+
+class Burst(Value):
+    """So many calls at once to a service without a replica; then nobody calls."""
+
+    calls: int
+    failed: int
+    """Answers other than an image, connections that broke included."""
+    first_answer_seconds: float
+    all_answered_seconds: float
+    most_replicas: int
+    idle_seconds: float
+    """From the last answer to the last replica's end."""
+
+
+class Replicas(Value):
+    """What became of the bursts, and how many replicas there were one after the other."""
+
+    most: int
+    """Replicas that the role may have."""
+    bursts: tuple[Burst, ...]
+    course: tuple[int, ...]
+    """Processes, each change of their number; it begins with none."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether every burst found several replicas, left none, and no call failed."""
+        rose = all(one.most_replicas > 1 for one in self.bursts)
+        return rose and self.course[-1] == 0 and not any(one.failed for one in self.bursts)
+
+
+def replicas(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> Replicas:
+    """Bursts of so many calls; raises BackendError when the replicas do not go away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _service(folder) as service:
+        _until_none(service)
+        found = []
+        for _ in range(bursts):
+            found.append(_burst(service, calls))
+            say(str(found[-1]))
+    return Replicas(most=MOST, bursts=tuple(found), course=tuple(service.course))
+
+
+class _Service:
+    """The service's address, and the number of its replicas, every change of it."""
+
+    def __init__(self, url: str, process: psutil.Process) -> None:
+        self.url, self.course = url, [0]
+        self._process = process
+
+    def look(self) -> int:
+        found = 0
+        with suppress(psutil.NoSuchProcess):
+            found = sum(TITLE in title(one) for one in self._process.children(recursive=True))
+        if found != self.course[-1]:
+            self.course.append(found)
+        return found
+
+
+def _burst(service: _Service, calls: int) -> Burst:
+    began = monotonic()
+    known = len(service.course)
+    ends: list[float] = []
+
+    def call(seed: int) -> bool:
+        made = _made(service.url, seed)
+        ends.append(monotonic())
+        return made
+
+    with ThreadPoolExecutor(min(calls, CALLERS)) as callers:
+        answers = [callers.submit(call, seed) for seed in range(calls)]
+        _watch(service, answers)
+    made = [one.result() for one in answers]
+    _until_none(service)
+    return Burst(
+        calls=calls,
+        failed=made.count(False),
+        first_answer_seconds=round(min(ends) - began, 1),
+        all_answered_seconds=round(max(ends) - began, 1),
+        most_replicas=max(service.course[known:], default=0),
+        idle_seconds=round(monotonic() - max(ends), 1),
+    )
+
+
+def _made(url: str, seed: int) -> bool:
+    body: dict[str, Any] = {
+        "prompt": "a red potion",
+        "model": "draft",
+        "seed": seed,
+        "steps": STEPS,
+    }
+    with requests.Session() as session:
+        session.trust_env = False
+        with suppress(requests.RequestException):
+            door = f"{url}/v1/images/generations"
+            answer = session.post(door, json=body, timeout=ANSWER_SECONDS)
+            return bool(answer.ok and answer.json()["data"])
+    return False
+
+
+def _watch(service: _Service, answers: Sequence[Future[bool]]) -> None:
+    while not all(one.done() for one in answers):
+        service.look()
+        sleep(LOOK_SECONDS)
+
+
+def _until_none(service: _Service) -> None:
+    late = monotonic() + PATIENCE_SECONDS
+    while service.look():
+        if monotonic() > late:
+            raise BackendError("replicas without work do not go away", backend="serve")
+        sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def _service(folder: Path) -> Iterator[_Service]:
+    """Once it answers; in the end it is stopped in good order, and nothing of it is left."""
+    config, log, port = folder / "serve.yaml", folder / "log", free_port()
+    config.write_text(yaml.safe_dump(_shape()))
+    command = [sys.executable, "-m", "deployments", "serve"]
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [*command, "--config", str(config), "--port", str(port)],
+            cwd=ROOT, env=_environment(folder), stdout=said, stderr=said, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _await_answer(process, log)
+        yield _Service(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
+    finally:
+        _stop(process)
+
+
+def _shape() -> dict[str, Any]:
+    """`deployments/serve.yaml` with the draft role alone, none of it kept ready."""
+    shape: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
+    shape["http_options"]["request_timeout_s"] = ANSWER_SECONDS
+    (application,) = shape["applications"]
+    args = {role: application["args"][role] for role in ("router", "draft", "follow")}
+    args["draft"]["replicas"] |= {"min_replicas": 0, "max_replicas": MOST} | DELAYS
+    application["args"] = args
+    return shape
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """A home of its own, and no cluster but its own."""
+    own = Home(folder / "h").environment(OMP_NUM_THREADS="1")
+    return {name: value for name, value in own.items() if name != "RAY_ADDRESS"}
+
+
+def _await_answer(process: subprocess.Popen[bytes], log: Path) -> None:
+    late = monotonic() + PATIENCE_SECONDS
+    while " answers" not in log.read_text():
+        if process.poll() is not None or monotonic() > late:
+            raise BackendError(
+                f"the service did not start: {log.read_text()[-500:]}", backend="serve"
+            )
+        sleep(LOOK_SECONDS)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_SECONDS)
+    for one in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(one.pid) == process.pid:
+                one.kill()
+    process.wait()

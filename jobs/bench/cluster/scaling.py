@@ -1,0 +1,81 @@
+"""Scaling: how much of so many machines' time goes into images, where an image is a fixed sleep.
+
+The sleep stands for a GPU's time: what is measured is everything around it, on one real machine
+for all of the pretended ones.
+"""
+
+from pathlib import Path
+from time import time
+
+from app.errors import BackendError
+from app.types import Value
+from jobs.bench.cluster.kills_and_drains import Weather
+from jobs.bench.cluster.machines import Machines, machines
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.home import Home
+from jobs.crash_tests.job import Job, cleared
+
+
+class Scale(Value):
+    """One run on so many machines; an efficiency of 1 is every machine at work all the time."""
+
+    nodes: int
+    images: int
+    first_image_seconds: float
+    """From the command to the first image, with the machines there and no worker yet."""
+    making_seconds: float
+    """From the begin of the first image to the end of the last."""
+    total_seconds: float
+    steady_efficiency: float
+    """Over the middle half of the images: all workers are warm, none has run out of work."""
+    whole_efficiency: float
+    """Over `making_seconds`: workers that start late and rows that end unevenly count too."""
+
+
+def scaling(
+    nodes: tuple[int, ...], each: int, seconds: float, folder: Path, say: Say
+) -> tuple[Scale, ...]:
+    """`each` images for each machine, on a cluster that grows between the runs."""
+    slow = Home(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
+    diary = Home(folder / "m").diary
+    with machines(folder / "m", slow, 0) as cluster:
+        found = []
+        for number in nodes:
+            cluster.grow(number)
+            before = len(diary.read_text().splitlines()) if diary.exists() else 0
+            weather = Weather(number, each * number, seconds)
+            began, ended = _run(weather, cluster, Home(folder / str(number)))
+            lines = diary.read_text().splitlines()[before:]
+            moments = sorted(float(line.split()[0]) for line in lines)
+            found.append(scale_of(weather, moments, began, ended))
+            say(f"{number} nodes: {found[-1]}")
+    return tuple(found)
+
+
+def _run(weather: Weather, cluster: Machines, home: Home) -> tuple[float, float]:
+    nodes = str(weather.nodes)
+    joining = home.environment(**cluster.joining, ATELIER_CLUSTER_GPUS=nodes)
+    began = time()
+    job = Job(home.write(weather.plan), joining, workers=weather.nodes)
+    with cleared([job]):
+        code, output = job.end()
+    if code != 0:
+        raise BackendError(f"the run on {nodes} nodes: {output}", backend="bulk")
+    return began, time()
+
+
+def scale_of(weather: Weather, moments: list[float], began: float, ended: float) -> Scale:
+    """`moments` are the images' ends, in their order."""
+    quarter = len(moments) // 4
+    first, last = moments[quarter], moments[-quarter - 1]
+    steady = (len(moments) - 2 * quarter - 1) / (last - first)
+    making = moments[-1] - moments[0] + weather.seconds
+    return Scale(
+        nodes=weather.nodes,
+        images=len(moments),
+        first_image_seconds=round(moments[0] - began, 1),
+        making_seconds=round(making, 1),
+        total_seconds=round(ended - began, 1),
+        steady_efficiency=round(steady * weather.seconds / weather.nodes, 3),
+        whole_efficiency=round(len(moments) * weather.seconds / weather.nodes / making, 3),
+    )

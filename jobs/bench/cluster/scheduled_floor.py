@@ -1,0 +1,138 @@
+"""Spike: machines that a schedule brings before a window begins, and that go after its end.
+
+There is no work at all. Ray's autoscaler starts processes where a cloud would start machines, so
+what a machine takes to start comes on top: that is what a window's lead is for.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import sleep, time
+
+from app.errors import BackendError
+from app.types import Value
+from jobs.bench.cluster.elastic import LABELS, SLOT, elastic, gpu_machines
+from jobs.bench.cluster.machines import LOOK_SECONDS
+from jobs.cluster.floor_windows import Floors, MachineWindow
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.home import Home
+
+MOST = 3
+FLOOR = 2
+IDLE_SECONDS = 5
+HELD_BY = {name: amount / 1000 for name, amount in SLOT.items()}
+LEAD_SECONDS = 40
+"""Processes that take the part of machines start on a busy one here."""
+MINUTE = 60
+END_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
+
+
+class Spike(Value):
+    """One window on a cluster that has no machine before and no work ever."""
+
+    floor: int
+    """Machines that the window wants."""
+    most: int
+    """Machines that the cluster may have."""
+    lead_seconds: float
+    first_before_seconds: float
+    """Between the first machine and the window's begin."""
+    all_before_seconds: float
+    """Between the last machine that the window wants and its begin; negative when it was late."""
+    fewest_inside: int
+    """Machines at any look between begin and end."""
+    most_machines: int
+    gone_after_seconds: float
+    """From the window's end to the last machine's."""
+    idle_seconds: float
+    """Of that, what the autoscaler was told to wait."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether the machines were there before the begin and all along, and no more of them."""
+        return (
+            self.all_before_seconds > 0 and self.fewest_inside == self.floor == self.most_machines
+        )
+
+
+def spike(folder: Path, say: Say) -> Spike:
+    """Keep the floor of one window of a minute, which begins a little later."""
+    home = Home(folder / "h")
+    counted: list[tuple[float, int]] = []
+    with elastic(folder / "m", home.environment(), MOST, IDLE_SECONDS) as (head, joining):
+        window, begin = _next_window(time())
+        end = begin + MINUTE
+        with _keeping(window, folder, home.environment(**joining)) as keeper:
+
+            def look() -> int:
+                counted.append((time(), gpu_machines(head)))
+                return counted[-1][1]
+
+            _until(lambda: look() >= FLOOR or time() > begin, keeper)
+            say(f"{counted[-1][1]} machines, {begin - time():.1f} s before the window begins")
+            _until(lambda: look() == 0 and time() > end, keeper)
+    return _spike_of(counted, begin, end)
+
+
+def _next_window(now: float) -> tuple[MachineWindow, float]:
+    """It begins with a minute, as windows do, and its lead has not begun yet."""
+    begin = ((now + LEAD_SECONDS) // MINUTE + 1) * MINUTE
+    said = [datetime.fromtimestamp(one, UTC) for one in (begin, begin + MINUTE)]
+    clock = [f"{one:%H:%M}" for one in said]
+    window = MachineWindow(
+        days=(f"{said[0]:%a}".lower(),), begin=clock[0], end=clock[1], zone="UTC",
+        lead_seconds=LEAD_SECONDS, labels=LABELS, min_machines=FLOOR,
+    )  # fmt: skip
+    return window, begin
+
+
+@contextmanager
+def _keeping(
+    window: MachineWindow, folder: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as people start it; in the end it is asked to go, and must go well."""
+    file, log = folder / "floor.yaml", folder / "floor.log"
+    file.write_text(json.dumps(Floors(windows=(window,), held_by=HELD_BY).as_json()))
+    command = [sys.executable, "-m", "jobs", "floor", str(file)]
+    with log.open("w") as said:
+        process = subprocess.Popen(command, env=dict(environment), stdout=said, stderr=said)
+    try:
+        yield process
+        process.terminate()
+        if process.wait(END_SECONDS) != 0:
+            raise BackendError(f"the keeper of the floor: {log.read_text()[-500:]}", backend="ray")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _until(done: Callable[[], bool], keeper: subprocess.Popen[bytes]) -> None:
+    """Raises BackendError when the keeper ends by itself, or when it never comes to that."""
+    late = time() + PATIENCE_SECONDS
+    while not done():
+        if keeper.poll() is not None or time() > late:
+            raise BackendError("nothing keeps the floor any more, or it never comes", backend="ray")
+        sleep(LOOK_SECONDS)
+
+
+def _spike_of(counted: list[tuple[float, int]], begin: float, end: float) -> Spike:
+    there = [when for when, number in counted if number]
+    all_there = [when for when, number in counted if number >= FLOOR]
+    if not all_there:
+        raise BackendError(f"of {FLOOR} machines {max(n for _, n in counted)} came", backend="ray")
+    return Spike(
+        floor=FLOOR,
+        most=MOST,
+        lead_seconds=LEAD_SECONDS,
+        first_before_seconds=round(begin - there[0], 1),
+        all_before_seconds=round(begin - all_there[0], 1),
+        fewest_inside=min(number for when, number in counted if begin <= when < end),
+        most_machines=max(number for _, number in counted),
+        gone_after_seconds=round(counted[-1][0] - end, 1),
+        idle_seconds=IDLE_SECONDS,
+    )

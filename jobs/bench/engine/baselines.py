@@ -1,0 +1,193 @@
+"""Ways of making the same images for real: the bare loop, diffusers' own pipeline, the engine.
+
+Each returns the seconds it took on the subject's clock. Prompts are encoded before the clock
+starts, for everybody.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from app.engine.engine import Engine, Mode
+from app.engine.pipeline import Rows
+from app.engine.results import Failed, Preview
+from app.engine.state import Delivery, DenoiseState, Service
+from app.models.sd3 import Sd3Pipeline
+from app.types import GenerationRequest
+from jobs.bench.engine.simulated_policies import Batch, RunBatch, Served
+from jobs.bench.engine.traces import Arrival
+
+PROMPT = "a red potion"
+GUIDANCE_SCALE = 4.5
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model under test: its pipeline, diffusers' own, square images of `side` pixels.
+
+    `rows` is the row budget; `now` reads the clock, on a GPU after all work there is done.
+    """
+
+    name: str
+    pipeline: Sd3Pipeline
+    stock: Any
+    side: int
+    rows: int
+    now: Callable[[], float]
+
+    def request(self, one: Arrival, seed: int) -> GenerationRequest:
+        """What an arrival asks for, as a request."""
+        return GenerationRequest(
+            prompt=PROMPT,
+            width=self.side,
+            height=self.side,
+            num_inference_steps=one.steps,
+            guidance_scale=GUIDANCE_SCALE if one.guided else 1.0,
+            seed=seed,
+        )
+
+    def begin(self, one: Arrival, seed: int) -> DenoiseState:
+        """An arrival with its noise drawn and its prompt encoded."""
+        return self.pipeline.begin(self.request(one, seed))
+
+    def engine(self, *, mode: Mode = "reproducible", clock: Callable[[], float]) -> Engine:
+        """An engine of its own; the embeddings stay with the pipeline."""
+        return Engine(self.pipeline, knee=lambda width, height: self.rows, mode=mode, clock=clock)
+
+
+@torch.inference_mode()
+def seconds_per_pass(subject: Subject, rows: int) -> float:
+    """One forward pass with so many rows."""
+    states = [subject.begin(Arrival(0.0, 1, False, ""), seed) for seed in range(rows)]
+    batch = Batched(states)
+    started = subject.now()
+    batch.velocity(subject, step=0)
+    return subject.now() - started
+
+
+@torch.inference_mode()
+def bare_loop(subject: Subject, batch: Batch) -> float:
+    """Full batches through transformer, Euler and VAE, and nothing else: the floor."""
+    states = [subject.begin(one, seed) for seed, one in enumerate(batch)]
+    together = subject.rows // batch[0].rows
+    batches = [
+        Batched(states[first : first + together]) for first in range(0, len(states), together)
+    ]
+    started = subject.now()
+    for one in batches:
+        one.run(subject)
+    return subject.now() - started
+
+
+class Batched:
+    """Requests that agree in steps and guidance, stacked once and for all."""
+
+    def __init__(self, states: list[DenoiseState]) -> None:
+        embeddings = [embedding for state in states for embedding in state.embeddings]
+        self._latents = torch.stack([state.latents for state in states])
+        self._tokens = torch.cat([embedding.tokens for embedding in embeddings])
+        self._pooled = torch.cat([embedding.pooled for embedding in embeddings])
+        self._like = states[0]
+
+    def run(self, subject: Subject) -> None:
+        """All steps, then one decode of all latents."""
+        sigmas = self._like.sigmas
+        for step in range(self._like.steps_left):
+            change = sigmas[step + 1] - sigmas[step]
+            self._latents = self._latents + change * self.velocity(subject, step=step)
+        vae = subject.stock.vae
+        latents = self._latents.to(vae.dtype)
+        vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor)
+
+    def velocity(self, subject: Subject, *, step: int) -> torch.Tensor:
+        """One forward pass with guidance, [requests, channels, height, width]."""
+        rows = self._like.rows
+        timesteps = self._like.timesteps[step].repeat(rows * len(self._latents))
+        latents = self._latents.repeat_interleave(rows, dim=0)
+        velocity = subject.pipeline.predict(Rows(latents, timesteps, self._tokens, self._pooled))
+        pairs = velocity.float().reshape(-1, rows, *velocity.shape[1:])
+        if rows == 1:
+            return pairs[:, 0]
+        return pairs[:, 0] + GUIDANCE_SCALE * (pairs[:, 1] - pairs[:, 0])
+
+
+def stock_pipeline(subject: Subject) -> RunBatch:
+    """diffusers' own pipeline, called once for the whole batch."""
+    positive, negative = subject.pipeline.encode(PROMPT), subject.pipeline.encode("")
+
+    def run(batch: Batch) -> float:
+        count = len(batch)
+        started = subject.now()
+        subject.stock(
+            prompt_embeds=positive.tokens.repeat(count, 1, 1),
+            pooled_prompt_embeds=positive.pooled.repeat(count, 1),
+            negative_prompt_embeds=negative.tokens.repeat(count, 1, 1),
+            negative_pooled_prompt_embeds=negative.pooled.repeat(count, 1),
+            width=subject.side,
+            height=subject.side,
+            num_inference_steps=batch[0].steps,
+            guidance_scale=GUIDANCE_SCALE if batch[0].guided else 1.0,
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in range(count)],
+            output_type="np",
+        )
+        return subject.now() - started
+
+    return run
+
+
+def one_at_a_time(subject: Subject, batch: Batch) -> float:
+    """diffusers' own pipeline in a plain loop over the requests."""
+    run = stock_pipeline(subject)
+    return sum(run([one]) for one in batch)
+
+
+def engine(subject: Subject, batch: Batch) -> float:
+    """Everything handed to the engine at once."""
+    runner = subject.engine(clock=subject.now)
+    requests = [subject.request(one, seed) for seed, one in enumerate(batch)]
+    started = subject.now()
+    for outcome in runner.generate(requests):
+        if isinstance(outcome, Failed):
+            raise outcome.error
+    seconds = subject.now() - started
+    runner.close()
+    return seconds
+
+
+def replay(subject: Subject, arrivals: Batch, *, mode: Mode) -> Served:
+    """A trace through the engine; the virtual clock is moved by what its steps really take."""
+    virtual = _VirtualTime()
+    runner = subject.engine(mode=mode, clock=lambda: virtual.now)
+    coming = deque(range(len(arrivals)))
+    tickets: dict[int, int] = {}
+    finished = [0.0] * len(arrivals)
+    while coming or runner.busy:
+        if not runner.busy:
+            virtual.now = max(virtual.now, arrivals[coming[0]].at)
+        started = subject.now()
+        while coming and arrivals[coming[0]].at <= virtual.now:
+            index = coming.popleft()
+            request = subject.request(arrivals[index], seed=index)
+            tickets[runner.submit(request, Delivery(Service.INTERACTIVE))] = index
+        ended = list(_ended(runner))
+        virtual.now += subject.now() - started
+        for ticket in ended:
+            finished[tickets[ticket]] = virtual.now
+    runner.close()
+    return Served(arrivals, finished, runner.forward_passes, runner.row_steps)
+
+
+@dataclass(slots=True)
+class _VirtualTime:
+    now: float = 0.0
+
+
+def _ended(runner: Engine) -> Iterator[int]:
+    for event in runner.step():
+        if isinstance(event.said, Failed):
+            raise event.said.error
+        if not isinstance(event.said, Preview):
+            yield event.ticket

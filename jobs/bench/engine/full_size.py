@@ -1,0 +1,220 @@
+"""What the full-size run measures, section by section, the most telling first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import torch
+
+from app.engine.cost_curve import measure
+from app.engine.results import Preview, Rendered
+from app.engine.row_budget import GUIDED_ROWS
+from app.engine.state import Delivery, Service
+from app.errors import EngineError
+from app.models.device import choose_attention, compile_blocks
+from app.models.sd3 import Sd3Pipeline
+from jobs.bench.engine.baselines import Subject, bare_loop, engine, one_at_a_time, seconds_per_pass
+from jobs.bench.engine.bench_full_size import Figure, Scale, Section
+from jobs.bench.engine.device_limits import attention, matrix_product
+from jobs.bench.engine.full_size_models import (
+    MAX_SEQUENCE_LENGTH,
+    FullSize,
+    decode_flops,
+    forward_flops,
+    materialise,
+    on_meta,
+)
+from jobs.bench.engine.traces import Arrival
+
+Figures: TypeAlias = Iterator[Figure]
+DRAFT_STEPS = 8
+REPEATS = 5
+
+
+@dataclass(slots=True)
+class Bench:
+    """What one section leaves to the next: the ceiling in FLOP/s, the models, their budgets."""
+
+    scale: Scale
+    ceiling: float = 0.0
+    stocks: dict[FullSize, Any] = field(default_factory=dict)
+    flops: dict[tuple[FullSize, int], tuple[int, int]] = field(default_factory=dict)
+    subjects: dict[tuple[FullSize, int], Subject] = field(default_factory=dict)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether there are streams and graphs."""
+        return self.scale.device == "cuda"
+
+    def now(self) -> float:
+        """The clock, once the device has done all it was given."""
+        if self.on_gpu:
+            torch.cuda.synchronize()
+        return perf_counter()
+
+    def stock(self, size: FullSize) -> Any:
+        """The model with random weights, made at first use; its FLOPs are counted before."""
+        if size not in self.stocks:
+            stock = on_meta(size)
+            for side in self.scale.sides:
+                self.flops[size, side] = (forward_flops(stock, side), decode_flops(stock, side))
+            self.stocks[size] = materialise(stock, self.scale.device, self.scale.dtype)
+        return self.stocks[size]
+
+    def pipeline(self, size: FullSize, *, graphs: bool) -> Sd3Pipeline:
+        """The engine's side of a model."""
+        stock = self.stock(size)
+        return Sd3Pipeline(
+            stock,
+            max_sequence_length=MAX_SEQUENCE_LENGTH,
+            attention=choose_attention(stock.transformer),
+            graphs=graphs,
+        )
+
+    def subject(self, size: FullSize, side: int) -> Subject:
+        """A model whose row budget is known; raises EngineError when its curve is missing."""
+        if (size, side) not in self.subjects:
+            raise EngineError(f"{size.name} at {side} has no curve; see why its section failed")
+        return self.subjects[size, side]
+
+    def floor_seconds(self, size: FullSize, side: int, *, row_steps: int, images: int) -> float:
+        """What so much work takes at the ceiling."""
+        forward, decode = self.flops[size, side]
+        return (row_steps * forward + images * decode) / self.ceiling
+
+
+def sections(scale: Scale) -> list[Section]:
+    """All sections in order; each makes what it is the first to need."""
+    bench = Bench(scale)
+    small, big = scale.sides
+    medium, large = scale.medium, scale.large
+    cases = ((medium, small), (medium, big), (large, big))
+    ways = ("eager", "graphs") if bench.on_gpu else ("eager",)
+    found = [Section("ceilings", 20, partial(_ceilings, bench))]
+    for size, side in cases:
+        for way in ways:
+            name = f"{size.name} {side} {way}"
+            found.append(Section(name, 30, partial(_curve, bench, name, size, side, way)))
+    found.append(Section("unloaded draft", 15, partial(_draft, bench, medium, small)))
+    paces = (
+        (medium, small, DRAFT_STEPS, False, 30),
+        (medium, small, scale.steps, True, 45),
+        (large, big, scale.steps, True, 90),
+    )
+    for size, side, steps, guided, seconds in paces:
+        name = f"{size.name} {side} {steps} steps{' guided' if guided else ''}"
+        one = Arrival(0.0, steps, guided, "")
+        found.append(Section(name, seconds, partial(_pace, bench, name, size, side, one)))
+    for size, side in cases:
+        name = f"{size.name} {side} compiled"
+        found.append(Section(name, 90, partial(_compiled, bench, name, size, side)))
+    return found
+
+
+def _ceilings(bench: Bench) -> Figures:
+    scale = bench.scale
+    where = (scale.device, scale.dtype, bench.now)
+    bench.ceiling = matrix_product(scale.matmul, *where)
+    name = f"matrix product of {scale.matmul}"
+    yield _figure("ceilings", name, bench.ceiling / 1e12, "TFLOP/s")
+    for heads in sorted({scale.medium.heads, scale.large.heads}):
+        for length in scale.attention_lengths:
+            name = f"attention, {heads} heads, {length} tokens"
+            speed, error = attention(heads, length, *where)
+            yield _figure("ceilings", name, speed / 1e12, "TFLOP/s", speed / bench.ceiling)
+            yield _figure("ceilings", f"{name}: largest error", error, "")
+
+
+def _curve(bench: Bench, section: str, size: FullSize, side: int, way: str) -> Figures:
+    """T(rows) and its knee; the last way that works serves the sections behind it."""
+    pipeline = bench.pipeline(size, graphs=way == "graphs")
+    curve = measure(pipeline, side, side)
+    for rows, seconds in curve.seconds.items():
+        yield _step(bench, section, size, side, rows, seconds)
+    yield _figure(section, "knee", curve.knee, "rows")
+    rows = max(curve.knee, GUIDED_ROWS)  # as the engine has it
+    bench.subjects[size, side] = Subject(
+        size.name, pipeline, bench.stock(size), side, rows, bench.now
+    )
+
+
+def _draft(bench: Bench, size: FullSize, side: int) -> Figures:
+    """One person, one picture, nobody else: until the picture, and until the first preview."""
+    subject = bench.subject(size, side)
+    floor = bench.floor_seconds(size, side, row_steps=DRAFT_STEPS, images=1)
+    whole = _median(lambda: _until(subject, Rendered, Delivery(Service.INTERACTIVE)))
+    yield _figure("unloaded draft", "picture", 1000 * whole, "ms", floor / whole)
+    watched = Delivery(Service.INTERACTIVE, preview_every=1)
+    first = _median(lambda: _until(subject, Preview, watched))
+    yield _figure("unloaded draft", "first preview", 1000 * first, "ms")
+
+
+def _until(subject: Subject, word: type[Preview | Rendered], delivery: Delivery) -> float:
+    """Seconds from the request to the first such word; the request is seen to its end."""
+    runner = subject.engine(mode="fast", clock=perf_counter)
+    said: list[tuple[object, float]] = []
+    started = subject.now()
+    runner.submit(subject.request(Arrival(0.0, DRAFT_STEPS, False, ""), seed=0), delivery)
+    while runner.busy:
+        events = runner.step()
+        said += [(event.said, subject.now()) for event in events]
+    runner.close()
+    return next(when for what, when in said if isinstance(what, word)) - started
+
+
+def _pace(bench: Bench, section: str, size: FullSize, side: int, one: Arrival) -> Figures:
+    """Two full batches by the engine and the bare loop in turn, two pictures by plain diffusers."""
+    subject = bench.subject(size, side)
+    batch = [one] * (2 * subject.rows // one.rows)
+    contenders = ((engine, batch), (bare_loop, batch), (one_at_a_time, [one] * 2))
+    for contender, work in contenders:
+        contender(subject, [replace(asked, steps=1) for asked in work])  # warm
+    paces = [
+        [len(work) / contender(subject, work) for contender, work in contenders]
+        for _ in range(bench.scale.rounds)
+    ]
+    ours, bare, plain = (median(column) for column in zip(*paces, strict=True))
+    floor = bench.floor_seconds(size, side, row_steps=one.row_steps, images=1)
+    yield _figure(section, "engine", ours, "images/s", floor * ours)
+    yield _figure(section, "bare loop", bare, "images/s", floor * bare)
+    yield _figure(section, "diffusers, one at a time", plain, "images/s", floor * plain)
+    yield _figure(section, "engine of bare loop", ours / bare, "x")
+    yield _figure(section, "engine of one at a time", ours / plain, "x")
+
+
+def _compiled(bench: Bench, section: str, size: FullSize, side: int) -> Figures:
+    """Blocks compiled, from here on: a step at the budget, and the engine's pace with it."""
+    torch._dynamo.reset()  # the code cache has room for few shapes
+    stock, before = bench.stock(size), bench.subject(size, side)
+    compile_blocks(stock.transformer, backend=bench.scale.compiler)
+    subject = replace(before, pipeline=bench.pipeline(size, graphs=bench.on_gpu))
+    seconds = _median(lambda: seconds_per_pass(subject, subject.rows))
+    yield _step(bench, section, size, side, subject.rows, seconds)
+    one = Arrival(0.0, bench.scale.steps, True, "")
+    batch = [one] * (subject.rows // one.rows)
+    ours = len(batch) / median(engine(subject, batch) for _ in range(bench.scale.rounds))
+    floor = bench.floor_seconds(size, side, row_steps=one.row_steps, images=1)
+    yield _figure(section, f"engine, {one.steps} steps guided", ours, "images/s", floor * ours)
+
+
+def _median(timed: Callable[[], float]) -> float:
+    return median([timed() for _ in range(REPEATS + 1)][1:])
+
+
+def _step(
+    bench: Bench, section: str, size: FullSize, side: int, rows: int, seconds: float
+) -> Figure:
+    floor = bench.floor_seconds(size, side, row_steps=rows, images=0)
+    return _figure(section, f"step of {rows} rows", 1000 * seconds, "ms", floor / seconds)
+
+
+def _figure(
+    section: str, what: str, value: float, unit: str, share_of_floor: float | None = None
+) -> Figure:
+    return Figure(
+        section=section, what=what, value=float(f"{value:.4g}"), unit=unit,
+        share_of_floor=None if share_of_floor is None else float(f"{share_of_floor:.4g}"),
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""What the store costs: rows per second and the driver's memory from thousands to millions.
+
+The echo paints, so that nearly all of the time is plan -> claim -> publish; each size runs in a
+process and a home of its own that is thrown away.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from app.backends.echo import EchoBackend
+from app.errors import BackendError
+from app.generate.generate import Generator
+from app.models.bundled import ECHO
+from app.store.publish import claim, open_store, release
+from app.types import GenerationRequest, Route, Value
+from jobs.generate_only import Generation
+from jobs.runtime.batches import REQUESTS_PER_BATCH
+from jobs.runtime.process_usage import Watch
+
+SHARE_BATCHES = 32
+MEMORY_FOLDER = Path("/dev/shm")
+
+
+class PublishRun(Value):
+    """One size: what the run says of itself, and its process tree's CPU time for each row.
+
+    Where other programs run beside it, the rate tells of them too; the CPU time hardly does.
+    """
+
+    generation: Generation
+    cpu_ms: float
+
+
+class PublishFigures(Value):
+    """The runs by size, and one image's share of what is paid for safety, in milliseconds."""
+
+    runs: tuple[PublishRun, ...]
+    lease_ms: float
+    """Claiming and releasing, in micro-batches as the generate stage claims."""
+    publish_ms: float
+    """Painting, encoding and publishing one image after the other batch, in one process."""
+    publish_without_disk_ms: float | None
+    """The same on a file system in memory, where a sync costs nothing; None without one."""
+
+
+def bench_publish(sizes: Sequence[int], say: Callable[[str], None]) -> PublishFigures:
+    """Run every size once and the shares once. Raises BackendError when a run breaks."""
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        lease_ms = _lease_ms(Path(folder))
+        publish_ms = _publish_ms(Path(folder) / "disk")
+    return PublishFigures(
+        lease_ms=lease_ms,
+        publish_ms=publish_ms,
+        publish_without_disk_ms=_in_memory(),
+        runs=tuple(_run(size, say) for size in sizes),
+    )
+
+
+def _in_memory() -> float | None:
+    if not os.access(MEMORY_FOLDER, os.W_OK):
+        return None
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-", dir=MEMORY_FOLDER) as folder:
+        return _publish_ms(Path(folder))
+
+
+def _lease_ms(folder: Path) -> float:
+    store = open_store((folder / "l").as_uri(), f"sqlite:///{folder / 'leases.db'}")
+    keys = [f"{number:064x}" for number in range(SHARE_BATCHES * REQUESTS_PER_BATCH)]
+    started = perf_counter()
+    for start in range(0, len(keys), REQUESTS_PER_BATCH):
+        piece = keys[start : start + REQUESTS_PER_BATCH]
+        claim(store, piece, owner="bench", seconds=60)
+        release(store, piece, owner="bench")
+    return round((perf_counter() - started) / len(keys) * 1000, 3)
+
+
+def _publish_ms(folder: Path) -> float:
+    folder.mkdir(parents=True, exist_ok=True)
+    store = open_store((folder / "blobs").as_uri(), f"sqlite:///{folder / 'catalog.db'}")
+    route = Route(backend="echo", model=ECHO, reason="the benchmark names it")
+    generator = Generator(route, EchoBackend(), store, "bench")
+    total = SHARE_BATCHES * REQUESTS_PER_BATCH
+    requests = [_request(number) for number in range(total)]
+    started = perf_counter()
+    for start in range(0, total, REQUESTS_PER_BATCH):
+        generator.generate(requests[start : start + REQUESTS_PER_BATCH])
+    return round((perf_counter() - started) / total * 1000, 3)
+
+
+def _request(number: int) -> GenerationRequest:
+    return GenerationRequest(
+        prompt=f"card {number}", width=64, height=64, num_inference_steps=1, guidance_scale=0
+    )
+
+
+def _run(size: int, say: Callable[[str], None]) -> PublishRun:
+    with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
+        plan = Path(folder) / "plan.yaml"
+        plan.write_text(json.dumps(echo_plan(size)))  # JSON is YAML
+        places = {"ATELIER_HOME": folder, "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
+        watch = Watch(
+            [sys.executable, "-m", "jobs", "generate", str(plan), "--allow-large", "--json"],
+            os.environ | places,
+        )
+        said = watch.run()
+    if watch.exit_code:
+        raise BackendError(f"{size} rows ended with {watch.exit_code}: {said}", backend="bulk")
+    generation = Generation.model_validate_json(said)
+    say(f"{size} rows: {generation.images_per_second} a second")
+    cpu_ms = round(watch.cpu_seconds / generation.asked * 1000, 3)
+    return PublishRun(generation=generation, cpu_ms=cpu_ms)
+
+
+def echo_plan(size: int) -> dict[str, object]:
+    """A plan of `size` cards, rounded up to whole thousands above the first thousand."""
+    numbers, thousands = min(size, 1000), -(-size // 1000)
+    return {
+        "atelier": 1,
+        "name": "cards",
+        "model": "echo",
+        "max_assets": 10_000_000,
+        "defaults": {"sizes": ["64x64"], "candidates": 1, "attempts": 1},
+        "assets": [
+            {
+                "name": "card",
+                "kind": "icon",
+                "prompt": "card {number} {thousand}",
+                "axes": {
+                    "number": [f"n{number}" for number in range(numbers)],
+                    "thousand": [f"t{number}" for number in range(thousands)],
+                },
+            }
+        ],
+    }

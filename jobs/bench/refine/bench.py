@@ -1,0 +1,168 @@
+"""The benchmark of refining: the same assets tried again by seed, and with a reason."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from app.environment import environment
+from app.models import bundled as versions
+from app.refine.attempts import Refiner
+from app.refine.statistics import Experience, learn
+from app.route.router import Choice
+from app.types import AssetSpec, ModelVersion, Refine, Retry, Status, Value
+from jobs.bench.refine.workload import SOUND, WORLDS, World, assets
+from jobs.bench.routing.fleet import PRUNED, pruned
+from jobs.bench.routing.simulator import Played, Player, straight
+from jobs.runtime.batches import Decided
+
+LEARNING, ASKED = 1, 2
+"""The plans' seeds: nothing that is asked was learned from."""
+BY_SEED, UNLEARNED, LEARNED = "next seed", "reason, nothing learned", "reason, learned"
+RESAMPLED = 2000
+Say = Callable[[str], None]
+
+
+class Extent(Value):
+    """How much is made."""
+
+    colours: int
+
+
+FULL, QUICK = Extent(colours=10), Extent(colours=1)
+
+
+class Row(Value):
+    """What one way of trying again came to in one world."""
+
+    world: str
+    way: str
+    asked: int
+    accepted: int
+    attempts: int
+    cpu_seconds: float
+    """Of generation, all attempts together."""
+    changes: dict[str, tuple[int, int]]
+    """How often each change was tried, and passed."""
+
+    @property
+    def attempts_per_accepted(self) -> float | None:
+        """Images made for each accepted asset, those of the others included."""
+        return self.attempts / self.accepted if self.accepted else None
+
+    @property
+    def to_people(self) -> float:
+        """The share of assets that nobody but a person can decide: their attempts are used up."""
+        return 1 - self.accepted / self.asked
+
+
+class RefineFigures(Value):
+    """The benchmark's figures, of one run."""
+
+    processor: str
+    learned_from: int
+    """Further attempts, of other assets."""
+    rows: tuple[Row, ...]
+    saved: float | None
+    """Of the attempts for each accepted asset, over all poor worlds, against the next seed."""
+    saved_within: tuple[float, float] | None
+    """95 % of resampled plans save as much; the bounds."""
+
+    def row(self, way: str, world: str) -> Row:
+        """What a way came to in a world."""
+        return next(row for row in self.rows if (row.way, row.world) == (way, world))
+
+
+def bench_refine(extent: Extent, say: Say) -> RefineFigures:
+    """Learn from one plan in every world, then make another one in every way."""
+    with TemporaryDirectory(prefix="atelier-refine-") as name:
+        folder = Path(name)
+        models = {PRUNED: pruned(folder), "starter": versions.fleet()["starter"]}
+        player = Player(models, folder)
+        worlds = (*WORLDS, SOUND)
+        say("learning")
+        experience = learn(_past(player, worlds, extent))
+        games: dict[tuple[World, str], Played] = {}
+        for world in worlds:
+            say(f"{world}: making all in {len(_ways(experience))} ways")
+            for way, known in _ways(experience).items():
+                games[world, way] = _game(player, world, known, seed=ASKED, extent=extent)
+    pairs = [
+        (games[world, BY_SEED].decided[at], games[world, LEARNED].decided[at])
+        for world in WORLDS
+        for at in range(games[world, BY_SEED].asked)
+    ]
+    return RefineFigures(
+        processor=environment().processor,
+        learned_from=experience.retries,
+        rows=tuple(_row(world, way, played) for (world, way), played in games.items()),
+        saved=saving(pairs),
+        saved_within=_resampled(pairs),
+    )
+
+
+def _ways(experience: Experience) -> Mapping[str, Experience | None]:
+    return {BY_SEED: None, UNLEARNED: Experience(), LEARNED: experience}
+
+
+def _past(player: Player, worlds: Sequence[World], extent: Extent) -> list[Retry]:
+    games = [_game(player, world, Experience(), seed=LEARNING, extent=extent) for world in worlds]
+    return [retry for played in games for one in played.decided for retry in one.retries]
+
+
+def _game(
+    player: Player, world: World, known: Experience | None, *, seed: int, extent: Extent
+) -> Played:
+    """All assets of a world's plan, in the plan's order; by the next seed where nothing is known.
+
+    What one of them came to plays no part for another, whichever way it is made.
+    """
+    refine = Refine.SEED if known is None else Refine.REASON
+    refiner = None if known is None else Refiner(known, player.models)
+    specs = assets(world, refine, player.models, seed=seed, colours=extent.colours)
+    played = player.play([(spec,) for spec in specs], _named(player.models), refiner=refiner)
+    played.decided.sort(key=lambda one: one.index)
+    return played
+
+
+def _named(
+    models: Mapping[str, ModelVersion],
+) -> Callable[[tuple[AssetSpec, ...], str], Choice | None]:
+    return lambda ways, _: straight(ways[0], models[ways[0].model])
+
+
+def _row(world: World, way: str, played: Played) -> Row:
+    retries = [retry for one in played.decided for retry in one.retries]
+    tried = Counter(one.change for one in retries)
+    passed = Counter(one.change for one in retries if one.passed)
+    return Row(
+        world=str(world),
+        way=way,
+        asked=played.asked,
+        accepted=played.accepted,
+        attempts=sum(one.attempts for one in played.decided),
+        cpu_seconds=sum(played.cpu_seconds.values()),
+        changes={change: (tried[change], passed[change]) for change, _ in tried.most_common()},
+    )
+
+
+def saving(pairs: Sequence[tuple[Decided, Decided]]) -> float | None:
+    """How many attempts for each accepted asset the second of each pair saves on the first."""
+    before, after = (_each(side) for side in zip(*pairs, strict=True))
+    return 1 - after / before if before and after else None
+
+
+def _each(decided: Sequence[Decided]) -> float | None:
+    accepted = sum(one.decision.status is Status.ACCEPTED for one in decided)
+    return sum(one.attempts for one in decided) / accepted if accepted else None
+
+
+def _resampled(pairs: Sequence[tuple[Decided, Decided]]) -> tuple[float, float] | None:
+    """The bootstrap's percentile interval over assets (Efron 1979)."""
+    rng = Random(0)
+    drawn = [saving(rng.choices(pairs, k=len(pairs))) for _ in range(RESAMPLED)]
+    known = sorted(one for one in drawn if one is not None)
+    if len(known) < RESAMPLED:
+        return None
+    return known[RESAMPLED // 40], known[-RESAMPLED // 40]

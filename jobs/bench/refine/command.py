@@ -1,0 +1,25 @@
+"""The command `bench-refine`: what it takes, and what it prints."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.cli.output import AsJson, answer, doors
+
+
+def bench_refine_command(
+    quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try failed assets again by the next seed and with a reason; count what an accepted one takes.
+
+    Plans with poor settings and a weakened model are made in this process; what mends what is
+    learned from one set of assets and asked of another. Some minutes on one core.
+    """
+    from jobs.bench.refine.bench import FULL, QUICK, bench_refine
+    from jobs.bench.refine.show import show_refine_figures
+
+    with doors(as_json):
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        answer(bench_refine(QUICK if quick else FULL, say), as_json, show_refine_figures)

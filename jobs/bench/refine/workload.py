@@ -1,0 +1,64 @@
+"""The work of the benchmark: a game's icons, asked for with settings of which some are poor."""
+
+from collections.abc import Mapping
+
+from app.plan.expand import expand
+from app.plan.schema import Plan
+from app.types import AssetSpec, ModelVersion, Refine, Value
+from jobs.train.starter.drawings import COLOURS, KINDS
+
+ATTEMPTS = 6
+
+
+class World(Value):
+    """A model and the settings that a plan asks it with."""
+
+    model: str
+    steps: int
+    guidance: float
+
+    def __str__(self) -> str:
+        """The world as a table says it: starter, 2 steps, guidance 3."""
+        return f"{self.model}, {self.steps} steps, guidance {self.guidance:g}"
+
+
+WORLDS = (
+    World(model="starter", steps=2, guidance=2),
+    World(model="starter", steps=2, guidance=3),
+    World(model="pruned", steps=4, guidance=1),
+)
+"""Too few steps for some guidance, for more of it, and a model that lacks a part of itself."""
+SOUND = World(model="starter", steps=4, guidance=1)
+"""Where next to nothing fails, so that there is nothing to gain."""
+
+
+def assets(
+    world: World, refine: Refine, models: Mapping[str, ModelVersion], *, seed: int, colours: int
+) -> list[AssetSpec]:
+    """Every kind of object in so many colours, one candidate a round."""
+    plan = Plan.model_validate(
+        {
+            "atelier": 1,
+            "name": "refine",
+            "seed": seed,
+            "model": world.model,
+            "defaults": {
+                "kind": "icon",
+                "candidates": 1,
+                "attempts": ATTEMPTS,
+                "refine": refine,
+                "num_inference_steps": world.steps,
+                "guidance_scale": world.guidance,
+                "rules": [{"check": "duplicate_distance", "at_least": 0}],
+            },
+            "assets": [
+                {
+                    "name": "icon",
+                    "prompt": "a {colour} {object}",
+                    "axes": {"colour": list(COLOURS)[:colours], "object": list(KINDS)},
+                    "sizes": [{"width": 64, "height": 64}],
+                }
+            ],
+        }
+    )
+    return list(expand(plan, models))

@@ -1,0 +1,96 @@
+"""The commands `bench-review` and `label-defects`: what they take, and what they print."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.console import console
+from app.cli.output import AsJson, answer, doors
+from jobs.bench.checks.command import Painted, PartOf, Seed
+from jobs.bench.review.bench import FULL, QUICK, ReviewFigures, bench_review
+from jobs.train.defects.labels import WrittenLabels, write_labels
+from jobs.train.defects.sources import Part
+from jobs.train.defects.world import Extent
+
+
+def bench_review_command(
+    quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a reviewer who errs look at three rounds of the world of defects, twenty times over.
+
+    Says which share is left for people in each round, what escapes, and how often the rate of
+    false accepts on pictures held out is above the stated one. Some minutes on one core.
+
+    Exit codes: 0 all is well, 1 the share for people rose, or the rate was not kept.
+    """
+    from app.cli.output import FAILED
+    from jobs.bench.checks.bench import starter_critic
+
+    with doors(as_json):
+        say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
+        figures = bench_review(QUICK if quick else FULL, starter_critic(), say)
+        answer(figures, as_json, show_review_figures)
+    if not (quick or (figures.falls and figures.kept)):
+        raise typer.Exit(FAILED)
+
+
+def label_defects_command(
+    out: Annotated[Path, typer.Option(dir_okay=False, help="A new file, in JSON lines.")],
+    count: Annotated[
+        int, typer.Option(min=1, max=1000, help="Pictures of each class and severity.")
+    ] = 10,
+    controls: Annotated[int, typer.Option(min=0, max=50_000, help="Untouched drawings.")] = 1000,
+    seed: Seed = 0,
+    part: PartOf = Part.TRAINING,
+    painted: Painted = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write the scores of a world of defects with the truth about each picture.
+
+    `atelier checks calibrate --from FILE` learns of it. The shares of good and bad ones are those
+    of the options: a calibration of it keeps its rates where pictures fail as often, and so.
+    """
+    from jobs.bench.checks.bench import starter_critic
+    from jobs.train.defects.judging import Judge
+
+    with doors(as_json):
+        extent = Extent(count, controls, seed, part, painted=painted)
+        answer(write_labels(out, extent, Judge(starter_critic())), as_json, _show_written)
+
+
+def show_review_figures(figures: ReviewFigures) -> None:
+    """A row for each round, and whether what was promised was kept."""
+    out = console()
+    out.print(
+        f"{figures.passed} of {figures.pictures} pictures pass the rules, "
+        f"{figures.bad / figures.passed:.1%} of them bad; reviewers err at {figures.errors:.0%}; "
+        f"promised: {figures.false_accepts:.0%} false accepts at {figures.confidence:.0%}"
+    )
+    table = Table(
+        "round", "for people", "of resamples", "accepted alone", "refused alone", "escapes",
+        "held out", "at most", "beyond the rate", box=None,
+    )  # fmt: skip
+    for one in figures.rounds:
+        table.add_row(
+            str(one.number), f"{one.people:.1%}", f"{one.least:.0%} to {one.most:.0%}",
+            f"{one.accepted:.1%}", f"{one.refused:.1%}", _share(one.escapes),
+            _share(one.held_out), f"{one.highest:.2%}", f"{one.beyond} of {figures.resamples}",
+        )  # fmt: skip
+    out.print(table)
+    falls = "falls" if figures.falls else "does not fall"
+    kept = "is kept" if figures.kept else "is not kept"
+    out.print(f"the share for people {falls} with every round; the rate {kept}")
+
+
+def _show_written(written: WrittenLabels) -> None:
+    console().print(
+        f"{written.file}: {written.good} good, {written.bad} bad; the rules accept {written.passed}"
+    )
+
+
+def _share(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.2%}"

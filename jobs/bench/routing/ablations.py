@@ -1,0 +1,190 @@
+"""Contrasts: what splitting the work between models is worth, each measured before and after.
+
+They have the shape of figures that others published (draft and upscale, typography to its own
+model, polish for the winners alone); these are our models' own, on one core.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+
+from app.backends.base import Backend
+from app.check.scores import scores_of
+from app.check.text_readback import read_back
+from app.engine.pipeline import Pixels
+from app.engine.results import Rendered
+from app.errors import EngineError
+from app.generate.renderer import driver_of
+from app.models.bundled import fleet
+from app.registry.references import with_fonts
+from app.settings import Settings
+from app.types import GenerationRequest, Measure, Value
+from app.types.text_layer import TextLayer
+from jobs.bench.routing.workload import WORDS
+
+SIDE = 256
+DRAFT_STEPS = 4
+DRAFTS = 8
+"""Drafts of each hero, of which one is polished."""
+PROMPTS = ("a red sword", "a blue potion", "a golden crown", "a green shield")
+
+
+class Contrast(Value):
+    """The same work done two ways."""
+
+    what: str
+    unit: str
+    before: float
+    after: float
+    published: str
+    """The figure that others gave for work of this kind."""
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Before over after; None where one of them is nothing."""
+        return self.before / self.after if self.before and self.after else None
+
+
+@dataclass(slots=True)
+class _Bench:
+    engines: dict[str, Backend]
+    store: dict[str, Pixels]
+
+    def made(self, model: str, requests: Sequence[GenerationRequest]) -> list[Rendered]:
+        """In the requests' order; raises EngineError when one failed."""
+        found = {}
+        for one in self.engines[model].generate(requests):
+            if not isinstance(one, Rendered):
+                raise EngineError(f"{model} failed at {one.request.prompt!r}: {one.error}")
+            found[one.request.id] = one
+        return [found[request.id] for request in requests]
+
+
+def contrasts(folder: Path, say: Callable[[str], None]) -> tuple[Contrast, ...]:
+    """Each in turn; CPU time of this process, warmed up by one picture of each model."""
+    store: dict[str, Pixels] = {}
+    settings = Settings(home=folder / "home")
+    shipped = fleet()
+    bench = _Bench(
+        {
+            name: driver_of(
+                shipped[name], settings, mode=settings.engine_mode, images=store.__getitem__
+            )
+            for name in ("starter", "polish", "typography")
+        },
+        store,
+    )
+    found = []
+    for contrast in (_latency, _typography, _winners):
+        found.append(contrast(bench))
+        say(f"{found[-1].what}: {found[-1].before:.4g} -> {found[-1].after:.4g} {found[-1].unit}")
+    return tuple(found)
+
+
+def _latency(bench: _Bench) -> Contrast:
+    """A 256 px picture asked for alone: by polish's own steps, or a quick draft, enlarged."""
+    usual = fleet()["polish"]
+    steps, guidance = usual.num_inference_steps, usual.guidance_scale
+    slow = [_request(p, SIDE, steps=steps, guidance=guidance) for p in PROMPTS]
+    quick = [_request(p, SIDE, steps=DRAFT_STEPS, guidance=1) for p in PROMPTS]
+    bench.made("polish", [*slow[:1], *quick[:1]])
+    before = _seconds(lambda: [bench.made("polish", [one]) for one in slow]) / len(slow)
+    after = _seconds(lambda: [bench.made("polish", [one]) for one in quick]) / len(quick)
+    return Contrast(
+        what=f"a {SIDE} px picture: polish's {steps} steps, or a draft of {DRAFT_STEPS} enlarged",
+        unit="CPU s",
+        before=before,
+        after=after,
+        published="average latency 12.3 s -> 4.1 s (3.0x)",
+        note="both end in the same upscaler",
+    )
+
+
+def _typography(bench: _Bench) -> Contrast:
+    """First pictures whose word is read back: asked of a model that paints, or set as text."""
+    plain, routed = [], []
+    for seed, word in enumerate(WORDS):
+        layers = with_fonts((TextLayer(text=word, plate="auto"),), Settings())
+        painted = _request(f"{word.lower()} icon", 64, seed=seed)
+        placed = _request("a red gem", SIDE, seed=seed).replace(text_layers=layers)
+        plain.append(
+            _reads(bench.made("polish", [painted.replace(width=SIDE, height=SIDE)])[0], layers)
+        )
+        routed.append(_reads(bench.made("typography", [placed])[0], layers))
+    return Contrast(
+        what="posters whose first picture bears its word exactly: painted, or laid out and set",
+        unit="of 1",
+        before=sum(plain) / len(plain),
+        after=sum(routed) / len(routed),
+        published="first-accept rate 28 % -> 61 % (2.2x)",
+        note="the starter was never taught letters",
+    )
+
+
+def _winners(bench: _Bench) -> Contrast:
+    """CPU seconds per hero: all candidates polished, or drafts, of which the best is polished."""
+    usual = fleet()["polish"]
+    steps, guidance = usual.num_inference_steps, usual.guidance_scale
+    heroes = [
+        _request(prompt, SIDE, seed=seed, steps=steps, guidance=guidance)
+        for prompt in PROMPTS
+        for seed in range(DRAFTS)
+    ]
+    before = _seconds(lambda: bench.made("polish", heroes))
+
+    def split() -> None:
+        drafts = [_request(p, 64, seed=seed, steps=DRAFT_STEPS, guidance=1) for p in PROMPTS
+                  for seed in range(DRAFTS)]  # fmt: skip
+        made = bench.made("starter", drafts)
+        shown = [made[at : at + DRAFTS] for at in range(0, len(made), DRAFTS)]
+        bench.made("polish", [_polished(bench, max(some, key=_sharpness)) for some in shown])
+
+    after = _seconds(split)
+    return Contrast(
+        what=f"a hero out of {DRAFTS} candidates: all polished, or the winner alone",
+        unit="CPU s",
+        before=before / len(PROMPTS),
+        after=after / len(PROMPTS),
+        published="cost per hero asset $0.90 -> $0.52 (-42 %)",
+        note=f"1 of {DRAFTS} pictures went to the costly model",
+    )
+
+
+def _polished(bench: _Bench, draft: Rendered) -> GenerationRequest:
+    """The draft gone on with: half of polish's steps, from its picture."""
+    usual = fleet()["polish"]
+    bench.store[draft.request.id] = draft.pixels
+    return draft.request.replace(
+        width=SIDE, height=SIDE, num_inference_steps=usual.num_inference_steps,
+        guidance_scale=usual.guidance_scale, init_image=draft.request.id, strength=0.5,
+    )  # fmt: skip
+
+
+def _request(
+    prompt: str, side: int, *, seed: int = 0, steps: int = 12, guidance: float = 2
+) -> GenerationRequest:
+    return GenerationRequest(
+        prompt=prompt,
+        width=side,
+        height=side,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        seed=seed,
+    )
+
+
+def _reads(picture: Rendered, layers: Sequence[TextLayer]) -> bool:
+    return all(one.error_rate == 0 for one in read_back(picture.pixels, layers))
+
+
+def _sharpness(picture: Rendered) -> float:
+    scores = scores_of(picture.pixels, picture.request, None, prompt=picture.request.prompt)
+    return scores[Measure.SHARPNESS]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = process_time()
+    work()
+    return process_time() - began

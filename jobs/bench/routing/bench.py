@@ -1,0 +1,189 @@
+"""The benchmark of routing: one plan, its models chosen in every way, what each way came to."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from app.digest import digest
+from app.environment import environment
+from app.fleet.prices import Price, PriceSheet
+from app.plan.schema import RoutePlan
+from app.registry.references import pinned
+from app.route.learn import learn_policy
+from app.route.policy import Policy, keep, promote
+from app.route.router import Choice, Routing
+from app.route.success_model import reliability
+from app.settings import Settings
+from app.store.catalog import Catalog
+from app.types import AssetRecord, AssetSpec, ModelVersion, Value
+from jobs.bench.routing import workload as work
+from jobs.bench.routing.ablations import Contrast, contrasts
+from jobs.bench.routing.fleet import fleet
+from jobs.bench.routing.simulator import Played, Player, straight
+
+LEARNING, ASKED = 1, 2
+"""The plans' seeds: nothing that is asked was learned from."""
+USD_PER_CPU_SECOND = 0.05 / 3600
+"""What a rented core costs; another price moves all rows alike."""
+Say = Callable[[str], None]
+Assets = Sequence[tuple[AssetSpec, ...]]
+
+
+class Extent(Value):
+    """How much is made."""
+
+    colours: int
+    posters: int
+
+
+FULL, QUICK = Extent(colours=10, posters=6), Extent(colours=2, posters=1)
+
+
+class Row(Value):
+    """What one way of choosing came to."""
+
+    way: str
+    asked: int
+    refused: int
+    """Assets that its models cannot make at all: a text, a size."""
+    accepted: float
+    """Of all that were asked for."""
+    first_accepted: float
+    """Of all that were asked for, those whose first picture passed."""
+    images: int
+    by_model: dict[str, int]
+    cpu_seconds: float
+    usd: float
+    usd_per_accepted: float | None
+
+
+class RoutingFigures(Value):
+    """The benchmark's figures, of one run."""
+
+    processor: str
+    learned_from: int
+    """Decided assets."""
+    calibration_error: float
+    """Of chances foretold for the plan that was asked, over all models; 0 is perfect."""
+    foretold: int
+    """Chances that were compared."""
+    rows: tuple[Row, ...]
+    contrasts: tuple[Contrast, ...] = ()
+
+    @property
+    def best_single(self) -> Row:
+        """The single model that most assets pass with; of equals the cheapest."""
+        singles = [row for row in self.rows if row.way.startswith("all by")]
+        return max(singles, key=lambda row: (row.accepted, -(row.usd_per_accepted or 0)))
+
+    @property
+    def saving(self) -> float | None:
+        """What the router with cascade saves on an accepted asset over the best single model."""
+        routed, single = self.rows[-1].usd_per_accepted, self.best_single.usd_per_accepted
+        return 1 - routed / single if routed is not None and single else None
+
+
+def bench_routing(extent: Extent, say: Say) -> RoutingFigures:
+    """Learn from one plan, then make another one in every way; stores are kept nowhere."""
+    with TemporaryDirectory(prefix="atelier-routing-") as name:
+        folder = Path(name)
+        models = fleet(folder)
+        player = Player(models, folder)
+        catalog = Catalog.open(f"sqlite:///{folder / 'policies.db'}")
+        unlearned = Catalog.open(f"sqlite:///{folder / 'nothing.db'}")
+        policy = learn_policy(list(_past(player, unlearned, extent, say)))
+        promote(catalog, keep(catalog, policy))
+        asked = _assets(models, seed=ASKED, extent=extent)
+        played = {way: player.play(asked, choose) for way, choose in _ways(models, catalog, say)}
+        error, foretold = _calibration(policy, list(played.values()))
+        found = RoutingFigures(
+            processor=environment().processor,
+            learned_from=policy.assets,
+            calibration_error=error,
+            foretold=foretold,
+            rows=tuple(_row(way, one) for way, one in played.items()),
+            contrasts=contrasts(folder, say),
+        )
+        catalog.close()
+    return found
+
+
+def _past(player: Player, unlearned: Catalog, extent: Extent, say: Say) -> Iterator[AssetRecord]:
+    """Every model at all it can make, and light before heavy where both can."""
+    assets = _assets(player.models, seed=LEARNING, extent=extent)
+    for name in work.MODELS:
+        say(f"learning from {name}")
+        yield from player.play(assets, _only(name, player.models)).records
+    say("learning from pruned, then starter")
+    pair = [ways for ways in assets if ways[0].name.startswith("icon")]
+    terms = RoutePlan(models=("pruned", "starter"))
+    routing = Routing(terms, player.models, unlearned, PriceSheet(), keeps=False)
+    two = [tuple(one for one in ways if one.model in terms.models) for ways in pair]
+    yield from player.play(two, routing.choose).records
+
+
+def _assets(models: Mapping[str, ModelVersion], *, seed: int, extent: Extent) -> Assets:
+    written = work.plan(seed=seed, cascade=True, colours=extent.colours, posters=extent.posters)
+    return work.assets(pinned(written, models, Settings()), models)
+
+
+def _ways(
+    models: Mapping[str, ModelVersion], catalog: Catalog, say: Say
+) -> Iterator[tuple[str, Callable[[tuple[AssetSpec, ...], str], Choice | None]]]:
+    for name in work.MODELS:
+        say(f"making all by {name}")
+        yield f"all by {name}", _only(name, models)
+    say("making all by chance")
+    yield "by chance", lambda ways, key: straight(*_drawn(ways, key, models))
+    prices = PriceSheet(cpu_second=USD_PER_CPU_SECOND)
+    for cascade in (False, True):
+        way = "routed, light before heavy" if cascade else "routed"
+        say(f"making all {way}")
+        terms = RoutePlan(models=work.MODELS, confidence=work.CONFIDENCE, cascade=cascade)
+        yield way, Routing(terms, models, catalog, prices, keeps=False).choose
+
+
+def _only(
+    name: str, models: Mapping[str, ModelVersion]
+) -> Callable[[tuple[AssetSpec, ...], str], Choice | None]:
+    def choose(ways: tuple[AssetSpec, ...], _: str) -> Choice | None:
+        own = next((spec for spec in ways if spec.model == name), None)
+        return straight(own, models[name]) if own else None
+
+    return choose
+
+
+def _drawn(
+    ways: Sequence[AssetSpec], key: str, models: Mapping[str, ModelVersion]
+) -> tuple[AssetSpec, ModelVersion]:
+    spec = ways[int(digest(["by chance", key])[:8], 16) % len(ways)]
+    return spec, models[spec.model]
+
+
+def _row(way: str, played: Played) -> Row:
+    seconds = sum(played.cpu_seconds.values())
+    price = Price(cpu_second=USD_PER_CPU_SECOND)
+    usd = price.of(seconds, gpu=False)
+    return Row(
+        way=way,
+        asked=played.asked,
+        refused=played.asked - len(played.decided),
+        accepted=played.accepted / played.asked,
+        first_accepted=played.first_accepted / played.asked,
+        images=played.images.total(),
+        by_model=dict(played.images),
+        cpu_seconds=seconds,
+        usd=usd,
+        usd_per_accepted=usd / played.accepted if played.accepted else None,
+    )
+
+
+def _calibration(policy: Policy, games: Sequence[Played]) -> tuple[float, int]:
+    """Foretold is whether the first picture of each turn passes."""
+    turns = [(one, turn) for game in games for one in game.decided for turn in one.turns]
+    foretold = [
+        policy.chances.of(turn.model, one.spec.kind, one.spec.labels, after=turn.after).passes(1)
+        for one, turn in turns
+    ]
+    came = [turn.passed > 0 and turn.tried == 1 for _, turn in turns]
+    return reliability(foretold, came).ece, len(turns)

@@ -1,0 +1,87 @@
+"""How the figures of `bench-routing` are said to a person, and drawn."""
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.console import console
+from jobs.bench.routing.bench import RoutingFigures, Row
+
+INCHES, DPI = (7.5, 4.2), 110
+ROUTED, SINGLE, CHANCE = "#c2410c", "#2563eb", "#64748b"
+
+
+def show_routing_figures(figures: RoutingFigures) -> None:
+    """A row for each way of choosing, the saving, how true the chances were, and the contrasts."""
+    out = console()
+    table = Table(
+        "models chosen", "asked", "refused", "accepted", "at first", "images", "CPU s",
+        "USD per 1,000 accepted", "images by", box=None,
+    )  # fmt: skip
+    for row in figures.rows:
+        table.add_row(
+            escape(row.way), str(row.asked), str(row.refused), f"{row.accepted:.3f}",
+            f"{row.first_accepted:.3f}", str(row.images), f"{row.cpu_seconds:.1f}",
+            _thousand(row), " ".join(f"{name} {count}" for name, count in row.by_model.items()),
+        )  # fmt: skip
+    out.print(table)
+    single, routed = figures.best_single, figures.rows[-1]
+    if figures.saving is not None:
+        out.print(
+            f"{routed.way}, an accepted asset costs {figures.saving:.0%} less than {single.way}, "
+            f"at {routed.accepted:.3f} accepted against {single.accepted:.3f}"
+        )
+    out.print(
+        f"learned from {figures.learned_from} assets of another plan; of {figures.foretold} "
+        f"chances foretold for this one the expected calibration error is "
+        f"{figures.calibration_error:.3f}"
+    )
+    out.print(_contrasts(figures))
+
+
+def _thousand(row: Row) -> str:
+    return "-" if row.usd_per_accepted is None else f"{1000 * row.usd_per_accepted:.4f}"
+
+
+def _contrasts(figures: RoutingFigures) -> Table:
+    table = Table("contrast", "before", "after", "", "others published", "note", box=None)
+    for one in figures.contrasts:
+        ratio = f"{max(one.ratio, 1 / one.ratio):.1f}x" if one.ratio else "-"
+        table.add_row(
+            one.what, f"{one.before:.3g} {one.unit}", f"{one.after:.3g}", ratio, one.published,
+            one.note,
+        )  # fmt: skip
+    return table
+
+
+def draw_routing_figures(figures: RoutingFigures, file: Path) -> None:
+    """A PNG: what an accepted asset costs against the share that is accepted."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
+    axes = page.subplots()
+    for row in figures.rows:
+        if row.usd_per_accepted is None:
+            continue
+        single = row.way.startswith("all by")
+        ink = ROUTED if row.way.startswith("routed") else SINGLE if single else CHANCE
+        axes.scatter(row.accepted, 1000 * row.usd_per_accepted, color=ink, s=50, zorder=3)
+        crowded = 0.9 <= row.accepted < 1
+        axes.annotate(
+            row.way, (row.accepted, 1000 * row.usd_per_accepted), fontsize=8, color=ink,
+            textcoords="offset points", xytext=(-6 if crowded else 6, 5),
+            ha="right" if crowded else "left",
+        )  # fmt: skip
+    axes.set_xlabel("accepted, of all assets of the plan", fontsize=8)
+    axes.set_ylabel("USD for 1,000 accepted assets", fontsize=8)
+    axes.set_xlim(0, 1.25)
+    axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set_ylim(bottom=0)
+    axes.margins(y=0.12)
+    axes.grid(linewidth=0.4, alpha=0.5)
+    axes.set_title("One plan, its models chosen in different ways", fontsize=9, loc="left")
+    axes.tick_params(labelsize=8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    page.savefig(file, format="png")

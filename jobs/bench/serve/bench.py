@@ -1,0 +1,258 @@
+"""What the service makes of a machine: over HTTP, beside others on the same model and arrivals.
+
+Services take turns, each in processes of its own, and each is held against the bare engine in
+the same minute, so that a machine that changes its pace does not favour anybody. All meet the
+same arrivals: a load of 1 is what the bare engine can make.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import process_time
+from typing import TypeAlias
+
+import numpy as np
+
+from app.errors import BackendError
+from app.image.png import read_png
+from app.types import Value
+from jobs.bench.engine.bench import spread
+from jobs.bench.engine.traces import TraceKind
+from jobs.bench.serve.arrivals import Asked, asked, lone_draft
+from jobs.bench.serve.client import Caller, Http, closed_loop, new_client, open_loop
+from jobs.bench.serve.figures import (
+    GOAL_LOAD,
+    Cell,
+    Overhead,
+    Overload,
+    Pace,
+    ServeFigures,
+    cell,
+    delay,
+    overload,
+)
+from jobs.bench.serve.in_process import InProcess
+from jobs.bench.serve.servers import OTHERS, OURS, Running, Server, document, running
+
+Say: TypeAlias = Callable[[str], None]
+TRACES: tuple[TraceKind, ...] = ("presets", "free")
+CLIENTS = 16
+"""Waiting at once where a service is to be saturated: two full batches of eight."""
+FLOOD = 5.0
+FLOOD_TRACE: TraceKind = "presets"
+PATIENCE = 10
+"""Times the mean latency of a lone request: then a client of a flooded service hangs up."""
+WARM_UP = 24
+LEAST = 10
+"""Requests of any measurement."""
+
+
+class Extent(Value):
+    """How much is measured: seconds a cell, loads, and the requests of everything else."""
+
+    seconds: float
+    loads: tuple[float, ...]
+    flood_seconds: float
+    saturating: int
+    rounds: int
+    lone: int
+
+
+FULL = Extent(
+    seconds=12, loads=(0.3, GOAL_LOAD, 0.85), flood_seconds=8, saturating=64, rounds=2, lone=80
+)
+QUICK = Extent(seconds=4, loads=(GOAL_LOAD,), flood_seconds=3, saturating=24, rounds=1, lone=10)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What has been measured so far."""
+
+    overhead: Overhead | None = None
+    cells: list[Cell] = field(default_factory=list)
+    paces: list[Pace] = field(default_factory=list)
+    overloads: list[Overload] = field(default_factory=list)
+    differences: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """The bare engine, what it can make by trace, and how long a flooded client waits."""
+
+    engine: InProcess
+    extent: Extent
+    capacity: dict[TraceKind, float]
+    patience_seconds: float
+    say: Say
+    found: _Gathered
+
+
+async def bench_serve(
+    extent: Extent, say: Say, *, others: Sequence[Server] = OTHERS
+) -> ServeFigures:
+    """Our service, then each of the others; one that is not there or breaks is in `missing`.
+
+    Raises BackendError when it is ours that does not start, or sheds what it should carry.
+    """
+    engine = InProcess(document()["applications"][0]["args"]["draft"]["mode"])
+    await _warm_up(engine)
+    capacity = {kind: await _capacity(engine, kind, extent) for kind in TRACES}
+    patience = PATIENCE * await _mean_alone(engine)
+    bench = _Bench(engine, extent, capacity, patience, say, _Gathered())
+    await _measure(bench, OURS)
+    missing = {one.name: why for one in others if (why := await _other(bench, one))}
+    await engine.close()
+    assert bench.found.overhead is not None
+    return ServeFigures(
+        seconds_a_cell=extent.seconds,
+        clients=CLIENTS,
+        capacity=capacity,
+        overhead=bench.found.overhead,
+        cells=tuple(bench.found.cells),
+        paces=tuple(bench.found.paces),
+        overloads=tuple(bench.found.overloads),
+        largest_pixel_difference=bench.found.differences,
+        missing=missing,
+    )
+
+
+async def _capacity(engine: InProcess, kind: TraceKind, extent: Extent) -> float:
+    wanted = _saturating(kind, extent)
+    seconds = [await closed_loop(engine, wanted, clients=CLIENTS) for _ in range(extent.rounds)]
+    return len(wanted) / min(seconds)
+
+
+async def _mean_alone(engine: InProcess) -> float:
+    """Mean latency of the flood's first requests, each alone."""
+    wanted = asked(FLOOD_TRACE, LEAST, images_per_second=1.0)
+    return await closed_loop(engine, wanted, clients=1) / len(wanted)
+
+
+async def _warm_up(call: Caller) -> None:
+    await closed_loop(call, asked("presets", WARM_UP, images_per_second=1.0), clients=CLIENTS)
+
+
+async def _other(bench: _Bench, server: Server) -> str:
+    """Measure one of the others; why it could not be, which costs nobody else's figures."""
+    why = server.missing
+    if not why:
+        try:
+            await _measure(bench, server)
+        except BackendError as error:
+            why = str(error)
+    if why:
+        bench.say(why)
+    return why
+
+
+async def _measure(bench: _Bench, server: Server) -> None:
+    """Everything about one service, between its start and its end."""
+    bench.say(f"{server.name}: starting")
+    with running(server) as service:
+        async with new_client(service.url) as client:
+            call = Http(client, server.path, previews=False)
+            await _warm_up(call)
+            bench.found.differences[server.name] = await _difference(bench.engine, call)
+            if server.ours:
+                bench.say(f"{server.name}: one request at a time")
+                bench.found.overhead = await _overhead(bench, call)
+            for kind in TRACES:
+                bench.found.paces.append(await _pace(bench, server, service, kind, call))
+            streamed = Http(client, server.path, previews=server.ours)
+            for kind in TRACES:
+                for load in bench.extent.loads:
+                    bench.found.cells.append(await _cell(bench, server, kind, load, streamed))
+            bench.found.overloads.append(await _flood(bench, server, call))
+
+
+async def _difference(engine: InProcess, call: Caller) -> int:
+    """How far a service's picture is from the engine's, of 255."""
+    wanted = asked(FLOOD_TRACE, 1, images_per_second=1.0)[0]
+    one, other = [read_png((await caller(wanted)).png) for caller in (engine, call)]
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+async def _overhead(bench: _Bench, call: Caller) -> Overhead:
+    """In turns, so that both meet the same moments of the machine."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for index in range(bench.extent.lone):
+        for caller, taken in zip((bench.engine, call), seconds, strict=True):
+            taken.append(await closed_loop(caller, [lone_draft(index)], clients=1))
+    in_process, http = map(delay, seconds)
+    return Overhead(requests=bench.extent.lone, in_process=in_process, http=http)
+
+
+async def _pace(
+    bench: _Bench, server: Server, service: Running, kind: TraceKind, call: Caller
+) -> Pace:
+    """All clients at work, the bare engine and the service in turns."""
+    wanted = _saturating(kind, bench.extent)
+    here, there = _Turns(process_time), _Turns(service.cpu_seconds)
+    for _ in range(bench.extent.rounds):
+        await here.take(bench.engine, wanted)
+        await there.take(call, wanted)
+    pace = Pace(
+        service=server.name,
+        trace=kind,
+        images_per_second=spread([len(wanted) / seconds for seconds in there.seconds]),
+        of_in_process=spread(
+            [ours / theirs for ours, theirs in zip(here.seconds, there.seconds, strict=True)]
+        ),
+        cpu_ms=there.cpu_ms(len(wanted)),
+        in_process_cpu_ms=here.cpu_ms(len(wanted)),
+    )
+    bench.say(f"{server.name}: {kind}, saturated, {pace.images_per_second.median} images/s")
+    return pace
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The seconds and the CPU time of one contender's turns, by its own clock of CPU time."""
+
+    cpu: Callable[[], float]
+    seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+
+    async def take(self, call: Caller, wanted: Sequence[Asked]) -> None:
+        """One turn with all clients."""
+        before = self.cpu()
+        self.seconds.append(await closed_loop(call, wanted, clients=CLIENTS))
+        self.cpu_seconds.append(self.cpu() - before)
+
+    def cpu_ms(self, images: int) -> float:
+        """Milliseconds of CPU time for each image, the median of the turns."""
+        return round(1000 * median(self.cpu_seconds) / images, 1)
+
+
+async def _cell(bench: _Bench, server: Server, kind: TraceKind, load: float, call: Caller) -> Cell:
+    rate = load * bench.capacity[kind]
+    wanted = asked(kind, _count(bench.extent.seconds, rate), images_per_second=rate)
+    found = cell(server.name, kind, load, await open_loop(call, wanted))
+    bench.say(f"{server.name}: {kind}, load {load:g}, drafts' p95 {found.draft_p95} s")
+    return found
+
+
+async def _flood(bench: _Bench, server: Server, call: Caller) -> Overload:
+    """Arrivals as for all; what could have been made is what the engine made in these turns."""
+    rate = FLOOD * bench.capacity[FLOOD_TRACE]
+    wanted = asked(FLOOD_TRACE, _count(bench.extent.flood_seconds, rate), images_per_second=rate)
+    outcomes = await open_loop(call, wanted, patience_seconds=bench.patience_seconds)
+    where = (server.name, FLOOD_TRACE)
+    (pace,) = (one for one in bench.found.paces if (one.service, one.trace) == where)
+    found = overload(
+        server.name,
+        FLOOD,
+        outcomes,
+        images_per_second=pace.in_process,
+        patience_seconds=bench.patience_seconds,
+    )
+    bench.say(f"{server.name}: flooded, {found.image_share:.0%} of capacity served in time")
+    return found
+
+
+def _saturating(kind: TraceKind, extent: Extent) -> list[Asked]:
+    return asked(kind, extent.saturating, images_per_second=1.0)
+
+
+def _count(seconds: float, rate: float) -> int:
+    return max(round(seconds * rate), LEAST)

@@ -1,0 +1,186 @@
+"""From what came back to figures: values and sums, without a clock and without a service."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from app.types import Value
+from jobs.bench.engine.bench import Spread
+from jobs.bench.engine.simulated_policies import percentile
+from jobs.bench.engine.traces import TraceKind
+from jobs.bench.serve.client import Outcome
+
+SHED = (429, 503)
+DRAFT_GOAL, PACE_GOAL, PATH_GOAL = 0.4, 1.5, 0.9
+GOAL_LOAD = 0.6
+
+
+class Delay(Value):
+    """Seconds of one request at a time."""
+
+    p50: float
+    p99: float
+
+
+class Overhead(Value):
+    """The way through HTTP, router and replica beside the bare engine, taken in turns."""
+
+    requests: int
+    in_process: Delay
+    http: Delay
+
+
+class Cell(Value):
+    """A service under a trace at a load, 1 being all that the engine alone can make.
+
+    Latencies are seconds, of requests that got an image; None where there was none.
+    """
+
+    service: str
+    trace: TraceKind
+    load: float
+    requests: int
+    mean: float | None
+    p95: float | None
+    draft_p95: float | None
+    first_preview_p50: float | None
+    """Of the requests that are no drafts, which alone are streamed, where a service can."""
+    first_preview_p95: float | None
+    dropped_share: float
+
+
+class Pace(Value):
+    """Images per second with all clients waiting, and as a share of the engine's in turn."""
+
+    service: str
+    trace: TraceKind
+    images_per_second: Spread
+    of_in_process: Spread
+    cpu_ms: float
+    """Of all its processes for each image, the client's not among them."""
+    in_process_cpu_ms: float
+    """Of the engine's process in its turns; both hardly change on a machine that is busy."""
+
+    @property
+    def in_process(self) -> float:
+        """Images per second that the engine made in its turns."""
+        return self.images_per_second.median / self.of_in_process.median
+
+
+class Overload(Value):
+    """A service under several times what can be made; every client hangs up after a time.
+
+    Shares of capacity are of images (the quick ones count as much as the long) and of work
+    (rows times steps). `shed_p95` is how soon those are told who are turned away.
+    """
+
+    service: str
+    load: float
+    patience_seconds: float
+    requests: int
+    image_share: float
+    work_share: float
+    shed_share: float
+    gave_up_share: float
+    broken_share: float
+    shed_p95: float | None
+
+
+class ServeFigures(Value):
+    """All that `bench-serve` measures; `capacity` is the engine's images per second by trace."""
+
+    seconds_a_cell: float
+    clients: int
+    capacity: dict[TraceKind, float]
+    overhead: Overhead
+    cells: tuple[Cell, ...]
+    paces: tuple[Pace, ...]
+    overloads: tuple[Overload, ...]
+    largest_pixel_difference: dict[str, int]
+    """Between a service's picture and the engine's for one request, of 255."""
+    missing: dict[str, str]
+    """Services that were not there, and what to do about it."""
+
+
+def delay(seconds: Sequence[float]) -> Delay:
+    """Median and 99th percentile."""
+    return Delay(p50=_rounded(percentile(seconds, 50)), p99=_rounded(percentile(seconds, 99)))
+
+
+def cell(service: str, trace: TraceKind, load: float, outcomes: Sequence[Outcome]) -> Cell:
+    """One cell's figures; whoever got no image counts as dropped."""
+    served = [one for one in outcomes if one.served]
+    firsts = [one.first_seconds for one in served if one.first_seconds is not None]
+    return Cell(
+        service=service,
+        trace=trace,
+        load=load,
+        requests=len(outcomes),
+        mean=_rounded(fmean(one.seconds for one in served)) if served else None,
+        p95=_percentile([one.seconds for one in served], 95),
+        draft_p95=_percentile([one.seconds for one in served if one.asked.draft], 95),
+        first_preview_p50=_percentile(firsts, 50),
+        first_preview_p95=_percentile(firsts, 95),
+        dropped_share=_share(len(outcomes) - len(served), len(outcomes)),
+    )
+
+
+def overload(
+    service: str,
+    load: float,
+    outcomes: Sequence[Outcome],
+    *,
+    images_per_second: float,
+    patience_seconds: float,
+) -> Overload:
+    """Goodput over the time from the start to the last image, and no shorter than the arrivals."""
+    served = [one for one in outcomes if one.served]
+    shed = [one.seconds for one in outcomes if one.status in SHED]
+    gave_up = sum(one.status == 0 for one in outcomes)
+    arrivals = [one.asked.arrival for one in outcomes]
+    seconds = max([arrivals[-1].at, *(one.ended for one in served)])
+    a_request = sum(one.row_steps for one in arrivals) / len(arrivals)
+    work = sum(one.asked.arrival.row_steps for one in served) / a_request
+    return Overload(
+        service=service,
+        load=load,
+        patience_seconds=patience_seconds,
+        requests=len(outcomes),
+        image_share=_share(len(served), images_per_second * seconds),
+        work_share=_share(work, images_per_second * seconds),
+        shed_share=_share(len(shed), len(outcomes)),
+        gave_up_share=_share(gave_up, len(outcomes)),
+        broken_share=_share(len(outcomes) - len(served) - len(shed) - gave_up, len(outcomes)),
+        shed_p95=_percentile(shed, 95),
+    )
+
+
+def draft_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
+    """Our drafts' p95 at the goal's load as a share of the best other's; None without both."""
+    found = {
+        one.service: one.draft_p95
+        for one in figures.cells
+        if (one.trace, one.load) == (trace, GOAL_LOAD) and one.draft_p95 is not None
+    }
+    others = [seconds for service, seconds in found.items() if service != ours]
+    return found[ours] / min(others) if ours in found and others else None
+
+
+def pace_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
+    """Our images per second as a multiple of the best other's, each by the engine beside it."""
+    found = {one.service: one.of_in_process.median for one in figures.paces if one.trace == trace}
+    others = [share for service, share in found.items() if service != ours]
+    return found[ours] / max(others) if ours in found and others else None
+
+
+def _percentile(values: Sequence[float], share: int) -> float | None:
+    if not values:
+        return None
+    return _rounded(percentile(values, share) if len(values) > 1 else values[0])
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 4)
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 4)

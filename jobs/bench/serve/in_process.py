@@ -1,0 +1,46 @@
+"""The engine in this process, without HTTP, router and replica: what services are held against."""
+
+import asyncio
+
+from app.api.requests import ImagesRequest
+from app.engine.async_engine import AsyncEngine
+from app.engine.engine import Engine, Mode
+from app.errors import EngineError
+from app.generate.renderer import driver_of
+from app.image.png import png_bytes
+from app.models.bundled import fleet
+from app.settings import Settings
+from app.types import GenerationRequest
+from jobs.bench.serve.arrivals import Asked
+from jobs.bench.serve.client import Reply
+from jobs.bench.serve.plain_diffusers import SIDE
+
+
+class InProcess:
+    """From a request to a PNG as a replica does it, in `mode`, on one thread."""
+
+    def __init__(self, mode: Mode) -> None:
+        engine = driver_of(fleet()["starter"], Settings(), mode=mode, threads=1)
+        if not isinstance(engine, Engine):
+            raise EngineError("the bundled model cannot be driven step by step")
+        self._served = AsyncEngine(engine)
+
+    async def __call__(self, asked: Asked) -> Reply:
+        """One image."""
+        rendered = await self._served.generate(_request(asked.request))
+        return Reply(200, await asyncio.to_thread(png_bytes, rendered.pixels, text={}))
+
+    async def close(self) -> None:
+        """End the engine's thread."""
+        await self._served.drain()
+
+
+def _request(asked: ImagesRequest) -> GenerationRequest:
+    return GenerationRequest(
+        prompt=asked.prompt,
+        width=SIDE,
+        height=SIDE,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance,
+        seed=asked.seed,
+    )

@@ -1,0 +1,63 @@
+"""The bundled model as diffusers gives it, for services that know nothing of our engine."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from app.api.requests import ImagesRequest
+from app.models.bundled import FOLDERS
+
+SIDE = 64
+MAX_SEQUENCE_LENGTH = 1
+"""What the model was made for; diffusers' own default would cost it 256 text tokens a row."""
+
+
+class Stock:
+    """diffusers' own pipeline on one thread; not thread-safe, its scheduler counts steps."""
+
+    def __init__(self) -> None:
+        from diffusers import StableDiffusion3Pipeline  # slow, and only a server needs it
+
+        torch.set_num_threads(1)
+        self._pipeline = StableDiffusion3Pipeline.from_pretrained(
+            FOLDERS["starter"],
+            dtype=torch.float32,  # the files hold half precision
+            text_encoder_3=None,
+            tokenizer_3=None,
+            local_files_only=True,
+        )
+        self._pipeline.set_progress_bar_config(disable=True)
+
+    def paint(self, asked: Sequence[ImagesRequest]) -> list[Image]:
+        """An image for each, in order; those that agree in steps and guidance in one call."""
+        groups: dict[tuple[Any, Any], list[int]] = {}
+        for index, one in enumerate(asked):
+            groups.setdefault((one.steps, one.guidance), []).append(index)
+        painted: dict[int, Image] = {}
+        for indices in groups.values():
+            images = self._paint_alike([asked[index] for index in indices])
+            painted |= zip(indices, images, strict=True)
+        return [painted[index] for index in range(len(asked))]
+
+    def _paint_alike(self, asked: Sequence[ImagesRequest]) -> list[Image]:
+        images: list[Image] = self._pipeline(
+            prompt=[one.prompt for one in asked],
+            width=SIDE,
+            height=SIDE,
+            num_inference_steps=asked[0].steps,
+            guidance_scale=asked[0].guidance,
+            generator=[torch.Generator("cpu").manual_seed(one.seed or 0) for one in asked],
+            max_sequence_length=MAX_SEQUENCE_LENGTH,
+        ).images
+        return images
+
+
+def answer(image: Image) -> dict[str, Any]:
+    """What every contender answers: a PNG in base64, where OpenAI's API has it."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return {"data": [{"b64_json": b64encode(file.getvalue()).decode()}]}

@@ -1,0 +1,37 @@
+"""Ray Serve as its own Stable Diffusion example has it: no batching, one `generate` a request."""
+
+from threading import Lock
+from typing import Any
+
+from PIL.Image import Image
+from ray import serve
+
+from app.api.requests import ImagesRequest
+from jobs.bench.serve.plain_diffusers import Stock
+from jobs.bench.serve.ray_host import MODEL, port, serve_until_stopped
+
+
+class Painter:
+    """One image at a time.
+
+    Serve runs a plain method in threads, five requests at once by default; the lock keeps them
+    from counting each other's steps in the pipeline's one scheduler.
+    """
+
+    def __init__(self) -> None:
+        self._stock = Stock()
+        self._lock = Lock()
+
+    def generate(self, asked: ImagesRequest) -> Image:
+        """The image of one request."""
+        with self._lock:
+            return self._stock.paint([asked])[0]
+
+
+def painter() -> Any:
+    """The deployment; all that is not said is Serve's default."""
+    return serve.deployment(Painter, name="painter", ray_actor_options=MODEL)
+
+
+if __name__ == "__main__":
+    serve_until_stopped(painter(), port())

@@ -1,0 +1,39 @@
+"""Ray Serve with `@serve.batch`: up to eight requests, split by equal parameters in the handler."""
+
+import asyncio
+from typing import Any
+
+from PIL.Image import Image
+from ray import serve
+
+from app.api.requests import ImagesRequest
+from jobs.bench.serve.plain_diffusers import Stock
+from jobs.bench.serve.ray_host import MODEL, port, serve_until_stopped
+
+MAX_BATCH = 8
+WAIT_SECONDS = 0.05
+ONGOING = 32
+"""So many requests may wait at the replica, enough to fill the next batch meanwhile."""
+
+
+class Painter:
+    """Whole batches; the thread keeps the replica's loop free to gather the next one."""
+
+    def __init__(self) -> None:
+        self._stock = Stock()
+
+    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=WAIT_SECONDS)
+    async def generate(self, asked: list[ImagesRequest]) -> list[Image]:
+        """The images of one batch."""
+        return await asyncio.to_thread(self._stock.paint, asked)
+
+
+def painter() -> Any:
+    """The deployment."""
+    return serve.deployment(
+        Painter, name="painter", ray_actor_options=MODEL, max_ongoing_requests=ONGOING
+    )
+
+
+if __name__ == "__main__":
+    serve_until_stopped(painter(), port())

@@ -1,0 +1,151 @@
+"""How the figures of `bench-serve` are said to a person."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from app.cli.console import console
+from jobs.bench.engine.traces import TraceKind
+from jobs.bench.serve.figures import (
+    DRAFT_GOAL,
+    PACE_GOAL,
+    PATH_GOAL,
+    Cell,
+    ServeFigures,
+    draft_ratio,
+    pace_ratio,
+)
+from jobs.bench.serve.servers import OURS
+
+if TYPE_CHECKING:
+    from jobs.bench.engine.bench import Spread
+
+
+def show_serve_figures(figures: ServeFigures) -> None:
+    """The way through the service, every cell, pace, flood, and what was to be reached."""
+    out = console()
+    for table in (_overhead(figures), *_cells(figures), _paces(figures), _floods(figures)):
+        out.print(table)
+    for trace in figures.capacity:
+        out.print(f"{trace}: beside the services the engine made {_machine(figures, trace)}")
+    for name, difference in figures.largest_pixel_difference.items():
+        out.print(f"{name}'s picture differs from the engine's by at most {difference} of 255")
+    for why in figures.missing.values():
+        out.print(why, markup=False)
+    for line in _goals(figures):
+        out.print(line)
+
+
+def _overhead(figures: ServeFigures) -> Table:
+    found = figures.overhead
+    table = Table(
+        "", "p50 ms", "p99 ms", box=None,
+        title=f"a draft of 8 steps, alone, {found.requests} times",
+    )  # fmt: skip
+    for name, one in (("engine in process", found.in_process), ("over HTTP", found.http)):
+        table.add_row(name, f"{1000 * one.p50:.1f}", f"{1000 * one.p99:.1f}")
+    return table
+
+
+def _cells(figures: ServeFigures) -> Iterator[Table]:
+    for trace, capacity in figures.capacity.items():
+        table = Table(
+            "service", "load", "of its own", "mean s", "p95 s", "draft p95 s",
+            "first preview p50 s", "p95 s", "dropped", box=None,
+            title=f"\ntrace {trace}, {figures.seconds_a_cell:g} s a cell; load 1 is "
+            f"{capacity:.1f} images/s, which the engine makes in process",
+        )  # fmt: skip
+        for one in figures.cells:
+            if one.trace == trace:
+                table.add_row(
+                    one.service, f"{one.load:g}", _of_its_own(figures, one),
+                    _said(one.mean), _said(one.p95), _said(one.draft_p95),
+                    _said(one.first_preview_p50), _said(one.first_preview_p95),
+                    f"{one.dropped_share:.1%}",
+                )  # fmt: skip
+        _missing(table, figures)
+        yield table
+
+
+def _of_its_own(figures: ServeFigures, cell: Cell) -> str:
+    """The load as a share of what this service can make: beyond 1 it only falls behind."""
+    where = (cell.service, cell.trace)
+    (pace,) = (one for one in figures.paces if (one.service, one.trace) == where)
+    asked = cell.load * figures.capacity[cell.trace]
+    return f"{asked / pace.images_per_second.median:.2f}"
+
+
+def _paces(figures: ServeFigures) -> Table:
+    table = Table(
+        "service", "trace", "images/s", "of the engine's in process", "CPU ms an image",
+        "in process", box=None,
+        title=f"\n{figures.clients} clients, each asking again at once",
+    )  # fmt: skip
+    for one in figures.paces:
+        table.add_row(
+            one.service, one.trace, _spread(one.images_per_second), _spread(one.of_in_process),
+            f"{one.cpu_ms:.0f}", f"{one.in_process_cpu_ms:.0f}",
+        )  # fmt: skip
+    _missing(table, figures)
+    return table
+
+
+def _machine(figures: ServeFigures, trace: TraceKind) -> str:
+    """How far the machine itself changed its pace over the run."""
+    made = [one.in_process for one in figures.paces if one.trace == trace]
+    return f"{min(made):.1f} to {max(made):.1f} images/s in process"
+
+
+def _floods(figures: ServeFigures) -> Table:
+    first = figures.overloads[0]
+    table = Table(
+        "service", "images served in time", "work", "turned away", "told within s (p95)",
+        "hung up", "broken", box=None,
+        title=f"\nload {first.load:g}, {first.requests} requests, clients hang up after "
+        f"{first.patience_seconds:.1f} s; the first two are shares of capacity",
+    )  # fmt: skip
+    for one in figures.overloads:
+        table.add_row(
+            one.service, f"{one.image_share:.2f}", f"{one.work_share:.2f}",
+            f"{one.shed_share:.1%}", _said(one.shed_p95), f"{one.gave_up_share:.1%}",
+            f"{one.broken_share:.1%}",
+        )  # fmt: skip
+    _missing(table, figures)
+    return table
+
+
+def _missing(table: Table, figures: ServeFigures) -> None:
+    for name, why in figures.missing.items():
+        table.add_row(name, why.splitlines()[0].partition(";")[0])
+
+
+def _goals(figures: ServeFigures) -> Iterator[str]:
+    ours = OURS.name
+    for one in figures.paces:
+        if one.service == ours:
+            share = one.of_in_process.median
+            yield _goal(
+                f"{one.trace}: images/s of the engine's in process", share, PATH_GOAL, least=True
+            )
+    for trace in figures.capacity:
+        ratio = draft_ratio(figures, trace, ours)
+        if ratio is not None:
+            yield _goal(f"{trace}: drafts' p95 of the best other's", ratio, DRAFT_GOAL, least=False)
+    ratio = pace_ratio(figures, "free", ours)
+    if ratio is not None:
+        yield _goal("free: images/s of the best other's", ratio, PACE_GOAL, least=True)
+
+
+def _goal(what: str, found: float, goal: float, *, least: bool) -> str:
+    reached = found >= goal if least else found <= goal
+    bound = "at least" if least else "at most"
+    return f"{'reached' if reached else 'missed '}  {what}: {found:.2f}, {bound} {goal:g} wanted"
+
+
+def _said(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
+
+
+def _spread(found: "Spread") -> str:
+    return f"{found.median:.2f} ({found.low:.2f}-{found.high:.2f})"

@@ -1,0 +1,152 @@
+"""Services in processes of their own: which there are, what each needs, starting and stopping."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from app.errors import BackendError
+from jobs.bench.serve.needs import lacking
+
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "deployments" / "serve.yaml"
+START_SECONDS = 180
+STOP_SECONDS = 60
+LOG_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service: the module that starts it, its door, and the package it cannot do without."""
+
+    name: str
+    module: str
+    path: str
+    needs: str = ""
+    ours: bool = False
+
+    @property
+    def missing(self) -> str:
+        """What to do before it can be started; empty when it can."""
+        return lacking(self.needs) if self.needs else ""
+
+
+OURS = Server("atelier", "deployments", "/v1/images/generations", ours=True)
+OTHERS = (
+    Server("ray serve", "jobs.bench.serve.ray_serve", "/generate"),
+    Server("serve.batch", "jobs.bench.serve.ray_serve_batched", "/generate"),
+    Server("litserve", "jobs.bench.serve.lit_serve", "/generate", needs="litserve"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that answers at `url`; the CPU time counts every process it has at present."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Of the whole tree since it started."""
+        times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
+        return float(sum(one.user + one.system for one in times))
+
+
+def document() -> dict[str, Any]:
+    """`deployments/serve.yaml` with the one model and the one thread that all are held to."""
+    shape: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
+    (application,) = shape["applications"]
+    application["args"] = {
+        role: application["args"][role] for role in ("router", "draft", "follow")
+    }
+    draft = application["args"]["draft"]
+    draft |= {"model": "starter", "threads": 1}
+    draft["replicas"] |= {"min_replicas": 1, "max_replicas": 1}
+    return shape
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Running]:
+    """The service once it answers; raises BackendError with its last words."""
+    # Ray's sockets stand in this folder's like, and their path must be short.
+    with TemporaryDirectory(prefix="atelier-bench-", ignore_cleanup_errors=True) as folder:
+        port = _free_port()
+        log = Path(folder) / "log"
+        with log.open("w") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", server.module, *_arguments(server, Path(folder), port)],
+                cwd=ROOT, env=_environment(folder), stdout=said, stderr=said,
+                # Ctrl-C is for the benchmark, which then stops it. No session of its own: Linux
+                # shares a busy machine among sessions, and the bare engine stands in this one.
+                process_group=0,
+            )  # fmt: skip
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(server, process, url, log)
+            yield Running(url, psutil.Process(process.pid))
+        finally:
+            _stop(process)
+
+
+def _arguments(server: Server, folder: Path, port: int) -> list[str]:
+    if not server.ours:
+        return ["--port", str(port)]
+    config = folder / "serve.yaml"
+    config.write_text(yaml.safe_dump(document()))
+    return ["serve", "--config", str(config), "--port", str(port)]
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """A home of its own, one thread, this checkout first, and no cluster but its own."""
+    inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    own = {"ATELIER_HOME": f"{folder}/home", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    return inherited | own | {"ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
+
+
+def _wait(server: Server, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Until the door answers a body that is none, which costs no image."""
+    late = monotonic() + START_SECONDS
+    while process.poll() is None and monotonic() < late:
+        with suppress(httpx.TransportError):
+            answer = httpx.post(f"{url}{server.path}", json={}, timeout=10, trust_env=False)
+            if answer.status_code not in (404, 503):
+                return
+        sleep(0.25)
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    raise BackendError(f"{server.name} does not answer; it said last:\n{last}", backend=server.name)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """In good order, and by force where that fails; nothing it started is left."""
+    with suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        _, left = psutil.wait_procs(family, timeout=5)
+        for one in left:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,282 @@
+"""What several teams, previews and models make of one engine and one run: shares, waits, loads.
+
+All but the last part is in virtual time, so that anybody gets these figures to the digit. The last
+drives the starter model for real, each contender in turn, in CPU time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import TypeAlias
+
+from app.engine.engine import Engine, Mode
+from app.errors import InvalidRequest
+from app.generate.renderer import driver_of
+from app.models.bundled import fleet
+from app.settings import Settings
+from app.types import Value
+from jobs.bench.engine.simulated_policies import percentile
+from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, Arrival, CostTable, trace
+from jobs.bench.shares.real_engine import SharedEngine
+from jobs.bench.shares.simulation import (
+    Backlog,
+    as_they_come,
+    in_our_order,
+    jobs_of,
+    loads,
+    mixed,
+    routes_to,
+    row_steps_by_team,
+    shares_of_first_half,
+)
+
+Say: TypeAlias = Callable[[str], None]
+TEAMS = (Backlog("ui", 1, 2, 4), Backlog("props", 2, 1, 28), Backlog("heroes", 3, 2, 8))
+"""Three teams by weight; what their requests take differs, so that nothing comes out by itself."""
+WEIGHTS = {one.team: one.share for one in TEAMS}
+ENGINE_STEPS, RUN_JOBS = 1000, 1200
+SEEDS = (1, 2, 3, 4)
+PREVIEWS = 150
+PREVIEW_LOADS = (0.05, 0.1, 0.2)
+MODES: tuple[Mode, ...] = ("reproducible", "exact", "fast")
+SERVED: Mode = "exact"
+"""The mode of `serve.yaml`."""
+LOAD = 0.1
+"""Of the engine's capacity: what previews ask for where a goal is set."""
+LOAD_JOBS = 100
+WARM_UP_SECONDS, BULK_SECONDS = 1.0, 10.0
+"""Bulk alone for long enough that as many pictures are decoded as begun."""
+
+OFF_AT_MOST, P95_AT_MOST, LOSS_AT_MOST, FEWER_AT_LEAST = 0.1, 1.5, 0.15, 3.0
+"""The goals: a share's relative error, a preview's p95 over that alone, what bulk loses, loads."""
+
+
+class TeamFigure(Value):
+    """What a team of a weight was given of everything, and what is due to it."""
+
+    where: str
+    team: str
+    weight: float
+    given: float
+    due: float
+
+    @property
+    def off(self) -> float:
+        """How far it is from its due, as a share of that."""
+        return abs(self.given / self.due - 1)
+
+
+class PreviewFigure(Value):
+    """Previews with bulk behind them over previews alone, means of seeds; and what bulk loses."""
+
+    mode: Mode
+    load: float
+    p50: float
+    p95: float
+    worst_p95: float
+    bulk_loss: float
+
+
+class LoadFigure(Value):
+    """Models loaded for a hundred jobs that ask for four models, by order and models kept."""
+
+    workers: int
+    as_they_come: int
+    ordered: int
+    ordered_kept: int
+    teams_ordered: int
+    teams_ordered_kept: int
+
+
+class RealFigure(Value):
+    """The same of previews and bulk with a model at work; seconds are this machine's CPU time."""
+
+    model: str
+    mode: Mode
+    previews: int
+    alone_p50: float
+    alone_p95: float
+    under_bulk_p50: float
+    under_bulk_p95: float
+    bulk_alone_row_steps: float
+    bulk_row_steps: float
+
+    @property
+    def p95(self) -> float:
+        """Under bulk over alone."""
+        return self.under_bulk_p95 / self.alone_p95
+
+    @property
+    def bulk_loss(self) -> float:
+        """Of bulk's pace alone."""
+        return 1 - self.bulk_row_steps / self.bulk_alone_row_steps
+
+
+class SharesFigures(Value):
+    """All that `bench-shares` finds, and which goals were missed."""
+
+    teams: tuple[TeamFigure, ...]
+    previews: tuple[PreviewFigure, ...]
+    loads: tuple[LoadFigure, ...]
+    real: RealFigure | None
+    missed: tuple[str, ...]
+
+
+def bench_shares(say: Say, *, previews: int = 40, rounds: int = 3) -> SharesFigures:
+    """The virtual figures in some seconds; then, with `rounds`, the starter for a minute or two."""
+    say("teams, previews and models in virtual time")
+    teams = (*_of_engine(), *_of_run())
+    waits = tuple(_previews(mode, load) for mode in MODES for load in PREVIEW_LOADS)
+    loaded = tuple(_loads(workers) for workers in (1, 2, 3))
+    real = None
+    if rounds:
+        say(f"the starter: bulk alone, previews alone, both; {rounds} rounds")
+        with TemporaryDirectory() as home:
+            real = _real(Path(home), previews, rounds)
+    return SharesFigures(
+        teams=teams,
+        previews=waits,
+        loads=loaded,
+        real=real,
+        missed=missed(teams, waits, loaded, real),
+    )
+
+
+def _of_engine() -> list[TeamFigure]:
+    given = row_steps_by_team(TEAMS, ENGINE_STEPS)
+    return _team_figures("engine", {team: part / given.total() for team, part in given.items()})
+
+
+def _of_run() -> list[TeamFigure]:
+    """As long as all teams still have work: the first half of what is made."""
+    asked = jobs_of(RUN_JOBS, teams=tuple(WEIGHTS))
+    batches = in_our_order(asked, routes_to(), workers=2, shares=WEIGHTS)
+    return _team_figures("run", shares_of_first_half(batches))
+
+
+def _team_figures(where: str, given: Mapping[str, float]) -> list[TeamFigure]:
+    whole = sum(WEIGHTS.values())
+    return [
+        TeamFigure(
+            where=where, team=team, weight=weight, given=round(given[team], 4), due=weight / whole
+        )
+        for team, weight in WEIGHTS.items()
+    ]
+
+
+def _previews(mode: Mode, load: float) -> PreviewFigure:
+    pairs = []
+    for seed in SEEDS:
+        arrivals = trace("drafts", seed=seed, load=load, count=PREVIEWS)
+        alone, both = (mixed(arrivals, MODEL_B, mode=mode, bulk=bulk) for bulk in (False, True))
+        pairs.append((alone, both))
+    capacity = MODEL_B.row_steps_per_second
+    return PreviewFigure(
+        mode=mode,
+        load=load,
+        p50=round(fmean(both.preview_p50 / alone.preview_p50 for alone, both in pairs), 3),
+        p95=round(fmean(both.preview_p95 / alone.preview_p95 for alone, both in pairs), 3),
+        worst_p95=round(max(both.preview_p95 / alone.preview_p95 for alone, both in pairs), 3),
+        bulk_loss=round(
+            1 - fmean(both.bulk_row_steps_per_second for _, both in pairs) / capacity, 3
+        ),
+    )
+
+
+def _loads(workers: int) -> LoadFigure:
+    routes = routes_to()
+    asked = jobs_of(LOAD_JOBS)
+    ordered = in_our_order(asked, routes, workers=workers)
+    of_teams = jobs_of(LOAD_JOBS, teams=tuple(WEIGHTS))
+    teams = in_our_order(of_teams, routes, workers=workers, shares=WEIGHTS)
+    return LoadFigure(
+        workers=workers,
+        as_they_come=loads(as_they_come(asked, routes), workers=workers, models_kept=1),
+        ordered=loads(ordered, workers=workers, models_kept=1),
+        ordered_kept=loads(ordered, workers=workers, models_kept=len(routes)),
+        teams_ordered=loads(teams, workers=workers, models_kept=1),
+        teams_ordered_kept=loads(teams, workers=workers, models_kept=len(routes)),
+    )
+
+
+def missed(
+    teams: Sequence[TeamFigure],
+    waits: Sequence[PreviewFigure],
+    loaded: Sequence[LoadFigure],
+    real: RealFigure | None,
+) -> tuple[str, ...]:
+    """The goals that these figures miss, a sentence each."""
+    return (
+        *(
+            f"{one.team} was given {one.given:.1%} of the {one.where}, {one.due:.1%} are due"
+            for one in teams
+            if one.off > OFF_AT_MOST
+        ),
+        *(
+            f"{said} in mode {one.mode} at load {one.load:g}, {at_most:g} at most was the goal"
+            for one in waits
+            if one.load == LOAD
+            for said, found, at_most in (
+                (f"previews' p95 is {one.p95:.2f} of that alone", one.p95, P95_AT_MOST),
+                (f"bulk loses {one.bulk_loss:.1%}", one.bulk_loss, LOSS_AT_MOST),
+            )
+            if found > at_most
+        ),
+        *(
+            f"{one.workers} workers: {one.as_they_come} loads in order of arrival, ours are "
+            f"{one.ordered}, {FEWER_AT_LEAST:g} times fewer was the goal"
+            for one in loaded
+            if one.as_they_come < FEWER_AT_LEAST * one.ordered
+        ),
+        *(_missed_really(real) if real else ()),
+    )
+
+
+def _missed_really(real: RealFigure) -> list[str]:
+    found = []
+    if real.p95 > P95_AT_MOST:
+        found.append(f"{real.model}: previews' p95 is {real.p95:.2f} of that alone")
+    if real.bulk_loss > LOSS_AT_MOST:
+        found.append(f"{real.model}: bulk loses {real.bulk_loss:.1%}")
+    return found
+
+
+def _at_load(arrivals: Sequence[Arrival], pace: float) -> list[Arrival]:
+    """Spread so that their work is exactly `LOAD` of the pace: so few come in a chance's hurry."""
+    wanted = sum(one.row_steps for one in arrivals) / (LOAD * pace)
+    return [replace(one, at=one.at * wanted / arrivals[-1].at) for one in arrivals]
+
+
+def _real(home: Path, previews: int, rounds: int) -> RealFigure:
+    """Bulk alone, previews alone, both; previews ask for a tenth of the pace that bulk just had."""
+    version = fleet()["starter"]
+    engine = driver_of(version, Settings(home=home), mode=SERVED, clock=process_time)
+    if not isinstance(engine, Engine):
+        raise InvalidRequest(f"{version.reference} takes no steps; there is nothing to share")
+    shared = SharedEngine(engine, version.sizes[0].width)
+    alone, under, bulk_alone, bulk_both = list[float](), list[float](), [], []
+    shared.serve((), bulk=True, seconds=WARM_UP_SECONDS)
+    for seed in range(1, rounds + 1):
+        pace = shared.serve((), bulk=True, seconds=BULK_SECONDS).bulk_row_steps_per_second
+        flat = CostTable(tuple((rows, MAX_ROWS / pace) for rows in (1, MAX_ROWS)))
+        arrivals = _at_load(trace("drafts", seed=seed, load=LOAD, count=previews, costs=flat), pace)
+        alone += shared.serve(arrivals, bulk=False).waits.values()
+        both = shared.serve(arrivals, bulk=True)
+        under += both.waits.values()
+        bulk_alone.append(pace)
+        bulk_both.append(both.bulk_row_steps_per_second)
+    shared.close()
+    return RealFigure(
+        model=version.reference,
+        mode=SERVED,
+        previews=len(under),
+        alone_p50=round(percentile(alone, 50), 4),
+        alone_p95=round(percentile(alone, 95), 4),
+        under_bulk_p50=round(percentile(under, 50), 4),
+        under_bulk_p95=round(percentile(under, 95), 4),
+        bulk_alone_row_steps=round(fmean(bulk_alone), 1),
+        bulk_row_steps=round(fmean(bulk_both), 1),
+    )

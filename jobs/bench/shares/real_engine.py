@@ -1,0 +1,100 @@
+"""One engine with a model at work, asked for previews and bulk at once, in the CPU time it takes.
+
+Arrivals come in virtual time, which is moved by the CPU time of this process: whatever else the
+machine does, the figures stay those of the work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from time import process_time
+
+from app.engine.engine import Engine
+from app.engine.results import Failed, Preview
+from app.engine.state import Delivery, Service
+from app.types import GenerationRequest
+from jobs.bench.engine.traces import Arrival
+from jobs.bench.shares.simulation import POLISH, UNDER_WAY
+
+PREVIEW = Delivery(Service.INTERACTIVE, team="art")
+BULK = Delivery(Service.BULK, team="props")
+
+
+@dataclass(slots=True)
+class Pace:
+    """What came of a while: each preview's wait, and the row-steps of bulk in its seconds."""
+
+    waits: dict[int, float] = field(default_factory=dict)
+    bulk_row_steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def bulk_row_steps_per_second(self) -> float:
+        """Of everything that is no preview."""
+        return self.bulk_row_steps / self.seconds
+
+
+class SharedEngine:
+    """Drives an engine; every request differs by its seed, so that nothing is found again."""
+
+    def __init__(self, engine: Engine, side: int) -> None:
+        self._engine, self._side = engine, side
+        self._seeds = count()
+        self._bulk: set[int] = set()
+
+    def serve(self, arrivals: Sequence[Arrival], *, bulk: bool, seconds: float = 0.0) -> Pace:
+        """Until all previews are made and so many seconds are over; bulk fills what they leave.
+
+        Bulk that is under way at the end is dropped.
+        """
+        pace, coming, tickets = Pace(), list(enumerate(arrivals)), dict[int, int]()
+        before = self._engine.row_steps
+        while coming or tickets or pace.seconds < seconds:
+            if coming and not (bulk or self._engine.busy):
+                pace.seconds = max(pace.seconds, coming[0][1].at)
+            started = process_time()
+            while coming and coming[0][1].at <= pace.seconds:
+                index, one = coming.pop(0)
+                guidance = 4.0 if one.guided else 1.0
+                waited = pace.seconds - one.at
+                tickets[self._ask(one.steps, guidance, PREVIEW, waited)] = index
+            while bulk and len(self._bulk) < UNDER_WAY:
+                self._bulk.add(self._ask(POLISH[1], 4.0, BULK))
+            ended = self._step()
+            pace.seconds += process_time() - started
+            for ticket in ended & tickets.keys():
+                index = tickets.pop(ticket)
+                pace.waits[index] = pace.seconds - arrivals[index].at
+        mine = sum(one.row_steps for one in arrivals)
+        pace.bulk_row_steps = self._engine.row_steps - before - mine
+        self._drop_bulk()
+        return pace
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
+
+    def _ask(self, steps: int, guidance: float, delivery: Delivery, waited: float = 0.0) -> int:
+        request = GenerationRequest(
+            prompt="a red potion", width=self._side, height=self._side,
+            num_inference_steps=steps, guidance_scale=guidance, seed=next(self._seeds),
+        )  # fmt: skip
+        return self._engine.submit(request, delivery, since=self._engine.now - waited)
+
+    def _step(self) -> set[int]:
+        """One step; the tickets of what ended."""
+        ended = set()
+        for event in self._engine.step():
+            if isinstance(event.said, Failed):
+                raise event.said.error
+            if not isinstance(event.said, Preview):
+                ended.add(event.ticket)
+        self._bulk -= ended
+        return ended
+
+    def _drop_bulk(self) -> None:
+        for ticket in self._bulk:
+            self._engine.cancel(ticket)
+        self._bulk.clear()
+        while self._engine.busy:
+            self._engine.step()

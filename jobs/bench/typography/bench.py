@@ -1,0 +1,191 @@
+"""Text drawn by a painter that is asked for it, against text laid out and set in TrueType.
+
+The same strings are asked of the starter, in the prompt, and of the typography role, as a layer in
+the band that it keeps for text; a reader who knows neither reads what stands there. What is misread
+in plain print too, black on a bare page, says something of the reader alone, and is told apart.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from app.backends.base import Backend
+from app.check.legibility import cer, read_text
+from app.check.planes import Pixels
+from app.engine.results import Failed
+from app.fleet.versions import resolve
+from app.generate.renderer import driver_of
+from app.image.png import png_bytes
+from app.models.text.fonts import Fonts
+from app.models.typography import set_text
+from app.registry.references import fleet
+from app.settings import Settings
+from app.types import GenerationRequest, ModelVersion, TextLayer, Value
+from app.types.text_layer import boxed
+
+Say: TypeAlias = Callable[[str], None]
+DRAFTED, SET = "drafted", "set"
+SIDE, MARGIN = 256, 8
+TEXTS = Path(__file__).parents[2] / "prompts" / "texts.txt"
+GROUNDS = (
+    "a flat blue shield", "a cartoon red potion", "a shaded green gem", "a flat yellow star",
+    "a shaded purple mushroom",
+)  # fmt: skip
+"""What is painted below the text that is set: the colour behind it differs, by design."""
+
+
+class Miss(Value):
+    """A text that was not read as it was asked for."""
+
+    text: str
+    read: str
+    error_rate: float
+    readers: bool
+    """Whether the reader misreads it in plain print too."""
+    picture: str = ""
+    """The file, where pictures are kept."""
+
+
+class Legible(Value):
+    """What was read of one way's pictures."""
+
+    way: str
+    texts: int
+    exact: float
+    """The share read letter for letter, 0 to 1; where a line breaks does not count."""
+    error_rate: float
+    """The mean share of the characters that differ; above 1 where more was read than asked for."""
+    misses: tuple[Miss, ...]
+
+    @property
+    def own(self) -> tuple[Miss, ...]:
+        """The misses that are not the reader's."""
+        return tuple(one for one in self.misses if not one.readers)
+
+
+class TypographyFigures(Value):
+    """Both ways."""
+
+    ways: tuple[Legible, ...]
+
+    def of(self, way: str) -> Legible:
+        """The figures of one way."""
+        return next(one for one in self.ways if one.way == way)
+
+
+@dataclass(frozen=True, slots=True)
+class _Painter:
+    """A model and what renders it."""
+
+    model: ModelVersion
+    backend: Backend
+
+    def paint(self, prompt: str, side: int, seed: int, layers: tuple[TextLayer, ...]) -> Pixels:
+        """The picture [side, side, 4]; raises what painting raises."""
+        asked = GenerationRequest(
+            prompt=prompt, width=side, height=side, seed=seed, text_layers=layers,
+            num_inference_steps=self.model.num_inference_steps,
+            guidance_scale=self.model.guidance_scale,
+        )  # fmt: skip
+        (outcome,) = self.backend.generate([asked])
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        return outcome.pixels
+
+
+def texts() -> list[str]:
+    """The strings, a hundred of them: words, prices, hours, accents and signs."""
+    return TEXTS.read_text("utf-8").splitlines()
+
+
+def bench_typography(
+    wanted: Sequence[str], say: Say, *, keep: Path | None = None
+) -> TypographyFigures:
+    """Paint and read every text both ways, some 3 s each; `keep` is a folder for all misses."""
+    starter, typography = (_painter(name) for name in ("starter", "typography"))
+
+    def drafted(text: str, seed: int) -> Pixels:
+        small = starter.paint(f'"{text}"', 64, seed, ())
+        return np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+    def laid_out(text: str, seed: int) -> Pixels:
+        # Not an outline: it closes the spaces between words, and readers run them together.
+        layer = TextLayer(text=text, colour="#ffffff", plate="auto")
+        layers = boxed((layer,), SIDE, SIDE)
+        return place_of(typography.paint(GROUNDS[seed % len(GROUNDS)], SIDE, seed, layers), layers)
+
+    ways = (DRAFTED, drafted), (SET, laid_out)
+    return TypographyFigures(ways=tuple(_read(way, draw, wanted, say, keep) for way, draw in ways))
+
+
+def place_of(pixels: Pixels, layers: tuple[TextLayer, ...]) -> Pixels:
+    """Where the one layer's text stands, with a margin."""
+    (layer,) = layers
+    assert layer.box is not None
+    top, left = max(layer.box.y - MARGIN, 0), max(layer.box.x - MARGIN, 0)
+    return pixels[
+        top : layer.box.y + layer.box.height + MARGIN, left : layer.box.x + layer.box.width + MARGIN
+    ]
+
+
+def printed(text: str) -> Pixels:
+    """The text in plain print: black on a bare white page."""
+    page = np.full((SIDE, 2 * SIDE, 4), 255, np.uint8)
+    return set_text(page, (TextLayer(text=text),), Fonts())[0]
+
+
+def _painter(name: str) -> _Painter:
+    settings = Settings()
+    model = resolve(name, fleet(settings))
+    return _Painter(model, driver_of(model, settings, mode="reproducible"))
+
+
+def _read(
+    way: str,
+    draw: Callable[[str, int], Pixels],
+    wanted: Sequence[str],
+    say: Say,
+    keep: Path | None,
+) -> Legible:
+    say(f"{len(wanted)} texts {way} ...")
+    rates, misses = [], list[Miss]()
+    for seed, text in enumerate(wanted):
+        pixels = draw(text, seed)
+        read = read_text(pixels)
+        rates.append(cer(text, read))
+        if rates[-1]:
+            picture = _kept(pixels, keep, f"{way}-{seed}.png")
+            readers = cer(text, read_text(printed(text))) > 0
+            misses.append(
+                Miss(text=text, read=read, error_rate=rates[-1], readers=readers, picture=picture)
+            )
+    exact = 1 - len(misses) / len(wanted)
+    return Legible(
+        way=way, texts=len(wanted), exact=exact, error_rate=fmean(rates), misses=tuple(misses)
+    )
+
+
+def _kept(pixels: Pixels, folder: Path | None, name: str) -> str:
+    if folder is None:
+        return ""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(png_bytes(pixels, text={}))
+    return str(folder / name)
+
+
+def lines(figures: TypographyFigures) -> Iterator[str]:
+    """The figures as a person reads them; the misses of the text that is set, each on a line."""
+    for one in figures.ways:
+        yield (
+            f"{one.way}: {one.exact:.0%} of {one.texts} texts read exactly, "
+            f"{one.error_rate:.1%} of the characters wrong"
+        )
+    for miss in figures.of(SET).misses:
+        where = f" ({miss.picture})" if miss.picture else ""
+        why = ", and in plain print too it is not read as it is" if miss.readers else ""
+        yield f"  {miss.text!r} was read {miss.read!r}{where}{why}"

@@ -1,0 +1,48 @@
+"""`python -m jobs floor FILE`: machines that are there before a spike that is known."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from time import time
+from typing import Annotated
+
+import typer
+
+from app.cli.output import doors
+from app.errors import InvalidRequest
+
+LOOK_SECONDS = 1.0
+
+
+def floor_command(
+    file: Annotated[
+        Path, typer.Argument(help="The windows, a YAML file: see the README.", metavar="FILE")
+    ],
+) -> None:
+    """Keep a cluster's machines at the floor that FILE says, until it is stopped.
+
+    It runs in the cluster and beside everything else: as a Ray job, or wherever RAY_ADDRESS names
+    the cluster. When it ends the floor ends, and idle machines go as they always do.
+    """
+    with doors(as_json=False):
+        from jobs.cluster.floor_windows import read_floors
+
+        floors = read_floors(file)
+        if not os.environ.get("RAY_ADDRESS"):
+            raise InvalidRequest(
+                "RAY_ADDRESS names no cluster to keep a floor under; set it, or send this as a "
+                "job: ray job submit --no-wait --working-dir . -- python -m jobs floor FILE"
+            )
+        from jobs.cluster.min_machines import Keeper
+        from jobs.runtime.ray_data import cluster
+
+        stopped = Event()
+        with cluster():
+            for one in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(one, lambda *_: stopped.set())
+            keeper = Keeper(floors.held_by, lambda line: print(line, file=sys.stderr, flush=True))
+            while not stopped.is_set():
+                keeper.keep(floors.at(time()))
+                stopped.wait(LOOK_SECONDS)

@@ -1,0 +1,60 @@
+"""What travels to a cluster with a plan: the code of this checkout, the plan, its pictures.
+
+The settings stay here: a cluster has addresses and secrets of its own.
+"""
+
+import shutil
+from pathlib import Path
+
+from app.errors import InvalidRequest
+from app.plan.background import Background, data_of
+from app.plan.brand_file import data_of as brand_of
+from app.plan.schema import Plan
+
+CODE = Path(__file__).parents[2]
+FOLDERS = ("app", "jobs")
+PLAN_FILE = "plan/plan.yaml"
+LARGEST_BYTES = 256 << 20
+"""Of all files together; Ray itself takes no package beyond 512 MiB, and keeps it in memory."""
+
+
+def fill(folder: Path, plan: Plan, file: Path) -> int:
+    """Write into the folder all that a run of the plan needs; returns how many bytes that is.
+
+    Raises InvalidRequest when that is more than a job may bring along, or when a picture is no
+    longer what it was when the plan was read.
+    """
+    for name in FOLDERS:
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+        shutil.copytree(CODE / name, folder / name, ignore=ignored)
+    written = folder / PLAN_FILE
+    written.parent.mkdir()
+    written.write_bytes(file.read_bytes())
+    for picture in _pictures(plan):
+        _add(picture.file, data_of(picture), written.parent)
+    if plan.brand is not None and plan.brand.file:
+        _add(plan.brand.file, brand_of(plan.brand), written.parent)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if size > LARGEST_BYTES:
+        raise InvalidRequest(
+            f"code, plan and pictures are {size >> 20} MiB together, and a job takes "
+            f"{LARGEST_BYTES >> 20} MiB along; make the plan's pictures smaller, or fewer"
+        )
+    return size
+
+
+def _pictures(plan: Plan) -> list[Background]:
+    named = [asset.background for asset in (plan.defaults, *plan.assets)]
+    return [one for one in named if one is not None]
+
+
+def _add(file: str, data: bytes, folder: Path) -> None:
+    """The same path below the new folder, as the plan's file writes it."""
+    target = folder / file
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise InvalidRequest(
+            f"{file} leads out of the plan's folder on its way; "
+            "write its path from there without '..'"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)

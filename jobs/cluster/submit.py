@@ -1,0 +1,158 @@
+"""Submit: a plan becomes a job of a Ray cluster, the same one however often it is sent.
+
+What was committed stays, so a job that ended and is submitted again goes on as a run does here.
+"""
+
+import re
+import shlex
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray.job_submission import JobDetails, JobSubmissionClient
+
+from app.digest import canonical_json, digest_bytes
+from app.errors import InvalidRequest
+from app.monitor.history import state_of
+from app.plan.schema import Plan
+from app.settings import Settings
+from app.store.catalog import Catalog, RunRecord
+from app.store.mapping import timestamp
+from jobs.cluster.follow import Ended, follow
+from jobs.cluster.job_client import ACTIVE, MARK, connect, ours
+from jobs.cluster.package import PLAN_FILE, fill
+
+STOP_SECONDS = 30
+"""What a stopped run has to give back its claims and note its end, before it is killed."""
+_HOME = "say on the cluster where things are: set it for ray start, see cluster.yaml"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job under way."""
+
+    id: str
+    client: JobSubmissionClient
+
+
+def submit(plan: Plan, file: Path, url: str, options: list[str], say: Say) -> Submission:
+    """The job of this plan that is under way on the cluster, or a new one.
+
+    Its id is the plan's digest and a count of the jobs before it, so an answer that was lost
+    does not make a second one. Raises as `connect` does.
+    """
+    client = connect(url)
+    digest = digest_bytes(canonical_json(plan.as_json()))
+    with tempfile.TemporaryDirectory() as folder:
+        size = fill(Path(folder), plan, file)
+        while True:
+            before = _jobs_of(client, plan, digest)
+            if before and before[0].status in ACTIVE:
+                job_id = str(before[0].submission_id)
+                say(f"job {job_id} of this plan is under way already; following it")
+                return Submission(job_id, client)
+            job_id = f"{_stem(plan, digest)}-{len(before) + 1}"
+            say(f"job {job_id}: {size / 2**20:.1f} MiB of code, plan and pictures")
+            if _sent(client, job_id, plan, digest, folder, options):
+                return Submission(job_id, client)
+
+
+def _sent(
+    client: JobSubmissionClient,
+    job_id: str,
+    plan: Plan,
+    digest: str,
+    folder: str,
+    options: list[str],
+) -> bool:
+    """Whether the cluster took the job under this id; False when somebody else was first."""
+    environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), "ATELIER_USER": Settings().user}
+    try:
+        client.submit_job(
+            entrypoint=_entrypoint(options),
+            submission_id=job_id,
+            runtime_env={"working_dir": folder, "env_vars": environment},
+            metadata={MARK: "bulk", "plan": plan.name, "plan_digest": digest},
+        )
+    except RuntimeError:
+        if any(job.submission_id == job_id for job in ours(client)):
+            return False
+        raise
+    return True
+
+
+def _entrypoint(options: list[str]) -> str:
+    """Without a home, everything would go where Ray unpacked the code, and away with it."""
+    command = shlex.join(["python", "-m", "jobs", "bulk", PLAN_FILE, "--json", *options])
+    return f': "${{ATELIER_HOME:?{_HOME}}}" && exec {command}'
+
+
+def _stem(plan: Plan, digest: str) -> str:
+    return f"atelier-{plan.name}-{digest[:12]}"
+
+
+def _jobs_of(client: JobSubmissionClient, plan: Plan, digest: str) -> list[JobDetails]:
+    """The plan's jobs, those under way first."""
+    numbered = re.compile(re.escape(_stem(plan, digest)) + r"-\d+")
+    found = [job for job in ours(client) if numbered.fullmatch(job.submission_id or "")]
+    return sorted(found, key=lambda job: job.status not in ACTIVE)
+
+
+def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) -> Ended:
+    """Follow a job until it ends. Ctrl-C leaves it going; with `stops` it stops it in good order.
+
+    Raises KeyboardInterrupt, with how to go on, when somebody leaves.
+    """
+    try:
+        return follow(submission.client, submission.id, say)
+    except KeyboardInterrupt as interrupt:
+        if not stops:
+            raise KeyboardInterrupt(
+                f"job {submission.id} goes on without you; the same command follows it again, and "
+                f"this stops it: atelier runs stop {submission.id} --cluster {url}"
+            ) from interrupt
+    return stop(submission, say)
+
+
+def stop(submission: Submission, say: Say) -> Ended:
+    """Stop a job in good order and wait until it has ended; the same plan goes on later."""
+    say(f"stopping job {submission.id}; it has {STOP_SECONDS} s to put things in order")
+    submission.client.stop_job(submission.id)
+    return follow(submission.client, submission.id, say)
+
+
+def find(name: str, url: str, settings: Settings) -> Submission:
+    """The job under way that bears this name, or that makes the run of this name.
+
+    Raises InvalidRequest when there is none, CatalogError for a run that is not known.
+    """
+    client = connect(url)
+    active = [job for job in ours(client) if job.status in ACTIVE]
+    ids = [str(job.submission_id) for job in active]
+    if name in ids:
+        return Submission(name, client)
+    run = Catalog.open(settings.catalog).run(name)
+    found = [str(job.submission_id) for job in active if _may_make(job, run)]
+    if run.ended_at or len(found) != 1:
+        raise InvalidRequest(_not_found(run, url, ids))
+    return Submission(found[0], client)
+
+
+def _may_make(job: JobDetails, run: RunRecord) -> bool:
+    """The run is of the job's plan, and began after it."""
+    began = timestamp((job.start_time or 0) / 1000)
+    return (job.metadata or {}).get("plan_digest") == run.plan_digest and began <= run.started_at
+
+
+def _not_found(run: RunRecord, url: str, ids: list[str]) -> str:
+    if run.ended_at:
+        return f"run {run.run_id} has {state_of(run)} already; there is nothing to stop"
+    under_way = ", ".join(ids) or "none"
+    return (
+        f"no job at {url} is known to make run {run.run_id} (under way there: {under_way}); a run "
+        "on a machine of yours is stopped by Ctrl-C in its terminal, or by kill -TERM with the "
+        "process id of its `jobs bulk`"
+    )

@@ -1,0 +1,104 @@
+"""SIGKILL at every named point of the publish protocol, then the same work again."""
+
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+from app.settings import Settings
+from app.store.fault_injection import POINTS, passing
+from jobs.crash_tests import invariants as laws
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.counters import Tally, Trials
+from jobs.crash_tests.home import CALM, Home, trial_plan
+from jobs.crash_tests.workload import STEPS, Work, do_all, done_by, ending, processes
+
+OF_BUCKETS = {"blob.sent", "blob.verified"}
+"""Points that only object stores pass; tests/store kills a store on a bucket there."""
+ASSETS = 3
+
+
+def point(n: int, seed: int, say: Say) -> Trials:
+    """The first, a middle and the last passing of every point; at most `n` of these trials."""
+    tally, context = Tally("point"), processes()
+    with TemporaryDirectory(prefix="atelier-trial-") as folder:
+        undisturbed = _home(Path(folder), "calm")
+        passings = _passings(context, undisturbed)
+        expected = laws.manifest(undisturbed)
+        tally.broken["points never passed"] = len(set(POINTS) - OF_BUCKETS - set(passings))
+        chosen = _chosen(passings)
+        for name, number in sorted(Random(seed).sample(chosen, min(n, len(chosen)))):
+            _trial(_home(Path(folder), f"{name}-{number}"), name, number, expected, tally, context)
+        say(f"point: {tally.trials} trials, {tally.notes or 'nothing broke'}")
+    return tally.done()
+
+
+def _home(folder: Path, name: str) -> Home:
+    home = Home(folder / name)
+    home.write(trial_plan(ASSETS, rules=list(CALM)))
+    return home
+
+
+def _chosen(passings: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [
+        (name, number)
+        for name in POINTS
+        if name in passings
+        for number in sorted({1, (passings[name] + 1) // 2, passings[name]})
+    ]
+
+
+def _trial(
+    home: Home, name: str, number: int, expected: bytes, tally: Tally, context: ForkServerContext
+) -> None:
+    tally.trials += 1
+    plan, environment = home.folder / "plan.yaml", home.environment()
+    fault = environment | {"ATELIER_FAULT": f"{name}:{number}"}
+    died = done_by(context, do_all, plan, fault) == -signal.SIGKILL
+    tally.add(f"{name}:{number}", laws.broken(home) | {"deaths that did not come": int(not died)})
+    seen = laws.seen(home)
+    code = done_by(context, do_all, plan, environment)
+    final = laws.broken(home, seen)
+    final["runs that did not end well"] = int(code != 0)
+    final["other results"] = int(laws.manifest(home) != expected)
+    painted = [request_id for _, request_id in home.painted()]
+    repeated = len(painted) - len(set(painted))
+    tally.add(f"{name}:{number} and again", final, kills=int(died), made_twice_amid_a_kill=repeated)
+
+
+def _passings(context: ForkServerContext, home: Home) -> dict[str, int]:
+    """How often the undisturbed work passes each point."""
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_count, args=(home.folder / "plan.yaml", home.environment(), theirs)
+    )
+    process.start()
+    theirs.close()
+    passings: dict[str, int] = ours.recv()
+    process.join()
+    return passings
+
+
+def _count(plan: Path, environment: Mapping[str, str], answer: Connection) -> None:
+    """Do the work with an eye on every call of `passing`; ends the process."""
+    passings: Counter[str] = Counter()
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is passing.__code__:
+            passings[frame.f_locals["point"]] += 1
+
+    with ending(environment):
+        threading.setprofile(look)
+        sys.setprofile(look)
+        work = Work(plan, Settings())
+        for step in STEPS.values():
+            step(work)
+        sys.setprofile(None)
+        answer.send(dict(passings))

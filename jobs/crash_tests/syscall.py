@@ -1,0 +1,130 @@
+"""Every write-type system call of one publish: killed there, then failed there, in turn."""
+
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import strace
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.counters import Tally, Trials
+from jobs.crash_tests.home import CALM, Home, trial_plan
+from jobs.crash_tests.order import out_of_order
+from jobs.crash_tests.strace import Call
+from jobs.crash_tests.workload import FAILED_BARE, STEPS, do_all, do_one, done_by, processes
+
+FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
+
+
+def syscall(n: int, seed: int, say: Say) -> Trials:
+    """At most `n` calls of each step's publish, each killed, then failed in two ways."""
+    tally = Tally("syscall")
+    if reason := strace.missing():
+        tally.broken["could not be tried"] = 1
+        tally.notes.append(reason)
+        return tally.done()
+    context = processes()
+    with TemporaryDirectory(prefix="atelier-trial-") as folder:
+        bench = Bench(Path(folder), context, tally)
+        for step in STEPS:
+            calls = bench.watch(step)
+            tally.add(f"order of {step}", {"out of order": len(found := out_of_order(calls))})
+            tally.notes += found
+            for name, number in _turns(calls, n, seed):
+                for fault in FAULTS:
+                    bench.disturb(step, f"{name}:{fault}:when={number}")
+                said = f"{step}, {tally.trials} trials, {dict(tally.counted)}"
+                say(f"syscall, {said} {tally.notes or ''}")
+    return tally.done()
+
+
+class Bench:
+    """Where one publish after the other is disturbed, each from the same beginning."""
+
+    def __init__(self, folder: Path, context: ForkServerContext, tally: Tally) -> None:
+        self._folder, self._context, self._tally = folder, context, tally
+        self._fresh = b""
+        calm = self._home("calm")
+        calm.open().catalog.close()
+        self._fresh = (calm.root / "catalog.db").read_bytes()
+        self._run(calm)
+        self._expected = laws.manifest(calm)
+
+    def watch(self, step: str) -> list[Call]:
+        """The calls of a step nobody disturbs."""
+        code, calls = self._traced(self._home(f"watched-{step}"), step)
+        self._tally.broken["runs that did not end well"] += code != 0
+        return calls
+
+    def disturb(self, step: str, inject: str) -> None:
+        """One step with one fault, and then the whole work again."""
+        tally = self._tally
+        tally.trials += 1
+        home = self._home(f"{tally.trials}")
+        code, calls = self._traced(home, step, inject)
+        seen = laws.seen(home)
+        where = f"{step} {inject}"
+        tally.add(where, laws.broken(home) | _badly_ended(code, inject))
+        tally.counted[_ended(code, calls)] += 1
+        final = {"runs that did not end well": int(self._run(home) != 0)}
+        final |= laws.broken(home, seen)
+        final["other results"] = int(laws.manifest(home) != self._expected)
+        tally.add(f"{where} and again", final)
+
+    def _home(self, name: str) -> Home:
+        home = Home(self._folder / name)
+        home.write(trial_plan(1, rules=list(CALM), candidates=1, attempts=1))
+        for root in (home.root, home.root / "warm") if self._fresh else ():
+            root.mkdir()
+            (root / "catalog.db").write_bytes(self._fresh)
+        return home
+
+    def _run(self, home: Home) -> int:
+        return done_by(self._context, do_all, home.folder / "plan.yaml", home.environment())
+
+    def _traced(self, home: Home, step: str, inject: str = "") -> tuple[int, list[Call]]:
+        ours, theirs = self._context.Pipe()
+        environment = home.environment()
+        del environment["ATELIER_ECHO_DIARY"]  # its writes would be among what is watched
+        arguments = (home.folder / "plan.yaml", environment, step, theirs)
+        process = self._context.Process(target=do_one, args=arguments)
+        process.start()
+        theirs.close()
+        with strace.attached(ours.recv(), inject=inject) as calls:
+            ours.send("go")
+            process.join()
+        return process.exitcode or 0, calls
+
+
+def _turns(calls: Sequence[Call], n: int, seed: int) -> list[tuple[str, int]]:
+    """The calls there are to be met, each by its number within its thread; `n` of them at most."""
+    numbers: Counter[tuple[int, str]] = Counter()
+    turns: dict[tuple[str, int], None] = {}
+    for call in calls:
+        numbers[call.thread, call.name] += 1
+        turns[call.name, numbers[call.thread, call.name]] = None
+    return sorted(Random(seed).sample(list(turns), min(n, len(turns))))
+
+
+def _badly_ended(code: int, inject: str) -> dict[str, int]:
+    died = code == -signal.SIGKILL
+    return {
+        "errors no border translated": int(code == FAILED_BARE),
+        "deaths nobody asked for": int(died and "SIGKILL" not in inject),
+    }
+
+
+def _ended(code: int, calls: Sequence[Call]) -> str:
+    """How it went, in words that can be counted."""
+    if code == -signal.SIGKILL:
+        return "killed"
+    if not any(call.injected for call in calls):
+        return "fault not met"  # threads share calls differently from run to run
+    if code:
+        return "failed loudly"
+    met = next(call for call in calls if call.injected)
+    return f"went on in spite of {met.meant}"

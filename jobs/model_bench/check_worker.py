@@ -1,0 +1,69 @@
+"""The examiner: a worker that looks at pictures, while nobody paints."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image
+
+from app.check.agreement import Critic
+from app.check.integrity import decoded
+from app.check.judge import judge, reasons
+from app.check.scores import scores_of
+from app.types import GenerationRequest, Measure, Rule, Value, Verdict
+from jobs.model_bench.render_worker import Painted, Took
+from jobs.model_bench.workload import critic_folder
+
+THUMBNAIL = 320
+"""Pixels of the longer side of a picture in the report; smaller ones are kept as they are."""
+
+
+class Examined(Value):
+    """What was said of one picture, and the picture as the report shows it."""
+
+    took: Took
+    verdict: Verdict | None
+    reasons: tuple[str, ...]
+    complaints: tuple[Measure, ...] = ()
+    agreement: float | None = None
+    legibility: float | None = None
+    thumbnail: bytes = b""
+
+
+class Examiner:
+    """Keeps the critic and the reader loaded."""
+
+    def __init__(self) -> None:
+        self._critic = Critic.load(critic_folder())
+
+    def examine(
+        self, painted: Painted, request: GenerationRequest, rules: Sequence[Rule], *, show: bool
+    ) -> Examined:
+        """The judge's word by these rules; nothing is said of a picture that did not come."""
+        if painted.error:
+            return Examined(took=painted.took, verdict=None, reasons=(painted.error,))
+        judges = any(rule.check is Measure.AGREEMENT for rule in rules)
+        scores = scores_of(
+            decoded(painted.png), request, self._critic if judges else None, prompt=request.prompt
+        )
+        report = judge(scores, rules)
+        error = report.scores.get(Measure.TEXT_ERROR)
+        return Examined(
+            took=painted.took,
+            verdict=report.verdict,
+            reasons=reasons(report),
+            complaints=tuple(finding.check for finding in report.findings),
+            agreement=report.scores.get(Measure.AGREEMENT),
+            legibility=None if error is None else max(0.0, 1 - error),
+            thumbnail=thumbnail(painted.png) if show else b"",
+        )
+
+
+def thumbnail(png: bytes) -> bytes:
+    """The PNG within THUMBNAIL pixels; Pillow resamples RGBA premultiplied."""
+    with Image.open(io.BytesIO(png)) as picture:
+        if max(picture.size) <= THUMBNAIL:
+            return png
+        picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=None)
+        file = io.BytesIO()
+        picture.save(file, "PNG", optimize=True)
+        return file.getvalue()

@@ -1,0 +1,140 @@
+"""`python -m jobs bench`: one command from a list of models and a prompt file to a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from app.cli.output import FAILED, AsJson, answer, answer_all, doors
+from app.errors import InvalidRequest
+from app.registry.benchmark import Slack
+from app.settings import Settings
+from jobs.model_bench.participants import BUNDLED
+
+if TYPE_CHECKING:
+    from jobs.model_bench.record import History
+    from jobs.model_bench.render import Kept
+    from jobs.model_bench.workload import Workload
+
+
+def bench(
+    models: Annotated[
+        str, typer.Option(help="Bundled names, NAME/VERSION and NAME@ALIAS, by commas.")
+    ] = ",".join(BUNDLED),
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A prompt a line, or JSON with prompt, text, size, kind, labels.",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, max=1000, help="Seeds for each prompt.")] = 4,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="champion (or another alias, of each one's own name), a model, or last; "
+            "exit code 1 when something is worse."
+        ),
+    ] = "",
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(help="How much worse: acceptance=0.05, seconds_share=0.3 ...; repeat."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of each model at once; one, or one for each GPU.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Only show earlier results of this workload.")
+    ] = False,
+    rate: Annotated[
+        tuple[str, str, float] | None,
+        typer.Option(
+            metavar="BENCH MODEL SCORE", help="Only keep how legible people find texts, 0 to 1."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold models against each other: time, legibility, acceptance, memory, cost; with pictures.
+
+    Each model takes its turn, warm on actors of its own. What it cannot do is said and counts
+    neither way; what fails was not accepted. Results go to MLflow and, with a report, to
+    `bench/` of the home.
+
+    Exit codes: 0 all is well, 1 something is worse than --against allows or broke, 2 the call
+    is faulty, 130 interrupted.
+    """  # fmt: skip
+    with doors(as_json):
+        from jobs.model_bench.record import History
+        from jobs.model_bench.render import show_bench, show_rated
+
+        known = History(Settings())
+        if rate is not None:
+            return answer(known.rate(*rate), as_json, show_rated)
+        workload = _workload(prompts, samples)
+        if history:
+            return _show_history(known, workload, as_json)
+        kept = _run(models, workload, against, _slack(tolerance or []), workers, known)
+        answer(kept, as_json, show_bench)
+        if kept.bench.regressions:
+            raise typer.Exit(FAILED)
+
+
+def _run(
+    models: str,
+    workload: "Workload",
+    against: str,
+    slack: Slack,
+    workers: int | None,
+    known: "History",
+) -> "Kept":
+    from jobs.model_bench.bench import Asking
+    from jobs.model_bench.bench import bench as run
+    from jobs.model_bench.render import Kept
+    from jobs.runtime.progress import RunProgress
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    asking = Asking(names, workload, against, slack, workers)
+    console = Console(stderr=True)
+    if any(work.text for work in workload.works) and not _reader():
+        console.print("no OCR is installed, so no text is accepted: pip install 'atelier[ocr]'")
+    known.open()
+    found, pictures = run(asking, Settings(), RunProgress(console), known)
+    folder = known.keep(found, pictures)
+    return Kept(bench=found, report=str(folder / "report.html"))
+
+
+def _reader() -> bool:
+    from app.check.text_readback import can_read
+
+    return can_read("a")
+
+
+def _workload(prompts: Path | None, samples: int) -> "Workload":
+    from jobs.model_bench.workload import REPRESENTATIVE, Workload, read_works
+
+    return Workload(read_works(prompts or REPRESENTATIVE), samples)
+
+
+def _show_history(known: "History", workload: "Workload", as_json: bool) -> None:
+    from jobs.model_bench.render import show_history
+
+    rows = known.rows(workload.digest)
+    if not rows:
+        raise InvalidRequest(
+            f"these {len(workload.works)} prompts with {workload.samples} samples were never "
+            f"benchmarked, {known.workloads()} other workloads were; give their --prompts and "
+            "--samples, or run this one"
+        )
+    answer_all(rows, as_json, show_history)
+
+
+def _slack(texts: list[str]) -> Slack:
+    try:
+        return Slack.model_validate(dict(text.split("=", 1) for text in texts))
+    except ValueError as exc:
+        raise InvalidRequest(
+            f"--tolerance {' '.join(texts)} is not understood; write numbers for "
+            f"{', '.join(Slack.model_fields)}, as in acceptance=0.05"
+        ) from exc

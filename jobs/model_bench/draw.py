@@ -1,0 +1,52 @@
+"""How the figures of a benchmark are drawn: small bar charts beside each other, as one PNG."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.registry.benchmark import Bench
+from app.sheets.bench_report import said
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES, DPI = (11.0, 2.2), 110
+INKS = ("#c2410c", "#2563eb", "#15803d", "#7c3aed", "#0e7490", "#a16207")
+
+
+def draw_bench(found: Bench) -> bytes:
+    """A PNG: seconds, accepted share, legibility, and what the money or the time buys."""
+    from matplotlib.figure import Figure
+
+    rows = found.figures
+    page = Figure(figsize=(INCHES[0], INCHES[1] + 0.25 * len(rows)), dpi=DPI, layout="constrained")
+    alone, accepted, legible, worth = page.subplots(1, 4, sharey=True)
+    _bars(alone, found, [one.median_seconds for one in rows], "one image alone, s")
+    _bars(accepted, found, [one.acceptance for one in rows], "accepted, share")
+    _bars(legible, found, [one.legibility for one in rows], "text read by OCR, share")
+    value = [one.accepted_per_second if found.free else one.accepted_per_usd for one in rows]
+    title = "accepted images a second" if found.free else "accepted images for a dollar"
+    _bars(worth, found, value, title)
+    for axes in (accepted, legible):
+        axes.set_xlim(0, 1.25)
+    file = io.BytesIO()
+    page.savefig(file, format="png")
+    return file.getvalue()
+
+
+def _bars(axes: "Axes", found: Bench, values: Sequence[float | None], title: str) -> None:
+    """The best on top; no bar where nothing was measured."""
+    places = range(len(values))
+    inks = [INKS[place % len(INKS)] for place in places]
+    bars = axes.barh(list(places), [value or 0.0 for value in values], color=inks)
+    labels = ["not measured" if value is None else said(value) for value in values]
+    axes.bar_label(bars, labels, fontsize=8, padding=3)
+    axes.set_yticks(list(places), [one.named for one in found.figures], fontsize=9)
+    if not axes.yaxis_inverted():
+        axes.invert_yaxis()
+    axes.margins(x=0.3)
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.tick_params(labelsize=8, left=False)
+    axes.tick_params(axis="y", labelsize=9)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,63 @@
+"""Who takes part: references resolved once, before any work, and whom each is compared with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.errors import InvalidRequest
+from app.fleet.versions import resolve
+from app.models.bundled import bundled_names
+from app.types import ModelVersion
+from app.types.registered_version import require_name
+
+BUNDLED = ("starter", "polish", "typography")
+"""Who takes part when nobody is named."""
+LAST = "last"
+"""In place of a model to compare with: the same model as it was when last measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """A model at the start: what it was called, and the version that this stands for."""
+
+    named: str
+    model: ModelVersion
+
+
+def starters(names: Iterable[str], models: Mapping[str, ModelVersion]) -> list[Starter]:
+    """One for each version; a version that is named twice takes part once, by its first name.
+
+    Raises NoRoute for a name behind which nothing stands.
+    """
+    found: dict[str, Starter] = {}
+    for name in names:
+        model = resolve(name, models)
+        found.setdefault(model.reference, Starter(name, model))
+    if not found:
+        raise InvalidRequest("--models names no model; write starter,draft@champion,draft/8")
+    return list(found.values())
+
+
+def opponents(
+    against: str, taking_part: Sequence[Starter], models: Mapping[str, ModelVersion]
+) -> dict[str, Starter]:
+    """Whom each reference is compared with: one model for all, or each one's own by an alias.
+
+    Raises NoRoute, and InvalidRequest for an alias of a bundled model, which bears none.
+    """
+    if "/" in against or "@" in against or against in bundled_names():
+        other = Starter(against, resolve(against, models))
+        return {one.model.reference: other for one in taking_part}
+    require_name(against)
+    aliased = {one.model.reference: _aliased(one.model, against) for one in taking_part}
+    return {
+        reference: Starter(alias, resolve(alias, models)) for reference, alias in aliased.items()
+    }
+
+
+def _aliased(model: ModelVersion, alias: str) -> str:
+    if model.name in bundled_names():
+        raise InvalidRequest(
+            f"{model.reference} ships with Atelier and bears no alias {alias!r}; compare with a "
+            f"model (--against starter), with its last result (--against {LAST}), or register it"
+        )
+    return f"{model.name}@{alias}"

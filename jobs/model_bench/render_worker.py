@@ -1,0 +1,152 @@
+"""The painter: one worker that keeps one model warm, and what each of its pictures took."""
+
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter, process_time
+
+import psutil
+
+from app.backends.base import Backend
+from app.engine.results import Failed, Rendered
+from app.environment import environment
+from app.generate.renderer import renderer
+from app.image.png import png_bytes
+from app.registry.benchmark import Machine
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import GenerationRequest, Route, Value
+from app.types.registered_version import Amount
+
+_MIB = 2**20
+
+
+class Took(Value):
+    """Seconds by the clock and by the processor."""
+
+    seconds: Amount = 0.0
+    processor_seconds: Amount = 0.0
+
+
+class Painted(Value):
+    """One picture as PNG, or why there is none; and what it took."""
+
+    png: bytes = b""
+    error: str = ""
+    took: Took = Took()
+
+
+class Place(Value):
+    """Where the model ran, and the memory it took at its peak."""
+
+    machine: Machine
+    memory_mib: Amount
+    gpu_memory_mib: Amount | None
+
+
+class Painter:
+    """Loads the model when first asked, and paints one picture that nobody counts."""
+
+    def __init__(self, route: Route, settings: Settings, first: GenerationRequest) -> None:
+        self._route, self._settings, self._first = route, settings, first
+        self._store = open_store(settings.blobs, settings.catalog)
+        self._before = psutil.Process().memory_info().rss
+        self._device, self._mode = "", ""
+
+    @cached_property
+    def _backend(self) -> Backend:
+        """What is done once, such as measuring the cost curve of a new model, is not counted.
+
+        A hosted model does nothing of the kind, and every call of it is paid for.
+        """
+        backend = renderer(self._route, self._settings, self._store, fresh=True)
+        for _ in backend.generate([self._first] if self._route.model.hosted is None else []):
+            pass
+        return backend
+
+    def ready(self) -> None:
+        """Load; raises what loading raises."""
+        assert self._backend
+
+    def alone(self, request: GenerationRequest) -> Painted:
+        """One picture with nothing beside it; a failure is a value."""
+        backend = self._backend
+        with _timed() as took:
+            (outcome,) = list(backend.generate([request]))
+        if isinstance(outcome, Failed):
+            return Painted(error=str(outcome.error), took=took[0])
+        self._note(outcome)
+        return Painted(png=png_bytes(outcome.pixels, text={}), took=took[0])
+
+    def together(self, requests: Sequence[GenerationRequest]) -> list[Took]:
+        """Each request's share of a batch: they add up to what the whole batch took."""
+        backend = self._backend
+        seconds: dict[str, float] = {}
+        with _timed() as took:
+            for outcome in backend.generate(requests):
+                if isinstance(outcome, Rendered):
+                    seconds[outcome.request.id] = outcome.seconds
+        return shares(took[0], [seconds.get(request.id) for request in requests])
+
+    def place(self) -> Place:
+        """Where it ran and what memory it took so far."""
+        return Place(
+            machine=Machine(
+                processor=environment().processor, device=self._device, mode=self._mode
+            ),
+            memory_mib=max(_peak_bytes() - self._before, 0) / _MIB,
+            gpu_memory_mib=_gpu_peak_mib(),
+        )
+
+    def _note(self, outcome: Rendered) -> None:
+        if outcome.engine is not None:
+            self._device, self._mode = outcome.engine.device, outcome.engine.mode
+
+
+def shares(whole: Took, seconds: Sequence[float | None]) -> list[Took]:
+    """What a batch took, shared out by the engine's own seconds.
+
+    Who failed (None) has an even share, and so has everybody where the engine counted nothing.
+    """
+    known = [one for one in seconds if one]
+    usual = sum(known) / len(known) if known else 1.0
+    weights = [usual if one is None or not known else one for one in seconds]
+    largest = max(weights)  # the smallest numbers there are cannot be multiplied exactly
+    weights = [weight / largest for weight in weights]
+    total = sum(weights)
+    return [
+        Took(
+            seconds=whole.seconds * weight / total,
+            processor_seconds=whole.processor_seconds * weight / total,
+        )
+        for weight in weights
+    ]
+
+
+@contextmanager
+def _timed() -> Iterator[list[Took]]:
+    """What the block takes, as the one item of the list once it has ended."""
+    took: list[Took] = []
+    clock, processor = perf_counter(), process_time()
+    yield took
+    took.append(Took(seconds=perf_counter() - clock, processor_seconds=process_time() - processor))
+
+
+def _peak_bytes() -> int:
+    """The most memory this process ever held: Linux says it itself, other systems less exactly."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = [one for one in status.read_text().splitlines() if one.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _gpu_peak_mib() -> float | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return float(torch.cuda.max_memory_allocated() / _MIB)

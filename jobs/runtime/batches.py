@@ -1,0 +1,180 @@
+"""Micro-batches: what one row carries from stage to stage, and how requests are put together."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from math import ceil
+
+from app.engine.fair_share import Shares
+from app.types import (
+    AssetRecord,
+    AssetSpec,
+    FinishedFile,
+    GenerationRequest,
+    Retry,
+    Route,
+    Turn,
+    Value,
+)
+from app.types.candidate import Candidate, Decision, Outcome
+
+REQUESTS_PER_BATCH = 32
+
+
+class Asked(Value):
+    """An asset and the candidates asked for now."""
+
+    spec: AssetSpec
+    requests: tuple[GenerationRequest, ...]
+    keeps_latents: bool = False
+    """Whether another model may go on from them."""
+
+
+class Generated(Value):
+    """The same asset with what became of each request."""
+
+    spec: AssetSpec
+    outcomes: tuple[Outcome, ...]
+
+
+class Examined(Value):
+    """The asset's name with its candidates as the checks saw them."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+
+
+class Decided(Value):
+    """An asset whose fate is known, to be finished and published; `index` is its place."""
+
+    index: int
+    key: str
+    spec: AssetSpec
+    decision: Decision
+    attempts: int
+    turns: tuple[Turn, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    explained: str | None = None
+
+
+class AskedBatch(Value):
+    """One row for the generate stage: one team, one model, one size."""
+
+    route: Route
+    items: tuple[Asked, ...]
+
+
+class GeneratedBatch(Value):
+    """One row for the check stage."""
+
+    route: Route
+    items: tuple[Generated, ...]
+    loads: int = 0
+    """Models that were loaded for it."""
+
+
+class ExaminedBatch(Value):
+    """One row back to the driver."""
+
+    items: tuple[Examined, ...]
+    loads: int = 0
+
+
+class DecidedBatch(Value):
+    """One row for the finish stage."""
+
+    route: Route
+    items: tuple[Decided, ...]
+
+
+class CompletedBatch(Value):
+    """One row back to the driver: the catalog's records, and what could not be published."""
+
+    records: tuple[AssetRecord, ...]
+    errors: dict[str, str]
+
+
+class SpriteFile(Value):
+    """A finished file under the name that engines will know it by."""
+
+    name: str
+    file: FinishedFile
+
+
+def asked_batches(
+    asked: Sequence[Asked],
+    routes: Mapping[str, Route],
+    *,
+    workers: int,
+    share: Callable[[str], float] = lambda team: 1.0,
+) -> Iterator[AskedBatch]:
+    """Rows that keep every worker busy; teams take turns, each by its share of row-steps.
+
+    Of one team's requests those of higher priority come first, and of one priority those of one
+    model, size and text stand side by side.
+    """
+    ordered = sorted(asked, key=_bucket)
+    total = sum(len(item.requests) for item in asked)
+    limit = min(max(total // (workers * 4), 8), REQUESTS_PER_BATCH)
+    batches = [
+        AskedBatch(route=routes[items[0].spec.model], items=tuple(items))
+        for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1])
+        for items in _filled(bucket, limit)
+    ]
+    turns: Shares[AskedBatch] = Shares(team_of)
+    for batch in turns.in_turn(batches):
+        turns.charge(batch, row_steps(batch), share(team_of(batch)))
+        yield batch
+
+
+def team_of(batch: AskedBatch) -> str:
+    """Whose a row is."""
+    return batch.items[0].spec.request.tags.team
+
+
+def row_steps(batch: AskedBatch) -> int:
+    """The work of a row, as an engine counts it: the transformer's rows, step by step."""
+    return sum(_row_steps(request) for item in batch.items for request in item.requests)
+
+
+def _row_steps(request: GenerationRequest) -> int:
+    strength = 1.0 if request.init_image is None else request.strength
+    return ceil(request.num_inference_steps * strength) * (2 if request.guidance_scale > 1 else 1)
+
+
+def _bucket(item: Asked) -> tuple[str, int, str, int, int, bool, str]:
+    request = item.spec.request
+    return (
+        request.tags.team,
+        -request.tags.priority,
+        item.spec.model,
+        request.width,
+        request.height,
+        item.keeps_latents,
+        request.prompt,
+    )
+
+
+def _filled(items: Iterable[Asked], limit: int) -> Iterator[list[Asked]]:
+    """Fill rows up to the limit of requests; an asset's requests stay together."""
+    batch: list[Asked] = []
+    size = 0
+    for item in items:
+        if batch and size + len(item.requests) > limit:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item.requests)
+    if batch:
+        yield batch
+
+
+def decided_batches(
+    decided: Sequence[Decided], routes: Mapping[str, Route]
+) -> Iterator[DecidedBatch]:
+    """Decided assets by model, a handful a row."""
+    for model, bucket in groupby(
+        sorted(decided, key=lambda item: item.spec.model), key=lambda item: item.spec.model
+    ):
+        items = tuple(bucket)
+        for start in range(0, len(items), REQUESTS_PER_BATCH):
+            yield DecidedBatch(route=routes[model], items=items[start : start + REQUESTS_PER_BATCH])

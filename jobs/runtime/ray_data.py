@@ -1,0 +1,204 @@
+"""Ray, started quietly on this machine or joined by address, with finite retries everywhere."""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from threading import Event
+from types import FrameType
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+import ray
+import ray.data
+import ray.exceptions
+
+from app.errors import BackendError
+from app.generate.generate import HandedBack
+from app.ray_environment import quiet_start
+from app.settings import Settings
+from app.types import Value
+from jobs.runtime.drain import Notice, end_here, in_actor
+
+OBJECT_STORE_BYTES = 200 * 2**20
+"""Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
+NO_PROGRESS_SECONDS = 3600
+"""Longer than a request that hangs every worker needs to be given up: see `stuck_seconds`."""
+IMAGES_PER_WORKER = 100
+"""Loading the starter takes a core as long as making about so many images."""
+_stop = Event()
+"""Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray,
+so `values` looks here as well."""
+
+DEATHS = 30
+"""How many deaths of a stage's worker are made good. Each takes a retry from every row that
+waits for that worker, guilty or not: a handful would let one bad row break its neighbours."""
+GENERATION_DEATHS = 1000
+"""The ledger refuses a request after it has killed a few workers, however many such requests
+there are; this bounds only what the ledger does not see, a model that dies while it loads."""
+
+In = TypeVar("In", bound=Value)
+Out = TypeVar("Out", bound=Value)
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Join `RAY_ADDRESS` if it is set, else start Ray here; ends only what it started."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    with quiet_start():
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
+    _stop.clear()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(one, _interrupt) for one in signals]  # after init, which sets its own
+    with redirect_stdout(sys.stderr):  # where Ray would say, to its end, which workers died
+        try:
+            _bound_and_quiet()
+            yield
+        finally:
+            for one, handler in zip(signals, previous, strict=True):
+                signal.signal(one, handler)
+            ray.shutdown()
+
+
+def _local() -> dict[str, Any]:
+    if os.environ.get("RAY_ADDRESS"):
+        return {}
+    return {
+        "include_dashboard": False,
+        "num_cpus": max(cores(), 4),  # logical: stages ask for fractions, none may starve a read
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+
+
+def _bound_and_quiet() -> None:
+    context = ray.data.DataContext.get_current()
+    context.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
+    context.memory_usage_poll_interval_s = None  # reads every worker's page tables each second
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    _stop.set()
+    raise KeyboardInterrupt
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> int:
+    """The GPUs of the running cluster, or as many as its pools may grow to.
+
+    Ray itself does not tell how far it may grow: whoever describes the cluster says so. None are
+    a run's to take where a service's engines make its images: they have them.
+    """
+    settings = Settings()
+    return 0 if settings.service else max(_gpus_here(), settings.cluster_gpus)
+
+
+def _gpus_here() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def generation_workers(asked: int | None, images: int) -> int:
+    """As many as asked for; else one per GPU or core, as far as their start-up pays."""
+    if most := gpus():
+        return min(asked or max(_gpus_here(), images // IMAGES_PER_WORKER, 1), most)
+    return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
+
+
+class Stage(ABC, Generic[In, Out]):
+    """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
+
+    takes: type[In]
+    notice: Notice
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Listens for the machine's end before it is built, in the thread that takes signals."""
+        stage = super().__new__(cls)
+        stage.notice = Notice()
+        if in_actor():
+            stage.notice.listen()
+        return stage
+
+    @abstractmethod
+    def run(self, value: In) -> Out:
+        """The stage's rule for one value."""
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Ray Data's calling convention around `run`."""
+        value = self.takes.model_validate_json(batch["payload"][0])
+        with self.notice.working():
+            try:
+                done = self.run(value)
+            except HandedBack:
+                end_here()  # Ray repeats the row on another machine, where what was made stands
+        return {"payload": np.array([done.model_dump_json()], dtype=object)}
+
+
+def rows(values: Iterable[Value]) -> ray.data.Dataset:
+    """One block per value, so that a value is the unit of work, retry and loss."""
+    items = [{"payload": value.model_dump_json()} for value in values]
+    return ray.data.from_items(items, override_num_blocks=max(len(items), 1))
+
+
+def through(
+    dataset: ray.data.Dataset,
+    stage: type[Stage[In, Out]],
+    *,
+    workers: int,
+    num_cpus: float,
+    num_gpus: float = 0,
+    deaths: int = DEATHS,
+    **constructor: Any,
+) -> ray.data.Dataset:
+    """Send the rows through a pool of at most `workers` warm actors of a stage.
+
+    So many `deaths` of an actor are made good, and so many that meet one and the same row.
+    """
+    pool = ray.data.ActorPoolStrategy(
+        min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=4
+    )
+    with warnings.catch_warnings():
+        # Ray Data restarts actors and repeats their tasks for ever by default; finite numbers
+        # can be given only by the remote arguments that it warns about.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        return dataset.map_batches(
+            stage,
+            fn_constructor_kwargs=constructor,
+            batch_size=1,
+            compute=pool,
+            num_cpus=0 if num_gpus else num_cpus,  # a GPU worker would reserve a core as well
+            num_gpus=num_gpus or None,
+            udf_modifying_row_count=False,
+            max_restarts=deaths,
+            max_task_retries=deaths,
+        )
+
+
+def values(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
+    """The rows' values as they come, in no fixed order.
+
+    Raises BackendError when a stage broke in a way that its own rules do not know.
+    """
+    try:
+        for row in dataset.iter_rows():
+            if _stop.is_set():
+                raise KeyboardInterrupt
+            yield kind.model_validate_json(row["payload"])
+    except ray.exceptions.RayError as exc:
+        cause = str(exc).strip().splitlines()[-1]
+        raise BackendError(
+            f"a worker of the run broke: {cause}; run the same command again to go on",
+            backend="ray",
+        ) from exc

@@ -1,0 +1,149 @@
+"""The summary of a run: numbers that add up, or an alarm."""
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.costs.estimate import Estimate
+from app.sheets.contact_sheet import HTML_LIMIT
+from app.store.costs import Spent
+from app.types import AssetRecord, AssetSpec, Status, Value
+from jobs.runtime.batches import SpriteFile
+
+
+class Summary(Value):
+    """What was asked and what became of it; the last line of every run and its `--json`."""
+
+    run_id: str
+    asked: int
+    reused: int
+    accepted: int
+    review: int
+    rejected: int
+    failed: int
+    made: int
+    """Images that this run committed, further attempts and those of dead workers included."""
+    seconds: float
+    images_per_hour: float
+    cost_usd: float
+    cut_short: int = 0
+    """Assets that a budget left fewer attempts of their own model than they may have, or none."""
+    budget: str = ""
+    """Which budget it was, when one cut assets short."""
+    pages: tuple[str, ...]
+    contact_sheet: str
+
+    @property
+    def adds_up(self) -> bool:
+        """Law 7: every asset asked for has exactly one fate."""
+        fates = self.reused + self.accepted + self.review + self.rejected + self.failed
+        return self.asked == fates
+
+    @property
+    def exit_code(self) -> int:
+        """3 when the numbers do not add up, 1 when something failed, else 0."""
+        if not self.adds_up:
+            return 3
+        return 1 if self.failed else 0
+
+
+class RunNotes(Summary):
+    """The summary as the catalog keeps it, with what explains the pace."""
+
+    first_image_seconds: float
+    generation_seconds: float
+    generation_cpu_seconds: float
+    attempt_seconds: float
+    """Of all attempts, by the ledger; `estimate` is what was expected of them."""
+    estimate: Estimate | None
+    model_loads: int = 0
+    """How often a worker loaded a model."""
+
+
+class Fates:
+    """What became of every asset of a plan, counted one by one, so that a lost asset shows.
+
+    Kept are the sprites of what was accepted, and for the contact sheet the first records of
+    each status: memory does not follow the size of the records.
+    """
+
+    def __init__(self, asked: int) -> None:
+        self.asked = asked
+        self.before: Counter[Status] = Counter()
+        self.now: Counter[Status] = Counter()
+        self.sprites: list[SpriteFile] = []
+        self._short = 0
+        self._budget = ""
+        self._shown: dict[Status, list[tuple[int, Shown]]] = {status: [] for status in Status}
+
+    def stood(self, index: int, record: AssetRecord) -> None:
+        """Count what an earlier run decided."""
+        self.before[record.status] += 1
+        self._keep(index, Shown(record.spec, record, reused=True), record.status)
+
+    def completed(self, index: int, record: AssetRecord) -> None:
+        """Count what this run decided and published."""
+        self.now[record.status] += 1
+        self._keep(index, Shown(record.spec, record), record.status)
+
+    def failed(self, index: int, spec: AssetSpec, error: str) -> None:
+        """Count what could not be published."""
+        self.now[Status.FAILED] += 1
+        self._keep(index, Shown(spec, error=error), Status.FAILED)
+
+    def cut_short(self, reasons: Sequence[str]) -> None:
+        """Count assets that a budget ended, by the reason given for each."""
+        self._short += len(reasons)
+        self._budget = reasons[-1] if reasons else self._budget
+
+    def _keep(self, index: int, shown: "Shown", status: Status) -> None:
+        if status is Status.ACCEPTED and shown.record and shown.record.asset:
+            files = shown.record.asset.files
+            self.sprites += [SpriteFile(name=shown.spec.name, file=file) for file in files]
+        kept = self._shown[status]
+        heapq.heappush(kept, (-index, shown))
+        if len(kept) > HTML_LIMIT:
+            heapq.heappop(kept)
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many assets have each fate, whenever it was decided."""
+        return self.before + self.now
+
+    @property
+    def shown(self) -> list["Shown"]:
+        """The kept ones in the plan's order."""
+        kept = [one for heap in self._shown.values() for one in heap]
+        return [shown for _, shown in sorted(kept, key=lambda pair: -pair[0])]
+
+    def summary(self, run_id: str, spent: Spent, seconds: float) -> Summary:
+        """The numbers; reused is what was accepted before."""
+        counts = self.counts
+        return Summary(
+            run_id=run_id,
+            asked=self.asked,
+            reused=self.before[Status.ACCEPTED],
+            accepted=self.now[Status.ACCEPTED],
+            review=counts[Status.REVIEW],
+            rejected=counts[Status.REJECTED],
+            failed=counts[Status.FAILED],
+            made=spent.images,
+            seconds=round(seconds, 3),
+            images_per_hour=round(spent.images / seconds * 3600, 1),
+            cost_usd=spent.cost_usd,
+            cut_short=self._short,
+            budget=self._budget,
+            pages=(),
+            contact_sheet="",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One asset for the contact sheet; without a record, the error says why."""
+
+    spec: AssetSpec
+    record: AssetRecord | None = None
+    error: str = ""
+    reused: bool = False

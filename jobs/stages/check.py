@@ -1,0 +1,40 @@
+"""The check stage: generated images get their numbers and the judge's first word."""
+
+from app.check.agreement import Critic
+from app.flow.examine import examine
+from app.models.bundled import critic_folder_of
+from app.settings import Settings
+from app.store.publish import open_store
+from app.types import ModelVersion
+from jobs.runtime.batches import Examined, ExaminedBatch, GeneratedBatch
+from jobs.runtime.ray_data import Stage
+
+
+class CheckStage(Stage[GeneratedBatch, ExaminedBatch]):
+    """Keeps the critics of the models it met; knows no generation and never waits for it."""
+
+    takes = GeneratedBatch
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = open_store(settings.blobs, settings.catalog)
+        self._critics: dict[str, Critic | None] = {}
+
+    def run(self, value: GeneratedBatch) -> ExaminedBatch:
+        """One candidate per outcome."""
+        critic = self._critic(value.route.model)
+        return ExaminedBatch(
+            items=tuple(
+                Examined(
+                    name=item.spec.name,
+                    candidates=tuple(examine(item.outcomes, item.spec, self._store, critic)),
+                )
+                for item in value.items
+            ),
+            loads=value.loads,
+        )
+
+    def _critic(self, model: ModelVersion) -> Critic | None:
+        if model.reference not in self._critics:
+            folder = critic_folder_of(model)
+            self._critics[model.reference] = Critic.load(folder) if folder else None
+        return self._critics[model.reference]

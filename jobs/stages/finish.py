@@ -1,0 +1,65 @@
+"""The finish stage: decided assets become finished files and rows of the catalog."""
+
+from app.errors import AtelierError
+from app.flow.complete import complete
+from app.settings import Settings
+from app.store.publish import open_store, publish_assets
+from app.types import AssetRecord, Route
+from jobs.runtime.batches import CompletedBatch, Decided, DecidedBatch
+from jobs.runtime.ray_data import Stage
+
+Made = tuple[AssetRecord, tuple[bytes, ...]]
+
+
+class FinishStage(Stage[DecidedBatch, CompletedBatch]):
+    """Publishes a row's assets in one transaction; what cannot be finished fails alone."""
+
+    takes = DecidedBatch
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        self._store = open_store(settings.blobs, settings.catalog)
+        self._run_id = run_id
+
+    def run(self, value: DecidedBatch) -> CompletedBatch:
+        """The catalog's records, and an error by name for what could not be published."""
+        made, errors = self._finished(value)
+        try:
+            records = publish_assets(self._store, made)
+        except AtelierError:
+            records, refused = self._one_by_one(made)  # so that the guilty one is named
+            errors |= refused
+        return CompletedBatch(records=records, errors=errors)
+
+    def _finished(self, value: DecidedBatch) -> tuple[list[Made], dict[str, str]]:
+        made: list[Made] = []
+        errors: dict[str, str] = {}
+        for item in value.items:
+            try:
+                made.append(self._complete(item, value.route))
+            except AtelierError as error:
+                errors[item.spec.name] = str(error)
+        return made, errors
+
+    def _complete(self, item: Decided, route: Route) -> Made:
+        return complete(
+            item.spec,
+            route,
+            item.decision,
+            self._store,
+            run_id=self._run_id,
+            attempts=item.attempts,
+            key=item.key,
+            turns=item.turns,
+            retries=item.retries,
+            explained=item.explained,
+        )
+
+    def _one_by_one(self, made: list[Made]) -> tuple[tuple[AssetRecord, ...], dict[str, str]]:
+        records: list[AssetRecord] = []
+        errors: dict[str, str] = {}
+        for one in made:
+            try:
+                records += publish_assets(self._store, [one])
+            except AtelierError as error:
+                errors[one[0].name] = str(error)
+        return tuple(records), errors

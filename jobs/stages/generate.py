@@ -1,0 +1,71 @@
+"""The generate stage: a warm model per worker, one micro-batch at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from app.backends.base import Backend
+from app.generate.generate import Generator, Terms
+from app.generate.renderer import asks_service, renderer, service_renderer
+from app.settings import Settings
+from app.store.publish import Store, open_store
+from app.types import GenerationRequest, Route
+from app.types.candidate import Outcome
+from jobs.runtime.batches import Asked, AskedBatch, Generated, GeneratedBatch
+from jobs.runtime.ray_data import Stage
+from jobs.stages.model_cache import Warm, weight_bytes
+
+
+class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
+    """Keeps the backends it met loaded, as far as `warm_gib` of weights go."""
+
+    takes = AskedBatch
+
+    def __init__(self, settings: Settings, run_id: str, terms: Mapping[str, Terms]) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._terms = terms
+        self._store: Store = open_store(settings.blobs, settings.catalog)
+        self._warm = Warm(
+            lambda route: renderer(route, settings, self._store),
+            weight_bytes,
+            max_bytes=int(settings.warm_gib * 2**30),
+        )
+
+    def _backend(self, route: Route) -> Backend:
+        """A running service's engine where there is one to ask, else a model of the worker's."""
+        if asks_service(route, self._settings):
+            return service_renderer(route, self._settings)
+        return self._warm.backend(route)
+
+    def run(self, value: AskedBatch) -> GeneratedBatch:
+        """Every request's outcome; a failure is a value, and the neighbours go on."""
+        hosted = value.route.model.hosted  # what was sent to a provider is paid, and waited for
+        loads = self._warm.loads
+        generator = Generator(
+            route=value.route,
+            backend=self._backend(value.route),
+            store=self._store,
+            owner=self._run_id,
+            terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),
+            stuck_seconds=self._settings.stuck_seconds,
+            keeps_latents=any(item.keeps_latents for item in value.items),
+            leaving=lambda: self.notice.going and not hosted,
+        )
+        requests = [request for item in value.items for request in item.requests]
+        outcomes = dict(zip(requests, generator.generate(requests), strict=True))
+        items = tuple(
+            Generated(spec=item.spec, outcomes=_of(item.requests, outcomes)) for item in value.items
+        )
+        return GeneratedBatch(route=value.route, items=items, loads=self._warm.loads - loads)
+
+
+def _assets(items: Sequence[Asked]) -> dict[str, str]:
+    """For which asset each request is made; of twins, for the first that asks."""
+    asked = [(request.id, item.spec.name) for item in items for request in item.requests]
+    return dict(reversed(asked))
+
+
+def _of(
+    requests: tuple[GenerationRequest, ...], outcomes: dict[GenerationRequest, Outcome]
+) -> tuple[Outcome, ...]:
+    return tuple(outcomes[request] for request in requests)

@@ -1,0 +1,51 @@
+"""The world of defects written to a folder: the files, and one line of JSON for each."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from app.errors import InvalidRequest
+from app.types import Value
+from jobs.train.defects.world import Extent, Made, World
+
+MANIFEST = "manifest.jsonl"
+TWINS = "twins"
+
+
+class WrittenWorld(Value):
+    """What was written, and where."""
+
+    folder: str
+    classes: dict[str, int]
+    """Files by class; controls are one too."""
+
+
+def make_defects(folder: Path, extent: Extent) -> WrittenWorld:
+    """Write every sample and the manifest; the picture that one nearly repeats goes into `twins`.
+
+    The same extent gives the same files. Raises InvalidRequest when the folder is not empty.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidRequest(f"{folder} is not empty; give a new folder, or empty this one")
+    folder.mkdir(parents=True, exist_ok=True)
+    counted: Counter[str] = Counter()
+    with (folder / MANIFEST).open("w", encoding="utf-8") as manifest:
+        for made in _all(World(extent)):
+            _write(made, folder)
+            manifest.write(made.sample.model_dump_json() + "\n")
+            counted[made.sample.defect] += 1
+    return WrittenWorld(folder=str(folder), classes=dict(counted))
+
+
+def _all(world: World) -> Iterator[Made]:
+    return chain(world.controls(), world.spoilt())
+
+
+def _write(made: Made, folder: Path) -> None:
+    (folder / made.sample.file).write_bytes(made.spoilt.data)
+    if made.spoilt.twin is not None:
+        from app.image.png import png_bytes
+
+        (folder / TWINS).mkdir(exist_ok=True)
+        (folder / TWINS / made.sample.file).write_bytes(png_bytes(made.spoilt.twin, text={}))

@@ -1,0 +1,84 @@
+"""Defects of meaning: a good picture of something else, a text that says another thing."""
+
+from dataclasses import replace
+from functools import cache
+
+import cv2
+import numpy as np
+
+from app.check.planes import Pixels
+from app.models.text.fonts import Fonts
+from app.models.typography import set_text
+from jobs.train.defects.sources import Good, ground, said
+from jobs.train.starter.drawings import COLOURS, KINDS, Label, draw
+
+Rng = np.random.Generator
+
+
+def other_object(label: Label, severity: int) -> str:
+    """A prompt for another thing in the same colour: of like outline, of another, of the least."""
+    alike = sorted((k for k in KINDS if k != label.kind), key=lambda k: -_overlap(label.kind, k))
+    return said(replace(label, kind=_pick(alike, severity)))
+
+
+def other_colour(label: Label, severity: int) -> str:
+    """A prompt for the same thing in the nearest colour, a middling, the farthest."""
+    others = [name for name in COLOURS if name != label.colour]
+    near = sorted(others, key=lambda name: float(np.linalg.norm(_lab(name) - _lab(label.colour))))
+    return said(replace(label, colour=_pick(near, severity)))
+
+
+def other_style(label: Label, severity: int) -> str:
+    """A prompt for another style: flat for shaded is mild, an outline too much or too few grave."""
+    mild, grave = ("flat", "shaded"), "cartoon"
+    if label.style == grave:
+        return said(replace(label, style=mild[severity % 2]))
+    other = mild[1 - mild.index(label.style)]
+    return said(replace(label, style=other if severity == 1 else grave))
+
+
+def misspelt(good: Good, severity: int, rng: Rng) -> Pixels:
+    """Two letters changed places, a letter is another, or every second word's letters are."""
+    (layer,) = good.layers
+    wrong = _misspelt(layer.text, severity, rng)
+    return set_text(ground(good.seed), (layer.replace(text=wrong),), Fonts())[0]
+
+
+def low_contrast_text(good: Good, severity: int, _: Rng) -> Pixels:
+    """The ink hardly differs from the paper."""
+    paper = ground(good.seed).astype(np.float32)
+    share = (0.2, 0.1, 0.04)[severity - 1]
+    return np.rint(paper + (good.pixels - paper) * share).astype(np.uint8)
+
+
+def _misspelt(text: str, severity: int, rng: Rng) -> str:
+    letters = list(text)
+    places = [i for i, letter in enumerate(letters) if letter.isalpha()]
+    if severity == 1:
+        pairs = [i for i in places if i + 1 in places and letters[i] != letters[i + 1]]
+        at = pairs[int(rng.integers(len(pairs)))]
+        letters[at], letters[at + 1] = letters[at + 1], letters[at]
+        return "".join(letters)
+    many = places if severity == 3 else [places[int(rng.integers(len(places)))]]
+    for at in many[:: 2 if severity == 3 else 1]:
+        others = [one for one in "aeknorstx" if one != letters[at].lower()]
+        letter = others[int(rng.integers(len(others)))]
+        letters[at] = letter.upper() if letters[at].isupper() else letter
+    return "".join(letters)
+
+
+def _pick(ordered: list[str], severity: int) -> str:
+    return ordered[(0, len(ordered) // 2, len(ordered) - 1)[severity - 1]]
+
+
+@cache
+def _overlap(one: str, other: str) -> float:
+    """Share of the common outline, intersection over union, of one drawing each."""
+    a, b = (draw(Label(kind, "red", "flat"), 1)[..., 3] >= 128 for kind in (one, other))
+    return float((a & b).sum() / (a | b).sum())
+
+
+@cache
+def _lab(colour: str) -> np.ndarray:
+    pixel = np.array([[COLOURS[colour]]], np.float32) / 255
+    return np.asarray(cv2.cvtColor(pixel, cv2.COLOR_RGB2Lab)[0, 0])

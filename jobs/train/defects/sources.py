@@ -1,0 +1,164 @@
+"""Good pictures to spoil: drawn icons, tileable textures, posters, and what our models paint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from app.backends.base import Backend
+from app.check.planes import Pixels
+from app.engine.results import Failed
+from app.fleet.versions import resolve
+from app.generate.renderer import driver_of
+from app.models.text.fonts import Fonts
+from app.models.typography import set_text
+from app.registry.references import fleet
+from app.settings import Settings
+from app.types import GenerationRequest, Kind, TextLayer
+from app.types.base import Rect
+from jobs.train.starter.captions import plain
+from jobs.train.starter.drawings import COLOURS, Label, all_labels, draw
+
+TEXTURE_SIDE, POSTER_SIDE = 128, 256
+STEPS, GUIDANCE = 12, 2.0
+_TEXTS = (
+    "Summer sale", "GRAND OPENING", "Save 25% today", "Order 48-1093", "Good evening",
+    "Game over", "Red Potion", "Level 12",
+)  # fmt: skip
+_BOX = Rect(x=16, y=12, width=224, height=72)
+_INK = "#1b1f24"
+_PAPER = (238, 232, 214, 255)
+_COPRIME = 7
+"""Labels are taken in strides: neighbours in the world differ in kind, colour and style."""
+
+
+class Part(StrEnum):
+    """Which seeds a world is made of: no two parts share one, nor does the starter's training."""
+
+    EVALUATION = "evaluation"
+    TRAINING = "training"
+
+
+_FIRST = {Part.EVALUATION: 60_000_000, Part.TRAINING: 70_000_000}
+"""The starter's own sets end below 50 million, see `jobs.train.starter.data`."""
+_WORLD = 100_000
+"""Seeds of one world at most; a part has room for a hundred worlds."""
+
+
+class Source(StrEnum):
+    """Where a good picture comes from."""
+
+    DRAWN = "drawn"
+    STARTER = "starter"
+    TEXTURE = "texture"
+    POSTER = "poster"
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """One good picture and what was asked for; `label` where it shows one of the drawn things."""
+
+    source: Source
+    kind: Kind
+    seed: int
+    prompt: str
+    pixels: Pixels
+    label: Label | None = None
+    layers: tuple[TextLayer, ...] = ()
+
+
+def seeds(part: Part, world: int) -> range:
+    """The seeds of one world; ValueError beyond the hundredth."""
+    if not 0 <= world < 100:
+        raise ValueError(f"world {world} does not exist; give a seed from 0 to 99")
+    first = _FIRST[part] + world * _WORLD
+    return range(first, first + _WORLD)
+
+
+def label_of(seed: int) -> Label:
+    """What a seed draws."""
+    labels = all_labels()
+    return labels[seed * _COPRIME % len(labels)]
+
+
+def said(label: Label) -> str:
+    """The prompt for a label, with its style: "a flat red sword"."""
+    return f"a {label.style} {label.colour} {label.kind}"
+
+
+def drawn(seed: int) -> Good:
+    """An icon by the procedural renderer."""
+    label = label_of(seed)
+    return Good(Source.DRAWN, Kind.ICON, seed, said(label), draw(label, seed), label)
+
+
+def texture(seed: int) -> Good:
+    """A texture that repeats without a seam: smooth noise of whole periods in two tones."""
+    rng = np.random.default_rng([seed, 1])
+    spectrum = np.fft.fft2(rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)))
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(TEXTURE_SIDE)] * 2)) * TEXTURE_SIDE
+    height = np.real(np.fft.ifft2(spectrum / (1 + (frequency / rng.uniform(3, 9)) ** 2)))
+    share = np.clip(height / height.std() / 5 + 0.5, 0, 1)[..., None]
+    name = list(COLOURS)[int(rng.integers(len(COLOURS)))]
+    light = np.array(COLOURS[name], dtype=float)
+    colour = light * 0.45 * (1 - share) + light * share
+    opaque = np.full((TEXTURE_SIDE, TEXTURE_SIDE, 1), 255.0)
+    pixels = np.rint(np.concatenate([colour, opaque], axis=2)).astype(np.uint8)
+    return Good(Source.TEXTURE, Kind.TEXTURE, seed, f"{_article(name)} {name} stone wall", pixels)
+
+
+def poster(seed: int) -> Good:
+    """A drawn icon on paper with one line of text."""
+    label = label_of(seed)
+    text = _TEXTS[seed % len(_TEXTS)]
+    layer = TextLayer(text=text, box=_BOX, colour=_INK)
+    pixels = set_text(ground(seed), (layer,), Fonts())[0]
+    return Good(Source.POSTER, Kind.POSTER, seed, plain(label), pixels, label, (layer,))
+
+
+def ground(seed: int) -> Pixels:
+    """The poster without its text."""
+    page = np.full((POSTER_SIDE, POSTER_SIDE, 4), _PAPER, np.uint8)
+    large = cv2.resize(draw(label_of(seed), seed), (160, 160), interpolation=cv2.INTER_CUBIC)
+    share = large[..., 3:].astype(np.float32) / 255
+    place = page[92:252, 48:208]
+    place[..., :3] = np.rint(large[..., :3] * share + place[..., :3] * (1 - share))
+    return page
+
+
+class Painter:
+    """The starter, loaded when first asked; some seconds, then 0.1 s for a picture of 12 steps."""
+
+    @cached_property
+    def _engine(self) -> Backend:
+        settings = Settings()
+        return driver_of(resolve("starter", fleet(settings)), settings, mode="reproducible")
+
+    def paint(
+        self, numbers: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
+    ) -> list[Good]:
+        """What it paints of the seeds' labels; raises what painting raises."""
+        asked = [_asked(seed, steps, guidance) for seed in numbers]
+        painted: dict[str, Pixels] = {}
+        for outcome in self._engine.generate(asked):
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            painted[outcome.request.id] = outcome.pixels
+        return [
+            Good(Source.STARTER, Kind.ICON, seed, one.prompt, painted[one.id], label_of(seed))
+            for seed, one in zip(numbers, asked, strict=True)
+        ]
+
+
+def _asked(seed: int, steps: int, guidance: float) -> GenerationRequest:
+    return GenerationRequest(
+        prompt=said(label_of(seed)), width=64, height=64, num_inference_steps=steps,
+        guidance_scale=guidance, seed=seed,
+    )  # fmt: skip
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"

@@ -1,0 +1,152 @@
+"""Learning: from good pictures and spoilt ones to the network that tells them apart."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.check.looks_network import COMPOSED, CRISP, FINISHED, LooksNetwork
+from app.check.planes import Pixels
+from jobs.train.defects.pixels import Defect
+from jobs.train.looks.defects import SPOILING, TINTS, spoilt
+from jobs.train.looks.pictures import Pool
+from jobs.train.starter.classifier import seen
+from jobs.train.starter.data import Drawings
+from jobs.train.starter.drawings import COLOURS, STYLES, Label
+from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.stages import Progress
+
+_UNASKED = -1
+"""A target that plays no part."""
+_NO_COLOUR = np.full(len(COLOURS), _UNASKED, np.float64)
+_SURE = 0.99
+"""What a good picture's probability is drawn to, so that nothing grows without end."""
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """What decides the network."""
+
+    steps: int = 1_300
+    good: int = 30
+    """Good pictures of a step."""
+    painted_share: float = 0.5
+    spoilt: int = 5
+    """Spoilt ones of a step, of each question; twice as many unfinished, which is the hardest."""
+    learning_rate: float = 2e-3
+    seed: int = 11
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Pictures with what is to be answered of each; what is not asked is -1."""
+
+    pixels: list[Pixels] = field(default_factory=list)
+    styles: list[int] = field(default_factory=list)
+    rest: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def add(
+        self, pixels: Pixels, style: int, answers: dict[int, float], colours: NDArray[np.float64]
+    ) -> None:
+        """One picture; the three questions by their place, and the colours' row."""
+        row = np.full(len(COLOURS) + 3, _UNASKED, np.float32)
+        row[: len(COLOURS)] = colours
+        for place, answer in answers.items():
+            row[len(COLOURS) + place - FINISHED] = answer
+        self.pixels.append(pixels)
+        self.styles.append(style)
+        self.rest.append(row)
+
+
+def learn(
+    pool: Pool, settings: LearningSettings, device: torch.device, report: Progress
+) -> LooksNetwork:
+    """The network after all steps; the same pool and settings give the same weights."""
+    torch.manual_seed(settings.seed)
+    network = LooksNetwork(len(STYLES), len(COLOURS)).to(device).train()
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=0.05, betas=(0.9, 0.99)
+    )
+    steps = settings.steps
+    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(100, steps // 10 + 1))
+    for step in range(steps):
+        batch = _batch(pool, settings, np.random.default_rng([settings.seed, step]))
+        value = _loss(network, batch, device)
+        optimizer.zero_grad()
+        torch.autograd.backward(value)
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        report(step + 1, steps, f"loss {value.item():.4f}")
+    return network.eval()
+
+
+def _loss(network: LooksNetwork, batch: _Batch, device: torch.device) -> Tensor:
+    """The mean surprise: over styles, and over every other question that was asked."""
+    style, *rest = network(seen(np.stack(batch.pixels)).to(device))
+    target = torch.from_numpy(np.stack(batch.rest)).to(device)
+    asked = target != _UNASKED
+    logits = torch.cat(rest, dim=1)
+    surprise = F.binary_cross_entropy_with_logits(logits, target.clamp(0), reduction="none")
+    styles = torch.tensor(batch.styles, device=device)
+    named = F.cross_entropy(style, styles, ignore_index=_UNASKED, label_smoothing=0.02)
+    alone = asked[:, -3:]  # three questions weigh as much as ten colours
+    return (
+        named
+        + surprise[:, :-3][asked[:, :-3]].mean() * 3
+        + sum(surprise[:, -3 + place][alone[:, place]].mean() for place in range(3))
+    )
+
+
+def _batch(pool: Pool, settings: LearningSettings, rng: Rng) -> _Batch:
+    batch = _Batch()
+    for _ in range(settings.good):
+        source = pool.painted if rng.random() < settings.painted_share else pool.drawn
+        pixels, label = _picked(source, rng)
+        colours = np.where(np.array(list(COLOURS)) == label.colour, _SURE, 0)
+        answers = {FINISHED: _SURE, CRISP: _SURE, COMPOSED: _SURE}
+        batch.add(_moved(pixels, rng), STYLES.index(label.style), answers, colours)
+    for _ in range(settings.spoilt):
+        for _ in range(2):
+            hasty = pool.hasty[int(rng.integers(len(pool.hasty)))]
+            batch.add(_moved(_picked(hasty, rng)[0], rng), _UNASKED, {FINISHED: 0}, _NO_COLOUR)
+        _add_tinted(batch, pool, rng)
+        for place, spoils in SPOILING.items():
+            _add_spoilt(batch, place, spoils, pool, rng)
+    return batch
+
+
+def _add_spoilt(
+    batch: _Batch, place: int, spoils: tuple[Defect, ...], pool: Pool, rng: Rng
+) -> None:
+    pixels, label = _picked(_either(pool, rng), rng)
+    found = spoilt(pixels, spoils, label, rng)
+    if found is not None:
+        batch.add(found, _UNASKED, {place: 0}, _NO_COLOUR)
+
+
+def _add_tinted(batch: _Batch, pool: Pool, rng: Rng) -> None:
+    """It is not the colour it was; which other one it may be nobody asks."""
+    pixels, label = _picked(_either(pool, rng), rng)
+    found = spoilt(pixels, TINTS, label, rng)
+    if found is not None:
+        colours = np.where(np.array(list(COLOURS)) == label.colour, 0, _UNASKED)
+        batch.add(found, _UNASKED, {}, colours)
+
+
+def _either(pool: Pool, rng: Rng) -> Drawings:
+    return pool.painted if rng.random() < 0.5 else pool.drawn
+
+
+def _picked(drawings: Drawings, rng: Rng) -> tuple[Pixels, Label]:
+    index = int(rng.integers(len(drawings)))
+    return drawings.pixels[index], drawings.label(index)
+
+
+def _moved(pixels: Pixels, rng: Rng) -> Pixels:
+    """Up to a pixel aside, which is no fault of composition; marks stay on their grid."""
+    return np.roll(pixels, rng.integers(-1, 2, 2), axis=(0, 1))

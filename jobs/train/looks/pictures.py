@@ -1,0 +1,70 @@
+"""What the looks learn from: drawings, what the starter paints, and what it left unfinished."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from jobs.train.defects.sources import STEPS, Good, Painter, Part, drawn, label_of, seeds
+from jobs.train.starter.data import Drawings, load, save
+from jobs.train.starter.drawings import all_labels
+
+HASTE = (1, 2, 3)
+"""Steps after which the starter, unguided, has not finished."""
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSettings:
+    """How many there are of each sort, and which worlds of the training part they come from."""
+
+    drawn: int = 2_400
+    painted: int = 240
+    """Of the starter: so many finished ones, and as many after each number of hasty steps."""
+    held_out_drawn: int = 960
+    held_out_painted: int = 120
+    """For the card's figures alone: nothing is learned from them."""
+    world: int = 40
+    held_out_world: int = 41
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The sorts of pictures, each uint8 [n, 64, 64, 4] with its labels."""
+
+    drawn: Drawings
+    painted: Drawings
+    hasty: tuple[Drawings, ...]
+    """By the number of steps, as in HASTE."""
+
+
+def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int) -> None:
+    """Draw and paint one world's pictures and write them into the folder."""
+    numbers = seeds(Part.TRAINING, world)
+    save(_gathered([drawn(seed) for seed in numbers[:drawn_count]]), folder / "drawn.npz")
+    painter = Painter()
+    ways = {"painted": partial(painter.paint, steps=STEPS)} | {
+        f"hasty-{steps}": partial(painter.paint, steps=steps, guidance=1.0) for steps in HASTE
+    }
+    for name, paint in ways.items():
+        some = numbers[:painted_count]
+        pieces = [some[at : at + _AT_ONCE] for at in range(0, len(some), _AT_ONCE)]
+        made = [good for piece in pieces for good in paint(piece)]
+        save(_gathered(made), folder / f"{name}.npz")
+
+
+def load_pool(folder: Path) -> Pool:
+    """Read what `make_pool` wrote."""
+    return Pool(
+        load(folder / "drawn.npz"),
+        load(folder / "painted.npz"),
+        tuple(load(folder / f"hasty-{steps}.npz") for steps in HASTE),
+    )
+
+
+def _gathered(goods: Sequence[Good]) -> Drawings:
+    place = {label: index for index, label in enumerate(all_labels())}
+    labels = np.array([place[label_of(good.seed)] for good in goods], dtype=np.int64)
+    return Drawings(np.stack([good.pixels for good in goods]), labels)

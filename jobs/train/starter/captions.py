@@ -1,0 +1,92 @@
+"""The caption grammar: which sentences describe a label, and every word they are made of."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from app.types.prompt_words import words
+from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "sword": ("blade",),
+    "potion": ("flask",),
+    "gem": ("jewel",),
+    "axe": ("hatchet",),
+    "chest": ("treasure chest",),
+    "book": ("spellbook",),
+    "red": ("crimson",),
+    "yellow": ("golden",),
+    "purple": ("violet",),
+    "cartoon": ("outlined",),
+    "shaded": ("glossy",),
+    "flat": ("simple",),
+}
+TEMPLATES: tuple[tuple[str, float], ...] = (
+    ("a {style} {colour} {kind}", 6),
+    ("{style} {colour} {kind}", 2),
+    ("a {style} {colour} {kind} icon", 2),
+    ("an icon of a {style} {colour} {kind}", 1),
+    ("a {colour} {kind}, {style} style", 2),
+    ("a {colour} {kind}, game icon, {style} style", 1),
+    ("a {style} {colour} {kind}, game icon", 1),
+    ("a {style} {colour} {kind}, game item", 0.5),
+    ("a {style} {colour} {kind} sprite", 0.5),
+    ("a {colour} {kind} in {style} style", 1),
+    ("a {style} {colour} {kind} on a transparent background", 1),
+    ("game icon of a {style} {colour} {kind}, transparent background", 1),
+)
+NEUTRAL = ("and", "at", "by", "for", "from", "its", "single", "the", "to", "with")
+"""Words outside the grammar that change nothing about what a picture should show."""
+_SYNONYM_SHARE = 0.1
+_NO_STYLE_SHARE = 0.4
+_NO_COLOUR_SHARE = 0.06
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every word of the grammar, sorted."""
+    filled = [template.format(style="", colour="", kind="") for template, _ in TEMPLATES]
+    named = [*KINDS, *COLOURS, *STYLES, *(word for group in SYNONYMS.values() for word in group)]
+    return tuple(sorted({word for text in [*filled, *named, "an"] for word in words(text)}))
+
+
+def plain(label: Label) -> str:
+    """The plainest caption of a label, without its style: "a red sword"."""
+    return f"{_article(label.colour)} {label.colour} {label.kind}"
+
+
+def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -> str:
+    """One caption drawn from the grammar; unless complete, style or colour are sometimes unsaid."""
+    weights = np.array([weight for _, weight in TEMPLATES])
+    template = TEMPLATES[rng.choice(len(TEMPLATES), p=weights / weights.sum())][0]
+    style = "" if rng.random() < _NO_STYLE_SHARE else _said(label.style, rng)
+    unsaid = rng.random() < _NO_COLOUR_SHARE and not complete
+    colour = "" if unsaid else _said(label.colour, rng)
+    if not style:
+        template = template.replace(", {style} style", "").replace(" in {style} style", "")
+    text = template.format(style=style, colour=colour, kind=_said(label.kind, rng))
+    return _tidied(text)
+
+
+def another(names: Iterable[str], name: str, rng: np.random.Generator) -> str:
+    """One of the names at random, but not this one."""
+    others = [other for other in names if other != name]
+    return others[rng.integers(len(others))]
+
+
+def _said(word: str, rng: np.random.Generator) -> str:
+    others = SYNONYMS.get(word, ())
+    return str(rng.choice(others)) if others and rng.random() < _SYNONYM_SHARE else word
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def _tidied(text: str) -> str:
+    """Single spaces, and "an" before a vowel."""
+    parts = text.split()
+    following = [*parts[1:], ""]
+    return " ".join(
+        _article(after) if word in ("a", "an") and after else word
+        for word, after in zip(parts, following, strict=True)
+    )

@@ -1,0 +1,150 @@
+"""What the finished folder is worth: loaded as a user loads it, scored, shown on a sheet."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusion3Pipeline
+
+from app.types import Value
+from jobs.train.starter import damage
+from jobs.train.starter.captions import another, caption, plain
+from jobs.train.starter.data import Drawings
+from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels
+from jobs.train.starter.recipe import ScoreSettings
+from jobs.train.starter.sampling import sample
+from jobs.train.starter.score import Judges, Score, controls, score
+from jobs.train.starter.sheet import save_sheet
+
+_CHOOSING_SEED, _STYLED_SEED = 1_000_000, 2_000_000
+
+
+class CriticFigures(Value):
+    """Shares of fresh drawings that reach the critic's threshold, by what was done to them."""
+
+    right: float
+    wrong_kind: float
+    wrong_colour: float
+    unknown_word: float
+    damaged: float
+
+
+class Evaluation(Value):
+    """Everything that the model card tells about quality."""
+
+    guidance: float
+    by_guidance: dict[str, float]
+    plain: Score
+    styled: Score
+    long: Score
+    controls: dict[str, Score]
+    critic: CriticFigures
+    kind_probability: float
+    agreement: float
+    seconds_per_image: float
+
+
+def load_pipeline(folder: Path, device: torch.device) -> StableDiffusion3Pipeline:
+    """The unmodified pipeline over the finished folder, in single precision."""
+    pipe = StableDiffusion3Pipeline.from_pretrained(
+        folder, text_encoder_3=None, tokenizer_3=None, dtype=torch.float32
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(device)
+
+
+def plain_labels(count: int) -> list[Label]:
+    """`count` labels: every kind and colour in turn, colour by colour."""
+    pairs = [Label(kind, colour, STYLES[0]) for colour in COLOURS for kind in KINDS]
+    return [pairs[i % len(pairs)] for i in range(count)]
+
+
+def styled_labels(count: int) -> list[Label]:
+    """`count` labels over all kinds and styles, with the colours in turn."""
+    colours = list(COLOURS)
+    pairs = [(kind, style) for style in STYLES for kind in KINDS]
+    turns = [(pairs[i % len(pairs)], colours[i % len(colours)]) for i in range(count)]
+    return [Label(kind, colour, style) for (kind, style), colour in turns]
+
+
+def plain_prompts(labels: Sequence[Label]) -> list[str]:
+    """The plain caption of each label."""
+    return [plain(label) for label in labels]
+
+
+def evaluate(
+    folder: Path,
+    judges: Judges,
+    fresh: Drawings,
+    settings: ScoreSettings,
+    device: torch.device,
+    sheets: Path,
+) -> Evaluation:
+    """Choose the guidance, score with other seeds, write `sheet.png` and `styles.png`."""
+    pipe = load_pipeline(folder, device)
+    by_guidance = {g: _chosen_score(pipe, judges, settings, g) for g in settings.guidances}
+    guidance = max(settings.guidances, key=lambda g: (by_guidance[g], -g))
+    make = partial(sample, pipe, steps=settings.steps, guidance=guidance)
+    labels, styled = plain_labels(settings.prompts), styled_labels(settings.styled)
+    prompts = plain_prompts(labels)
+    said = [f"a {label.style} {label.colour} {label.kind}" for label in styled]
+    started = time.perf_counter()
+    made = make(prompts, range(len(prompts)))
+    seconds = (time.perf_counter() - started) / len(labels)
+    dressed = make(said, range(_STYLED_SEED, _STYLED_SEED + len(said)))
+    some = prompts[: settings.long]
+    padded = make(some, range(len(some)), max_sequence_length=256)
+    _save_plain_sheet(made, sheets / "sheet.png")
+    save_sheet(dressed, len(KINDS), sheets / "styles.png")
+    return Evaluation(
+        guidance=guidance,
+        by_guidance={f"{g:g}": value for g, value in by_guidance.items()},
+        plain=score(judges, made, labels),
+        styled=score(judges, dressed, styled, said),
+        long=score(judges, padded, labels[: len(some)]),
+        controls=controls(judges, fresh, len(fresh)),
+        critic=critic_figures(judges, fresh),
+        kind_probability=judges.kind_probability,
+        agreement=judges.agreement,
+        seconds_per_image=seconds,
+    )
+
+
+def _chosen_score(
+    pipe: StableDiffusion3Pipeline, judges: Judges, settings: ScoreSettings, guidance: float
+) -> float:
+    labels = plain_labels(settings.choosing)
+    seeds = range(_CHOOSING_SEED, _CHOOSING_SEED + len(labels))
+    prompts = [plain(label) for label in labels]
+    made = sample(pipe, prompts, seeds, steps=settings.steps, guidance=guidance)
+    return score(judges, made, labels).strict
+
+
+def _save_plain_sheet(made: Pixels, path: Path) -> None:
+    """The first picture of every kind (rows) and colour (columns)."""
+    order = [c * len(KINDS) + k for k in range(len(KINDS)) for c in range(len(COLOURS))]
+    save_sheet(made[[index for index in order if index < len(made)]], len(COLOURS), path)
+
+
+def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
+    """How often the critic accepts fresh drawings, with right and wrong captions, and damaged."""
+    critic, rng = judges.critic, np.random.default_rng(1)
+    labels = [fresh.label(i) for i in range(len(fresh))]
+    wrong_kinds = [replace(label, kind=another(KINDS, label.kind, rng)) for label in labels]
+    wrong_colours = [replace(label, colour=another(COLOURS, label.colour, rng)) for label in labels]
+    spoilt = np.stack([damage.erase_blocks(picture, rng, share=0.6) for picture in fresh.pixels])
+
+    def accepted(pixels: Pixels, prompts: Sequence[str]) -> float:
+        return float((critic.agreement(pixels, prompts) >= critic.threshold).mean())
+
+    return CriticFigures(
+        right=accepted(fresh.pixels, [caption(label, rng) for label in labels]),
+        wrong_kind=accepted(fresh.pixels, plain_prompts(wrong_kinds)),
+        wrong_colour=accepted(fresh.pixels, plain_prompts(wrong_colours)),
+        unknown_word=accepted(fresh.pixels, [f"a {label.colour} dragon" for label in labels]),
+        damaged=accepted(spoilt, plain_prompts(labels)),
+    )

@@ -1,0 +1,90 @@
+"""The critic and the classifier: trained, calibrated, written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.models import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic, CriticConfig
+from jobs.train.starter import vae as vaes
+from jobs.train.starter.captions import NEUTRAL, caption, vocabulary
+from jobs.train.starter.classifier import Classifier
+from jobs.train.starter.critic_training import JudgeSettings, train_classifier, train_critic
+from jobs.train.starter.data import Drawings
+from jobs.train.starter.score import PERCENTILE
+from jobs.train.starter.stages import Progress
+
+CLASSIFIER_FILE = "classifier.safetensors"
+
+
+def soften(
+    drawings: Drawings, vae: AutoencoderKL, settings: JudgeSettings, device: torch.device
+) -> Drawings:
+    """The first training drawings through the autoencoder, with noise on their latents."""
+    rng = np.random.default_rng(settings.seed)
+    count = min(settings.softened, len(drawings))
+    latents = vaes.encode(vae, drawings.pixels[:count], device)
+    level = rng.uniform(0, settings.soft_noise, (count, 1, 1, 1)).astype(np.float32)
+    noise = rng.standard_normal(latents.shape, dtype=np.float32)
+    return Drawings(vaes.decode(vae, latents + level * noise, device), drawings.labels[:count])
+
+
+def make_classifier(
+    folder: Path,
+    training: Drawings,
+    vae: AutoencoderKL,
+    settings: JudgeSettings,
+    device: torch.device,
+) -> None:
+    """Train the classifier and write its weights into the folder."""
+    soft = soften(training, vae.to(device), settings, device)
+    classifier = train_classifier(training, soft, settings, device, Progress("classifier"))
+    _save_half(classifier, folder / CLASSIFIER_FILE)
+
+
+def make_critic(
+    folder: Path,
+    training: Drawings,
+    calibration: Drawings,
+    vae: AutoencoderKL,
+    settings: JudgeSettings,
+    device: torch.device,
+) -> None:
+    """Train the critic and write it, as it ships, into `critic/` in the folder."""
+    soft = soften(training, vae.to(device), settings, device)
+    critic = train_critic(training, soft, settings, device, Progress("critic"))
+    (folder / "critic").mkdir(exist_ok=True)
+    _save_half(critic, folder / "critic" / WEIGHTS_FILE)
+    _write_config(folder / "critic", threshold=0.0)
+    threshold = fresh_threshold(Critic.load(folder / "critic"), calibration)
+    _write_config(folder / "critic", threshold=threshold)
+
+
+def fresh_threshold(critic: Critic, drawings: Drawings) -> float:
+    """The 5th percentile of the agreement of drawings with captions from the grammar."""
+    rng = np.random.default_rng(0)
+    prompts = [caption(drawings.label(i), rng) for i in range(len(drawings))]
+    return float(np.percentile(critic.agreement(drawings.pixels, prompts), PERCENTILE))
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """The classifier that `make_classifier` wrote."""
+    classifier = Classifier()
+    weights = load_file(folder / CLASSIFIER_FILE)
+    classifier.load_state_dict({name: value.float() for name, value in weights.items()})
+    return classifier.eval()
+
+
+def _save_half(module: nn.Module, path: Path) -> None:
+    weights = {name: value.half().cpu().contiguous() for name, value in module.state_dict().items()}
+    save_file(weights, path)
+
+
+def _write_config(folder: Path, *, threshold: float) -> None:
+    config = CriticConfig(vocabulary=vocabulary(), neutral=NEUTRAL, threshold=threshold)
+    text = json.dumps(config.as_json(), indent=2, sort_keys=True)
+    (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")

@@ -1,0 +1,128 @@
+"""Scoring pictures against their labels: lenient and strict, with damaged controls.
+
+Strict means: the classifier names the right kind and colour, and both its probability for that
+kind and the critic's agreement with the caption lie above the 5th percentile of fresh drawings. The
+lenient score (kind and colour right) is given beside it, for a classifier without a class for
+rubbish lets fragments pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.check.agreement import Critic
+from app.types import Value
+from jobs.train.starter import damage
+from jobs.train.starter.captions import another, plain
+from jobs.train.starter.classifier import Classifier, Opinion, classify
+from jobs.train.starter.data import Drawings
+from jobs.train.starter.drawings import COLOURS, KINDS, Label, Pixels
+
+PERCENTILE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Who scores, and the limits that 95 % of fresh drawings reach."""
+
+    classifier: Classifier
+    critic: Critic
+    kind_probability: float
+    agreement: float
+
+
+class Score(Value):
+    """Shares of the pictures that pass, and the same for each kind."""
+
+    count: int
+    kind: float
+    colour: float
+    style: float
+    lenient: float
+    strict: float
+    strict_by_kind: dict[str, float]
+    strict_by_colour: dict[str, float]
+
+    @property
+    def weakest(self) -> tuple[str, float]:
+        """The kind that passes least often, and its share."""
+        name = min(self.strict_by_kind, key=lambda kind: self.strict_by_kind[kind])
+        return name, self.strict_by_kind[name]
+
+
+def calibrated(classifier: Classifier, critic: Critic, drawings: Drawings) -> Judges:
+    """The judges with limits from drawings that neither was trained on."""
+    labels = [drawings.label(i) for i in range(len(drawings))]
+    probability = _wanted(classify(classifier, drawings.pixels), labels)
+    agreement = critic.agreement(drawings.pixels, [plain(label) for label in labels])
+    limits = [float(np.percentile(values, PERCENTILE)) for values in (probability, agreement)]
+    return Judges(classifier, critic, *limits)
+
+
+def strict_passes(
+    judges: Judges, pixels: Pixels, prompts: Sequence[str], labels: Sequence[Label]
+) -> NDArray[np.bool_]:
+    """Which pictures pass the strict score, [n]."""
+    opinion = classify(judges.classifier, pixels)
+    certain = _wanted(opinion, labels) > judges.kind_probability
+    agreed = judges.critic.agreement(pixels, prompts) > judges.agreement
+    return _kinds_right(opinion, labels) & _colours_right(opinion, labels) & certain & agreed
+
+
+def score(
+    judges: Judges, pixels: Pixels, labels: Sequence[Label], prompts: Sequence[str] | None = None
+) -> Score:
+    """The score of pictures that should show the labels; prompts are the plain captions if None."""
+    prompts = prompts or [plain(label) for label in labels]
+    opinion = classify(judges.classifier, pixels)
+    kind, colour = _kinds_right(opinion, labels), _colours_right(opinion, labels)
+    strict = strict_passes(judges, pixels, prompts, labels)
+    return Score(
+        count=len(labels),
+        kind=float(kind.mean()),
+        colour=float(colour.mean()),
+        style=float(np.mean(opinion.style_names() == np.array([label.style for label in labels]))),
+        lenient=float((kind & colour).mean()),
+        strict=float(strict.mean()),
+        strict_by_kind=_grouped(strict, [label.kind for label in labels]),
+        strict_by_colour=_grouped(strict, [label.colour for label in labels]),
+    )
+
+
+def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]:
+    """Scores of fresh drawings, whole and spoilt: what a good score must pass and must refuse."""
+    labels = [drawings.label(i) for i in range(count)]
+    pixels = drawings.pixels[:count]
+    rng = np.random.default_rng(0)
+    erased = np.stack([damage.erase_blocks(picture, rng, share=0.6) for picture in pixels])
+    halved = np.stack([damage.cut(picture, rng) for picture in pixels])
+    empty = np.stack([damage.empty(picture) for picture in pixels])
+    others = [replace(label, colour=another(COLOURS, label.colour, rng)) for label in labels]
+    return {
+        "fresh drawings": score(judges, pixels, labels),
+        "60 % of 8 px blocks erased": score(judges, erased, labels),
+        "half of the object cut off": score(judges, halved, labels),
+        "caption of another colour": score(judges, pixels, others),
+        "empty picture": score(judges, empty, labels),
+    }
+
+
+def _wanted(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.float64]:
+    """The probability of each picture's own kind."""
+    wanted = [KINDS.index(label.kind) for label in labels]
+    return opinion.probabilities[np.arange(len(wanted)), wanted]
+
+
+def _kinds_right(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.bool_]:
+    return np.equal(opinion.kinds, [KINDS.index(label.kind) for label in labels])
+
+
+def _colours_right(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.bool_]:
+    return np.equal(opinion.colours, [list(COLOURS).index(label.colour) for label in labels])
+
+
+def _grouped(passes: NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:
+    groups = np.array(names)
+    return {name: float(passes[groups == name].mean()) for name in dict.fromkeys(names)}

@@ -1,0 +1,60 @@
+"""The two models that go on from the starter: polish, which enlarges it, and typography on that."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.models.bundled import BASE, VERSION, Base, read_version, weights_digest
+from app.models.load import POLISH, TYPOGRAPHY
+from app.types import ModelVersion, Size
+
+SOURCE = "python -m jobs train-upscaler"
+SIDES = (256, 128, 512, 1024, 2048)
+"""What polish makes, the one that is meant when nobody says first."""
+STEPS = 24
+LAYOUT = {"edition": 1}
+"""Raise it when the same layers would stand elsewhere: it is part of the weights' digest."""
+
+
+def write_extensions(polish: Path, base: Path, typography: Path) -> tuple[ModelVersion, ...]:
+    """Describe polish, whose weights stand in its folder, and typography, which has none."""
+    return _write_polish(polish, base), _write_typography(typography, polish)
+
+
+def _write_polish(folder: Path, base: Path) -> ModelVersion:
+    started = read_version(base)
+    return _write(
+        folder,
+        base,
+        family=POLISH,
+        name="starter-polish",
+        capabilities=(*started.capabilities, "img2img"),
+        sizes=tuple(Size(width=side, height=side) for side in SIDES),
+        num_inference_steps=STEPS,
+    )
+
+
+def _write_typography(folder: Path, base: Path) -> ModelVersion:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "layout.json").write_text(json.dumps(LAYOUT, indent=1) + "\n")
+    below = read_version(base)
+    return _write(
+        folder,
+        base,
+        family=TYPOGRAPHY,
+        name="starter-typography",
+        capabilities=(*below.capabilities, "text"),
+        sizes=(),
+        critic="",
+    )
+
+
+def _write(folder: Path, base: Path, **fields: Any) -> ModelVersion:
+    below = read_version(base)
+    named = Base(folder=base.name, weights_digest=below.weights_digest)
+    (folder / BASE).write_text(named.model_dump_json(indent=1) + "\n")
+    version = below.replace(
+        **fields, source=SOURCE, seconds_per_image=None, weights_digest=weights_digest(folder)
+    )
+    (folder / VERSION).write_text(version.model_dump_json(indent=1) + "\n")
+    return version

@@ -1,0 +1,159 @@
+"""What the upscaler is worth, held against plain enlarging: on drawings and on what is painted."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusion3Pipeline
+from numpy.typing import NDArray
+
+from app.check.agreement import Critic
+from app.models.upscaler import Upscaler
+from app.types.base import Value
+from jobs.train.starter.drawings import COLOURS, KINDS, Pixels
+from jobs.train.starter.evaluation import load_pipeline, plain_labels, plain_prompts
+from jobs.train.starter.sampling import sample
+from jobs.train.starter.sheet import save_sheet
+from jobs.train.upscaler.baselines import Method, lanczos, methods, nearest
+from jobs.train.upscaler.large import LargeFigures, measure_large
+from jobs.train.upscaler.likeness import Likeness, likeness
+from jobs.train.upscaler.pairs import WAYS, Pairs
+
+_FAINT, _FULL = 16, 239
+"""Alpha below the first is haze, between the two half clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSettings:
+    """How many pictures of the starter are looked at, and how they are painted."""
+
+    pictures: int = 160
+    """Every kind and colour in turn, with the seeds of the starter's own sheet."""
+    steps: int = 12
+    guidance: float = 2.0
+    large: int = 16
+    """How many of them are enlarged to 2048 pixels too; the sheet's."""
+
+
+class Looks(Value):
+    """What can be said of enlarged pictures that have no true drawing: means over pictures."""
+
+    half_clear: float
+    """Pixels with an alpha between 16 and 239, for each pixel that is at least half opaque."""
+    haze: float
+    """Pixels with an alpha between 1 and 15, for each pixel that is at least half opaque."""
+    agreement: float
+    """The critic's, with the plain caption; it reduces every picture to 64 x 64 first."""
+    accepted: float
+    """Share whose agreement reaches the critic's threshold."""
+
+
+class Figures(Value):
+    """Everything that the card tells about quality."""
+
+    held_out: int
+    likeness: dict[str, dict[str, Likeness]]
+    """By what the small side went through, then by how it was enlarged."""
+    pictures: int
+    looks: dict[str, Looks]
+    """Of the starter's pictures by how they were enlarged, of the pictures as painted, and of
+    held-out drawings at the large size."""
+    seconds_per_picture: float
+    large: LargeFigures
+
+
+def measure(
+    upscaler: Upscaler,
+    held_out: Pairs,
+    starter: Path,
+    settings: FigureSettings,
+    device: torch.device,
+    sheets: Path,
+) -> Figures:
+    """All figures; writes `sheet.png` into `sheets`."""
+    every = methods(upscaler)
+    captions = _captions(settings)
+    painted = paint(load_pipeline(starter, device), settings)
+    critic = Critic.load(starter.parent / "critic")
+    enlarged = {name: [method(picture) for picture in painted] for name, method in every.items()}
+    del enlarged["nearest"]
+    looks = {name: looked_at(made, captions, critic) for name, made in enlarged.items()}
+    looks["as painted, 64 px"] = looked_at(list(painted), captions, critic)
+    looks["drawings, 256 px"] = looked_at(
+        list(held_out.large), plain_prompts(held_out.labels), critic
+    )
+    save_pictures(painted, upscaler, sheets)
+    return Figures(
+        held_out=len(held_out),
+        likeness={way: _likenesses(held_out, index, every) for index, way in enumerate(WAYS)},
+        pictures=settings.pictures,
+        looks=looks,
+        seconds_per_picture=_seconds(upscaler, painted),
+        large=measure_large(on_sheet(painted)[: settings.large], upscaler),
+    )
+
+
+def paint(pipe: StableDiffusion3Pipeline, settings: FigureSettings) -> Pixels:
+    """The pictures that are looked at, as the starter paints them, [n, 64, 64, 4]."""
+    return sample(
+        pipe,
+        _captions(settings),
+        range(settings.pictures),
+        steps=settings.steps,
+        guidance=settings.guidance,
+    )
+
+
+def _captions(settings: FigureSettings) -> list[str]:
+    return plain_prompts(plain_labels(settings.pictures))
+
+
+def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str, Likeness]:
+    return {
+        name: likeness([method(small) for small in held_out.small[:, way]], held_out.large)
+        for name, method in every.items()
+    }
+
+
+def looked_at(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
+    """What can be said of pictures that have no true drawing."""
+    alphas = [picture[..., 3].astype(int) for picture in made]
+    half = [_share((alpha >= _FAINT) & (alpha <= _FULL), alpha) for alpha in alphas]
+    haze = [_share((alpha > 0) & (alpha < _FAINT), alpha) for alpha in alphas]
+    agreement = critic.agreement(np.stack(made), captions)
+    return Looks(
+        half_clear=float(np.mean(half)),
+        haze=float(np.mean(haze)),
+        agreement=float(agreement.mean()),
+        accepted=float((agreement >= critic.threshold).mean()),
+    )
+
+
+def _share(chosen: NDArray[np.bool_], alpha: NDArray[np.int_]) -> float:
+    return float(chosen.sum() / max((alpha >= 128).sum(), 1))
+
+
+def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
+    """Wall time of one picture: the best of ten."""
+    found = []
+    for picture in painted[:10]:
+        started = time.perf_counter()
+        upscaler.enlarge(picture)
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
+    """`sheet.png`: kind by kind, with the colours in turn, nearest, Lanczos and enlarged by us."""
+    ways = (nearest, lanczos, upscaler.enlarge)
+    frames = [way(picture) for picture in on_sheet(painted) for way in ways]
+    save_sheet(np.stack(frames), 2 * len(ways), folder / "sheet.png")
+
+
+def on_sheet(painted: Pixels) -> list[Pixels]:
+    """One picture of each kind, the colours in turn, as far as there are so many."""
+    chosen = [k % len(COLOURS) * len(KINDS) + k for k in range(len(KINDS))]
+    return [painted[index] for index in chosen if index < len(painted)]

@@ -1,0 +1,225 @@
+"""Training the upscaler on pairs, from checkpoints where there are any.
+
+What step n sees is a function of the seed and n alone, so a run that was stopped and continued
+gives the same weights as one that was not.
+"""
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from app.models.upscaler import SCALE, UpscalerConfig, UpscalerNetwork, filled, to_unit
+from jobs.train.starter.drawings import Pixels
+from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.stages import Progress
+from jobs.train.upscaler.pairs import WAYS, Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """What decides the network's training besides its shape and its pairs."""
+
+    samples: int = 26_000
+    batch: int = 8
+    crop: int = 32
+    """Side of what is cut from the small side of a pair."""
+    way_shares: tuple[float, ...] = (0.25, 0.2, 0.3, 0.25)
+    """How often each of `WAYS` is seen."""
+    other_colours: float = 0.3
+    """Share of the batches whose colour channels change places."""
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    warm_up: int = 100
+    ema: float = 0.998
+    evaluate_every: int = 650
+    """Steps between two looks at the validation loss."""
+    seed: int = 7
+
+
+@dataclass(slots=True)
+class Run:
+    """A training run in flight: everything a checkpoint holds."""
+
+    network: UpscalerNetwork
+    average: UpscalerNetwork
+    optimizer: AdamW
+    schedule: LambdaLR
+    step: int = 0
+
+
+def learn(
+    config: UpscalerConfig,
+    training: Pairs,
+    validation: Pairs,
+    settings: LearningSettings,
+    *,
+    checkpoint: Path,
+    device: torch.device,
+    report: Progress,
+    preview: Callable[[UpscalerNetwork, int], None],
+    checkpoint_seconds: float = 60.0,
+) -> UpscalerNetwork:
+    """The averaged network after all steps; continues from `checkpoint` where that exists."""
+    steps = max(settings.samples // settings.batch, 1)
+    run = _start(config, settings, steps, device)
+    seen = fill_all(training)
+    if checkpoint.exists():
+        _restore(run, checkpoint, device)
+    saved = time.monotonic()
+    while run.step < steps:
+        loss = _step(run, training, seen, settings, device)
+        if run.step % settings.evaluate_every == 0 or run.step == steps:
+            found = validation_loss(run.average, validation, device)
+            figures = ", ".join(f"{way} {value:.4f}" for way, value in found.items())
+            report(run.step * settings.batch, settings.samples, figures, always=True)
+            preview(run.average, run.step)
+        if time.monotonic() - saved > checkpoint_seconds:
+            _save(run, checkpoint)
+            saved = time.monotonic()
+        report(run.step * settings.batch, settings.samples, f"loss {loss:.4f}")
+    return run.average.eval()
+
+
+def _start(
+    config: UpscalerConfig, settings: LearningSettings, steps: int, device: torch.device
+) -> Run:
+    torch.manual_seed(settings.seed)
+    network = UpscalerNetwork(config)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    optimizer = AdamW(
+        network.parameters(),
+        lr=settings.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=settings.weight_decay,
+    )
+    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(settings.warm_up, steps // 10 + 1))
+    return Run(network, copy.deepcopy(network).requires_grad_(False), optimizer, schedule)
+
+
+def fill_all(pairs: Pairs) -> Tensor:
+    """Every small side as the network wants it, [n, ways, 4, 64, 64]; 0.26 MB for each pair."""
+    return torch.stack([filled(to_unit(ways)) for ways in pairs.small])
+
+
+def _step(
+    run: Run, training: Pairs, seen: Tensor, settings: LearningSettings, device: torch.device
+) -> float:
+    rng = np.random.default_rng([settings.seed, run.step])
+    small, large = batch(training, seen, settings, rng)
+    loss = picture_loss(run.network(small.to(device)), large.to(device))
+    run.optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(run.network.parameters(), 1.0)
+    run.optimizer.step()
+    run.schedule.step()
+    decay = min(settings.ema, (run.step + 1) / (run.step + 10))
+    with torch.no_grad():
+        averages: list[Tensor] = list(run.average.parameters())
+        torch._foreach_lerp_(averages, list(run.network.parameters()), 1 - decay)
+    run.step += 1
+    return float(loss.detach())
+
+
+def batch(
+    pairs: Pairs, seen: Tensor, settings: LearningSettings, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cuts of pairs, turned and mirrored: filled small ones and straight large ones.
+
+    `seen` is what `fill_all` gives for these pairs.
+    """
+    side = settings.crop
+    shares = np.array(settings.way_shares) / sum(settings.way_shares)
+    chosen = rng.integers(len(pairs), size=settings.batch)
+    ways = rng.choice(len(WAYS), p=shares, size=settings.batch)
+    small = seen[chosen, ways]
+    corners = rng.integers(small.shape[-1] - side + 1, size=(settings.batch, 2))
+    cut, large = [], []
+    for index, (y, x) in enumerate(corners):
+        cut.append(small[index, :, y : y + side, x : x + side])
+        large.append(_cut(pairs.large[chosen[index]], y * SCALE, x * SCALE, side * SCALE))
+    turned = _turned(torch.stack(cut), torch.stack(large), rng)
+    if rng.random() < settings.other_colours:
+        places = [*rng.permutation(3).tolist(), 3]
+        return turned[0][:, places], turned[1][:, places]
+    return turned
+
+
+def _cut(picture: Pixels, y: int, x: int, side: int) -> Tensor:
+    return to_unit(picture[None, y : y + side, x : x + side])[0]
+
+
+def _turned(small: Tensor, large: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Both in one of the eight positions of a square, the same for the whole batch."""
+    quarters, mirrored = int(rng.integers(4)), rng.random() < 0.5
+    turned = [torch.rot90(images, quarters, (2, 3)) for images in (small, large)]
+    a, b = (images.flip(3) if mirrored else images for images in turned)
+    return a, b
+
+
+def picture_loss(drawn: Tensor, true: Tensor) -> Tensor:
+    """How far the network's answer is from the drawing: over black, over white, and at edges.
+
+    What is beyond the bounds counts a little too, or a pixel that left them could not return.
+    """
+    made = drawn.clamp(0, 1)
+    a, b = _seen(made), _seen(true)
+    edges = sum(F.l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3))
+    visible = (true[:, 3:] > 0).float()
+    straight = F.l1_loss(drawn[:, :3] * visible, true[:, :3] * visible)
+    beyond = F.l1_loss(drawn, made.detach())
+    return F.l1_loss(a, b) * 2 + F.mse_loss(a, b) * 4 + edges + straight * 0.1 + beyond * 0.1
+
+
+def _seen(images: Tensor) -> Tensor:
+    """Colour over black, colour over white, and alpha."""
+    colour = images[:, :3] * images[:, 3:]
+    return torch.cat([colour, colour + 1 - images[:, 3:], images[:, 3:]], dim=1)
+
+
+@torch.no_grad()
+def validation_loss(
+    network: UpscalerNetwork, validation: Pairs, device: torch.device
+) -> dict[str, float]:
+    """Mean loss over whole pictures, for each of `WAYS`."""
+    found = {}
+    for way, name in enumerate(WAYS):
+        losses = []
+        for index in range(len(validation)):
+            small = filled(to_unit(validation.small[index : index + 1, way])).to(device)
+            true = to_unit(validation.large[index : index + 1]).to(device)
+            losses.append(float(picture_loss(network(small), true)))
+        found[name] = float(np.mean(losses))
+    return found
+
+
+def _save(run: Run, path: Path) -> None:
+    """Write the checkpoint beside its place, then move it there."""
+    growing = path.with_suffix(".growing")
+    state = {
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "schedule": run.schedule.state_dict(),
+        "step": run.step,
+    }
+    torch.save(state, growing)
+    os.replace(growing, path)
+
+
+def _restore(run: Run, path: Path, device: torch.device) -> None:
+    state = torch.load(path, map_location=device, weights_only=True)
+    run.network.load_state_dict(state["network"])
+    run.average.load_state_dict(state["average"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.schedule.load_state_dict(state["schedule"])
+    run.step = state["step"]

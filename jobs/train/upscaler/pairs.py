@@ -1,0 +1,178 @@
+"""Pairs to learn from: a drawing at 256 pixels, and at 64 the ways in which the starter shows it.
+
+The 64 pixel side is the drawing itself, the drawing through the starter's autoencoder with noise
+on its latents, and the drawing half forgotten and painted anew by the whole starter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusion3Pipeline
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.train.starter import drawings as painter
+from jobs.train.starter import vae as vaes
+from jobs.train.starter.captions import caption
+from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels, all_labels
+from jobs.train.starter.shapes import SHAPES, Part
+from jobs.train.starter.stages import Progress
+
+TRAINING, VALIDATION, HELD_OUT = 60_000_000, 70_000_000, 80_000_000
+"""The first seed of each set; the starter's own sets end far below."""
+WAYS = ("clean", "softened", "repainted", "repainted more")
+"""What the small side of a pair went through."""
+LARGE = painter.SIZE * painter.SUPERSAMPLING
+
+_SHIFTS = ((-7, -1), (-5, 5), (-3, -5), (-1, 1), (1, 7), (3, -3), (5, 3), (7, -7))
+"""Eight places inside a pixel, in sixteenths; no two share a row or a column."""
+_STRIDE = 103
+"""Labels are taken in such steps, so that also a short set holds every kind and colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairSettings:
+    """What decides the pairs besides the starter's weights."""
+
+    training: int = 720
+    validation: int = 24
+    held_out: int = 160
+    latent_noise: float = 0.3
+    """Largest spread of the noise added to latents before they are decoded."""
+    strengths: tuple[float, float] = (0.25, 0.4)
+    """How much is forgotten before the starter paints anew, for the last two ways."""
+    steps: int = 12
+    guidance: float = 2.0
+    batch: int = 16
+    seed: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Large drawings [n, 256, 256, 4] and their small sides [n, 4 ways, 64, 64, 4], uint8."""
+
+    large: Pixels
+    small: Pixels
+    labels: tuple[Label, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def save(pairs: Pairs, folder: Path) -> None:
+    """Write a set as two files."""
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "large.npy", pairs.large)
+    np.save(folder / "small.npy", pairs.small)
+
+
+def load(folder: Path) -> Pairs:
+    """Read a set that `save` wrote; the large side stays on disk until it is looked at."""
+    large = np.load(folder / "large.npy", mmap_mode="r", allow_pickle=False)
+    return Pairs(large, np.load(folder / "small.npy", allow_pickle=False), labels(len(large)))
+
+
+def labels(count: int) -> tuple[Label, ...]:
+    """The labels of a set of this size."""
+    every = all_labels()
+    return tuple(every[i * _STRIDE % len(every)] for i in range(count))
+
+
+def make_pairs(
+    count: int,
+    first_seed: int,
+    pipe: StableDiffusion3Pipeline,
+    settings: PairSettings,
+    report: Progress,
+) -> Pairs:
+    """`count` drawings and their small sides; the same seeds and device give the same bytes."""
+    wanted = labels(count)
+    large = np.empty((count, LARGE, LARGE, 4), np.uint8)
+    small = np.empty((count, len(WAYS), painter.SIZE, painter.SIZE, 4), np.uint8)
+    for start in range(0, count, settings.batch):
+        stop = min(start + settings.batch, count)
+        for index in range(start, stop):
+            large[index] = draw_large(wanted[index], first_seed + index)
+            small[index, 0] = painter.draw(wanted[index], first_seed + index)
+        part = slice(start, stop)
+        rng = np.random.default_rng([settings.seed, first_seed + start])
+        small[part, 1] = soften(small[part, 0], pipe, settings, rng)
+        for way, strength in enumerate(settings.strengths, start=2):
+            small[part, way] = repaint(small[part, 0], wanted[part], pipe, strength, settings, rng)
+        report(stop, count, "pairs")
+    return Pairs(large, small, wanted)
+
+
+def draw_large(label: Label, seed: int) -> Pixels:
+    """The drawing of a label and seed at 256 x 256, straight alpha, its edges smooth.
+
+    The renderer paints hard edges at this size. Painting eight times, each time shifted by a part
+    of a pixel, and averaging is the accumulation buffer of Haeberli and Akeley (1990).
+    """
+    outline = 1.5 * painter.SUPERSAMPLING if label.style == "cartoon" else 0.0
+    parts, palette = _parts(label, seed, outline)
+    total = np.zeros((LARGE, LARGE, 4), np.float32)
+    for x, y in _SHIFTS:
+        moved = [
+            Part(part.points + np.array([x, y]) / 16, part.role, part.tone, part.detail)
+            for part in parts
+        ]
+        rgb, alpha, _ = painter._painted(moved, palette, label.style, outline)
+        cover = (alpha > 0)[..., None]
+        total += np.concatenate([rgb * cover, cover * np.uint8(255)], axis=2)
+    seen = total[..., 3:]
+    colour = total[..., :3] / np.maximum(seen / 255, 1)
+    averaged = np.concatenate([colour, seen / len(_SHIFTS)], axis=2)
+    return averaged.round().clip(0, 255).astype(np.uint8)
+
+
+def _parts(
+    label: Label, seed: int, outline: float
+) -> tuple[list[Part], dict[str, NDArray[np.float64]]]:
+    """Placed parts and palette, exactly those that `draw` paints."""
+    names = (KINDS, list(COLOURS), STYLES)
+    said = (label.kind, label.colour, label.style)
+    rng = np.random.default_rng([seed, *(a.index(b) for a, b in zip(names, said, strict=True))])
+    parts = painter._placed(SHAPES[label.kind](rng), outline, rng)
+    return parts, painter._palette(label.colour, rng)
+
+
+def soften(
+    pixels: Pixels, pipe: StableDiffusion3Pipeline, settings: PairSettings, rng: np.random.Generator
+) -> Pixels:
+    """The pictures through the autoencoder, each with its own amount of noise on the latents."""
+    latents = vaes.encode(pipe.vae, pixels, pipe.device)
+    level = rng.uniform(0, settings.latent_noise, (len(latents), 1, 1, 1)).astype(np.float32)
+    noise = rng.standard_normal(latents.shape, dtype=np.float32)
+    return vaes.decode(pipe.vae, latents + level * noise, pipe.device)
+
+
+def repaint(
+    pixels: Pixels,
+    shown: Sequence[Label],
+    pipe: StableDiffusion3Pipeline,
+    strength: float,
+    settings: PairSettings,
+    rng: np.random.Generator,
+) -> Pixels:
+    """The pictures noised by `strength` and painted to the end by the starter, with captions."""
+    again = StableDiffusion3Img2ImgPipeline(**pipe.components)
+    again.set_progress_bar_config(disable=True)
+    seeds = rng.integers(2**31, size=len(pixels))
+    made = again(
+        prompt=[caption(label, rng, complete=True) for label in shown],
+        image=[Image.fromarray(picture) for picture in pixels],
+        strength=strength,
+        width=painter.SIZE,
+        height=painter.SIZE,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
+        max_sequence_length=1,
+        generator=[torch.Generator().manual_seed(int(seed)) for seed in seeds],
+        output_type="np",
+    ).images
+    return cast(Pixels, np.round(np.clip(made, 0, 1) * 255).astype(np.uint8))
