@@ -15,7 +15,7 @@ from app.api.requests import MAX_IMAGES
 from app.engine.engine import Mode
 from app.route.by_role import Role
 from app.types import Size, Steps, Value
-from deployments.schedule import ReplicaWindow
+from app.types.schedule import ReplicaWindow
 
 CpuShare: TypeAlias = Annotated[float, Field(gt=0, le=64)]
 """Explicit everywhere: Serve would take a whole core for each replica."""

@@ -8,8 +8,7 @@ from typing import Any, cast
 from ray.serve.autoscaling_policy import replica_queue_length_autoscaling_policy
 from ray.serve.config import AutoscalingContext
 
-from app.types.schedule import highest
-from deployments.schedule import ReplicaWindow
+from app.types.schedule import ReplicaWindow, highest
 
 
 class Scheduled:

@@ -18,8 +18,8 @@ from jobs.bench.checks.command import bench_checks_command, make_defects_command
 from jobs.bench.cluster.command import bench_cluster
 from jobs.bench.refine.command import bench_refine_command
 from jobs.bench.review.command import bench_review_command, label_defects_command
-from jobs.bench.shares.shares_command import shares_command
-from jobs.bench.typography.typography_command import bench_typography_command
+from jobs.bench.shares.command import shares_command
+from jobs.bench.typography.command import bench_typography_command
 from jobs.cluster.command import stop_command, submit_command
 from jobs.cluster.min_machines_command import floor_command
 from jobs.crash_tests.counters import TrialKind
@@ -233,7 +233,7 @@ def bench_engine(
 
 def _bench_full_size(as_json: bool) -> None:
     """Figures are told as they come: the machine may be gone before the end."""
-    from jobs.bench.engine.bench_full_size import FULL, bench_full_size
+    from jobs.bench.engine.full_size import FULL, bench_full_size
     from jobs.bench.engine.render import show_full_size_figures
 
     say = Console(stderr=as_json, highlight=False, soft_wrap=True).print
@@ -260,7 +260,7 @@ def bench_serve(
     """
     import asyncio
 
-    from jobs.bench.serve.needs import lacking
+    from jobs.bench.serve.servers import lacking
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
     with doors(as_json):
@@ -268,8 +268,7 @@ def bench_serve(
             raise InvalidRequest(lacking("httpx"))
         from jobs.bench.serve.bench import FULL, QUICK
         from jobs.bench.serve.bench import bench_serve as bench
-        from jobs.bench.serve.draw_serve import draw_serve_figures
-        from jobs.bench.serve.render import show_serve_figures
+        from jobs.bench.serve.render import draw_serve_figures, show_serve_figures
 
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         extent = QUICK if quick else FULL
@@ -320,8 +319,7 @@ def trials_command(
 
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """
-    from jobs.crash_tests.command import trials
-    from jobs.crash_tests.show import show_trials
+    from jobs.crash_tests.command import show_trials, trials
 
     with doors(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ PROGRAMS = (
     Program("hadolint", "the Dockerfile", commands=("hadolint",)),
     Program(
         "bash",
-        "the commands of cluster.yaml",
+        "a cluster's head, which Ray starts by it, and the commands of cluster.yaml",
         commands=("bash",),
         packages=("bash",),
         required=False,  # .ci/run itself is run by it

@@ -24,7 +24,7 @@ from tests.values import ROUTE, request_with
 WORKER = """
 import json, sys
 from app.backends.echo import EchoBackend, EchoSettings
-from app.generate import Generator
+from app.generate.generate import Generator
 from app.store.publish import open_store
 from tests.values import ROUTE, request_with
 

@@ -57,7 +57,8 @@ def test_the_engine_imports_without_ray() -> None:
 def test_importing_the_application_touches_nothing_on_disk() -> None:
     code = (
         "import os, pathlib, tempfile; folder = tempfile.mkdtemp(); os.chdir(folder)\n"
-        "import app.cli.main, app.flow, app.settings, jobs.batches; app.settings.Settings()\n"
+        "import app.cli.main, app.flow.make, app.settings, jobs.runtime.batches\n"
+        "app.settings.Settings()\n"
         "print(list(pathlib.Path(folder).iterdir()))"
     )
     assert run(code) == "[]"

@@ -140,7 +140,7 @@ def test_what_a_dead_writer_left_is_overwritten(tmp_path: Path) -> None:
 def test_writers_at_the_same_time_lose_nothing_and_readers_see_whole_files(tmp_path: Path) -> None:
     add_key(tmp_path, "before")
     code = (
-        "import sys; from pathlib import Path; from app.keys import add_key, revoke_key\n"
+        "import sys; from pathlib import Path; from app.api.keys import add_key, revoke_key\n"
         "home, name = Path(sys.argv[1]), sys.argv[2]\n"
         "for number in range(20):\n"
         "    add_key(home, f'{name}-{number}')\n"

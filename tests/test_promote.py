@@ -216,7 +216,7 @@ def test_a_mirror_that_comes_late_shows_the_last_word(catalog: Catalog) -> None:
 
 DIES = """
 import os, signal, sys
-from app.promote import promote
+from app.registry.promote import promote
 from app.store.catalog import Catalog
 from app.store.pointers import pointer
 from tests.test_promote import measured

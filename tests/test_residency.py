@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, NoRoute
-from app.fleet.residency import allowed
+from app.fleet.versions import allowed
 from app.models.bundled import ECHO
 from app.route.by_name import route
 from app.types import AssetSpec, Hosted, ModelVersion, Size, Tags

@@ -9,13 +9,12 @@ from pydantic import ValidationError
 
 from app.accept.calibration import Labelled
 from app.accept.gate import passed, style_of
-from app.accept.labels import labels, last_words
-from app.accept.lots import fair
+from app.accept.labels import fair, labels, last_words
 from app.accept.risk_model import own_scores
 from app.digest import digest
 from app.errors import InvalidRequest
 from app.store.catalog import Catalog
-from app.store.verdicts import verdicts
+from app.store.run_statistics import verdicts
 from app.types import AssetRecord, Measure, Value
 
 

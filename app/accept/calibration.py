@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from app.accept.lots import lot
+from app.accept.labels import lot
 from app.accept.risk_bounds import Step, fewest, true, widest
 from app.accept.risk_model import Floats, Ordering, learn
 from app.accept.shift_detector import ABSENT

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.accept.calibration import Calibration
-from app.accept.lots import lot
+from app.accept.labels import lot
 from app.accept.promoted_calibration import live, read
 from app.accept.risk_model import own_scores
 from app.accept.shift_detector import WINDOW, Watch
 from app.plan.schema import AcceptPlan
 from app.store.catalog import Catalog
-from app.store.verdicts import verdicts
+from app.store.run_statistics import verdicts
 from app.types import AssetRecord, Finding, Measure, QualityReport, Verdict
 
 _STYLE = "style="

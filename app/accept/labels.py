@@ -1,11 +1,13 @@
 """Labels: what people said of finished pictures, each with who and when; none is ever changed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Literal
 
 from sqlalchemy import select
 
+from app.digest import digest
 from app.store import documents, tables
 from app.store.catalog import Catalog
 from app.types import AssetRecord, Digest, Value
@@ -67,3 +69,17 @@ def last_words(said: Iterable[Label]) -> dict[str, dict[str, Label]]:
     for label in said:
         found.setdefault(label.asset, {})[label.reviewer] = label
     return found
+
+
+SPOT_CHECKS = 0.1
+"""The part of a run's pictures, by lot, that people are asked to look at whatever became of it."""
+
+
+def lot(key: str, purpose: str = "order") -> float:
+    """A number drawn for the key, 0 to 1; the same key, the same number."""
+    return int(digest([purpose, key])[:13], 16) / 16.0**13
+
+
+def fair(keys: Iterable[str], labelled: Set[str]) -> frozenset[str]:
+    """Those that are labelled without a gap from the front, in the order of their lots."""
+    return frozenset(takewhile(labelled.__contains__, sorted(keys, key=lot)))

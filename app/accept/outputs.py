@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from app.accept.drift import NEEDED, Row
 from app.accept.risk_model import own_scores
-from app.check.colour_summary import colouring
 from app.check.integrity import decoded
+from app.check.palette import colouring
 from app.errors import BlobNotFound, CatalogError, InvalidRequest
 from app.store.publish import Store
-from app.store.verdicts import verdicts
+from app.store.run_statistics import verdicts
 from app.types import AssetRecord, QualityReport
 
 WINDOW = 1000

@@ -7,13 +7,12 @@ from math import sqrt
 
 from app.accept.calibrate import fair_keys
 from app.accept.gate import Guard, passed
-from app.accept.labels import Label, labels, last_words
-from app.accept.lots import SPOT_CHECKS, lot
+from app.accept.labels import SPOT_CHECKS, Label, labels, last_words, lot
 from app.accept.promoted_calibration import live, read
 from app.accept.risk_bounds import highest_rate
 from app.plan.schema import AcceptPlan
 from app.store.catalog import Catalog
-from app.store.verdicts import verdicts
+from app.store.run_statistics import verdicts
 from app.types import AssetRecord, Status, Value, Verdict
 
 

@@ -22,7 +22,7 @@ from app.digest import Json
 from app.engine.results import Failed, Rendered
 from app.errors import BackendError, InvalidRequest, RateLimited
 from app.fleet.hosted_requests import body, ended, refusal
-from app.fleet.residency import allowed
+from app.fleet.versions import allowed
 from app.types import GenerationRequest, Hosted, Route
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from app.backends.retry import Patience
 from app.digest import Json
 from app.engine.results import Rendered
 from app.errors import BackendError, InvalidRequest, RateLimited
-from app.fleet.residency import allowed
+from app.fleet.versions import allowed
 from app.types import EngineSettings, GenerationRequest, Hosted, ModelVersion, Provenance, Route
 
 AT_ONCE = 8

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.check.looks import Looks
-from app.check.seen import premultiplied
+from app.check.network_input import premultiplied
 from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value

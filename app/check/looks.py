@@ -19,7 +19,7 @@ from app.types import Measure, Value
 from app.types.prompt_words import words
 
 if TYPE_CHECKING:
-    from app.check.looks_network import LooksNetwork
+    from app.check.networks import LooksNetwork
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -57,7 +57,7 @@ class Looks:
         from safetensors.torch import load_file
         from torch import channels_last
 
-        from app.check.looks_network import LooksNetwork
+        from app.check.networks import LooksNetwork
 
         try:
             config = LooksConfig(**json.loads((folder / CONFIG_FILE).read_text("utf-8")))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.check.planes import HALF, Pixels
 
 _MOST = 16_384
+_SUMMARY_PIXELS = 4096
 """Pixels that are looked at, evenly spaced."""
 _NEARLY_ALL = 0.9
 
@@ -41,3 +42,22 @@ def rgb(colour: str) -> tuple[int, int, int]:
     """The three numbers of a colour as #rrggbb."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
+
+
+def colouring(pixels: Pixels) -> dict[str, float]:
+    """Means of CIE Lab over the opaque area, its mean chroma, and the spread of its lightness.
+
+    RGBA [height, width, 4]; all 0 without an opaque pixel.
+    """
+    opaque = pixels[pixels[..., 3] >= HALF][:, :3]
+    if not len(opaque):
+        return dict.fromkeys(("lightness", "redness", "yellowness", "chroma", "modelling"), 0.0)
+    seen = lab(opaque[:: max(1, len(opaque) // _SUMMARY_PIXELS)])
+    lightness, redness, yellowness = (float(one) for one in seen.mean(axis=0))
+    return {
+        "lightness": lightness,
+        "redness": redness,
+        "yellowness": yellowness,
+        "chroma": float(np.linalg.norm(seen[:, 1:], axis=1).mean()),
+        "modelling": float(seen[:, 0].std()),
+    }

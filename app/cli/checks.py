@@ -66,7 +66,7 @@ def due(
     from app.accept.report import due as due_of
     from app.cli.render.checks import show_due
     from app.store.catalog import Catalog
-    from app.store.verdicts import verdicts
+    from app.store.run_statistics import verdicts
 
     with doors(as_json):
         catalog = Catalog.open(Settings().catalog)

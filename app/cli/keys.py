@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.api.keys import Owner, add_key, read_keys, revoke_key
-from app.cli.console import console
-from app.cli.output import AsJson, answer_all, doors
+from app.cli.output import AsJson, answer_all, console, doors
 from app.settings import Settings
 
 keys = typer.Typer(

@@ -1,6 +1,7 @@
 """What every command does at its door: one JSON document or words, errors as exit codes."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,3 +86,11 @@ def _faults(error: AtelierError | None) -> list[Json]:
         }
         for fault in error.faults
     ]
+
+
+PIPE_WIDTH = 200
+
+
+def console() -> Console:
+    """As wide as the terminal; wide enough for whole names where a pipe takes it."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

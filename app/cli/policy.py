@@ -25,10 +25,9 @@ PolicyArgument = Annotated[
 def learn(as_json: AsJson = False) -> None:
     """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
     from app.cli.render.routes import KeptPolicy, show_policy
-    from app.route.learn import learn_policy
-    from app.route.policy import keep
+    from app.route.policy import keep, learn_policy
     from app.store.catalog import Catalog
-    from app.store.verdicts import verdicts
+    from app.store.run_statistics import verdicts
 
     with doors(as_json):
         catalog = Catalog.open(Settings().catalog)
@@ -96,7 +95,7 @@ def compare(as_json: AsJson = False) -> None:
     from app.cli.render.routes import show_arms
     from app.route.explain import arms
     from app.store.catalog import Catalog
-    from app.store.verdicts import verdicts
+    from app.store.run_statistics import verdicts
 
     with doors(as_json):
         catalog = Catalog.open(Settings().catalog)

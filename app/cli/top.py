@@ -34,7 +34,7 @@ def top(
     By model: images and their pace, fates, the rules that spoke, cost; then budgets and alerts.
     With --json, or where no terminal is, one frame is all.
     """
-    from app.cli.console import console
+    from app.cli.output import console
     from app.cli.render.top import screen
     from app.monitor.top import top as look_at
 
@@ -77,7 +77,7 @@ def _follow(watched: "Top", service: str) -> None:
     """A frame each second on a screen of its own; Ctrl-C is how this ends."""
     from rich.live import Live
 
-    from app.cli.console import console
+    from app.cli.output import console
     from app.cli.render.top import screen
 
     with (

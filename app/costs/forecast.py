@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from app.costs.estimate import Estimate, Forecast
 from app.fleet.prices import PriceSheet
 from app.plan.schema import Budget, RoutePlan
-from app.plan.vocabulary import unknown_words
+from app.plan.templates import unknown_words
 from app.route.router import Routing, asset_key, routes_of
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of

@@ -15,17 +15,16 @@ from typing import Literal
 
 import torch
 
-from app.engine.costs import StepCosts
+from app.engine.cost_curve import StepCosts
 from app.engine.decoder import Decoder
 from app.engine.exact_rows import exact_rows as prove_exact_rows
 from app.engine.latency_guard import Promise
-from app.engine.multistep import multistep
 from app.engine.pipeline import Pipeline, Pixels, Start, stack
 from app.engine.results import Event, Failed, Preview, Rendered
 from app.engine.row_budget import GUIDED_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
 from app.engine.state import Delivery, DenoiseState
-from app.engine.step import advance, kept
+from app.engine.step import advance, kept, multistep
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest, Sampler
 

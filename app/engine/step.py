@@ -1,6 +1,7 @@
 """One step of the flow for every request of a batch: guidance, Euler, and what inpainting keeps."""
 
 from collections.abc import Sequence
+from math import inf, log
 
 import torch
 
@@ -60,3 +61,25 @@ def kept(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
         sigma = state.sigmas[state.step + 1].to(original)
         original = sigma * state.repaint.noise + (1.0 - sigma) * original
     return (1 - mask) * original + mask * latents
+
+
+def multistep(state: DenoiseState, clean: torch.Tensor) -> torch.Tensor:
+    """The next latents of a request, from what its model now takes the finished ones to be."""
+    sigma, after = (float(state.sigmas[state.step + ahead]) for ahead in (0, 1))
+    decay = after * (1 - sigma) / ((1 - after) * sigma)
+    estimate = clean
+    if state.clean is not None and state.steps_left > 1:
+        before = float(state.sigmas[state.step - 1])
+        estimate = clean + 0.5 * _ratio(before, sigma, after) * (clean - state.clean)
+    moved = (after / sigma) * state.latents + (1 - after) * (1 - decay) * estimate
+    return moved.to(state.latents.dtype)
+
+
+def _ratio(before: float, sigma: float, after: float) -> float:
+    """This step's length by the last one's, in half the logarithm of signal to noise."""
+    start, middle, end = _log_snr(before), _log_snr(sigma), _log_snr(after)
+    return (end - middle) / (middle - start)
+
+
+def _log_snr(sigma: float) -> float:
+    return log((1 - sigma) / sigma) if sigma < 1 else -inf

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidRequest
-from app.finish.bleed import bleed
 from app.finish.cutout import (
     CLEAR_BELOW,
     OPAQUE_ABOVE,
     SPECK_FRAME_SHARE,
     SPECK_SHARE,
+    bleed,
     remove_specks,
     snap_alpha,
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from app.errors import NoRoute
-from app.types import ModelVersion
+from app.types import ModelVersion, Tags
 
 
 def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
@@ -16,3 +16,11 @@ def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
         f"no model stands under {reference!r}; did you mean {near[0]!r}? "
         f"Known: {', '.join(sorted(fleet))}"
     )
+
+
+def allowed(model: ModelVersion, tags: Tags) -> str | None:
+    """Why the model may not see what bears these tags; None when it may."""
+    if tags.residency in ("", model.residency):
+        return None
+    place = f"hosted at {model.hosted.host}" if model.hosted else "on one's own machines"
+    return f"{model.reference} stands {place}, and residency is {tags.residency}"

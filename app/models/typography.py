@@ -14,8 +14,7 @@ from app.errors import InvalidRequest
 from app.models.text import drawing
 from app.models.text.breaking import paragraphs_of
 from app.models.text.contrast import contrast, required_contrast, ring_px
-from app.models.text.coverage import require_glyphs
-from app.models.text.fonts import Font, Fonts
+from app.models.text.fonts import Font, Fonts, require_glyphs
 from app.models.text.layout import Block, box_of, fitted, grown, overlap
 from app.models.text.outline import Dress, dresses
 from app.types.base import Rect, Value

@@ -15,8 +15,8 @@ from app.plan.schema import Plan
 from app.registry.references import fleet
 from app.settings import Settings
 from app.store.catalog import RunRecord
+from app.store.statistics import tally
 from app.store.store import Store, open_store
-from app.store.tally import tally
 from app.types import Status, Value
 
 LOOK_SECONDS = 2.0

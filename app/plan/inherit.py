@@ -40,7 +40,7 @@ class CompleteAsset(Value):
     background: Background | None = None
 
 
-def missing(plan: Plan, asset: PlanAsset) -> list[str]:
+def missing_fields(plan: Plan, asset: PlanAsset) -> list[str]:
     """The required fields that neither the asset nor the defaults give."""
     said = _said(plan.defaults) | _said(asset)
     return [field for field in REQUIRED if field not in said]

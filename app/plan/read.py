@@ -5,10 +5,9 @@ from pathlib import Path
 
 from app.errors import Fault, PlanError
 from app.plan.brand_file import Brands
-from app.plan.look import Look
 from app.plan.recover import salvage
 from app.plan.schema import Plan
-from app.plan.validate_asset import asset_complaints
+from app.plan.validate_asset import Look, asset_complaints
 from app.plan.validate_backgrounds import Pictures
 from app.plan.validate_plan import (
     budget_complaints,

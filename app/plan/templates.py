@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+from app.types.prompt_words import words
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<axis>[a-z][a-z0-9_-]*)\}|[{}]")
 _LINE_BREAKS_AND_TABS = "\n\r\t"
@@ -81,3 +83,14 @@ def path_like(name: str) -> bool:
 def reserved(name: str) -> bool:
     """Whether Windows keeps the name for a device, whatever follows its first dot."""
     return name.casefold().split(".")[0].strip() in _RESERVED
+
+
+def unknown_words(prompt: str, vocabulary: Collection[str]) -> tuple[str, ...]:
+    """The prompt's words outside the vocabulary, each once, in their order and in lower case.
+
+    An empty vocabulary stands for open language: nothing is unknown to it.
+    """
+    if not vocabulary:
+        return ()
+    known = frozenset(vocabulary)
+    return tuple(word for word in dict.fromkeys(words(prompt)) if word not in known)

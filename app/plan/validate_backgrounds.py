@@ -8,8 +8,8 @@ from app.errors import NoRoute
 from app.fleet.versions import resolve
 from app.plan.background import Background, found
 from app.plan.files import Unusable
-from app.plan.look import Look
 from app.plan.schema import AUTO, Inheritable, Plan
+from app.plan.validate_asset import Look
 from app.plan.yaml_document import Complaint, Path
 from app.types import ModelVersion
 

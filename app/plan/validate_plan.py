@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from app.plan.combinations import Row, remaining, rows, size
-from app.plan.expand import distinct, filled
+from app.plan.expand import Row, distinct, filled, remaining, rows, size
 from app.plan.inherit import CompleteAsset
-from app.plan.look import Look
 from app.plan.recover import Salvaged
 from app.plan.schema import AUTO
+from app.plan.validate_asset import Look
 from app.plan.yaml_document import Complaint, Path
 from app.types import Kind, Size
 

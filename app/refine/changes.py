@@ -10,7 +10,7 @@ from math import ceil
 
 from app.fleet.hosted_requests import refusal
 from app.plan.schema import Bounds
-from app.plan.vocabulary import unknown_words
+from app.plan.templates import unknown_words
 from app.types import Digest, GenerationRequest, ModelVersion, Sampler, Seed, Value
 
 DEAREST = 3.0

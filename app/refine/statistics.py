@@ -12,7 +12,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.errors import PromotionRefused
 from app.refine.changes import Change
+from app.store import documents
+from app.store.catalog import Catalog
+from app.store.pointers import Pointer, move, pointer
+from app.store.run_statistics import retries
 from app.types import Measure, Retry, Value
 
 WEIGHT = 4.0
@@ -118,3 +123,30 @@ def learn(retries: Iterable[Retry]) -> Experience:
         for key in sorted(tried)
     )
     return Experience(tallies=tuple(tallies), retries=number)
+
+
+EXPERIENCE = "experience"
+"""The kind of document."""
+_REFINE = "refine"
+
+
+def experience_of(catalog: Catalog, plan_digest: str) -> Experience:
+    """The experience that a plan's attempts are made by, learned now where it has none yet.
+
+    Of many who ask for one plan at once all get the same.
+    """
+    kept = pointer(catalog, _REFINE, plan_digest) or _kept(catalog, plan_digest)
+    return documents.get(catalog, kept.target, Experience)
+
+
+def _kept(catalog: Catalog, plan_digest: str) -> Pointer:
+    learned = learn(retries(catalog))
+    (digest,) = documents.put(catalog, EXPERIENCE, [learned])
+    reason = f"learned from {learned.retries} attempts"
+    try:
+        return move(catalog, _REFINE, plan_digest, digest, present=None, reason=reason)
+    except PromotionRefused:
+        faster = pointer(catalog, _REFINE, plan_digest)
+        if faster is None:
+            raise
+        return faster

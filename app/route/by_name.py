@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from app.errors import NoRoute, OutOfBounds
 from app.fleet.hosted_requests import refusal
-from app.fleet.residency import allowed
-from app.fleet.versions import resolve
+from app.fleet.versions import allowed, resolve
 from app.types import AssetSpec, ModelVersion, Route, Size
 
 

@@ -285,3 +285,11 @@ def _lately(connection: Connection) -> tuple[Lately, ...]:
 def usd(nano_usd: int) -> float:
     """Billionths of a dollar in dollars."""
     return nano_usd / NANO
+
+
+def tally(catalog: Catalog, run_id: str) -> dict[Status, int]:
+    """The counts of the statuses that occur. Raises CatalogError when the database fails."""
+    column = tables.assets.c
+    query = select(column.status, func.count()).where(column.run_id == run_id)
+    rows = catalog.read(lambda connection: connection.execute(query.group_by(column.status)).all())
+    return {Status(status): int(count) for status, count in rows}

@@ -7,7 +7,14 @@ from functools import cache
 from typing import Annotated, Any, Self, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from app.types.base import Value
 
@@ -118,3 +125,9 @@ def highest(floors: Iterable[tuple[Window, int]], moment: float) -> int:
 @cache
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
+
+
+class ReplicaWindow(Window):
+    """While it holds, and for `lead_seconds` before, there are no fewer replicas than this."""
+
+    min_replicas: PositiveInt

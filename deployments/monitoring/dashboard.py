@@ -1,4 +1,4 @@
-"""The Grafana dashboard; `python -m deployments.dashboard` writes `grafana/atelier.json`.
+"""The Grafana dashboard; run as a module it writes `grafana/atelier.json`.
 
 Built here rather than by hand, so that every panel has a unit, a sentence and the same look.
 """

@@ -15,8 +15,7 @@ from deployments.replica.alias import Alias, follow, log
 from deployments.replica.engine_worker import Studio
 from deployments.replica.inputs import Album
 from deployments.replica.probe import engine_of
-from deployments.replica.rollover import Succession
-from deployments.replica.studios import Studios
+from deployments.replica.rollover import Studios, Succession
 
 
 class Replica:

@@ -27,7 +27,7 @@ def floor_command(
     the cluster. When it ends the floor ends, and idle machines go as they always do.
     """
     with doors(as_json=False):
-        from jobs.cluster.floor_windows import read_floors
+        from jobs.cluster.min_machines import read_floors
 
         floors = read_floors(file)
         if not os.environ.get("RAY_ADDRESS"):

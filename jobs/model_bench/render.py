@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from app.registry.benchmark import Bench, Figures, ranked_for
 from app.sheets.bench_report import percent, said, seconds, usd
 from app.types import Value

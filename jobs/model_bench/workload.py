@@ -12,7 +12,7 @@ from app.digest import digest, digest_folder
 from app.errors import InvalidRequest
 from app.models.bundled import FOLDERS, critic_folder_of, read_version
 from app.plan.schema import RULES, TEXT_RULES
-from app.plan.vocabulary import unknown_words
+from app.plan.templates import unknown_words
 from app.registry.benchmark import Work
 from app.registry.references import with_fonts
 from app.settings import Settings

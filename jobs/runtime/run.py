@@ -17,7 +17,7 @@ from app.plan.expand import count, drafted, expand_ways
 from app.plan.schema import Budget, Plan, PlanAsset, RoutePlan
 from app.refine.attempts import Refiner
 from app.refine.changes import DEAREST
-from app.refine.learned import experience_of
+from app.refine.statistics import experience_of
 from app.registry.references import pictures_of, pinned
 from app.route.by_name import way_to
 from app.route.router import Routing, routes_of

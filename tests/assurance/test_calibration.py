@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.accept.calibration import Calibration, calibrate
-from app.accept.lots import fair, lot
+from app.accept.labels import fair, lot
 from app.accept.risk_bounds import fewest, tail
 from app.accept.risk_model import learn
 from app.types import Measure

@@ -9,8 +9,8 @@ import pytest
 from app.accept.distance import distance
 from app.accept.drift import FALSE_ALARMS, DriftReport, Row, drift
 from app.accept.risk_bounds import tail
-from app.check.colour_summary import colouring
 from app.check.measures import measures
+from app.check.palette import colouring
 from app.check.planes import Pixels
 from app.monitor.alerts import Trouble, drift_alert
 from jobs.train.starter.drawings import Label, all_labels, draw

@@ -7,7 +7,7 @@ import pytest
 
 from app.accept.calibration import Labelled, calibrate
 from app.accept.gate import Guard, Sort
-from app.accept.lots import SPOT_CHECKS, fair, lot
+from app.accept.labels import SPOT_CHECKS, fair, lot
 from app.accept.risk_bounds import tail
 from app.plan.schema import AcceptPlan
 from app.types import QualityReport, Verdict

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
 from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic
+from app.check.network_input import premultiplied
 from app.check.networks import CriticNetwork
-from app.check.seen import premultiplied
 from app.errors import ModelNotFound
 from app.types.prompt_words import words
 

@@ -9,8 +9,8 @@ from app.check.agreement import Critic
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.looks import LEARNED, Looks
+from app.check.network_input import premultiplied
 from app.check.scores import scores_of
-from app.check.seen import premultiplied
 from app.errors import ModelNotFound
 from app.models.bundled import FOLDERS
 from app.types import GenerationRequest, Kind, Measure

@@ -20,8 +20,7 @@ from deployments.replica.alias import Alias
 from deployments.replica.engine_worker import Studio
 from deployments.replica.inputs import Album
 from deployments.replica.probe import engine_of
-from deployments.replica.rollover import Succession
-from deployments.replica.studios import Studios
+from deployments.replica.rollover import Studios, Succession
 from tests.deployments.studios import SIDE, commission, painted
 from tests.deployments.test_serve_yaml import CONFIG
 from tests.deployments.test_studio import Clock

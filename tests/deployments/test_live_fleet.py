@@ -21,7 +21,7 @@ from app.types import ModelVersion
 from deployments.calls.live_fleet import LiveFleet
 from deployments.messages import Commission, ReplicaState, Turned, Word
 from deployments.replica.engine_worker import Studio
-from deployments.replica.studios import Studios
+from deployments.replica.rollover import Studios
 from tests.deployments.studios import TINY, desk_of, guarded, run
 from tests.deployments.test_surface import events
 from tests.engine.engines import LENGTH

@@ -131,7 +131,7 @@ def test_a_bad_schedule_is_refused_before_anything_starts(
 
 
 def test_the_windows_that_the_file_shows_are_windows() -> None:
-    from deployments.schedule import ReplicaWindow
+    from app.types.schedule import ReplicaWindow
 
     lines = CONFIG.read_text().splitlines()
     first = next(n for n, line in enumerate(lines) if line.strip() == "# schedule:")

@@ -16,7 +16,7 @@ from app.models.random_weights import Sd3Shape, random_sd3
 from app.types import ModelVersion
 from deployments.messages import Begun, Picture, Turned, Word
 from deployments.replica.engine_worker import Studio
-from deployments.replica.studios import Studios
+from deployments.replica.rollover import Studios
 from tests.deployments.studios import TINY, commission, painted, run
 from tests.engine.engines import engine_in_exact_mode
 from tests.engine.test_async_engine import Gated

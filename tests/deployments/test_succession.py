@@ -19,8 +19,7 @@ from deployments.replica.alias import Alias
 from deployments.replica.engine_worker import Studio
 from deployments.replica.inputs import Album
 from deployments.replica.probe import engine_of
-from deployments.replica.rollover import Succession
-from deployments.replica.studios import Studios
+from deployments.replica.rollover import Studios, Succession
 from tests.deployments.houses import RETRY_SECONDS, Damage, House, Story, draft_args, house
 from tests.deployments.studios import run
 from tests.deployments.versions import cut_weights, described, spoil_numbers, version_in

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.digest import digest_bytes
-from app.engine.alone import Alone
-from app.engine.costs import StepCosts
+from app.engine.cost_curve import StepCosts
 from app.engine.engine import Engine, Mode
-from app.engine.latency_guard import ABOUT_SECONDS, BULK_STEP, STRETCH, Promise
+from app.engine.latency_guard import ABOUT_SECONDS, BULK_STEP, STRETCH, Alone, Promise
 from app.engine.results import Preview, Rendered
 from app.engine.row_budget import bucket_for
 from app.engine.scheduler import Scheduler

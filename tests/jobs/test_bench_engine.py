@@ -14,7 +14,7 @@ import pytest
 from app.models.sd3 import Sd3Pipeline
 from jobs.bench.engine.baselines import Subject, replay
 from jobs.bench.engine.bench import BUCKETS, bench_engine
-from jobs.bench.engine.bench_full_size import TINY, bench_full_size
+from jobs.bench.engine.full_size import TINY, bench_full_size
 from jobs.bench.engine.render import show_engine_figures, show_full_size_figures
 from jobs.bench.engine.traces import MAX_ROWS, SATURATED, trace
 
@@ -96,7 +96,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_benchmarks_need_no_ray() -> None:
-    done = run("import jobs.bench_engine, jobs.full_size_sections; print('loaded')")
+    done = run("import jobs.bench.engine.bench, jobs.bench.engine.full_size; print('loaded')")
     assert done.stdout.strip() == "loaded", done.stderr
 
 

@@ -9,8 +9,14 @@ from app.refine.attempts import Refiner
 from app.refine.statistics import Experience
 from app.types import Refine, Status
 from app.types.candidate import Decision
-from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, Row, saving
-from jobs.bench.refine.show import show_refine_figures
+from jobs.bench.refine.bench import (
+    BY_SEED,
+    LEARNED,
+    RefineFigures,
+    Row,
+    saving,
+    show_refine_figures,
+)
 from jobs.bench.refine.workload import WORLDS, World, assets
 from jobs.bench.routing.simulator import Player, straight
 from jobs.runtime.batches import Decided

@@ -28,7 +28,6 @@ from jobs.bench.serve.client import (
     new_client,
     open_loop,
 )
-from jobs.bench.serve.draw_serve import draw_serve_figures
 from jobs.bench.serve.figures import (
     Cell,
     Delay,
@@ -41,7 +40,7 @@ from jobs.bench.serve.figures import (
     overload,
     pace_ratio,
 )
-from jobs.bench.serve.render import show_serve_figures
+from jobs.bench.serve.render import draw_serve_figures, show_serve_figures
 from jobs.bench.serve.servers import OTHERS, OURS, Server, document, running
 
 PNG = png_bytes(np.zeros((2, 2, 4), np.uint8), text={})

@@ -11,7 +11,8 @@ import yaml
 
 from app.errors import InvalidRequest
 from jobs.bench.cluster.scheduled_floor import spike
-from jobs.cluster.floor_windows import Floors, read_floors
+from jobs.cluster.min_machines import Floors, read_floors
+from tests.programs import need
 
 DRAFT = (("class", "draft"),)
 WINDOW = {
@@ -97,6 +98,7 @@ def test_without_a_cluster_the_command_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_machines_are_there_before_a_window_and_gone_after_it(tmp_path: Path) -> None:
+    need("bash")
     found = spike(tmp_path, print)
     assert found.hold, found
     assert found.floor < found.most

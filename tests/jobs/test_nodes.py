@@ -23,6 +23,7 @@ from jobs.crash_tests.baseline import Calm
 from jobs.crash_tests.home import Home
 from jobs.crash_tests.workload import do_all, done_by, processes
 from jobs.stages.pack import PackStage
+from tests.programs import need
 from tests.values import ROUTE, request_with
 
 GONE = Storm(
@@ -92,6 +93,7 @@ def test_a_stage_outside_of_a_worker_leaves_the_signals_alone(tmp_path: Path) ->
 def test_machines_are_told_drained_and_killed_and_the_result_is_that_of_one_process(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    need("bash")
     weather = Weather(nodes=2, images=28, seconds=0.4)
     alone = Home(tmp_path_factory.mktemp("alone"))
     assert done_by(processes(), do_all, alone.write(weather.plan), alone.environment()) == 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.digest import digest
-from app.refine.learned import EXPERIENCE, experience_of
+from app.refine.statistics import EXPERIENCE, experience_of
 from app.store import documents
 from app.types import Status
 from tests.jobs.test_bulk import Home

@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.store.publish import Store, open_store
 from jobs.bench.cluster.machines import Machine, free_port
 from tests.jobs.test_bulk import plan_of
+from tests.programs import need
 
 
 def write(folder: Path, plan: dict[str, Any]) -> Path:
@@ -278,6 +279,7 @@ class Head:
 def head(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Head]:
+    need("bash")
     head = Head(tmp_path_factory.mktemp("c"))
     try:
         monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", head.environment["RAY_AUTH_TOKEN_PATH"])

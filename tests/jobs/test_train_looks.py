@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from app.check.looks import LEARNED, WEIGHTS_FILE, Looks
-from app.check.seen import premultiplied
+from app.check.network_input import premultiplied
 from app.digest import digest_file
 from app.models.bundled import FOLDERS
 from jobs.train.defects.sources import Part, drawn, seeds
-from jobs.train.looks.defects import COMPOSITIONS, MARKS, TINTS, shows, spoilt
-from jobs.train.looks.pictures import PictureSettings
-from jobs.train.looks.recipe import Recipe
+from jobs.train.looks.learning import Recipe
+from jobs.train.looks.pictures import COMPOSITIONS, MARKS, TINTS, PictureSettings, shows, spoilt
 from jobs.train.looks.train import train_looks
 from jobs.train.starter.drawings import Label
 from jobs.train.starter.stages import Stages

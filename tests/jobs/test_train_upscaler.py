@@ -18,10 +18,16 @@ from jobs.train.starter.stages import Progress
 from jobs.train.upscaler import pairs
 from jobs.train.upscaler.baselines import bicubic, lanczos, nearest
 from jobs.train.upscaler.large import measure_large
-from jobs.train.upscaler.learning import LearningSettings, batch, fill_all, learn, validation_loss
+from jobs.train.upscaler.learning import (
+    LearningSettings,
+    Recipe,
+    batch,
+    fill_all,
+    learn,
+    validation_loss,
+)
 from jobs.train.upscaler.likeness import likeness
 from jobs.train.upscaler.publish import told_large
-from jobs.train.upscaler.recipe import Recipe
 from jobs.train.upscaler.train import main
 
 CPU = torch.device("cpu")

@@ -6,8 +6,7 @@ import pytest
 
 from app.digest import digest_file
 from app.errors import InvalidRequest
-from app.models.text.coverage import require_glyphs
-from app.models.text.fonts import BUNDLED, DEFAULT_FONT, MOST_BYTES, Fonts
+from app.models.text.fonts import BUNDLED, DEFAULT_FONT, MOST_BYTES, Fonts, require_glyphs
 from tests.models.square_font import write_square_font
 
 

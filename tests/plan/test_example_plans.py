@@ -7,7 +7,7 @@ import pytest
 from app.models.bundled import fleet
 from app.plan.expand import count, expand
 from app.plan.read import read_plan
-from app.plan.vocabulary import unknown_words
+from app.plan.templates import unknown_words
 from tests.plan.plans import MODELS
 
 PLANS = Path(__file__).parents[2] / "jobs" / "plans"

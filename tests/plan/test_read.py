@@ -245,7 +245,7 @@ def test_any_text_is_read_or_explained(text: str) -> None:
 
 def test_reading_a_plan_loads_nothing_heavy() -> None:
     code = (
-        "import sys, app.plan.read, app.plan.expand, app.plan.vocabulary;"
+        "import sys, app.plan.read, app.plan.expand, app.plan.templates;"
         "print(*{'torch', 'ray', 'mlflow', 'numpy', 'cv2', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)

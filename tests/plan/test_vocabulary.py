@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.plan.vocabulary import unknown_words
+from app.plan.templates import unknown_words
 
 KNOWN = ("a", "potion", "red", "épée")
 

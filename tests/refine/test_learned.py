@@ -18,12 +18,12 @@ from app.models.bundled import ECHO
 from app.plan.schema import Plan
 from app.refine.attempts import Refiner
 from app.refine.changes import DEAREST
-from app.refine.learned import experience_of
+from app.refine.statistics import experience_of
 from app.registry.references import fleet
 from app.route.stages import asked_now
 from app.settings import Settings
 from app.store.publish import Store, open_store, publish_assets
-from app.store.verdicts import retries
+from app.store.run_statistics import retries
 from app.types import AssetRecord, AssetSpec, Measure, Refine, Rule, Status
 from jobs.runtime.progress import RunProgress
 from jobs.runtime.run import begin

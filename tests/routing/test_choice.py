@@ -18,14 +18,13 @@ from app.plan.expand import expand, expand_ways, ways
 from app.plan.schema import AssetTags, Plan, RoutePlan
 from app.route.cascade import Explanation
 from app.route.explain import arms, explain_asset, explain_request
-from app.route.learn import learn_policy, turns_of
-from app.route.policy import keep, promote, try_out
+from app.route.policy import keep, learn_policy, promote, try_out, turns_of
 from app.route.router import Routing, asset_key, routes_of
 from app.store import database, documents, ledger
 from app.store.catalog import Catalog
 from app.store.ledger import Account, Attempt, Ending, Took
 from app.store.publish import Store, open_store, publish_assets
-from app.store.verdicts import verdicts
+from app.store.run_statistics import verdicts
 from app.types import AssetRecord, AssetSpec, Hosted, ModelVersion, Size, Status, Turn, version_of
 
 LIGHT, HEAVY = (

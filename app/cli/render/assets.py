@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.assets.export import Exported
-from app.cli.console import console
+from app.cli.output import console
 from app.cli.render.costs import expected
 from app.costs.forecast import Outlook
 from app.types import AssetRecord, EngineSettings, Status

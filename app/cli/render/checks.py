@@ -10,7 +10,7 @@ from app.accept.distance import Distance
 from app.accept.drift import DriftReport
 from app.accept.labels import Label
 from app.accept.report import ChecksReport, Due
-from app.cli.console import console
+from app.cli.output import console
 from app.monitor.alerts import Alert
 from app.store.pointers import Pointer
 from app.types import BrandRule, Status, Value

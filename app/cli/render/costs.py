@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from app.costs.estimate import Band, Estimate
 from app.costs.invoice import Reconciliation
 from app.store.costs import By, Cost, Costs

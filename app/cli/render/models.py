@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from app.registry.promote import GateRow
 from app.store.pointers import Pointer
 from app.types import ModelVersion, Value

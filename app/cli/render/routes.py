@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from app.route.cascade import Explanation, Option, Way, Wish
 from app.route.explain import Arm, Explained
 from app.route.policy import Policy, Rollout

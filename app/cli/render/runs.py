@@ -7,7 +7,7 @@ from rich.table import Table
 
 from app.assets.repair import Repair
 from app.assets.replay import Replay, Sameness
-from app.cli.console import console
+from app.cli.output import console
 from app.cli.render.costs import how_good
 from app.monitor.history import RunHistory, state_of
 from app.store.catalog import RunRecord

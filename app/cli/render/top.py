@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.console import console
+from app.cli.output import console
 from app.monitor.report import Report, RunFigures
 from app.monitor.service_metrics import BulkServed, ServiceNow
 from app.monitor.top import Frame, ModelMakes, RunUnderWay

@@ -1,5 +1,6 @@
 """Fonts by name: the bundled ones and those of one folder; a name is looked up, never a path."""
 
+import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import BytesIO
@@ -120,3 +121,30 @@ def _parsed(name: str, data: bytes) -> Font:
 def _share(style: Any, field: str, em: int) -> float:
     """Old fonts lack these fields, and some hold nonsense; both are 0."""
     return float(max(0, getattr(style, field, 0)) / em)
+
+
+_JOINERS_AND_MARKS = "Cf"
+"""Format characters steer the shaper and have no glyph of their own."""
+
+
+def require_glyphs(text: str, font: Font) -> None:
+    """Raise InvalidRequest that names the first character the font cannot set.
+
+    A character counts as covered when the font has it, or has all it decomposes into.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    for character in composed.replace("\n", ""):
+        if not _covered(character, font):
+            label = unicodedata.name(character, "a control character")
+            raise InvalidRequest(
+                f"font {font.name!r} has no glyph for {character!r} "
+                f"(U+{ord(character):04X} {label}); name a font that has it"
+            )
+
+
+def _covered(character: str, font: Font) -> bool:
+    if unicodedata.category(character) == _JOINERS_AND_MARKS:
+        return True
+    parts = unicodedata.normalize("NFD", character)
+    whole = ord(character) in font.characters
+    return whole or (len(parts) > 1 and all(ord(part) in font.characters for part in parts))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.check.planes import Pixels
-from app.cli.console import console
+from app.cli.output import console
 from app.errors import BadImage
 from app.image.png import read_any_png
 from jobs.bench.checks.bench import (

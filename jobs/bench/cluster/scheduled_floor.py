@@ -17,7 +17,7 @@ from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.elastic import LABELS, SLOT, elastic, gpu_machines
 from jobs.bench.cluster.machines import LOOK_SECONDS
-from jobs.cluster.floor_windows import Floors, MachineWindow
+from jobs.cluster.min_machines import Floors, MachineWindow
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.home import Home
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 
 if TYPE_CHECKING:
     from jobs.bench.engine.bench import EngineFigures, Spread
-    from jobs.bench.engine.bench_full_size import FullSizeFigures
+    from jobs.bench.engine.full_size import FullSizeFigures
 
 
 def show_engine_figures(figures: "EngineFigures") -> None:

@@ -18,7 +18,7 @@ def bench_refine_command(
     learned from one set of assets and asked of another. Some minutes on one core.
     """
     from jobs.bench.refine.bench import FULL, QUICK, bench_refine
-    from jobs.bench.refine.show import show_refine_figures
+    from jobs.bench.refine.render import show_refine_figures
 
     with doors(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.accept.calibration import Labelled, calibrate
 from app.accept.gate import Guard, Sort
-from app.accept.lots import SPOT_CHECKS, fair, lot
+from app.accept.labels import SPOT_CHECKS, fair, lot
 from app.accept.risk_bounds import tail
 from app.accept.risk_model import own_scores
 from app.check.agreement import Critic

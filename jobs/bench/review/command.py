@@ -7,8 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.console import console
-from app.cli.output import AsJson, answer, doors
+from app.cli.output import AsJson, answer, console, doors
 from jobs.bench.checks.command import Painted, PartOf, Seed
 from jobs.bench.review.bench import FULL, QUICK, ReviewFigures, bench_review
 from jobs.train.defects.labels import WrittenLabels, write_labels

@@ -9,8 +9,7 @@ from app.environment import environment
 from app.fleet.prices import Price, PriceSheet
 from app.plan.schema import RoutePlan
 from app.registry.references import pinned
-from app.route.learn import learn_policy
-from app.route.policy import Policy, keep, promote
+from app.route.policy import Policy, keep, learn_policy, promote
 from app.route.router import Choice, Routing
 from app.route.success_model import reliability
 from app.settings import Settings

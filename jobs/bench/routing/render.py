@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from jobs.bench.routing.bench import RoutingFigures, Row
 
 INCHES, DPI = (7.5, 4.2), 110

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
@@ -18,7 +19,14 @@ import psutil
 import yaml
 
 from app.errors import BackendError
-from jobs.bench.serve.needs import lacking
+
+
+def lacking(package: str) -> str:
+    """What to do before a package can be imported; empty when it can."""
+    if find_spec(package):
+        return ""
+    return f"{package} is not installed; pip install -c constraints.txt -e '.[bench]'"
+
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "deployments" / "serve.yaml"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 
 if TYPE_CHECKING:
     from jobs.bench.shares.bench import RealFigure, SharesFigures

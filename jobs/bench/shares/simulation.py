@@ -11,7 +11,7 @@ from itertools import count, cycle
 from random import Random
 
 from app.backends.echo import EchoBackend, EchoSettings
-from app.engine.costs import StepCosts
+from app.engine.cost_curve import StepCosts
 from app.engine.engine import Mode
 from app.engine.latency_guard import Promise
 from app.engine.row_budget import GUIDED_ROWS, bucket_for

@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, LooksConfig
-from app.check.looks_network import LooksNetwork
+from app.check.networks import LooksNetwork
 from app.digest import digest_file
 from jobs.train.looks.figures import LooksFigures
-from jobs.train.looks.recipe import Recipe
+from jobs.train.looks.learning import Recipe
 from jobs.train.starter.captions import SYNONYMS
 from jobs.train.starter.drawings import COLOURS, STYLES
 

@@ -7,8 +7,8 @@ import numpy as np
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.looks import LEARNED, Looks
+from app.check.network_input import premultiplied
 from app.check.planes import Pixels
-from app.check.seen import premultiplied
 from app.image.png import read_png
 from app.types import Kind, Rule
 from app.types.base import Value

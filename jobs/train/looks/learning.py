@@ -1,6 +1,7 @@
 """Learning: from good pictures and spoilt ones to the network that tells them apart."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import torch
@@ -8,15 +9,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.check.looks_network import COMPOSED, CRISP, FINISHED, LooksNetwork
+from app.check.networks import COMPOSED, CRISP, FINISHED, LooksNetwork
 from app.check.planes import Pixels
 from jobs.train.defects.pixels import Defect
-from jobs.train.looks.defects import SPOILING, TINTS, spoilt
-from jobs.train.looks.pictures import Pool
+from jobs.train.looks.pictures import SPOILING, TINTS, PictureSettings, Pool, spoilt
 from jobs.train.starter.classifier import seen
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, STYLES, Label
-from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import Progress
 
 _UNASKED = -1
@@ -150,3 +150,22 @@ def _picked(drawings: Drawings, rng: Rng) -> tuple[Pixels, Label]:
 def _moved(pixels: Pixels, rng: Rng) -> Pixels:
     """Up to a pixel aside, which is no fault of composition; marks stay on their grid."""
     return np.roll(pixels, rng.integers(-1, 2, 2), axis=(0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The settings of every stage."""
+
+    pictures: PictureSettings = field(default_factory=PictureSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    figures: int = 80
+    """Held-out drawings that every defect is put into for the card."""
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Every stage in a few seconds, for tests; the answers mean nothing."""
+        return cls(
+            pictures=PictureSettings(drawn=24, painted=2, held_out_drawn=8, held_out_painted=2),
+            learning=LearningSettings(steps=3, good=4, spoilt=2),
+            figures=4,
+        )

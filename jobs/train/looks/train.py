@@ -18,9 +18,8 @@ from app.settings import Settings
 from app.types import ModelVersion
 from jobs.train.looks.card import save_looks, write_card
 from jobs.train.looks.figures import LooksFigures, measure
-from jobs.train.looks.learning import learn
+from jobs.train.looks.learning import Recipe, learn
 from jobs.train.looks.pictures import load_pool, make_pool
-from jobs.train.looks.recipe import Recipe
 from jobs.train.starter.stages import Progress, Stages, say
 
 OUT = FOLDERS["starter"].parent / LOOKS

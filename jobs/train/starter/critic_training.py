@@ -22,7 +22,7 @@ from jobs.train.starter.classifier import Classifier, seen
 from jobs.train.starter.damage import spoil
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels
-from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import Progress
 
 _STRANGER = "stranger"

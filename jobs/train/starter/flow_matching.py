@@ -6,6 +6,7 @@ continued gives the same weights as one that was not.
 """
 
 import copy
+import math
 import os
 import time
 from collections.abc import Callable
@@ -18,15 +19,27 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import CLIPTokenizer
 
 from jobs.train.starter.captions import caption
 from jobs.train.starter.drawings import KINDS, Label, all_labels
-from jobs.train.starter.schedule import warm_up_then_fall
 from jobs.train.starter.stages import Progress
 from jobs.train.starter.transformer import Generator
+
+
+def warm_up_then_fall(optimizer: Optimizer, steps: int, *, warm_up: int) -> LambdaLR:
+    """The schedule over `steps` steps, of which the first `warm_up` rise."""
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        progress = (step - warm_up) / max(steps - warm_up, 1)
+        return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+    return LambdaLR(optimizer, factor)
+
 
 NULL_TOKENS = 256
 """How many zero tokens the stock pipeline appends unless it is told otherwise."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jobs.train.starter.drawings import Pixels
-from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import Progress
 
 _PAIRED = 4

@@ -8,8 +8,9 @@ import copy
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,9 +21,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from app.models.upscaler import SCALE, UpscalerConfig, UpscalerNetwork, filled, to_unit
 from jobs.train.starter.drawings import Pixels
-from jobs.train.starter.schedule import warm_up_then_fall
+from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import Progress
-from jobs.train.upscaler.pairs import WAYS, Pairs
+from jobs.train.upscaler.figures import FigureSettings
+from jobs.train.upscaler.pairs import WAYS, Pairs, PairSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +225,23 @@ def _restore(run: Run, path: Path, device: torch.device) -> None:
     run.optimizer.load_state_dict(state["optimizer"])
     run.schedule.load_state_dict(state["schedule"])
     run.step = state["step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The settings of every stage."""
+
+    network: UpscalerConfig = field(default_factory=UpscalerConfig)
+    pairs: PairSettings = field(default_factory=PairSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    figures: FigureSettings = field(default_factory=FigureSettings)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Every stage in a few seconds, for tests; the pictures mean nothing."""
+        return cls(
+            network=UpscalerConfig(channels=8, deep=8, blocks=1, fine=4),
+            pairs=PairSettings(training=8, validation=2, held_out=3, steps=4),
+            learning=LearningSettings(samples=48, batch=4, crop=16, evaluate_every=6),
+            figures=FigureSettings(pictures=16, steps=2, large=1),
+        )

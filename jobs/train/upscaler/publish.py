@@ -12,8 +12,8 @@ from app.models.upscaler import CONFIG_FILE, WEIGHTS_FILE, UpscalerConfig, Upsca
 from jobs.train.starter.drawings import KINDS
 from jobs.train.upscaler.figures import Figures, Looks
 from jobs.train.upscaler.large import LargeFigures
+from jobs.train.upscaler.learning import Recipe
 from jobs.train.upscaler.likeness import Likeness
-from jobs.train.upscaler.recipe import Recipe
 
 SEEN = Path(__file__).with_name("seen.md")
 """What a person saw on the sheet: first line the weights digest it speaks of, then the text."""

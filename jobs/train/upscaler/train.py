@@ -24,9 +24,8 @@ from jobs.train.upscaler.baselines import nearest
 from jobs.train.upscaler.extensions import write_extensions
 from jobs.train.upscaler.figures import Figures, measure, on_sheet, paint
 from jobs.train.upscaler.large import LargeFigures, measure_large
-from jobs.train.upscaler.learning import learn
+from jobs.train.upscaler.learning import Recipe, learn
 from jobs.train.upscaler.publish import save_network, told_large, write_folder
-from jobs.train.upscaler.recipe import Recipe
 
 OUT = FOLDERS["starter"].parent / "polish"
 

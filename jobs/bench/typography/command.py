@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.console import console
-from app.cli.output import FAILED, AsJson, answer, doors
+from app.cli.output import FAILED, AsJson, answer, console, doors
 
 
 def bench_typography_command(

@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.console import console
+from app.cli.output import console
 from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, Row
 
 

@@ -1,0 +1,62 @@
+"""Field types and enumerations that several values share."""
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, StringConstraints
+
+PIPELINE_VERSION = "1"
+"""Part of every key: raise it when the same request would give other pixels."""
+Digest: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=120)
+]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+Steps: TypeAlias = Annotated[int, Field(ge=1, le=200)]
+GuidanceScale: TypeAlias = Annotated[float, Field(ge=0, le=30)]
+Candidates: TypeAlias = Annotated[int, Field(ge=1, le=64)]
+Attempts: TypeAlias = Annotated[int, Field(ge=1, le=256)]
+Priority: TypeAlias = Annotated[int, Field(ge=0, le=9)]
+
+
+class Kind(StrEnum):
+    """What sort of asset a plan asks for."""
+
+    ICON = "icon"
+    SPRITE = "sprite"
+    TEXTURE = "texture"
+    POSTER = "poster"
+    PRODUCT = "product"
+
+
+class Tier(StrEnum):
+    """Which role answers: quick and rough, or final."""
+
+    DRAFT = "draft"
+    FINAL = "final"
+
+
+class Sampler(StrEnum):
+    """How a step follows from the model's velocity; both cost one forward pass a step."""
+
+    EULER = "euler"
+    DPMPP_2M = "dpmpp_2m"
+    """DPM-Solver++ of second order, multistep (Lu et al. 2022): less error in few steps."""
+
+
+class Refine(StrEnum):
+    """How a further attempt differs from one that failed."""
+
+    SEED = "seed"
+    """By the next seed alone."""
+    REASON = "reason"
+    """By the change that has most often mended what was wrong, for what it costs."""
+
+
+class Status(StrEnum):
+    """What became of an asset."""
+
+    ACCEPTED = "accepted"
+    REVIEW = "review"
+    REJECTED = "rejected"
+    FAILED = "failed"
