@@ -35,7 +35,9 @@ def test_the_list_of_applications_is_told_to_nobody_and_all_else_passes() -> Non
 
 
 def test_the_proxy_imports_nothing_slow_for_it() -> None:
-    code = "import deployments.http.hidden_routes, sys\n"
+    code = (
+        "import deployments.http.hidden_routes, sys\n"
         "print({'ray', 'torch', 'fastapi'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
