@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.api.keys import read_keys
-from app.cli.output import doors
+from app.cli.output import exit_codes
 from app.environment import use_strict_blas
 from app.settings import Settings
 
@@ -18,7 +18,7 @@ commands = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @commands.callback()
-def named() -> None:
+def service_commands() -> None:
     """The interactive service."""  # with a callback the one command keeps its name
 
 
@@ -31,22 +31,24 @@ def serve(
     """Start Ray and the service here; Ctrl-C stops both in good order."""
     from deployments.launch_environment import ray_environment
 
-    with doors(as_json=False), ray_environment() as folder:
-        from deployments.launch import CONFIG, read_config, service
+    with exit_codes(as_json=False), ray_environment() as folder:
+        from deployments.launch import CONFIG, read_config, running_service
 
         signal.signal(signal.SIGTERM, _interrupt)
         stdout = sys.stdout  # ours; what Ray prints meanwhile goes to stderr
         shape = read_config(config or CONFIG)
         at = shape.http_options
-        with service(shape, host=host or at.host, port=port or at.port, folder=folder) as address:
+        with running_service(
+            shape, host=host or at.host, port=port or at.port, folder=folder
+        ) as address:
             signal.signal(signal.SIGTERM, _interrupt)  # Ray set its own
-            print(f"{address} answers{_to_whom()}; Ctrl-C stops it", file=stdout, flush=True)
+            print(f"{address} answers{_audience()}; Ctrl-C stops it", file=stdout, flush=True)
             with suppress(KeyboardInterrupt):
                 signal.pause()
             print("finishing what is under way", file=stdout, flush=True)
 
 
-def _to_whom() -> str:
+def _audience() -> str:
     keys = read_keys(Settings().home)
     return "" if keys.required else " this machine alone, for there are no keys"
 

@@ -8,11 +8,11 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, BackpressureC
 
 from app.api.keys import read_keys
 from app.fleet.versions import resolve
-from app.registry.references import fleet
-from app.route.by_role import Role, Served
+from app.registry.references import available_models
+from app.route.by_role import DeployedModel, Role
 from app.settings import Settings
-from deployments.args import PainterArgs, RouterArgs, ServiceArgs
-from deployments.autoscaling import Scheduled
+from deployments.args import RendererArgs, RouterArgs, ServiceArgs
+from deployments.autoscaling import ScheduledAutoscaling
 from deployments.replica.replica import Replica
 from deployments.router import Router
 
@@ -27,25 +27,25 @@ def build(args: ServiceArgs) -> Application:
     alias of the registry is resolved here, and followed from then on by the replicas.
     """
     settings = Settings()
-    models = fleet(settings)
+    models = available_models(settings)
     served = tuple(
-        Served(
+        DeployedModel(
             role=role,
-            reference=painter.model,
-            model=resolve(painter.model, models),
-            steps=painter.steps,
-            max_steps=painter.max_steps,
-            size=painter.size,
-            residency=painter.residency,
+            reference=renderer.model,
+            model=resolve(renderer.model, models),
+            steps=renderer.steps,
+            max_steps=renderer.max_steps,
+            size=renderer.size,
+            residency=renderer.residency,
         )
-        for role, painter in args.painters.items()
+        for role, renderer in args.renderers.items()
     )
     retry_after = args.router.limits.retry_after_seconds
     painters = {
-        one.role: _painter(one.role, args.painters[one.role], retry_after).bind(
-            args.painters[one.role], one.model, settings, args.follow
+        model.role: _role_deployment(model.role, args.renderers[model.role], retry_after).bind(
+            args.renderers[model.role], model.model, settings, args.follow
         )
-        for one in served
+        for model in served
     }
     router = _router(args.router, retry_after)
     application: Application = router.bind(
@@ -68,7 +68,7 @@ def _router(args: RouterArgs, retry_after: int) -> Any:
     )
 
 
-def _painter(role: Role, args: PainterArgs, retry_after: int) -> Any:
+def _role_deployment(role: Role, args: RendererArgs, retry_after: int) -> Any:
     return serve.deployment(
         Replica,
         name=NAMES[role],
@@ -83,10 +83,12 @@ def _painter(role: Role, args: PainterArgs, retry_after: int) -> Any:
     )
 
 
-def _autoscaling(args: PainterArgs) -> AutoscalingConfig:
+def _autoscaling(args: RendererArgs) -> AutoscalingConfig:
     numbers = args.replicas.as_json()
     if not args.schedule:
         return AutoscalingConfig(**numbers)
-    windows = [one.as_json() for one in args.schedule]
-    policy = AutoscalingPolicy(policy_function=Scheduled, policy_kwargs={"windows": windows})
+    windows = [window.as_json() for window in args.schedule]
+    policy = AutoscalingPolicy(
+        policy_function=ScheduledAutoscaling, policy_kwargs={"windows": windows}
+    )
     return AutoscalingConfig(**numbers, policy=policy)

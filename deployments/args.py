@@ -35,7 +35,7 @@ class Replicas(Value):
     """How long the last replica stays without work, where none is a number of replicas."""
 
 
-class Limits(Value):
+class CallLimits(Value):
     """What one call may bring along, and what is kept for calls that are repeated."""
 
     body_bytes: PositiveInt
@@ -58,10 +58,10 @@ class RouterArgs(Value):
     max_queued_requests: PositiveInt
     health_check_period_s: PositiveFloat
     graceful_shutdown_timeout_s: PositiveFloat
-    limits: Limits
+    limits: CallLimits
 
 
-class PainterArgs(Value):
+class RendererArgs(Value):
     """The deployment of one role: one engine a replica."""
 
     model: str
@@ -103,7 +103,7 @@ class PainterArgs(Value):
         return self
 
 
-class Follow(Value):
+class AliasFollowing(Value):
     """How a role that is deployed by an alias (draft@champion) keeps to it."""
 
     look_seconds: PositiveFloat
@@ -116,13 +116,13 @@ class ServiceArgs(Value):
     """The whole service; a role that is left out is not deployed."""
 
     router: RouterArgs
-    follow: Follow
-    draft: PainterArgs
-    polish: PainterArgs | None = None
-    typography: PainterArgs | None = None
+    follow: AliasFollowing
+    draft: RendererArgs
+    polish: RendererArgs | None = None
+    typography: RendererArgs | None = None
 
     @property
-    def painters(self) -> dict[Role, PainterArgs]:
+    def renderers(self) -> dict[Role, RendererArgs]:
         """What is deployed for each role."""
         roles = {
             Role.DRAFT: self.draft,

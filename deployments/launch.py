@@ -47,7 +47,9 @@ def args_of(config: ServeDeploySchema) -> ServiceArgs:
 
 
 @contextmanager
-def service(config: ServeDeploySchema, *, host: str, port: int, folder: Path) -> Iterator[str]:
+def running_service(
+    config: ServeDeploySchema, *, host: str, port: int, folder: Path
+) -> Iterator[str]:
     """The running service by its address; at the end what is under way is finished first.
 
     `folder` takes Ray's own files; its path must be short, sockets stand in it.

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 
 from pydantic import Field
 
-from app.api.responses import Painted
+from app.api.responses import ServedImage
 from app.types import Digest, GenerationRequest, ModelVersion, Value
 
 
-class Commission(Value):
+class RenderJob(Value):
     """The images of one call: all are painted or none is."""
 
     requests: Annotated[tuple[GenerationRequest, ...], Field(min_length=1)]
@@ -29,13 +29,13 @@ class Commission(Value):
     """The one version that may paint it, as draft/7; None: whichever the replica has."""
 
 
-class Begun(Value):
+class Started(Value):
     """Before the words of a replica's pictures: the version that paints them."""
 
     model: ModelVersion
 
 
-class Sketch(Value):
+class PartialImage(Value):
     """A rough PNG of one image, counted from 0, at full size."""
 
     index: int
@@ -43,26 +43,26 @@ class Sketch(Value):
     png: bytes
 
 
-class Picture(Value):
+class ImageDone(Value):
     """One finished image, counted from 0."""
 
     index: int
-    painted: Painted
+    image: ServedImage
     stages: dict[str, float] = Field(default_factory=dict)
     """Seconds in the replica: queue (all waiting), engine, encode."""
 
 
-class Turned(Value):
+class Refused(Value):
     """Why nothing more will come: no room, no time, the request's own fault, or ours."""
 
     reason: Literal["capacity", "queue", "invalid", "lost", "late", "moved", "failed"]
     message: str
 
 
-Word: TypeAlias = Begun | Sketch | Picture | Turned
+RenderEvent: TypeAlias = Started | PartialImage | ImageDone | Refused
 
 
-class Refused(Value):
+class RejectedVersion(Value):
     """A version that the alias points at and that does not paint here, and why."""
 
     model: str
@@ -77,7 +77,7 @@ class ReplicaState(Value):
     """The version that paints what comes."""
     as_of: int = 0
     """The last move of the alias that was followed or refused; 0: none, or there is no alias."""
-    refused: Refused | None = None
+    refused: RejectedVersion | None = None
     in_flight: int = 0
     bulk_in_flight: int = 0
     """Of them, those that nobody waits for."""
@@ -89,11 +89,11 @@ class ReplicaState(Value):
     """No replica stands: the next call waits until one does."""
 
 
-class Painter(Protocol):
+class Renderer(Protocol):
     """Whatever paints commissions: a replica, or all replicas of a deployment."""
 
-    def paint(self, commission: Commission) -> AsyncGenerator[Word]:
-        """Words as they come; the last is the last picture or a `Turned`.
+    def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
+        """Words as they come; the last is the last picture or a `Refused`.
 
         Closing it early gives back what the commission holds. Safe to repeat: the same
         requests give the same bytes.

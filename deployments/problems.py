@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from app.api.responses import Problem
 from app.errors import AtelierError, InvalidRequest, ModelNotFound, NoRoute, OutOfBounds
-from deployments.calls.idempotency import NotAnswered
+from deployments.calls.idempotency import CallRefused
 
 log = logging.getLogger("ray.serve")
 
@@ -27,7 +27,7 @@ FAILED = Problem(
 
 def problem_of(error: Exception) -> Problem:
     """What a caller is told of an error; what it may not know goes to the log."""
-    if isinstance(error, NotAnswered):
+    if isinstance(error, CallRefused):
         return error.problem
     for kind, status, code in CODES:
         if isinstance(error, kind):
@@ -63,5 +63,5 @@ def respond(problem: Problem) -> JSONResponse:
         headers["Retry-After"] = str(problem.retry_after_seconds)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    body = problem.as_answer().as_json()
+    body = problem.as_response().as_json()
     return JSONResponse(body, status_code=problem.status, headers=headers)

@@ -15,29 +15,29 @@ from starlette.types import ASGIApp
 
 from app.api.keys import KeyRing
 from app.api.responses import Problem
-from app.route.by_role import Role, Served
+from app.route.by_role import DeployedModel, Role
 from app.settings import Settings
-from deployments.args import Follow, RouterArgs
-from deployments.calls.call_service import Desk
-from deployments.calls.idempotency import Ledger, NotAnswered
+from deployments.args import AliasFollowing, RouterArgs
+from deployments.calls.call_service import CallService
+from deployments.calls.idempotency import CallRefused, IdempotencyCache
 from deployments.calls.live_fleet import LiveFleet
-from deployments.calls.rate_limit import Quota
-from deployments.calls.recent_images import Recents
-from deployments.http.app import surface
-from deployments.http.auth import Guard
+from deployments.calls.rate_limit import RateLimiter
+from deployments.calls.recent_images import RecentImages
+from deployments.http.app import create_app
+from deployments.http.auth import AuthMiddleware
 from deployments.http.live_keys import LiveKeys
 from deployments.loopback import keep_on_loopback
 from deployments.messages import (
-    Begun,
-    Commission,
-    Painter,
-    Picture,
+    ImageDone,
+    PartialImage,
+    Refused,
+    Renderer,
+    RenderEvent,
+    RenderJob,
     ReplicaState,
-    Sketch,
-    Turned,
-    Word,
+    Started,
 )
-from deployments.monitoring.metrics import Meters
+from deployments.monitoring.metrics import Metrics
 from deployments.replica.alias import Alias, follow
 
 NOT_READY = Problem(
@@ -53,52 +53,52 @@ class Router:
     def __init__(
         self,
         args: RouterArgs,
-        fleet: tuple[Served, ...],
+        fleet: tuple[DeployedModel, ...],
         keys: KeyRing,
-        painters: Mapping[Role, DeploymentHandle[Any]],
+        handles: Mapping[Role, DeploymentHandle[Any]],
         settings: Settings,
-        following: Follow,
+        following: AliasFollowing,
     ) -> None:
         keep_on_loopback()
         limits = args.limits
-        live, meters = LiveFleet(fleet), Meters()
-        asleep = Asleep(_asleep)
-        remote: dict[Role, Painter] = {
-            one.role: RemotePainter(painters[one.role], one.role, live, asleep, meters)
-            for one in fleet
+        live, metrics = LiveFleet(fleet), Metrics()
+        asleep = SleepingDeployments(_sleeping_deployments)
+        remote: dict[Role, Renderer] = {
+            model.role: RemoteRenderer(handles[model.role], model.role, live, asleep, metrics)
+            for model in fleet
         }
-        self._desk = Desk(
+        self._desk = CallService(
             live,
             remote,
-            Ledger(answers=limits.kept_answers, max_bytes=limits.kept_bytes),
-            Recents(max_bytes=limits.kept_bytes),
-            Quota(),
+            IdempotencyCache(max_answers=limits.kept_answers, max_bytes=limits.kept_bytes),
+            RecentImages(max_bytes=limits.kept_bytes),
+            RateLimiter(),
             settings,
             retry_after_seconds=limits.retry_after_seconds,
-            meters=meters,
-            replicas=lambda: _replicas(painters),
-            bulk_at_once=max(args.max_ongoing_requests // 2, 1),
+            metrics=metrics,
+            replicas=lambda: _replicas(handles),
+            max_bulk_calls=max(args.max_ongoing_requests // 2, 1),
         )
         self._limits, self._keys = limits, keys
         self._following = [
             asyncio.get_running_loop().create_task(
                 follow(
                     alias,
-                    partial(live.look, one.role, remote[one.role]),
+                    partial(live.follow_move, model.role, remote[model.role]),
                     look_seconds=following.look_seconds,
                 )
             )
-            for one in fleet
-            if (alias := Alias.read(one.reference, settings)) is not None
+            for model in fleet
+            if (alias := Alias.read(model.reference, settings)) is not None
         ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Serve asks for the application once the replica stands."""
         keys = LiveKeys(self._keys)
-        return Guard(surface(self._desk, keys), limits=self._limits, keys=keys)
+        return AuthMiddleware(create_app(self._desk, keys), limits=self._limits, keys=keys)
 
 
-class RemotePainter:
+class RemoteRenderer:
     """The replicas of one deployment as one painter."""
 
     def __init__(
@@ -106,28 +106,28 @@ class RemotePainter:
         handle: DeploymentHandle[Any],
         role: Role,
         fleet: LiveFleet,
-        asleep: "Asleep",
-        meters: Meters,
+        asleep: "SleepingDeployments",
+        metrics: Metrics,
     ) -> None:
         self._handle = handle
-        self._repaints = meters.repaints.labels(role)
+        self._rerenders = metrics.repaints.labels(role)
         self._role, self._fleet, self._asleep = role, fleet, asleep
 
-    async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
+    async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
         """Words as they come; what a replica told before it died is not told again."""
-        told: set[tuple[Any, ...]] = set()
+        sent: set[tuple[Any, ...]] = set()
         for again in range(TRIES):
             if again:
-                self._repaints.inc()
-            words: Any = self._handle.options(stream=True).paint.remote(commission)
+                self._rerenders.inc()
+            words: Any = self._handle.options(stream=True).render.remote(job)
             try:
                 async for word in words:
-                    if _name(word) not in told:
-                        told.add(_name(word))
+                    if _event_key(word) not in sent:
+                        sent.add(_event_key(word))
                         yield word
                 return
             except BackPressureError:
-                yield Turned(reason="queue", message="the queue is full; ask again later")
+                yield Refused(reason="queue", message="the queue is full; ask again later")
                 return
             except DeploymentUnavailableError:
                 break
@@ -136,7 +136,7 @@ class RemotePainter:
             except (CancelledError, GeneratorExit):  # the caller went away
                 words.cancel()
                 raise
-        yield Turned(reason="lost", message="the replicas went away; ask again later")
+        yield Refused(reason="lost", message="the replicas went away; ask again later")
 
     async def state(self) -> ReplicaState:
         """What one of the replicas has under way; raises NotAnswered when none answers.
@@ -148,11 +148,11 @@ class RemotePainter:
         try:
             state: ReplicaState = await self._handle.state.remote()
         except (BackPressureError, DeploymentUnavailableError, RayActorError) as exc:
-            raise NotAnswered(NOT_READY) from exc
+            raise CallRefused(NOT_READY) from exc
         return state
 
 
-class Asleep:
+class SleepingDeployments:
     """The deployments that have no replica now; who asks at once is told by one question."""
 
     def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
@@ -166,10 +166,10 @@ class Asleep:
         return await asyncio.shield(self._question)
 
 
-async def _replicas(painters: Mapping[Role, DeploymentHandle[Any]]) -> dict[Role, int]:
+async def _replicas(handles: Mapping[Role, DeploymentHandle[Any]]) -> dict[Role, int]:
     """How many replicas of each role run now."""
     running = await asyncio.to_thread(_running)
-    return {role: running.get(one.deployment_name, 0) for role, one in painters.items()}
+    return {role: running.get(handle.deployment_name, 0) for role, handle in handles.items()}
 
 
 def _running() -> dict[str, int]:
@@ -180,7 +180,7 @@ def _running() -> dict[str, int]:
     }
 
 
-def _asleep() -> frozenset[str]:
+def _sleeping_deployments() -> frozenset[str]:
     return frozenset(
         name
         for application in serve.status().applications.values()
@@ -189,9 +189,9 @@ def _asleep() -> frozenset[str]:
     )
 
 
-def _name(word: Word) -> tuple[Any, ...]:
-    if isinstance(word, Begun):
-        return ("begun", word.model.reference)
-    if isinstance(word, Sketch):
-        return ("sketch", word.index, word.step)
-    return ("picture", word.index) if isinstance(word, Picture) else ("turned",)
+def _event_key(event: RenderEvent) -> tuple[Any, ...]:
+    if isinstance(event, Started):
+        return ("begun", event.model.reference)
+    if isinstance(event, PartialImage):
+        return ("sketch", event.index, event.step)
+    return ("picture", event.index) if isinstance(event, ImageDone) else ("turned",)

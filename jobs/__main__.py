@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import FAILED, AllowLarge, AsJson, PlanFile, answer, doors
+from app.cli.output import FAILED, AllowLarge, AsJson, PlanFile, exit_codes, print_result
 from app.environment import use_strict_blas
 from app.errors import InvalidRequest
 from app.plan.read import read_plan
@@ -22,10 +22,10 @@ from jobs.bench.shares.command import shares_command
 from jobs.bench.typography.command import bench_typography_command
 from jobs.cluster.command import stop_command, submit_command
 from jobs.cluster.min_machines_command import floor_command
-from jobs.crash_tests.counters import TrialKind
+from jobs.crash_tests.counters import CrashTestKind
 from jobs.model_bench.command import bench
 from jobs.options import read_pack, read_rule, read_size
-from jobs.render import show_figures, show_summary
+from jobs.render import show_bulk_figures, show_summary
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
@@ -58,33 +58,33 @@ def bulk(
     Exit codes: 0 all is well, 1 something failed, 2 the plan is faulty, 3 the numbers do not
     add up, 130 interrupted.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         written = _read(plan, allow_large)  # before Ray is even imported
         summary = _run(written, workers)
-        answer(summary, as_json, show_summary)
+        print_result(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
 
 
 @jobs.command("generate")
-def generate_alone(
+def generate_stage(
     plan: PlanFile,
     allow_large: AllowLarge = False,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Only make the images of PLAN's first round; check, finish and pack them later."""
-    with doors(as_json):
+    with exit_codes(as_json):
         written = _read(plan, allow_large)
         from jobs.generate_only import generate_only
         from jobs.render import show_generation
 
         generation = generate_only(written, Settings(), _progress(), workers=workers)
-        answer(generation, as_json, show_generation)
+        print_result(generation, as_json, show_generation)
     raise typer.Exit(0 if generation.adds_up and not generation.failed else FAILED)
 
 
 @jobs.command("check")
-def check_alone(
+def check_stage(
     run_id: RunId,
     rule: Annotated[
         list[str] | None,
@@ -93,33 +93,33 @@ def check_alone(
     as_json: AsJson = False,
 ) -> None:
     """Judge the stored images of RUN again, by other rules; nothing is generated."""
-    with doors(as_json):
+    with exit_codes(as_json):
         rules = [read_rule(text) for text in rule or []]
-        from jobs.rerun import check_again
+        from jobs.rerun import recheck
 
-        summary = check_again(run_id, Settings(), _progress(), rules=rules)
-        answer(summary, as_json, show_summary)
+        summary = recheck(run_id, Settings(), _progress(), rules=rules)
+        print_result(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
 
 
 @jobs.command("finish")
-def finish_alone(
+def finish_stage(
     run_id: RunId,
     size: Annotated[list[str], typer.Option(help="48x48, or 48; repeat for more.")],
     as_json: AsJson = False,
 ) -> None:
     """Finish the images that RUN chose at other sizes; nothing is generated or checked."""
-    with doors(as_json):
+    with exit_codes(as_json):
         sizes = [read_size(text) for text in size]
-        from jobs.rerun import finish_again
+        from jobs.rerun import refinish
 
-        summary = finish_again(run_id, Settings(), _progress(), sizes=sizes)
-        answer(summary, as_json, show_summary)
+        summary = refinish(run_id, Settings(), _progress(), sizes=sizes)
+        print_result(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
 
 
 @jobs.command("pack")
-def pack_alone(
+def pack_stage(
     run_id: RunId,
     max_page_size: Annotated[int | None, typer.Option(help="Pixels, 16 to 4096.")] = None,
     padding: Annotated[int | None, typer.Option(help="Pixels between sprites.")] = None,
@@ -128,18 +128,18 @@ def pack_alone(
     as_json: AsJson = False,
 ) -> None:
     """Pack what RUN accepted with other options; nothing else is done again."""
-    said = {
+    given = {
         "max_page_size": max_page_size,
         "padding": padding,
         "extrude": extrude,
         "power_of_two": power_of_two,
     }
-    with doors(as_json):
-        options = read_pack({name: value for name, value in said.items() if value is not None})
-        from jobs.rerun import pack_again
+    with exit_codes(as_json):
+        options = read_pack({name: value for name, value in given.items() if value is not None})
+        from jobs.rerun import repack
 
-        summary = pack_again(run_id, Settings(), _progress(), options=options)
-        answer(summary, as_json, show_summary)
+        summary = repack(run_id, Settings(), _progress(), options=options)
+        print_result(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
 
 
@@ -150,9 +150,9 @@ def _progress() -> "RunProgress":
 
 
 def _read(plan: Path, allow_large: bool) -> Plan:
-    from app.registry.references import fleet
+    from app.registry.references import available_models
 
-    return read_plan(plan, allow_large=allow_large, models=fleet(Settings()))
+    return read_plan(plan, allow_large=allow_large, models=available_models(Settings()))
 
 
 def _run(plan: Plan, workers: int | None) -> Summary:
@@ -181,10 +181,10 @@ def bench_bulk(
     as_json: AsJson = False,
 ) -> None:
     """Run a plan in a fresh folder and print what generation takes of its wall and CPU time."""
-    from jobs.bench.bulk.bench import bench
+    from jobs.bench.bulk.bench import bench_bulk
 
-    with doors(as_json):
-        answer(bench(assets), as_json, show_figures)
+    with exit_codes(as_json):
+        print_result(bench_bulk(assets), as_json, show_bulk_figures)
 
 
 @jobs.command("bench-publish")
@@ -202,8 +202,8 @@ def bench_publish(
     from jobs.render import show_publish_figures
 
     say = Console(stderr=True, highlight=False).print
-    with doors(as_json):
-        answer(bench(rows or [10_000, 100_000], say), as_json, show_publish_figures)
+    with exit_codes(as_json):
+        print_result(bench(rows or [10_000, 100_000], say), as_json, show_publish_figures)
 
 
 @jobs.command("bench-engine")
@@ -219,16 +219,16 @@ def bench_engine(
     Weights are random and nothing is downloaded; Ray is not needed. What counts are the ratios
     inside one run.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         if full_size:
             _bench_full_size(as_json)
         else:
             from jobs.bench.engine.bench import bench_engine as bench
-            from jobs.bench.engine.bench import cpu_subjects
+            from jobs.bench.engine.bench import cpu_models
             from jobs.bench.engine.render import show_engine_figures
 
             say = Console(stderr=True, highlight=False).print
-            answer(bench(cpu_subjects(), rounds, say), as_json, show_engine_figures)
+            print_result(bench(cpu_models(), rounds, say), as_json, show_engine_figures)
 
 
 def _bench_full_size(as_json: bool) -> None:
@@ -238,7 +238,7 @@ def _bench_full_size(as_json: bool) -> None:
 
     say = Console(stderr=as_json, highlight=False, soft_wrap=True).print
     figures = bench_full_size(FULL, say)
-    answer(figures, as_json, show_full_size_figures)
+    print_result(figures, as_json, show_full_size_figures)
     if figures.failed:
         raise typer.Exit(FAILED)
 
@@ -260,12 +260,12 @@ def bench_serve(
     """
     import asyncio
 
-    from jobs.bench.serve.servers import lacking
+    from jobs.bench.serve.servers import missing_package
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
-    with doors(as_json):
-        if lacking("httpx"):
-            raise InvalidRequest(lacking("httpx"))
+    with exit_codes(as_json):
+        if missing_package("httpx"):
+            raise InvalidRequest(missing_package("httpx"))
         from jobs.bench.serve.bench import FULL, QUICK
         from jobs.bench.serve.bench import bench_serve as bench
         from jobs.bench.serve.render import draw_serve_figures, show_serve_figures
@@ -274,7 +274,7 @@ def bench_serve(
         extent = QUICK if quick else FULL
         asked = extent.replace(seconds=seconds) if seconds else extent
         figures = asyncio.run(bench(asked, say))
-        answer(figures, as_json, show_serve_figures)
+        print_result(figures, as_json, show_serve_figures)
         if chart:
             draw_serve_figures(figures, chart)
 
@@ -295,17 +295,17 @@ def bench_routing(
     from jobs.bench.routing.bench import bench_routing as bench
     from jobs.bench.routing.render import draw_routing_figures, show_routing_figures
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         figures = bench(QUICK if quick else FULL, say)
-        answer(figures, as_json, show_routing_figures)
+        print_result(figures, as_json, show_routing_figures)
         if chart:
             draw_routing_figures(figures, chart)
 
 
 @jobs.command("trials")
-def trials_command(
-    kind: Annotated[TrialKind, typer.Option(help="What is broken.")] = TrialKind.ALL,
+def crash_tests_command(
+    kind: Annotated[CrashTestKind, typer.Option(help="What is broken.")] = CrashTestKind.ALL,
     n: Annotated[int, typer.Option("--n", min=1, help="How many of each kind, at most.")] = 2,
     seed: Annotated[int, typer.Option(help="Chooses the moments and victims.")] = 0,
     as_json: AsJson = False,
@@ -319,13 +319,13 @@ def trials_command(
 
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """
-    from jobs.crash_tests.command import show_trials, trials
+    from jobs.crash_tests.command import run_crash_tests, show_crash_tests
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-        report = trials(kind, n, seed, say)
-        answer(report, as_json, show_trials)
-    raise typer.Exit(0 if report.hold else FAILED)
+        report = run_crash_tests(kind, n, seed, say)
+        print_result(report, as_json, show_crash_tests)
+    raise typer.Exit(0 if report.holds else FAILED)
 
 
 @jobs.command(

@@ -9,33 +9,33 @@ from itertools import chain, repeat
 
 from ray.data import Dataset
 
-from app.plan.expand import expand, expand_ways
+from app.plan.expand import expand, expand_variants
 from app.plan.schema import Plan
-from app.registry.references import fleet, pinned
+from app.registry.references import available_models, pin_references
 from app.route.router import asset_key
 from app.settings import Settings
 from app.types import AtlasPage, Status
 from app.types.candidate import Candidate, Outcome
 from jobs.runtime.batches import (
-    Asked,
     CompletedBatch,
-    Decided,
+    DecidedAsset,
     ExaminedBatch,
-    asked_batches,
+    GenerateRow,
     decided_batches,
+    generate_batches,
 )
 from jobs.runtime.progress import RunProgress
 from jobs.runtime.ray_data import (
-    GENERATION_DEATHS,
+    MAX_GENERATION_DEATHS,
+    from_dataset,
     generation_workers,
     gpus,
-    rows,
-    through,
-    values,
+    run_stage,
+    to_dataset,
 )
-from jobs.runtime.run import Run, begin, end
+from jobs.runtime.run import Run, finish_run, start_run
 from jobs.runtime.summary import Summary
-from jobs.runtime.waves import Item, decided, waves
+from jobs.runtime.waves import Item, decide_items, waves
 from jobs.stages.check import CheckStage
 from jobs.stages.finish import FinishStage
 from jobs.stages.generate import GenerateStage
@@ -50,56 +50,58 @@ def bulk(
     The driver's memory does not grow with the plan, but for a few numbers per accepted asset.
     Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
-    models = fleet(settings)
-    plan = pinned(plan, models, settings)
-    run = begin(plan, models, settings, progress, workers=workers)
+    models = available_models(settings)
+    plan = pin_references(plan, models, settings)
+    run = start_run(plan, models, settings, progress, workers=workers)
     drafts = expand(run.drafts, models) if run.drafts else None
-    with run.lasting():
-        _make(run, waves(expand_ways(plan, models), drafts=drafts, refiner=run.refiner))
-        return end(run, pack(run))
+    with run.running():
+        _run_rounds(run, waves(expand_variants(plan, models), drafts=drafts, refiner=run.refiner))
+        return finish_run(run, pack(run))
 
 
-def _make(run: Run, coming: Iterator[list[Item]]) -> None:
+def _run_rounds(run: Run, coming: Iterator[list[Item]]) -> None:
     """Rounds of generate and check; whoever is undecided goes along into the next one.
 
     Decisions fall in the plan's order within a round, whatever order the rows came back in.
     """
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
-        find_standing(run, wave)
-        choose_ways(run, wave)
+        load_existing(run, wave)
+        choose_routes(run, wave)
         run.forecast.add_all(
-            item.spec for item in wave if item.standing is None and item.choice is None
+            item.spec for item in wave if item.existing is None and item.choice is None
         )
         pending += wave
         if not pending:
             return
-        _examine(run, [item for item in pending if item.standing is None])
-        complete(run, list(decided(pending, run.neighbours, run.fates, guard=run.guard)))
-        run.fates.cut_short([item.cut_short for item in pending if item.ended and item.cut_short])
+        _examine(run, [item for item in pending if item.existing is None])
+        complete(run, list(decide_items(pending, run.neighbours, run.outcomes, gate=run.gate)))
+        run.outcomes.cut_short(
+            [item.cut_short for item in pending if item.ended and item.cut_short]
+        )
         pending = [item for item in pending if not item.ended]
-        find_standing(run, [item for item in pending if item.turned])
+        load_existing(run, [item for item in pending if item.just_drafted])
 
 
-def find_standing(run: Run, wave: Sequence[Item]) -> None:
+def load_existing(run: Run, wave: Sequence[Item]) -> None:
     """What the catalog holds a final word on; failed is not final."""
     for item in wave:
-        item.key = asset_key(item.ways, run.models)
-    found = run.store.catalog.asset_records(item.key for item in wave)
+        item.key = asset_key(item.variants, run.models)
+    records = run.store.catalog.asset_records(item.key for item in wave)
     for item in wave:
-        record = found.get(item.key)
+        record = records.get(item.key)
         if record is not None and record.status is not Status.FAILED:
-            item.standing = record
+            item.existing = record
 
 
-def choose_ways(run: Run, wave: Sequence[Item]) -> None:
+def choose_routes(run: Run, wave: Sequence[Item]) -> None:
     """Which models the assets go to that are not named one; by what images take as of now."""
-    run.routing.refresh()
+    run.router.refresh()
     for item in wave:
-        if len(item.ways) > 1 and item.standing is None:
-            item.choice = run.routing.choose(item.ways, item.key)
-            way = item.choice.way
-            run.forecast.expect(way.images, way.seconds, way.usd)
+        if len(item.variants) > 1 and item.existing is None:
+            item.choice = run.router.choose(item.variants, item.key)
+            plan = item.choice.plan
+            run.forecast.expect(plan.images, plan.seconds, plan.usd)
 
 
 def _examine(run: Run, items: Sequence[Item]) -> None:
@@ -107,57 +109,58 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
     if not items:
         return
     by_name = {item.spec.name: item for item in items}
-    asked = [
-        Asked(spec=item.spec, requests=item.asked_now, keeps_latents=item.goes_on) for item in items
+    rows = [
+        GenerateRow(spec=item.spec, requests=item.next_requests, keeps_latents=item.continues)
+        for item in items
     ]
-    missing = {one.spec.name: one for one in asked}
-    dataset = through(
-        generated(run, asked), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
+    missing = {item.spec.name: item for item in rows}
+    dataset = run_stage(
+        generated(run, rows), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
     )
-    with run.progress.stage("images", sum(len(one.requests) for one in asked)) as stage:
-        for batch in values(dataset, ExaminedBatch):
+    with run.progress.stage("images", sum(len(item.requests) for item in rows)) as stage:
+        for batch in from_dataset(dataset, ExaminedBatch):
             run.progress.loads += batch.loads
             for examined in batch.items:
                 del missing[examined.name]
-                stage.seen(examined.candidates)
+                stage.count_candidates(examined.candidates)
                 by_name[examined.name].candidates += examined.candidates
-    for one in missing.values():
-        by_name[one.spec.name].candidates += _lost(one)
+    for item in missing.values():
+        by_name[item.spec.name].candidates += _lost_candidates(item)
 
 
-def generated(run: Run, asked: Sequence[Asked]) -> Dataset:
+def generated(run: Run, rows: Sequence[GenerateRow]) -> Dataset:
     """The asked ones through warm generation workers, one row per micro-batch."""
-    run.need_ray()
-    images = sum(len(one.requests) for one in asked)
+    run.start_ray()
+    images = sum(len(item.requests) for item in rows)
     workers = generation_workers(run.workers, images)
-    batches = list(asked_batches(asked, run.routes, workers=workers, share=run.budgets.share))
-    return through(
-        rows(batches),
+    batches = list(generate_batches(rows, run.routes, workers=workers, share=run.budgets.share))
+    return run_stage(
+        to_dataset(batches),
         GenerateStage,
         workers=min(workers, len(batches)),
         num_cpus=0.5,
         num_gpus=1 if gpus() else 0,
-        deaths=GENERATION_DEATHS,
+        max_deaths=MAX_GENERATION_DEATHS,
         settings=run.settings,
         run_id=run.id,
         terms=run.terms,
     )
 
 
-def _lost(asked: Asked) -> list[Candidate]:
+def _lost_candidates(row: GenerateRow) -> list[Candidate]:
     error = "the workers of this row died and it did not come back"
-    return [Candidate(outcome=Outcome(request=request, error=error)) for request in asked.requests]
+    return [Candidate(outcome=Outcome(request=request, error=error)) for request in row.requests]
 
 
-def complete(run: Run, decided: Sequence[Decided]) -> None:
+def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
     """Finish and publish; what could not be published comes back by name with its reason."""
     if not decided:
         return
-    run.need_ray()
-    indices = {one.spec.name: one.index for one in decided}
-    specs = {one.spec.name: one.spec for one in decided}
-    dataset = through(
-        rows(decided_batches(decided, run.routes)),
+    run.start_ray()
+    indices = {asset.spec.name: asset.index for asset in decided}
+    specs = {asset.spec.name: asset.spec for asset in decided}
+    dataset = run_stage(
+        to_dataset(decided_batches(decided, run.routes)),
         FinishStage,
         workers=1,
         num_cpus=0.25,
@@ -165,27 +168,29 @@ def complete(run: Run, decided: Sequence[Decided]) -> None:
         run_id=run.id,
     )
     with run.progress.stage("finished", len(decided)) as stage:
-        for batch in values(dataset, CompletedBatch):
+        for batch in from_dataset(dataset, CompletedBatch):
             for record in batch.records:
-                run.fates.completed(indices[record.name], record)
+                run.outcomes.complete(indices[record.name], record)
             for name, error in batch.errors.items():
-                run.fates.failed(indices[name], specs[name], error)
+                run.outcomes.fail(indices[name], specs[name], error)
             stage.advance(len(batch.records) + len(batch.errors))
 
 
 def pack(run: Run) -> list[AtlasPage]:
     """The pages of every atlas: those packed before are found again, the rest are packed."""
-    wanted = atlases(run.plan.name, run.fates.sprites, run.plan.pack)
+    wanted = atlases(run.plan.name, run.outcomes.sprites, run.plan.pack)
     packed = {atlas.id: run.store.catalog.pages(atlas.id) for atlas in wanted}
-    missing = [atlas for atlas in wanted if not _whole(run, packed[atlas.id])]
+    missing = [atlas for atlas in wanted if not _is_complete(run, packed[atlas.id])]
     if missing:
-        run.need_ray()
-        dataset = through(rows(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings)
-        packed |= {result.id: result.pages for result in values(dataset, PackedAtlas)}
+        run.start_ray()
+        dataset = run_stage(
+            to_dataset(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings
+        )
+        packed |= {result.id: result.pages for result in from_dataset(dataset, PackedAtlas)}
     return [page for atlas in wanted for page in packed[atlas.id]]
 
 
-def _whole(run: Run, pages: Sequence[AtlasPage]) -> bool:
+def _is_complete(run: Run, pages: Sequence[AtlasPage]) -> bool:
     """Whether an atlas was packed before and its files are still there."""
     has = run.store.blobs.has
     return bool(pages) and all(has(page.image) and has(page.metadata) for page in pages)

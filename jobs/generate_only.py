@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 
 from app.errors import InvalidRequest
-from app.plan.expand import expand_ways, ways
+from app.plan.expand import expand_variants, model_variants
 from app.plan.schema import Plan
 from app.refine import next_attempts
-from app.registry.references import fleet, pinned
+from app.registry.references import available_models, pin_references
 from app.settings import Settings
 from app.types import AssetSpec, ModelVersion, Value
 from app.types.candidate import Outcome
 from jobs.bulk import generated
-from jobs.runtime.batches import Asked, GeneratedBatch
+from jobs.runtime.batches import GeneratedBatch, GenerateRow
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.ray_data import values
-from jobs.runtime.run import Run, begin
+from jobs.runtime.ray_data import from_dataset
+from jobs.runtime.run import Run, start_run
 from jobs.runtime.waves import Item, waves
 
 ASSETS_AT_A_TIME = 16_384
@@ -54,66 +54,66 @@ def generate_only(
     The driver's memory does not grow with the plan. Raises InvalidRequest before any work is
     spent, Stopped when interrupted.
     """
-    models = fleet(settings)
-    plan = pinned(plan, models, settings)
-    run = begin(plan, models, settings, progress, workers=workers)
-    fates: Counter[str] = Counter()
+    models = available_models(settings)
+    plan = pin_references(plan, models, settings)
+    run = start_run(plan, models, settings, progress, workers=workers)
+    counts: Counter[str] = Counter()
     budget = ""
-    with run.lasting():
+    with run.running():
         for wave in waves(_named(plan, models), size=ASSETS_AT_A_TIME):
-            found, refusal = _generated(run, wave)
-            fates += found
+            outcome_kinds, refusal = _generated(run, wave)
+            counts += outcome_kinds
             budget = refusal or budget
-    generation = _told(run, fates, budget)
+    generation = _generation(run, counts, budget)
     run.store.catalog.end_run(run.id, generation.as_json())
     return generation
 
 
 def _named(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[AssetSpec, ...]]:
-    if len(ways(plan)) > 1:
+    if len(model_variants(plan)) > 1:
         raise InvalidRequest(
             "which of the plan's models makes an asset is decided by what the checks say, and here "
             "nothing is checked; run the whole plan (bulk), or name one model"
         )
-    return expand_ways(plan, models)
+    return expand_variants(plan, models)
 
 
 def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:
     """The fates by number, and why no money was left, if none was."""
-    asked = [Asked(spec=item.spec, requests=next_attempts(item.spec, 0)) for item in wave]
-    total = sum(len(one.requests) for one in asked)
-    fates = Counter(asked=total, failed=total)  # until it comes back, a request is lost
+    rows = [GenerateRow(spec=item.spec, requests=next_attempts(item.spec, 0)) for item in wave]
+    total = sum(len(item.requests) for item in rows)
+    counts = Counter(asked=total, failed=total)  # until it comes back, a request is lost
     budget = ""
     with run.progress.stage("images", total) as stage:
-        for batch in values(generated(run, asked), GeneratedBatch):
+        for batch in from_dataset(generated(run, rows), GeneratedBatch):
             outcomes = [outcome for item in batch.items for outcome in item.outcomes]
             for outcome in outcomes:
                 run.progress.count(outcome)
-                fates[_fate(outcome)] += 1
+                counts[_outcome_kind(outcome)] += 1
                 budget = outcome.error if outcome.refused else budget
-            fates["failed"] -= len(outcomes)
+            counts["failed"] -= len(outcomes)
             run.progress.loads += batch.loads
             stage.advance(len(outcomes))
-    return fates, budget
+    return counts, budget
 
 
-def _fate(outcome: Outcome) -> str:
+def _outcome_kind(outcome: Outcome) -> str:
     if outcome.image is None:
         return "failed"
     return "made" if outcome.made else "reused"
 
 
-def _told(run: Run, fates: Counter[str], budget: str) -> Generation:
+def _generation(run: Run, counts: Counter[str], budget: str) -> Generation:
     seconds = perf_counter() - run.started
     return Generation(
         run_id=run.id,
-        asked=fates["asked"],
-        reused=fates["reused"],
-        made=fates["made"],
-        failed=fates["failed"],
+        asked=counts["asked"],
+        reused=counts["reused"],
+        made=counts["made"],
+        failed=counts["failed"],
         seconds=round(seconds, 3),
-        images_per_second=round((fates["made"] + fates["reused"]) / seconds, 1),
-        cost_usd=run.store.catalog.made_by(run.id).cost_usd,
+        images_per_second=round((counts["made"] + counts["reused"]) / seconds, 1),
+        cost_usd=run.store.catalog.run_spending(run.id).cost_usd,
         budget=budget,
         driver_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     )

@@ -44,17 +44,17 @@ def read_size(text: str) -> Size:
 class PackOptions(Value):
     """The packing options that were said, and no others."""
 
-    said: dict[str, int | bool]
+    given: dict[str, int | bool]
 
 
-def read_pack(said: Mapping[str, Any]) -> PackOptions:
+def read_pack(given: Mapping[str, Any]) -> PackOptions:
     """The options within their bounds; raises InvalidRequest naming the one that is not."""
     try:
-        Pack.model_validate(dict(said))
+        Pack.model_validate(dict(given))
     except ValidationError as exc:
         first = exc.errors()[0]
         name = str(first["loc"][0])
         raise InvalidRequest(
             f"--{name.replace('_', '-')} {first['input']} cannot be used: {first['msg']}"
         ) from exc
-    return PackOptions(said=dict(said))
+    return PackOptions(given=dict(given))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def show_summary(summary: Summary) -> None:
     """The fates that add up, the pace, and where to look."""
-    out = console()
+    out = make_console()
     fates = (
         f"[bold]{summary.asked}[/] asked = {summary.reused} reused + {summary.accepted} accepted "
         f"+ {summary.review} review + {summary.rejected} rejected + {summary.failed} failed"
@@ -37,7 +37,7 @@ def show_summary(summary: Summary) -> None:
 
 def show_generation(generation: "Generation") -> None:
     """What was made, how fast, and how to go on."""
-    out = console()
+    out = make_console()
     out.print(
         f"[bold]{generation.asked}[/] asked = {generation.reused} reused + {generation.made} made "
         f"+ {generation.failed} failed, in {generation.seconds:.1f} s "
@@ -55,13 +55,13 @@ def _near(path: str) -> str:
     return str(there.relative_to(here)) if there.is_relative_to(here) else path
 
 
-def show_figures(figures: "BenchFigures") -> None:
+def show_bulk_figures(figures: "BenchFigures") -> None:
     """Both runs side by side, then what each further image costs."""
     table = Table("", "small", "large", box=None)
     for name in type(figures.small).model_fields:
         small, large = getattr(figures.small, name), getattr(figures.large, name)
         table.add_row(name.replace("_", " "), f"{small:g}", f"{large:g}")
-    out = console()
+    out = make_console()
     out.print(table)
     out.print(
         f"each further image: {figures.further_images_per_hour:.0f} an hour, "
@@ -73,12 +73,12 @@ def show_publish_figures(figures: "PublishFigures") -> None:
     """One row per size, then each image's share of what is paid for safety."""
     table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
     for run in figures.runs:
-        said = run.generation
+        generation = run.generation
         table.add_row(
-            str(said.asked), f"{said.images_per_second:g}", f"{said.seconds:.0f}",
-            f"{run.cpu_ms:g}", f"{said.driver_memory_mib:.0f}",
+            str(generation.asked), f"{generation.images_per_second:g}", f"{generation.seconds:.0f}",
+            f"{run.cpu_ms:g}", f"{generation.driver_memory_mib:.0f}",
         )  # fmt: skip
-    out = console()
+    out = make_console()
     out.print(table)
     out.print(
         f"each image: leases {figures.lease_ms:g} ms, all of it {figures.publish_ms:g} ms in one "

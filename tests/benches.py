@@ -1,18 +1,25 @@
 """Small complete benchmarks for tests that need one and do not care which."""
 
-from app.registry.benchmark import Bench, Entrant, Figures, Machine, Shot, Work
+from app.registry.benchmark import (
+    BenchmarkResult,
+    ImageResult,
+    Machine,
+    ModelFigures,
+    Participant,
+    WorkItem,
+)
 from app.types import Measure, Verdict
 from jobs.model_bench.aggregate import figures_of
 
 MACHINE = Machine(processor="a processor", device="cpu", mode="reproducible")
 WORKS = (
-    Work(prompt="a red potion", labels=("icon",)),
-    Work(prompt="a golden crown", labels=("hero",)),
-    Work(prompt="a blue gem", text="Gems", labels=("hero", "poster")),
+    WorkItem(prompt="a red potion", labels=("icon",)),
+    WorkItem(prompt="a golden crown", labels=("hero",)),
+    WorkItem(prompt="a blue gem", text="Gems", labels=("hero", "poster")),
 )
 
 
-def shot_of(work: int = 0, seed: int = 0, **changes: object) -> Shot:
+def shot_of(work: int = 0, seed: int = 0, **changes: object) -> ImageResult:
     """An accepted picture where the test does not care."""
     fields: dict[str, object] = {
         "work": work,
@@ -24,7 +31,7 @@ def shot_of(work: int = 0, seed: int = 0, **changes: object) -> Shot:
         "usd": 0.01,
         "verdict": Verdict.ACCEPT,
     }
-    return Shot.model_validate(fields | changes)
+    return ImageResult.model_validate(fields | changes)
 
 
 REFUSED = shot_of(
@@ -37,7 +44,7 @@ REFUSED = shot_of(
 DEAD = shot_of(1, 1, verdict=None, reasons=("the worker died of it",))
 
 
-def entrant_of(name: str = "draft/1", *shots: Shot, **changes: object) -> Entrant:
+def participant_of(name: str = "draft/1", *shots: ImageResult, **changes: object) -> Participant:
     """Two pictures of the first line, unless others are given."""
     fields: dict[str, object] = {
         "named": name,
@@ -47,24 +54,27 @@ def entrant_of(name: str = "draft/1", *shots: Shot, **changes: object) -> Entran
         "memory_mib": 500,
         "shots": shots or (shot_of(), shot_of(seed=1)),
     }
-    return Entrant.model_validate(fields | changes)
+    return Participant.model_validate(fields | changes)
 
 
-def row_of(entrant: Entrant) -> Figures:
+def row_of(participant: Participant) -> ModelFigures:
     """Its row, in a benchmark of its own."""
-    return figures_of(_empty(), entrant)
+    return figures_of(_empty(), participant)
 
 
-def bench_of(*entrants: Entrant, **changes: object) -> Bench:
+def bench_of(*participants: Participant, **changes: object) -> BenchmarkResult:
     """A benchmark of these, in this order."""
-    found = entrants or (entrant_of(),)
+    taking_part = participants or (participant_of(),)
     empty = _empty()
-    fields = {"entrants": found, "figures": tuple(figures_of(empty, one) for one in found)}
+    fields = {
+        "entrants": taking_part,
+        "figures": tuple(figures_of(empty, participant) for participant in taking_part),
+    }
     return empty.replace(**(fields | changes))
 
 
-def _empty() -> Bench:
-    return Bench(
+def _empty() -> BenchmarkResult:
+    return BenchmarkResult(
         id="b-1",
         measured_at="2026-01-01T00:00:00Z",
         workload="5" * 64,

@@ -59,7 +59,8 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not run for want of programs, and what to do."""
     skipped = terminalreporter.getreports("skipped")
-    missing = [value for one in skipped for key, value in one.user_properties if key == "missing"]
+    properties = [entry for report in skipped for entry in report.user_properties]
+    missing = [value for key, value in properties if key == "missing"]
     for program in PROGRAMS:
         if number := missing.count(program.name):
             tests = f"{number} test{'s' * (number > 1)}, {program.untested}"
@@ -70,8 +71,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: one that began last would leave the other cores idle."""
-    slow = {one.path for one in items if one.get_closest_marker("slow")}
-    items.sort(key=lambda one: one.path not in slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

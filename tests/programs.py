@@ -37,8 +37,8 @@ class Program:
         if self.module:
             spec = find_spec(self.module)
             return spec.origin or "" if spec else ""
-        found = (which(command, path=BIN) or which(command) for command in self.commands)
-        return next(filter(None, found), "")
+        paths = (which(command, path=BIN) or which(command) for command in self.commands)
+        return next(filter(None, paths), "")
 
     @property
     def remedy(self) -> str:
@@ -86,7 +86,7 @@ class NotInstalled(pytest.skip.Exception):
 
 def need(name: str) -> str:
     """Returns the program's path; where it is missing, the test that asks is skipped."""
-    (program,) = (one for one in PROGRAMS if one.name == name)
+    (program,) = (program for program in PROGRAMS if program.name == name)
     if not program.path:
         raise NotInstalled(program)
     return program.path
@@ -94,9 +94,12 @@ def need(name: str) -> str:
 
 def install() -> None:
     """Installs what is missing where this may be, and says what still is. Safe to repeat."""
-    packaged = [one for one in PROGRAMS if one.packages and not one.path]
+    packaged = [program for program in PROGRAMS if program.packages and not program.path]
     if packaged and os.geteuid() == 0 and which("apt-get"):
-        print(f"installing with apt-get: {', '.join(one.name for one in packaged)}", flush=True)
+        print(
+            f"installing with apt-get: {', '.join(program.name for program in packaged)}",
+            flush=True,
+        )
         _apt_get("update")
         for program in packaged:
             any(_apt_get("install", "--yes", package) for package in program.packages)

@@ -9,9 +9,10 @@ import pytest
 from tests.processors import PROCESSORS, Processor
 
 TESTS = (
-    "tests/engine", "tests/models", "tests/check", "tests/test_replay.py", "tests/test_repair.py",
-    "tests/test_two_processors.py", "tests/deployments/test_studio.py",
-    "tests/deployments/test_bulk_door.py", "tests/deployments/test_service.py",
+    "tests/engine", "tests/models", "tests/check", "tests/assets/test_replay.py",
+    "tests/assets/test_repair.py",
+    "tests/test_two_processors.py", "tests/deployments/replica/test_engine_worker.py",
+    "tests/deployments/test_bulk_endpoint.py", "tests/deployments/test_service.py",
 )  # fmt: skip
 """Tests that compare images, and those whose figures follow from them."""
 

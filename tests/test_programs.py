@@ -41,8 +41,8 @@ def test_the_end_of_a_run_says_what_was_not_run_for_want_of_what() -> None:
     done = run_without_programs("pytest", *PIXI)
     assert done.returncode == 0, done.stdout
     assert "2 skipped" in done.stdout
-    told = "not run for want of programs: node (2 tests, atlas pages in PixiJS's own parser): "
-    assert f"{told}apt-get install nodejs" in done.stdout
+    summary = "not run for want of programs: node (2 tests, atlas pages in PixiJS's own parser): "
+    assert f"{summary}apt-get install nodejs" in done.stdout
 
 
 def test_where_programs_are_required_such_a_skip_is_a_failure() -> None:

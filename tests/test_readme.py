@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models.bundled import fleet
+from app.models.bundled import bundled_models
 from app.plan.expand import expand
 from app.plan.read import read_plan
 
@@ -27,11 +27,11 @@ def commands(start: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_atelier_commands_run_in_their_order(tmp_path: Path) -> None:
-    found = commands("atelier ")
-    assert len(found) >= 5
+    lines = commands("atelier ")
+    assert len(lines) >= 5
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"ATELIER_HOME": str(tmp_path / "home"), "PATH": path}
-    for command in found:
+    for command in lines:
         command = command.replace("--to export", f"--to {tmp_path / 'export'}")
         done = subprocess.run(
             command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True,
@@ -52,7 +52,7 @@ def test_its_plan_expands_to_what_it_says(tmp_path: Path) -> None:
     (plan,) = blocks("yaml")
     path = tmp_path / "plan.yaml"
     path.write_text(plan)
-    names = [spec.name for spec in expand(read_plan(path), fleet())]
+    names = [spec.name for spec in expand(read_plan(path), bundled_models())]
     assert names == ["potion.red", "potion.green", "potion.blue"]
 
 

@@ -7,18 +7,18 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from app.accept.calibration import Labelled
-from app.accept.gate import passed, style_of
-from app.accept.labels import fair, labels, last_words
+from app.accept.calibration import LabelledImage
+from app.accept.gate import passes_rules, style_of
+from app.accept.labels import latest_labels, list_labels, random_prefix
 from app.accept.risk_model import own_scores
 from app.digest import digest
 from app.errors import InvalidRequest
 from app.store.catalog import Catalog
-from app.store.run_statistics import verdicts
+from app.store.run_statistics import latest_verdicts
 from app.types import AssetRecord, Measure, Value
 
 
-class Line(Value):
+class LabelLine(Value):
     """A line of a file of labels: a picture's scores, and what a person says of it."""
 
     scores: dict[Measure, float]
@@ -31,61 +31,61 @@ class Line(Value):
     """Whether the rules accept it."""
 
 
-def of_catalog(catalog: Catalog) -> list[Labelled]:
+def catalog_labels(catalog: Catalog) -> list[LabelledImage]:
     """The catalog's labelled pictures; of several reviewers the last word counts.
 
     Within a run those labelled without a gap in the order of their lots are a fair sample.
     """
-    said = last_words(labels(catalog))
-    records = verdicts(catalog)
-    sample = fair_keys(records, said.keys())
-    found = []
+    latest = latest_labels(list_labels(catalog))
+    records = latest_verdicts(catalog)
+    sample = random_sample_keys(records, latest.keys())
+    labelled = []
     for record in records:
-        words = said.get(record.key)
+        words = latest.get(record.key)
         if words is None or record.report is None:
             continue
-        newest = max(words.values(), key=lambda one: (one.labelled_at, one.reviewer))
-        found.append(
-            Labelled(
+        newest = max(words.values(), key=lambda label: (label.labelled_at, label.reviewer))
+        labelled.append(
+            LabelledImage(
                 key=record.key,
                 scores=own_scores(record.report.scores),
                 good=newest.good,
                 model=record.model,
                 style=style_of(record.spec.labels),
-                passed=passed(record.report),
+                passed=passes_rules(record.report),
                 fair=record.key in sample,
             )
         )
-    return found
+    return labelled
 
 
-def fair_keys(records: Iterable[AssetRecord], labelled: Iterable[str]) -> frozenset[str]:
+def random_sample_keys(records: Iterable[AssetRecord], labelled: Iterable[str]) -> frozenset[str]:
     """The labelled pictures of each run that are a fair sample of what the rules accept in it."""
     runs: dict[str, list[str]] = defaultdict(list)
     for record in records:
-        if record.report is not None and passed(record.report):
+        if record.report is not None and passes_rules(record.report):
             runs[record.run_id].append(record.key)
     known = frozenset(labelled)
-    return frozenset(key for keys in runs.values() for key in fair(keys, known))
+    return frozenset(key for keys in runs.values() for key in random_prefix(keys, known))
 
 
-def of_file(path: Path) -> list[Labelled]:
+def file_labels(path: Path) -> list[LabelledImage]:
     """The labelled pictures of a JSONL file, which is taken for a fair sample.
 
-    Raises InvalidRequest naming the line that is not a `Line`, or whose key was there before.
+    Raises InvalidRequest naming the line that is not a `LabelLine`, or whose key was there before.
     """
     try:
         texts = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}; give a JSONL file") from error
-    found = [_labelled(path, at, text) for at, text in enumerate(texts, 1) if text.strip()]
-    _require_distinct(path, found)
-    return found
+    labelled = [_labelled(path, at, text) for at, text in enumerate(texts, 1) if text.strip()]
+    _require_distinct(path, labelled)
+    return labelled
 
 
-def _labelled(path: Path, at: int, text: str) -> Labelled:
+def _labelled(path: Path, at: int, text: str) -> LabelledImage:
     try:
-        line = Line.model_validate_json(text)
+        line = LabelLine.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -93,7 +93,7 @@ def _labelled(path: Path, at: int, text: str) -> Labelled:
             f"{path}, line {at}: {field or 'the line'}: {first['msg']}; write "
             '{"scores": {"sharpness": 0.7}, "label": "good"}'
         ) from error
-    return Labelled(
+    return LabelledImage(
         key=line.key or digest([at, line.as_json()]),
         scores=own_scores(line.scores),
         good=line.label == "good",
@@ -103,9 +103,9 @@ def _labelled(path: Path, at: int, text: str) -> Labelled:
     )
 
 
-def _require_distinct(path: Path, found: Sequence[Labelled]) -> None:
+def _require_distinct(path: Path, labelled: Sequence[LabelledImage]) -> None:
     seen: set[str] = set()
-    for one in found:
-        if one.key in seen:
-            raise InvalidRequest(f"{path} has the key {one.key!r} twice; keep one of the lines")
-        seen.add(one.key)
+    for label in labelled:
+        if label.key in seen:
+            raise InvalidRequest(f"{path} has the key {label.key!r} twice; keep one of the lines")
+        seen.add(label.key)

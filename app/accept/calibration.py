@@ -11,21 +11,21 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from app.accept.labels import lot
-from app.accept.risk_bounds import Step, fewest, true, widest
-from app.accept.risk_model import Floats, Ordering, learn
+from app.accept.labels import sampling_key
+from app.accept.risk_bounds import LimitStep, loosest_limit, min_labels, true_rate
+from app.accept.risk_model import Floats, RiskModel, fit_risk_model
 from app.accept.shift_detector import ABSENT
 from app.types import Measure, Value
 
 GRID = 50
 """Limits that are tried, evenly over the pictures."""
-MOST_REFERENCE = 300
+MAX_REFERENCE = 300
 """Labelled pictures of one sort that new ones are compared with."""
-_LEAST_TO_LEARN, _MOST_TO_LEARN = 0.1, 0.5
-_FEW = 20
+_MIN_LEARNING_SHARE, _MAX_LEARNING_SHARE = 0.1, 0.5
+_MIN_LABELS = 20
 
 
-class Labelled(Value):
+class LabelledImage(Value):
     """A picture's scores with what a person said of it."""
 
     key: str
@@ -39,7 +39,7 @@ class Labelled(Value):
     """Whether it was drawn by lot, and not picked."""
 
 
-class Reference(Value):
+class ReferenceScores(Value):
     """What the labelled pictures of one sort looked like: their risk and scores."""
 
     model: str
@@ -47,14 +47,14 @@ class Reference(Value):
     images: int
     columns: dict[Measure, tuple[float, ...]]
 
-    def below(self, risk: float | None) -> dict[Measure, list[float]]:
+    def columns_below(self, risk: float | None) -> dict[Measure, list[float]]:
         """The columns of the pictures below a risk alone; None: of all."""
         risks = self.columns[Measure.RISK]
         kept = [place for place, own in enumerate(risks) if risk is None or own < risk]
         return {measure: [own[at] for at in kept] for measure, own in self.columns.items()}
 
 
-class Limits(Value):
+class RiskLimits(Value):
     """What follows for a tolerated rate: between the two limits is the band for people."""
 
     accept: float | None
@@ -71,7 +71,7 @@ class Limits(Value):
     """Labels without which the rate cannot be shown to hold for all that is accepted; 0: enough."""
 
     @property
-    def people(self) -> float:
+    def review_share(self) -> float:
         """The part that is left for people, 0 to 1."""
         return 1 - self.accepted - self.rejected
 
@@ -79,53 +79,61 @@ class Limits(Value):
 class Calibration(Value):
     """What was learned of labels, for any tolerated rate."""
 
-    ordering: Ordering
-    accepts: tuple[Step, ...]
+    ordering: RiskModel
+    accepts: tuple[LimitStep, ...]
     """Pictures of at most this risk, and the bad ones among them; from narrow to wide."""
-    rejects: tuple[Step, ...]
+    rejects: tuple[LimitStep, ...]
     """Pictures of at least this risk, and the good ones among them; from narrow to wide."""
     labels: int
     counted: Annotated[int, Field(ge=0)]
     """The fair sample along the ordering; all other labels taught it."""
     errors: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """How often reviewers are taken to err, either way."""
-    references: tuple[Reference, ...]
+    references: tuple[ReferenceScores, ...]
     calibrated_at: str
 
-    def limits(self, false_accepts: float, confidence: float, false_rejects: float) -> Limits:
+    def limits(self, false_accepts: float, confidence: float, false_rejects: float) -> RiskLimits:
         """The widest limits that keep each rate with this confidence."""
         doubt, errors = 1 - confidence, self.errors
-        accept = widest(self.accepts, self.counted, rate=false_accepts, doubt=doubt, errors=errors)
-        reject = widest(self.rejects, self.counted, rate=false_rejects, doubt=doubt, errors=errors)
+        accept = loosest_limit(
+            self.accepts, self.counted, rate=false_accepts, doubt=doubt, errors=errors
+        )
+        reject = loosest_limit(
+            self.rejects, self.counted, rate=false_rejects, doubt=doubt, errors=errors
+        )
         if accept and reject and reject.at <= accept.at:
             reject = None
-        return Limits(
+        return RiskLimits(
             accept=accept and accept.at,
             reject=reject and reject.at,
             accepted=accept.images / self.counted if accept else 0.0,
             rejected=reject.images / self.counted if reject else 0.0,
-            escapes=true(accept.wrong / accept.images, errors) if accept else None,
-            missing=max(fewest(false_accepts, doubt, errors) - self.counted, 0),
+            escapes=true_rate(accept.wrong / accept.images, errors) if accept else None,
+            missing=max(min_labels(false_accepts, doubt, errors) - self.counted, 0),
         )
 
-    def reference(self, model: str, style: str) -> Reference | None:
+    def reference(self, model: str, style: str) -> ReferenceScores | None:
         """The labelled pictures of this sort; None when there are none."""
-        own = (one for one in self.references if (one.model, one.style) == (model, style))
+        own = (
+            reference
+            for reference in self.references
+            if (reference.model, reference.style) == (model, style)
+        )
         return next(own, None)
 
 
-def calibrate(labelled: Iterable[Labelled], *, at: str, errors: float = 0.0) -> Calibration:
+def calibrate(labelled: Iterable[LabelledImage], *, at: str, errors: float = 0.0) -> Calibration:
     """The calibration of these labels; `at` says when."""
-    ordered = sorted(labelled, key=lambda one: one.key)
-    counted = _counted(ordered)
-    taught = [one for one in ordered if one.key not in counted]
-    ordering = learn(
-        [one.scores for one in taught], [not one.good for one in taught], errors=errors
+    ordered = sorted(labelled, key=lambda label: label.key)
+    counted = _calibration_split(ordered)
+    taught = [label for label in ordered if label.key not in counted]
+    ordering = fit_risk_model(
+        [label.scores for label in taught], [not label.good for label in taught], errors=errors
     )
-    along = [one for one in ordered if one.key in counted]
-    found = [(one, ordering.risk(one.scores)) for one in along]
-    known = [(one, risk) for one, risk in found if risk is not None]
-    foreseen = _foreseen(ordering, taught)
+    along = [label for label in ordered if label.key in counted]
+    with_risk = [(label, ordering.risk(label.scores)) for label in along]
+    known = [(label, risk) for label, risk in with_risk if risk is not None]
+    foreseen = _expected_risks(ordering, taught)
     grid = sorted({*map(float, np.quantile(foreseen, np.arange(1, GRID) / GRID))})
     return Calibration(
         ordering=ordering,
@@ -139,50 +147,50 @@ def calibrate(labelled: Iterable[Labelled], *, at: str, errors: float = 0.0) -> 
     )
 
 
-def _counted(ordered: Sequence[Labelled]) -> frozenset[str]:
+def _calibration_split(ordered: Sequence[LabelledImage]) -> frozenset[str]:
     """By lot half of the fair sample, or more of it where enough others teach the ordering."""
-    sample = [one.key for one in ordered if one.fair and one.passed]
+    sample = [label.key for label in ordered if label.fair and label.passed]
     others = len(ordered) - len(sample)
     share = (len(sample) - others) / (2 * len(sample)) if sample else 0.0
-    share = min(max(share, _LEAST_TO_LEARN), _MOST_TO_LEARN)
-    return frozenset(key for key in sample if lot(key, "teaches") >= share)
+    share = min(max(share, _MIN_LEARNING_SHARE), _MAX_LEARNING_SHARE)
+    return frozenset(key for key in sample if sampling_key(key, "teaches") >= share)
 
 
-def _foreseen(ordering: Ordering, taught: Sequence[Labelled]) -> Floats:
+def _expected_risks(ordering: RiskModel, taught: Sequence[LabelledImage]) -> Floats:
     """The risks to expect of pictures, by those that are not counted."""
-    sample = [one for one in taught if one.fair and one.passed]
-    beside = sample if len(sample) >= _FEW else [one for one in taught if one.passed]
-    risks = [risk for one in beside if (risk := ordering.risk(one.scores)) is not None]
+    sample = [label for label in taught if label.fair and label.passed]
+    beside = sample if len(sample) >= _MIN_LABELS else [label for label in taught if label.passed]
+    risks = [risk for label in beside if (risk := ordering.risk(label.scores)) is not None]
     return np.array(risks or [0.5])
 
 
 def _step(
-    known: Sequence[tuple[Labelled, float]], foreseen: Floats, at: float, *, up: bool
-) -> Step:
-    within = [one for one, risk in known if (risk <= at if up else risk >= at)]
+    known: Sequence[tuple[LabelledImage, float]], foreseen: Floats, at: float, *, up: bool
+) -> LimitStep:
+    within = [label for label, risk in known if (risk <= at if up else risk >= at)]
     beside = foreseen[foreseen <= at] if up else 1 - foreseen[foreseen >= at]
-    return Step(
+    return LimitStep(
         at=at,
         share=len(beside) / len(foreseen),
         expected=float(beside.mean()) if len(beside) else 1.0,
         images=len(within),
-        wrong=sum(one.good is not up for one in within),
+        wrong=sum(label.good is not up for label in within),
     )
 
 
-def _references(known: Sequence[tuple[Labelled, float]]) -> tuple[Reference, ...]:
-    sorts: dict[tuple[str, str], list[tuple[Labelled, float]]] = defaultdict(list)
-    for one, risk in known:
-        sorts[one.model, one.style].append((one, risk))
+def _references(known: Sequence[tuple[LabelledImage, float]]) -> tuple[ReferenceScores, ...]:
+    sorts: dict[tuple[str, str], list[tuple[LabelledImage, float]]] = defaultdict(list)
+    for label, risk in known:
+        sorts[label.model, label.style].append((label, risk))
     return tuple(
-        Reference(model=model, style=style, images=len(own), columns=_columns(own))
+        ReferenceScores(model=model, style=style, images=len(own), columns=_columns(own))
         for (model, style), own in sorted(sorts.items())
     )
 
 
-def _columns(own: Sequence[tuple[Labelled, float]]) -> dict[Measure, tuple[float, ...]]:
+def _columns(own: Sequence[tuple[LabelledImage, float]]) -> dict[Measure, tuple[float, ...]]:
     """Each measure's scores, the pictures in one order; of many pictures some, drawn by lot."""
-    drawn = sorted(own, key=lambda pair: lot(pair[0].key, "compared"))[:MOST_REFERENCE]
-    rows = [one.scores | {Measure.RISK: risk} for one, risk in drawn]
+    drawn = sorted(own, key=lambda pair: sampling_key(pair[0].key, "compared"))[:MAX_REFERENCE]
+    rows = [label.scores | {Measure.RISK: risk} for label, risk in drawn]
     measures = sorted({measure for row in rows for measure in row})
     return {measure: tuple(row.get(measure, ABSENT) for row in rows) for measure in measures}

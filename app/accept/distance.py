@@ -14,12 +14,12 @@ from app.accept.drift import Row
 from app.accept.risk_model import Floats
 from app.types import Value
 
-NEEDED = 20
+MIN_IMAGES = 20
 """Pictures on either side."""
-_DRAWN = 300
+_RESAMPLES = 300
 
 
-class Distance(Value):
+class FrechetDistance(Value):
     """Two sets of pictures, apart."""
 
     first: int
@@ -36,52 +36,57 @@ class Distance(Value):
     """The share of random halves that are as far apart, 0 to 1; small: there is a difference."""
 
 
-def distance(first: Sequence[Row], second: Sequence[Row], *, seed: int = 0) -> Distance:
-    """Over the measures that every picture has. Raises ValueError below `NEEDED` on a side."""
-    if min(len(first), len(second)) < NEEDED:
+def measure_distance(
+    first: Sequence[Row], second: Sequence[Row], *, seed: int = 0
+) -> FrechetDistance:
+    """Over the measures that every picture has. Raises ValueError below `MIN_IMAGES` on a side."""
+    if min(len(first), len(second)) < MIN_IMAGES:
         raise ValueError(
-            f"{len(first)} and {len(second)} pictures are too few to tell apart; give {NEEDED} each"
+            f"{len(first)} and {len(second)} pictures are too few to tell apart; "
+            f"give {MIN_IMAGES} each"
         )
     names = sorted(set.intersection(*(set(row) for row in (*first, *second))))
     both = np.array([[row[name] for name in names] for row in (*first, *second)], np.float64)
     spread = both.std(axis=0)
-    names = [name for name, one in zip(names, spread, strict=True) if one > 0]
+    names = [name for name, deviation in zip(names, spread, strict=True) if deviation > 0]
     both = (both[:, spread > 0] - both[:, spread > 0].mean(axis=0)) / spread[spread > 0]
     ours, theirs = both[: len(first)], both[len(first) :]
-    found, rng = frechet(ours, theirs), np.random.default_rng(seed)
-    again = [frechet(_drawn(ours, rng), _drawn(theirs, rng)) for _ in range(_DRAWN)]
-    mixed = [rng.permutation(both) for _ in range(_DRAWN)]
-    halves = [frechet(one[: len(first)], one[len(first) :]) for one in mixed]
+    observed, rng = squared_frechet(ours, theirs), np.random.default_rng(seed)
+    again = [
+        squared_frechet(_resample(ours, rng), _resample(theirs, rng)) for _ in range(_RESAMPLES)
+    ]
+    mixed = [rng.permutation(both) for _ in range(_RESAMPLES)]
+    halves = [squared_frechet(sample[: len(first)], sample[len(first) :]) for sample in mixed]
     low, high = np.quantile(again, [0.025, 0.975])
-    return Distance(
+    return FrechetDistance(
         first=len(first),
         second=len(second),
         measures=tuple(names),
-        distance=found,
+        distance=observed,
         low=float(low),
         high=float(high),
         by_chance=float(np.mean(halves)),
-        chance=(1 + sum(half >= found for half in halves)) / (1 + _DRAWN),
+        chance=(1 + sum(half >= observed for half in halves)) / (1 + _RESAMPLES),
     )
 
 
-def frechet(first: Floats, second: Floats) -> float:
+def squared_frechet(first: Floats, second: Floats) -> float:
     """The squared Fréchet distance of the normal distributions of two samples [n, k]."""
     if not first.shape[1]:
         return 0.0
     apart = first.mean(axis=0) - second.mean(axis=0)
-    one, other = (np.atleast_2d(np.cov(side, rowvar=False)) for side in (first, second))
-    root = _root(one)
+    covariance, other = (np.atleast_2d(np.cov(side, rowvar=False)) for side in (first, second))
+    root = _matrix_square_root(covariance)
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
-    return float(max(apart @ apart + np.trace(one) + np.trace(other) - 2 * shared, 0.0))
+    return float(max(apart @ apart + np.trace(covariance) + np.trace(other) - 2 * shared, 0.0))
 
 
-def _root(covariance: Floats) -> Floats:
+def _matrix_square_root(covariance: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance)
     root: Floats = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     return root
 
 
-def _drawn(rows: Floats, rng: np.random.Generator) -> Floats:
+def _resample(rows: Floats, rng: np.random.Generator) -> Floats:
     drawn: Floats = rows[rng.integers(0, len(rows), len(rows))]
     return drawn

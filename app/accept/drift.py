@@ -18,15 +18,15 @@ WEIGHT = 0.05
 """Of the newest image: about the last twenty are felt, so that small drifts add up."""
 FALSE_ALARMS = 0.05
 """Of runs without any change, the share in which any measure leaves its band."""
-NEEDED = 100
+MIN_IMAGES = 100
 """Images in a reference, without which bands would be a guess."""
-_DRAWN, _TOGETHER = 200, 20
-_SHOWN = 40
+_SIMULATIONS, _SIMULATIONS_AT_ONCE = 200, 20
+_PATH_POINTS = 40
 
 Row = Mapping[str, float]
 
 
-class Wander(Value):
+class MeasureDrift(Value):
     """One measure over a run: where it was, as spreads of the reference, and when it left."""
 
     measure: str
@@ -50,24 +50,27 @@ class DriftReport(Value):
     band: float
     """The averages' limit on either side, in spreads."""
     false_alarms: float
-    wanders: tuple[Wander, ...]
+    wanders: tuple[MeasureDrift, ...]
     """Those that left the band first, the earliest first."""
 
     @property
-    def drifted(self) -> tuple[Wander, ...]:
+    def drifted(self) -> tuple[MeasureDrift, ...]:
         """The measures that left their band."""
-        return tuple(one for one in self.wanders if one.left_at is not None)
+        return tuple(
+            measure_drift for measure_drift in self.wanders if measure_drift.left_at is not None
+        )
 
 
 def drift(reference: Sequence[Row], run: Sequence[Row], *, seed: int = 0) -> DriftReport:
     """The run's images in their order against the reference's; measures that both have.
 
-    A missing number counts as the smallest. Raises ValueError for a reference below `NEEDED`
+    A missing number counts as the smallest. Raises ValueError for a reference below `MIN_IMAGES`
     images, or an empty run.
     """
-    if len(reference) < NEEDED or not run:
+    if len(reference) < MIN_IMAGES or not run:
         raise ValueError(
-            f"{len(reference)} images to compare {len(run)} with are too few; give {NEEDED} and 1"
+            f"{len(reference)} images to compare {len(run)} with are too few; "
+            f"give {MIN_IMAGES} and 1"
         )
     names = sorted({name for row in reference for name in row} & {n for row in run for n in row})
     before, now = _table(reference, names), _table(run, names)
@@ -75,21 +78,21 @@ def drift(reference: Sequence[Row], run: Sequence[Row], *, seed: int = 0) -> Dri
     names, before, now = [names[at] for at in moving], before[:, moving], now[:, moving]
     rng = np.random.default_rng([seed, len(reference), len(run)])
     band = _band(before, len(run), rng)
-    path = _averages(_normal_scores(before, now, rng))
-    wanders = [_wander(names[at], before[:, at], now[:, at], path[:, at], band)
+    path = _moving_averages(_normal_scores(before, now, rng))
+    wanders = [_measure_drift(names[at], before[:, at], now[:, at], path[:, at], band)
                for at in range(len(names))]  # fmt: skip
     return DriftReport(
         images=len(run),
         reference=len(reference),
         band=band,
         false_alarms=FALSE_ALARMS,
-        wanders=tuple(sorted(wanders, key=_by_leaving)),
+        wanders=tuple(sorted(wanders, key=_first_exit)),
     )
 
 
-def _by_leaving(one: Wander) -> tuple[float, float]:
-    left = float("inf") if one.left_at is None else float(one.left_at)
-    return left, -max(map(abs, one.path))
+def _first_exit(measure_drift: MeasureDrift) -> tuple[float, float]:
+    left = float("inf") if measure_drift.left_at is None else float(measure_drift.left_at)
+    return left, -max(map(abs, measure_drift.path))
 
 
 def _table(rows: Sequence[Row], names: Sequence[str]) -> Floats:
@@ -100,14 +103,14 @@ def _table(rows: Sequence[Row], names: Sequence[str]) -> Floats:
 def _normal_scores(before: Floats, now: Floats, rng: np.random.Generator) -> Floats:
     """Each number's rank among those before, as a normal score; among equals the lot decides."""
     count = len(before)
-    found = np.empty(now.shape)
+    scores = np.empty(now.shape)
     for at in range(now.shape[1]):
         ordered = np.sort(before[:, at])
         low = np.searchsorted(ordered, now[:, at], "left")
         high = np.searchsorted(ordered, now[:, at], "right")
-        found[:, at] = (low + rng.random(len(now)) * (high - low + 1)) / (count + 1)
+        scores[:, at] = (low + rng.random(len(now)) * (high - low + 1)) / (count + 1)
     # Farther out than the window can tell is all the same.
-    return _probit(np.clip(found, 0.5 / (count + 1), 1 - 0.5 / (count + 1)))
+    return _probit(np.clip(scores, 0.5 / (count + 1), 1 - 0.5 / (count + 1)))
 
 
 def _probit(shares: Floats) -> Floats:
@@ -118,7 +121,7 @@ def _probit(shares: Floats) -> Floats:
     return np.interp(shares, below, grid)
 
 
-def _averages(scores: Floats) -> Floats:
+def _moving_averages(scores: Floats) -> Floats:
     """The moving averages [images, measures], from 0 on."""
     path, at = np.empty(scores.shape), np.zeros(scores.shape[1])
     for place, row in enumerate(scores):
@@ -132,24 +135,28 @@ def _band(before: Floats, images: int, rng: np.random.Generator) -> float:
     if not before.shape[1]:
         return 0.0
     furthest: list[float] = []
-    for _ in range(_DRAWN // _TOGETHER):
-        drawn = [_drawn(before, images, rng) for _ in range(_TOGETHER)]
-        path = np.abs(_averages(np.concatenate(drawn, axis=1))).max(axis=0)
-        furthest += map(float, path.reshape(_TOGETHER, -1).max(axis=1))
+    for _ in range(_SIMULATIONS // _SIMULATIONS_AT_ONCE):
+        drawn = [_simulated_runs(before, images, rng) for _ in range(_SIMULATIONS_AT_ONCE)]
+        path = np.abs(_moving_averages(np.concatenate(drawn, axis=1))).max(axis=0)
+        furthest += map(float, path.reshape(_SIMULATIONS_AT_ONCE, -1).max(axis=1))
     return float(np.quantile(furthest, 1 - FALSE_ALARMS, method="higher"))
 
 
-def _drawn(before: Floats, images: int, rng: np.random.Generator) -> Floats:
+def _simulated_runs(before: Floats, images: int, rng: np.random.Generator) -> Floats:
     """A run without any change, scored by a window of its own."""
     window = before[rng.integers(0, len(before), len(before))]
     return _normal_scores(window, before[rng.integers(0, len(before), images)], rng)
 
 
-def _wander(name: str, before: Floats, now: Floats, path: Floats, band: float) -> Wander:
+def _measure_drift(
+    name: str, before: Floats, now: Floats, path: Floats, band: float
+) -> MeasureDrift:
     middle = float(np.median(before))
     beyond = np.flatnonzero(np.abs(path) > band)
-    places = np.unique(np.linspace(0, len(path) - 1, min(_SHOWN, len(path))).round().astype(int))
-    return Wander(
+    places = np.unique(
+        np.linspace(0, len(path) - 1, min(_PATH_POINTS, len(path))).round().astype(int)
+    )
+    return MeasureDrift(
         measure=name,
         middle=middle,
         spread=float(1.4826 * np.median(np.abs(before - middle))),

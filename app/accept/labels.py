@@ -33,7 +33,7 @@ class Label(Value):
         return self.says == "good"
 
 
-def say(
+def add_label(
     catalog: Catalog,
     record: AssetRecord,
     says: Literal["good", "bad"],
@@ -54,32 +54,32 @@ def say(
     return label
 
 
-def labels(catalog: Catalog) -> list[Label]:
+def list_labels(catalog: Catalog) -> list[Label]:
     """Every label, the oldest first."""
     column = tables.documents.c
     query = select(column.value).where(column.kind == LABEL)
     texts = catalog.read(lambda connection: connection.execute(query).scalars().all())
-    found = [Label.model_validate_json(text) for text in texts]
-    return sorted(found, key=lambda one: (one.labelled_at, one.reviewer, one.asset))
+    labels = [Label.model_validate_json(text) for text in texts]
+    return sorted(labels, key=lambda label: (label.labelled_at, label.reviewer, label.asset))
 
 
-def last_words(said: Iterable[Label]) -> dict[str, dict[str, Label]]:
+def latest_labels(labels: Iterable[Label]) -> dict[str, dict[str, Label]]:
     """By asset, each reviewer's last word; `said` has the oldest first."""
-    found: dict[str, dict[str, Label]] = {}
-    for label in said:
-        found.setdefault(label.asset, {})[label.reviewer] = label
-    return found
+    latest: dict[str, dict[str, Label]] = {}
+    for label in labels:
+        latest.setdefault(label.asset, {})[label.reviewer] = label
+    return latest
 
 
 SPOT_CHECKS = 0.1
 """The part of a run's pictures, by lot, that people are asked to look at whatever became of it."""
 
 
-def lot(key: str, purpose: str = "order") -> float:
+def sampling_key(key: str, purpose: str = "order") -> float:
     """A number drawn for the key, 0 to 1; the same key, the same number."""
     return int(digest([purpose, key])[:13], 16) / 16.0**13
 
 
-def fair(keys: Iterable[str], labelled: Set[str]) -> frozenset[str]:
+def random_prefix(keys: Iterable[str], labelled: Set[str]) -> frozenset[str]:
     """Those that are labelled without a gap from the front, in the order of their lots."""
-    return frozenset(takewhile(labelled.__contains__, sorted(keys, key=lot)))
+    return frozenset(takewhile(labelled.__contains__, sorted(keys, key=sampling_key)))

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from app.accept.drift import NEEDED, Row
+from app.accept.drift import MIN_IMAGES, Row
 from app.accept.risk_model import own_scores
-from app.check.integrity import decoded
-from app.check.palette import colouring
+from app.check.integrity import decode_or_none
+from app.check.palette import colour_summary
 from app.errors import BlobNotFound, CatalogError, InvalidRequest
 from app.store.publish import Store
-from app.store.run_statistics import verdicts
+from app.store.run_statistics import latest_verdicts
 from app.types import AssetRecord, QualityReport
 
 WINDOW = 1000
@@ -17,48 +17,52 @@ WINDOW = 1000
 
 def latest_run(store: Store) -> str:
     """The run that decided last. Raises InvalidRequest when none decided anything."""
-    newest = verdicts(store.catalog, limit=1)
+    newest = latest_verdicts(store.catalog, limit=1)
     if not newest:
         raise InvalidRequest("no run decided anything yet; run a plan first")
     return newest[0].run_id
 
 
-def of_run(store: Store, run_id: str) -> tuple[list[Row], list[Row]]:
+def run_and_baseline(store: Store, run_id: str) -> tuple[list[Row], list[Row]]:
     """A run's pictures in their order, and before it the latest of earlier runs of its plan.
 
     Raises CatalogError for an unknown run, InvalidRequest when there is too little of either.
     """
-    runs = {one.run_id: one for one in store.catalog.runs()}
+    runs = {run.run_id: run for run in store.catalog.runs()}
     if run_id not in runs:
         raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
     this = runs[run_id]
     earlier = {
-        one.run_id for one in runs.values()
-        if one.plan == this.plan and (one.started_at, one.run_id) < (this.started_at, run_id)
+        run.run_id for run in runs.values()
+        if run.plan == this.plan and (run.started_at, run.run_id) < (this.started_at, run_id)
     }  # fmt: skip
-    records = verdicts(store.catalog)[::-1]
-    before = [one for one in records if one.run_id in earlier][-WINDOW:]
-    own = [one for one in records if one.run_id == run_id]
-    if len(before) < NEEDED or not own:
+    records = latest_verdicts(store.catalog)[::-1]
+    before = [record for record in records if record.run_id in earlier][-WINDOW:]
+    own = [record for record in records if record.run_id == run_id]
+    if len(before) < MIN_IMAGES or not own:
         raise InvalidRequest(
             f"{run_id} decided {len(own)} assets and earlier runs of {this.plan} {len(before)}; "
-            f"at least {NEEDED} earlier ones are needed for bands"
+            f"at least {MIN_IMAGES} earlier ones are needed for bands"
         )
-    return rows(store, before), rows(store, own)
+    return score_rows(store, before), score_rows(store, own)
 
 
-def of_side(store: Store, named: str) -> list[Row]:
+def latest_outputs(store: Store, named: str) -> list[Row]:
     """The latest pictures of a run, or of a model version. Raises InvalidRequest without any."""
-    found = [one for one in verdicts(store.catalog) if named in (one.run_id, one.model)][:WINDOW]
-    if not found:
+    records = [
+        record
+        for record in latest_verdicts(store.catalog)
+        if named in (record.run_id, record.model)
+    ][:WINDOW]
+    if not records:
         raise InvalidRequest(
             f"{named} is neither a run nor a model version that decided anything; "
             "see atelier runs list"
         )
-    return rows(store, found)
+    return score_rows(store, records)
 
 
-def rows(store: Store, records: Sequence[AssetRecord]) -> list[Row]:
+def score_rows(store: Store, records: Sequence[AssetRecord]) -> list[Row]:
     """Each picture's scores and colouring; where the file is gone, the scores alone."""
     keys = [record.key for record in records]
     whole = store.catalog.asset_records(keys)  # with their pictures, which verdicts leave out
@@ -72,7 +76,7 @@ def _row(store: Store, record: AssetRecord, report: QualityReport) -> Row:
     if record.image is None:
         return scores
     try:
-        pixels = decoded(store.blobs.get(record.image.digest))
+        pixels = decode_or_none(store.blobs.get(record.image.digest))
     except BlobNotFound:
         return scores
-    return scores if pixels is None else scores | colouring(pixels)
+    return scores if pixels is None else scores | colour_summary(pixels)

@@ -12,17 +12,17 @@ _CHECKS, _LIVE = "checks", "live"
 _NONE = "none"
 
 
-def live(catalog: Catalog) -> str | None:
+def live_digest(catalog: Catalog) -> str | None:
     """The digest of the calibration that decides now; None when none does."""
     return _target(pointer(catalog, _CHECKS, _LIVE))
 
 
-def read(catalog: Catalog, digest: str) -> Calibration:
+def read_calibration(catalog: Catalog, digest: str) -> Calibration:
     """The calibration under a digest. Raises AssetNotFound, DigestMismatch."""
     return documents.get(catalog, digest, Calibration)
 
 
-def keep(catalog: Catalog, calibration: Calibration) -> str:
+def keep_calibration(catalog: Catalog, calibration: Calibration) -> str:
     """Keep a calibration; returns its digest, by which it can be promoted."""
     (digest,) = documents.put(catalog, CALIBRATION, [calibration])
     return digest
@@ -42,7 +42,7 @@ def promote(catalog: Catalog, reference: str) -> str:
     return wanted
 
 
-def back(catalog: Catalog) -> str | None:
+def roll_back(catalog: Catalog) -> str | None:
     """Let the calibration decide that did before the last change; None when that was none.
 
     Raises PromotionRefused when there was no change to undo, or somebody was faster.
@@ -62,5 +62,5 @@ def history(catalog: Catalog) -> list[Pointer]:
     return moves(catalog, _CHECKS, _LIVE)
 
 
-def _target(found: Pointer | None) -> str | None:
-    return None if found is None or found.target == _NONE else found.target
+def _target(pointer: Pointer | None) -> str | None:
+    return None if pointer is None or pointer.target == _NONE else pointer.target

@@ -5,14 +5,14 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 from math import sqrt
 
-from app.accept.calibrate import fair_keys
-from app.accept.gate import Guard, passed
-from app.accept.labels import SPOT_CHECKS, Label, labels, last_words, lot
-from app.accept.promoted_calibration import live, read
-from app.accept.risk_bounds import highest_rate
+from app.accept.calibrate import random_sample_keys
+from app.accept.gate import AcceptanceGate, passes_rules
+from app.accept.labels import SPOT_CHECKS, Label, latest_labels, list_labels, sampling_key
+from app.accept.promoted_calibration import live_digest, read_calibration
+from app.accept.risk_bounds import rate_upper_bound
 from app.plan.schema import AcceptPlan
 from app.store.catalog import Catalog
-from app.store.run_statistics import verdicts
+from app.store.run_statistics import latest_verdicts
 from app.types import AssetRecord, Status, Value, Verdict
 
 
@@ -43,7 +43,7 @@ class Agreement(Value):
     """How often each errs, were they alike and independent; None without pairs."""
 
 
-class Shifted(Value):
+class ShiftStatus(Value):
     """One sort of pictures since it was labelled."""
 
     sort: str
@@ -52,7 +52,7 @@ class Shifted(Value):
     alarmed: bool
 
 
-class Due(Value):
+class PendingLabel(Value):
     """A picture that waits for a person's word."""
 
     name: str
@@ -68,49 +68,53 @@ class ChecksReport(Value):
     runs: tuple[RunShares, ...]
     escapes: Escapes
     agreement: Agreement
-    shift: tuple[Shifted, ...]
+    shift: tuple[ShiftStatus, ...]
     due: int
     """Pictures that wait for a person."""
 
 
 def checks_report(catalog: Catalog, terms: AcceptPlan, *, runs: int = 3) -> ChecksReport:
     """The report on the latest runs that decided anything."""
-    records = verdicts(catalog)
-    said = last_words(labels(catalog))
+    records = latest_verdicts(catalog)
+    labelled = latest_labels(list_labels(catalog))
     chosen = list(dict.fromkeys(record.run_id for record in records))[:runs]
     latest = [record for record in records if record.run_id in chosen]
-    digest = live(catalog)
+    digest = live_digest(catalog)
     return ChecksReport(
         calibration=digest,
-        runs=tuple(_shares(run, latest, said) for run in chosen),
-        escapes=_escapes(latest, said, 1 - terms.confidence),
-        agreement=_agreement(said.values()),
+        runs=tuple(_shares(run, latest, labelled) for run in chosen),
+        escapes=_escapes(latest, labelled, 1 - terms.confidence),
+        agreement=_agreement(labelled.values()),
         shift=_shift(catalog, terms, digest, latest),
-        due=len(due(latest, said.keys())),
+        due=len(pending_labels(latest, labelled.keys())),
     )
 
 
-def due(
+def pending_labels(
     records: Sequence[AssetRecord], labelled: Iterable[str], *, share: float = SPOT_CHECKS
-) -> list[Due]:
+) -> list[PendingLabel]:
     """What waits for a person, in the order of the lots: for review, or drawn for a spot check."""
     known = frozenset(labelled)
-    waiting = {lot(one.key): one for one in records if one.key not in known}
+    waiting = {sampling_key(record.key): record for record in records if record.key not in known}
     return [
-        Due(
-            name=one.name,
-            version=one.version,
-            status=one.status,
-            why="review" if one.status is Status.REVIEW else "spot check",
+        PendingLabel(
+            name=record.name,
+            version=record.version,
+            status=record.status,
+            why="review" if record.status is Status.REVIEW else "spot check",
         )
-        for chance, one in sorted(waiting.items(), key=lambda pair: pair[0])
-        if one.status is Status.REVIEW
-        or (chance < share and one.report is not None and passed(one.report))
+        for chance, record in sorted(waiting.items(), key=lambda pair: pair[0])
+        if record.status is Status.REVIEW
+        or (chance < share and record.report is not None and passes_rules(record.report))
     ]
 
 
-def _shares(run_id: str, records: Iterable[AssetRecord], said: Container[str]) -> RunShares:
-    counted = Counter(_alone(record, said) for record in records if record.run_id == run_id)
+def _shares(
+    run_id: str, records: Iterable[AssetRecord], labelled_keys: Container[str]
+) -> RunShares:
+    counted = Counter(
+        _automatic_status(record, labelled_keys) for record in records if record.run_id == run_id
+    )
     return RunShares(
         run_id=run_id,
         accepted=counted[Status.ACCEPTED],
@@ -119,9 +123,9 @@ def _shares(run_id: str, records: Iterable[AssetRecord], said: Container[str]) -
     )
 
 
-def _alone(record: AssetRecord, said: Container[str]) -> Status:
+def _automatic_status(record: AssetRecord, labelled_keys: Container[str]) -> Status:
     """What became of it before people had a word in it."""
-    if record.key not in said or record.report is None:
+    if record.key not in labelled_keys or record.report is None:
         return record.status
     match record.report.verdict:
         case Verdict.ACCEPT:
@@ -132,23 +136,25 @@ def _alone(record: AssetRecord, said: Container[str]) -> Status:
 
 
 def _escapes(
-    records: Sequence[AssetRecord], said: Mapping[str, Mapping[str, Label]], doubt: float
+    records: Sequence[AssetRecord], latest: Mapping[str, Mapping[str, Label]], doubt: float
 ) -> Escapes:
-    sample = fair_keys(records, said)
-    alone = [one for one in records if _alone(one, said) is Status.ACCEPTED]
-    checked = [one for one in alone if one.key in sample]
-    bad = sum(not _newest(said[one.key]).good for one in checked)
-    bound = highest_rate(bad, len(checked), doubt)
+    sample = random_sample_keys(records, latest)
+    alone = [record for record in records if _automatic_status(record, latest) is Status.ACCEPTED]
+    checked = [record for record in alone if record.key in sample]
+    bad = sum(not _newest(latest[record.key]).good for record in checked)
+    bound = rate_upper_bound(bad, len(checked), doubt)
     return Escapes(checked=len(checked), bad=bad, at_most=bound)
 
 
 def _newest(words: Mapping[str, Label]) -> Label:
-    return max(words.values(), key=lambda one: (one.labelled_at, one.reviewer))
+    return max(words.values(), key=lambda label: (label.labelled_at, label.reviewer))
 
 
-def _agreement(said: Iterable[Mapping[str, Label]]) -> Agreement:
+def _agreement(label_sets: Iterable[Mapping[str, Label]]) -> Agreement:
     pairs = [
-        one.good is other.good for words in said for one, other in combinations(words.values(), 2)
+        label.good is other.good
+        for words in label_sets
+        for label, other in combinations(words.values(), 2)
     ]
     agreed = sum(pairs)
     if not pairs:
@@ -160,12 +166,12 @@ def _agreement(said: Iterable[Mapping[str, Label]]) -> Agreement:
 
 def _shift(
     catalog: Catalog, terms: AcceptPlan, digest: str | None, records: Sequence[AssetRecord]
-) -> tuple[Shifted, ...]:
+) -> tuple[ShiftStatus, ...]:
     if digest is None:
         return ()
-    guard = Guard(terms, read(catalog, digest), digest)
-    guard.recall(reversed(records))
+    gate = AcceptanceGate(terms, read_calibration(catalog, digest), digest)
+    gate.restore(reversed(records))
     return tuple(
-        Shifted(sort=str(sort), images=watch.seen, won=watch.won, alarmed=watch.alarmed)
-        for sort, watch in guard.watches.items()
+        ShiftStatus(sort=str(sort), images=watch.seen, won=watch.wealth, alarmed=watch.alarmed)
+        for sort, watch in gate.detectors.items()
     )

@@ -18,22 +18,22 @@ from app.types import Measure, Value
 Floats: TypeAlias = NDArray[np.float64]
 Scores: TypeAlias = Mapping[Measure, float]
 
-_OF_OTHERS = frozenset({Measure.RISK, Measure.DUPLICATE_DISTANCE})
+_NOT_OWN_SCORES = frozenset({Measure.RISK, Measure.DUPLICATE_DISTANCE})
 """What is no measure of the picture itself: how near others are changes as a run goes on."""
-_BENDS = (-1.5, 0.0, 1.5)
-_FARTHEST = 4.0
+_KNOTS = (-1.5, 0.0, 1.5)
+_MAX_STANDARDISED = 4.0
 """Scores are no further from the middle than this, in their usual spread: none shouts alone."""
 _VARIANCE, _INTERCEPT_VARIANCE = 1.0, 100.0
-_HIGHEST = 30.0
+_MAX_LOGIT = 30.0
 _STEPS, _HALVINGS = 30, 12
 
 
 def own_scores(scores: Scores) -> dict[Measure, float]:
     """The scores that are the picture's own, whatever others there are."""
-    return {measure: score for measure, score in scores.items() if measure not in _OF_OTHERS}
+    return {measure: score for measure, score in scores.items() if measure not in _NOT_OWN_SCORES}
 
 
-class Trait(Value):
+class RiskFeature(Value):
     """A measure's part: where its middle is, how far it spreads, what the line and bends weigh."""
 
     measure: Measure
@@ -44,11 +44,11 @@ class Trait(Value):
     """What it weighs when it was not measured; None where that never happened."""
 
 
-class Ordering(Value):
+class RiskModel(Value):
     """Pictures by their risk."""
 
     intercept: float
-    traits: tuple[Trait, ...]
+    traits: tuple[RiskFeature, ...]
 
     def risk(self, scores: Scores) -> float | None:
         """How likely it would be refused, 0 to 1; None when a score is missing that never was."""
@@ -57,25 +57,27 @@ class Ordering(Value):
             if trait.absent is None and trait.measure not in scores:
                 return None
             weights = (*trait.weights, trait.absent or 0.0)
-            parts = _parts(trait, scores.get(trait.measure))
+            parts = _basis(trait, scores.get(trait.measure))
             logit += sum(weight * part for weight, part in zip(weights, parts, strict=True))
-        return 1 / (1 + exp(-min(max(logit, -_HIGHEST), _HIGHEST)))
+        return 1 / (1 + exp(-min(max(logit, -_MAX_LOGIT), _MAX_LOGIT)))
 
 
-def learn(rows: Sequence[Scores], refused: Sequence[bool], *, errors: float = 0.0) -> Ordering:
+def fit_risk_model(
+    rows: Sequence[Scores], refused: Sequence[bool], *, errors: float = 0.0
+) -> RiskModel:
     """The ordering behind labels of which this share is wrong; the risk is of being bad in truth.
 
     Without labels, or with labels of one kind alone, everything is alike.
     """
     measures = sorted({measure for row in rows for measure in row})
-    found = [_trait(measure, [row.get(measure) for row in rows]) for measure in measures]
-    traits = tuple(trait for trait in found if trait is not None)
+    features = [_feature(measure, [row.get(measure) for row in rows]) for measure in measures]
+    traits = tuple(trait for trait in features if trait is not None)
     if not rows or all(refused) or not any(refused):
         odds = (sum(refused) + 0.5) / (len(refused) - sum(refused) + 0.5)
-        return Ordering(intercept=log(odds), traits=())
-    weights = _fitted(_design(traits, rows), np.array(refused, np.float64), errors)
-    parts = weights[1:].reshape(len(traits), len(_BENDS) + 2)
-    return Ordering(
+        return RiskModel(intercept=log(odds), traits=())
+    weights = _fit_weights(_design(traits, rows), np.array(refused, np.float64), errors)
+    parts = weights[1:].reshape(len(traits), len(_KNOTS) + 2)
+    return RiskModel(
         intercept=float(weights[0]),
         traits=tuple(
             trait.replace(
@@ -87,59 +89,59 @@ def learn(rows: Sequence[Scores], refused: Sequence[bool], *, errors: float = 0.
     )
 
 
-def _trait(measure: Measure, scores: Sequence[float | None]) -> Trait | None:
+def _feature(measure: Measure, scores: Sequence[float | None]) -> RiskFeature | None:
     """A measure before anything is learned of it; None where it tells nothing apart."""
     known = np.array([score for score in scores if score is not None])
-    low, middle, high = (float(one) for one in np.quantile(known, [0.1, 0.5, 0.9]))
+    low, middle, high = (float(quantile) for quantile in np.quantile(known, [0.1, 0.5, 0.9]))
     spread = (high - low) / 2.56 or float(known.std())
     if not spread and len(known) == len(scores):
         return None
     absent = None if len(known) == len(scores) else 0.0
-    return Trait(
+    return RiskFeature(
         measure=measure, middle=middle, spread=spread or 1.0, weights=(0.0,) * 4, absent=absent
     )
 
 
-def _parts(trait: Trait, score: float | None) -> tuple[float, ...]:
+def _basis(trait: RiskFeature, score: float | None) -> tuple[float, ...]:
     """What the trait's weights are multiplied with: the line, its bends, and absence."""
     if score is None:
         return 0.0, 0.0, 0.0, 0.0, 1.0
-    far = min(max((score - trait.middle) / trait.spread, -_FARTHEST), _FARTHEST)
-    low, middle, high = _BENDS
+    far = min(max((score - trait.middle) / trait.spread, -_MAX_STANDARDISED), _MAX_STANDARDISED)
+    low, middle, high = _KNOTS
     return far, max(far - low, 0.0), max(far - middle, 0.0), max(far - high, 0.0), 0.0
 
 
-def _design(traits: Sequence[Trait], rows: Sequence[Scores]) -> Floats:
+def _design(traits: Sequence[RiskFeature], rows: Sequence[Scores]) -> Floats:
     return np.array(
         [
-            [1.0, *(part for trait in traits for part in _parts(trait, row.get(trait.measure)))]
+            [1.0, *(part for trait in traits for part in _basis(trait, row.get(trait.measure)))]
             for row in rows
         ]
     )
 
 
 def _share(logits: Floats) -> Floats:
-    shares: Floats = 1 / (1 + np.exp(-np.clip(logits, -_HIGHEST, _HIGHEST)))
+    shares: Floats = 1 / (1 + np.exp(-np.clip(logits, -_MAX_LOGIT, _MAX_LOGIT)))
     return shares
 
 
-def _fitted(design: Floats, refused: Floats, errors: float) -> Floats:
+def _fit_weights(design: Floats, refused: Floats, errors: float) -> Floats:
     """The weights at the posterior's mode, by damped steps of Fisher scoring."""
     precision = np.full(design.shape[1], 1 / _VARIANCE)
     precision[0] = 1 / _INTERCEPT_VARIANCE
 
-    def said(at: Floats) -> Floats:
+    def refusal_chance(at: Floats) -> Floats:
         chance: Floats = errors + (1 - 2 * errors) * _share(design @ at)
         return chance
 
     def loss(at: Floats) -> float:
-        chance = said(at)
+        chance = refusal_chance(at)
         likely = refused * np.log(chance) + (1 - refused) * np.log1p(-chance)
         return float(at @ (precision * at) / 2 - likely.sum())
 
     weights = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        chance, share = said(weights), _share(design @ weights)
+        chance, share = refusal_chance(weights), _share(design @ weights)
         bent = (1 - 2 * errors) * share * (1 - share)
         known = bent / (chance * (1 - chance))
         slope = design.T @ (known * (chance - refused)) + precision * weights
@@ -147,7 +149,7 @@ def _fitted(design: Floats, refused: Floats, errors: float) -> Floats:
         step = np.linalg.solve(bend, slope)
         reached = loss(weights)
         tried = (weights - step / 2**halving for halving in range(_HALVINGS))
-        better = next((one for one in tried if loss(one) < reached - 1e-9), None)
+        better = next((candidate for candidate in tried if loss(candidate) < reached - 1e-9), None)
         if better is None:
             break
         weights = better

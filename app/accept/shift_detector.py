@@ -23,7 +23,7 @@ _BETS = np.array([-1.5, -0.75, 0.0, 0.75, 1.5])
 _JUMP = 0.01
 
 
-class Watch:
+class ShiftDetector:
     """The pictures of one sort as they come, beside those that were labelled."""
 
     def __init__(self, columns: Mapping[Measure, Sequence[float]]) -> None:
@@ -37,11 +37,11 @@ class Watch:
         self._stakes = np.full((len(self._columns), len(_BETS)), 1 / len(_BETS))
 
     @property
-    def won(self) -> float:
+    def wealth(self) -> float:
         """What the bets have come to in this window; 1 at its beginning."""
         return float(self._stakes.sum(axis=1).mean()) if self._columns else 1.0
 
-    def see(self, scores: Mapping[Measure, float], chance: float) -> None:
+    def observe(self, scores: Mapping[Measure, float], chance: float) -> None:
         """Note the next picture; `chance` is drawn evenly from 0 to 1, and decides among equals."""
         if self.seen and self.seen % WINDOW == 0:
             self._begin()
@@ -52,7 +52,7 @@ class Watch:
         whole = self._stakes.sum(axis=1, keepdims=True)
         self._stakes = (1 - _JUMP) * self._stakes + _JUMP * whole / len(_BETS)
         self._stakes *= 1 + _BETS * (ranks[:, None] - 0.5)
-        self.alarmed = self.alarmed or self.won >= ALARM
+        self.alarmed = self.alarmed or self.wealth >= ALARM
 
     def _rank(self, measure: Measure, score: float, chance: float) -> float:
         known = self._known[measure]

@@ -29,7 +29,7 @@ from app.types import (
 from app.types.candidate import Outcome
 
 
-class Kept(Value):
+class KeptAsset(Value):
     """The asset that a picture became, and whether it was one before."""
 
     record: AssetRecord
@@ -37,7 +37,7 @@ class Kept(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenImage:
     """A picture at hand: its file, where it comes from, and the files that its request names."""
 
     png: bytes
@@ -48,7 +48,7 @@ class Chosen:
     files: Mapping[str, bytes]
 
 
-def keep(chosen: Chosen, store: Store, *, name: str, usage: str) -> Kept:
+def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> KeptAsset:
     """Publish the picture as an asset of this name; the same again finds what stands.
 
     Raises StoreError when another process is at it, KeyConflict when the name has other bytes.
@@ -67,22 +67,22 @@ def keep(chosen: Chosen, store: Store, *, name: str, usage: str) -> Kept:
     standing = store.catalog.asset_records([route.key(spec.digest)])
     for record in standing.values():
         if record.status is Status.ACCEPTED:
-            return Kept(record=record, already=True)
+            return KeptAsset(record=record, already=True)
     run_id = new_run_id()
     begin_run(store, run_id, plan="previews", document={"kept": spec.as_json()})
-    record = make(spec, _AtHand(route, store, run_id, chosen), None, Neighbours())
+    record = make(spec, _ChosenImageSource(route, store, run_id, chosen), None, Neighbours())
     store.catalog.end_run(run_id, {"asked": 1, "accepted": 1, "cost_usd": chosen.cost_usd})
-    return Kept(record=record, already=False)
+    return KeptAsset(record=record, already=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _AtHand:
+class _ChosenImageSource:
     """What the flow takes for a generator: the picture is there already."""
 
     route: Route
     store: Store
     owner: str
-    chosen: Chosen
+    chosen: ChosenImage
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
         """The picture under its key, committed; raises StoreError when another run holds it."""

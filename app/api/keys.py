@@ -19,7 +19,7 @@ PREFIX = "atelier-"
 BYTES = 32
 
 
-class Owner(Value):
+class KeyOwner(Value):
     """Who calls, and how much they may ask for; None is without limit.
 
     Nameless and without limits, it is whoever calls where no key is needed.
@@ -31,7 +31,7 @@ class Owner(Value):
     images_at_once: PositiveInt | None = None
 
 
-class Entry(Owner):
+class KeyEntry(KeyOwner):
     """A line of the file: an owner, and the sha256 of the key."""
 
     name: Name
@@ -39,15 +39,15 @@ class Entry(Owner):
     digest: Digest
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> KeyOwner:
         """Whose the key is."""
-        return Owner(**self.model_dump(exclude={"digest"}))
+        return KeyOwner(**self.model_dump(exclude={"digest"}))
 
 
 class KeyRing(Value):
     """The digests of all keys, and whose they are."""
 
-    owners: dict[Digest, Owner] = Field(default_factory=dict)
+    owners: dict[Digest, KeyOwner] = Field(default_factory=dict)
     file: Path | None = None
     """Where it was read from."""
     closed: bool = False
@@ -58,7 +58,7 @@ class KeyRing(Value):
         """Whether callers need a key."""
         return self.closed or bool(self.owners)
 
-    def owner(self, key: str) -> Owner | None:
+    def owner(self, key: str) -> KeyOwner | None:
         """Whose key it is; None when it is nobody's.
 
         Looking up a digest tells nobody how near a guess was.
@@ -76,7 +76,7 @@ def read_keys(home: Path) -> KeyRing:
     entries = _entries(file)
     if entries is None:
         return KeyRing(file=file)
-    return KeyRing(owners={one.digest: one.owner for one in entries}, file=file, closed=True)
+    return KeyRing(owners={entry.digest: entry.owner for entry in entries}, file=file, closed=True)
 
 
 def add_key(
@@ -93,7 +93,7 @@ def add_key(
     """
     key = PREFIX + token_urlsafe(BYTES)
     try:
-        added = Entry(
+        added = KeyEntry(
             name=name,
             team=team or name,
             images_per_minute=images_per_minute,
@@ -101,10 +101,10 @@ def add_key(
             digest=digest_bytes(key.encode()),
         )
     except ValidationError as exc:
-        raise InvalidRequest(_faulty(exc)) from exc
+        raise InvalidRequest(_invalid_key_file(exc)) from exc
 
-    def add(entries: list[Entry]) -> list[Entry]:
-        if any(one.name == name for one in entries):
+    def add(entries: list[KeyEntry]) -> list[KeyEntry]:
+        if any(entry.name == name for entry in entries):
             raise InvalidRequest(
                 f"{name} has a key; take another name, or first: atelier keys revoke {name}"
             )
@@ -120,8 +120,8 @@ def revoke_key(home: Path, name: str) -> None:
     Raises InvalidRequest when nobody has the name.
     """
 
-    def remove(entries: list[Entry]) -> list[Entry]:
-        left = [one for one in entries if one.name != name]
+    def remove(entries: list[KeyEntry]) -> list[KeyEntry]:
+        left = [entry for entry in entries if entry.name != name]
         if len(left) == len(entries):
             raise InvalidRequest(f"no key is called {name!r}; atelier keys list names all")
         return left
@@ -129,13 +129,13 @@ def revoke_key(home: Path, name: str) -> None:
     _change(home, remove)
 
 
-def _change(home: Path, change: Callable[[list[Entry]], list[Entry]]) -> None:
+def _change(home: Path, change: Callable[[list[KeyEntry]], list[KeyEntry]]) -> None:
     """Read, change and write with no other writer between; nothing is written when it raises."""
     home.mkdir(parents=True, exist_ok=True)
     file = home / FILE
     with _locked(home):
         entries = change(_entries(file) or [])
-        _write(file, "".join(f"{one.model_dump_json()}\n" for one in entries))
+        _write(file, "".join(f"{entry.model_dump_json()}\n" for entry in entries))
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _write(file: Path, text: str) -> None:
         os.close(folder)
 
 
-def _entries(file: Path) -> list[Entry] | None:
+def _entries(file: Path) -> list[KeyEntry] | None:
     """None when there is no file."""
     try:
         lines = file.read_bytes().splitlines()
@@ -178,9 +178,9 @@ def _entries(file: Path) -> list[Entry] | None:
     return [_entry(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _entry(file: Path, number: int, line: bytes) -> Entry:
+def _entry(file: Path, number: int, line: bytes) -> KeyEntry:
     try:
-        return Entry.model_validate_json(line)
+        return KeyEntry.model_validate_json(line)
     except ValidationError as exc:
         raise InvalidRequest(
             f"{file}:{number} is no key as `atelier keys add` writes it; remove the line, and "
@@ -188,7 +188,7 @@ def _entry(file: Path, number: int, line: bytes) -> Entry:
         ) from exc
 
 
-def _faulty(error: ValidationError) -> str:
+def _invalid_key_file(error: ValidationError) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0])
     if field in ("name", "team"):

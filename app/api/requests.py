@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from app.errors import OutOfBounds
-from app.route.by_role import Constraint, Role, Served, Tag, Wish
+from app.route.by_role import Constraint, DeployedModel, Role, RolePreferences, Tag
 from app.types import (
     Digest,
     GenerationRequest,
@@ -74,7 +74,7 @@ class ImagesRequest(Value):
     """Where the picture may be made; nothing else is asked."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistent(self) -> Self:
         if type(self) is ImagesRequest and self.strength is not None and self.draft is None:
             raise ValueError("strength needs a draft to start from; name one, or send a picture")
         if any(layer.font_digest for layer in self.text_layers):
@@ -82,9 +82,9 @@ class ImagesRequest(Value):
         return self
 
     @property
-    def wish(self) -> Wish:
+    def role_preferences(self) -> RolePreferences:
         """What routing needs to know."""
-        return Wish(
+        return RolePreferences(
             model=self.model,
             constraint=self.constraint,
             tags=self.tags,
@@ -101,7 +101,7 @@ class EditRequest(ImagesRequest):
     """How much of the picture is painted anew; under a mask it is 1 unless given."""
 
     @model_validator(mode="after")
-    def _from_the_picture(self) -> Self:
+    def _require_strength(self) -> Self:
         if self.draft is not None:
             raise ValueError("an edit starts from its picture; leave the draft out")
         return self
@@ -115,7 +115,7 @@ class KeepRequest(Value):
     usage: Annotated[str, Field(max_length=120)] = ""
 
 
-class Origin(Value):
+class InitImageSource(Value):
     """What a request goes on from: the request before it, or a picture that came along.
 
     `start` names the file of the picture or of its latents.
@@ -144,14 +144,14 @@ class GenerateRequest(Value):
         )
 
 
-def requests_of(
-    asked: ImagesRequest,
-    served: Served,
+def to_generation_requests(
+    body: ImagesRequest,
+    served: DeployedModel,
     *,
     seed: int,
     layers: tuple[TextLayer, ...] = (),
     team: str = "",
-    origin: Origin | None = None,
+    origin: InitImageSource | None = None,
 ) -> tuple[GenerationRequest, ...]:
     """One request per image, the seeds following each other; `seed` is for who gave none.
 
@@ -160,28 +160,28 @@ def requests_of(
     Raises OutOfBounds when the model was not made for the size, the background, the steps or
     the text.
     """
-    size = size_of(asked.size, served)
-    _check_background(asked, served.model)
-    prompt, layers = _texts(asked.prompt, layers, served, size)
+    size = size_of(body.size, served)
+    _check_background(body, served.model)
+    prompt, layers = _prompt_and_layers(body.prompt, layers, served, size)
     fields = {
         "num_inference_steps": served.steps,
         "guidance_scale": served.model.guidance_scale,
         "seed": seed,
-        **_before(origin, anew=asked.strength is not None),
-        **_said(asked),
+        **_continue_from(origin, anew=body.strength is not None),
+        **_explicit_fields(body),
         "prompt": prompt,
         "width": size.width,
         "height": size.height,
         "text_layers": layers,
         "tier": Tier.DRAFT if served.role is Role.DRAFT else Tier.FINAL,
-        "tags": Tags(team=team or asked.user, residency=asked.residency or ""),
+        "tags": Tags(team=team or body.user, residency=body.residency or ""),
     }
     first = GenerationRequest(**fields)
     _check_steps(first.num_inference_steps, served)
-    return tuple(first.replace(seed=(first.seed + index) % 2**32) for index in range(asked.n))
+    return tuple(first.replace(seed=(first.seed + index) % 2**32) for index in range(body.n))
 
 
-_SAME_AS_BEFORE = (
+_INHERITED_FIELDS = (
     *("negative_prompt", "num_inference_steps", "guidance_scale", "sampler", "seed"),
     *("strength", "init_image", "mask_image"),
 )
@@ -196,12 +196,12 @@ _NAMES = {
 """Our fields and what they are called in a request."""
 
 
-def _before(origin: Origin | None, *, anew: bool) -> dict[str, Any]:
+def _continue_from(origin: InitImageSource | None, *, anew: bool) -> dict[str, Any]:
     """What stands unless it is said otherwise; with a strength, the picture is started from."""
     if origin is None:
         return {}
     before = origin.request
-    fields = {name: getattr(before, name) for name in _SAME_AS_BEFORE} if before else {}
+    fields = {name: getattr(before, name) for name in _INHERITED_FIELDS} if before else {}
     if not anew:
         return fields
     steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not those of a draft
@@ -209,16 +209,16 @@ def _before(origin: Origin | None, *, anew: bool) -> dict[str, Any]:
     return kept | {"init_image": origin.start, "mask_image": origin.mask}
 
 
-def _said(asked: ImagesRequest) -> dict[str, Any]:
+def _explicit_fields(body: ImagesRequest) -> dict[str, Any]:
     """What was not said stays open; a strength counts, whoever chose it."""
-    said = [ours for ours in _NAMES if ours in asked.model_fields_set or ours == "strength"]
-    values = {_NAMES[ours]: getattr(asked, ours) for ours in said}
+    explicit = [ours for ours in _NAMES if ours in body.model_fields_set or ours == "strength"]
+    values = {_NAMES[ours]: getattr(body, ours) for ours in explicit}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def preview_every(asked: ImagesRequest, steps: int) -> int:
+def preview_every(body: ImagesRequest, steps: int) -> int:
     """After how many steps a preview is due, so that no more come than were asked for."""
-    wanted = asked.partial_images if asked.stream else 0
+    wanted = body.partial_images if body.stream else 0
     return -(-steps // (wanted + 1)) if wanted else 0
 
 
@@ -227,7 +227,7 @@ def background_of(model: ModelVersion) -> Literal["transparent", "opaque"]:
     return "transparent" if "transparent" in model.capabilities else "opaque"
 
 
-def size_of(written: str, served: Served) -> Size:
+def size_of(written: str, served: DeployedModel) -> Size:
     """The size a call asks a model for; raises OutOfBounds when the model does not paint it."""
     model = served.model
     if written == "auto":
@@ -245,17 +245,17 @@ def size_of(written: str, served: Served) -> Size:
     return size
 
 
-def _check_background(asked: ImagesRequest, model: ModelVersion) -> None:
+def _check_background(body: ImagesRequest, model: ModelVersion) -> None:
     only = background_of(model)
-    if asked.background not in ("auto", only):
+    if body.background not in ("auto", only):
         raise OutOfBounds(
-            f"background {asked.background} is none that {model.reference} paints on; "
+            f"background {body.background} is none that {model.reference} paints on; "
             f"ask for {only} or auto"
         )
 
 
-def _texts(
-    prompt: str, layers: tuple[TextLayer, ...], served: Served, size: Size
+def _prompt_and_layers(
+    prompt: str, layers: tuple[TextLayer, ...], served: DeployedModel, size: Size
 ) -> tuple[str, tuple[TextLayer, ...]]:
     """The prompt and the layers for this model: one that draws its text must be told of it.
 
@@ -269,10 +269,10 @@ def _texts(
         )
     whole = Rect(x=0, y=0, width=size.width, height=size.height)
     words = " and ".join(f'"{layer.text}"' for layer in layers)
-    return f"{prompt}, with the text {words}", tuple(one.replace(box=whole) for one in layers)
+    return f"{prompt}, with the text {words}", tuple(layer.replace(box=whole) for layer in layers)
 
 
-def _check_steps(steps: int, served: Served) -> None:
+def _check_steps(steps: int, served: DeployedModel) -> None:
     if steps > served.max_steps:
         raise OutOfBounds(
             f"steps {steps} are more than {served.reference} is deployed for; "

@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from app.api.keep import Kept
+from app.api.keep import KeptAsset
 from app.api.requests import background_of
 from app.check.text_readback import TextRead
-from app.route.by_role import Choice, Served
+from app.route.by_role import DeployedModel, RoleChoice
 from app.types import GenerationRequest, Provenance, Value
 
 
-class Painted(Value):
+class ServedImage(Value):
     """One finished image: the request it answers, its file, where it comes from, what it took."""
 
     request: GenerationRequest
@@ -32,18 +32,18 @@ class Painted(Value):
         return len(self.png) + len(self.latents or b"")
 
 
-class Made(Value):
+class CallResult(Value):
     """All that one call came to, in the order of its seeds."""
 
-    choice: Choice
-    painted: tuple[Painted, ...]
+    choice: RoleChoice
+    images: tuple[ServedImage, ...]
     created: int
     """In seconds since 1970."""
 
     @property
     def bytes(self) -> int:
         """What its files take."""
-        return sum(one.bytes for one in self.painted)
+        return sum(image.bytes for image in self.images)
 
 
 class RouteTaken(Value):
@@ -55,7 +55,7 @@ class RouteTaken(Value):
     considered: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, choice: Choice, *, explain: bool) -> Self:
+    def from_choice(cls, choice: RoleChoice, *, explain: bool) -> Self:
         """The choice as callers see it; the rules only for who asks to have it explained."""
         return cls(
             role=choice.served.role,
@@ -65,7 +65,7 @@ class RouteTaken(Value):
         )
 
 
-class ImageAnswer(Value):
+class ImageResponse(Value):
     """One image of an answer; everything but `b64_json` is ours."""
 
     b64_json: str
@@ -88,7 +88,7 @@ class KeptFile(Value):
     digest: str
 
 
-class KeptAnswer(Value):
+class KeptResponse(Value):
     """The answer of POST /v1/images/keep: the asset, as the catalog has it."""
 
     name: str
@@ -101,9 +101,9 @@ class KeptAnswer(Value):
     """Whether it was an asset before."""
 
     @classmethod
-    def of(cls, kept: Kept) -> Self:
+    def from_kept(cls, stored: KeptAsset) -> Self:
         """The record in short."""
-        record = kept.record
+        record = stored.record
         return cls(
             name=record.name,
             version=record.version,
@@ -113,22 +113,22 @@ class KeptAnswer(Value):
                 KeptFile(size=str(file.size), digest=file.digest)
                 for file in (record.asset.files if record.asset else ())
             ),
-            already=kept.already,
+            already=stored.already,
         )
 
 
-class ImagesAnswer(Value):
+class ImagesResponse(Value):
     """The answer of POST /v1/images/generations; `route` is ours."""
 
     created: int
     background: Literal["transparent", "opaque"]
     output_format: Literal["png"] = "png"
     size: str
-    data: tuple[ImageAnswer, ...]
+    data: tuple[ImageResponse, ...]
     route: RouteTaken
 
 
-class GenerateAnswer(Value):
+class GenerateResponse(Value):
     """The answer of POST /generate."""
 
     b64_json: str
@@ -141,7 +141,7 @@ class GenerateAnswer(Value):
     route: RouteTaken
 
 
-class ModelAnswer(Value):
+class ModelResponse(Value):
     """One model of GET /v1/models; from `role` on the fields are ours."""
 
     id: str
@@ -160,11 +160,11 @@ class ModelAnswer(Value):
     max_steps: int
 
 
-class ModelsAnswer(Value):
+class ModelsResponse(Value):
     """The answer of GET /v1/models."""
 
     object: Literal["list"] = "list"
-    data: tuple[ModelAnswer, ...]
+    data: tuple[ModelResponse, ...]
 
 
 class Problem(Value):
@@ -183,10 +183,10 @@ class Problem(Value):
             return "overloaded_error"
         return "server_error" if self.status >= 500 else "invalid_request_error"
 
-    def as_answer(self) -> "ErrorAnswer":
+    def as_response(self) -> "ErrorResponse":
         """The body of the answer."""
         error = ErrorFields(message=self.message, type=self.kind, param=self.param, code=self.code)
-        return ErrorAnswer(error=error)
+        return ErrorResponse(error=error)
 
 
 class ErrorFields(Value):
@@ -198,40 +198,46 @@ class ErrorFields(Value):
     code: str
 
 
-class ErrorAnswer(Value):
+class ErrorResponse(Value):
     """The body of every answer that is not a success."""
 
     error: ErrorFields
 
 
-def images_answer(made: Made, *, explain: bool, origin: bool = False) -> ImagesAnswer:
+def images_response(made: CallResult, *, explain: bool, origin: bool = False) -> ImagesResponse:
     """What a call without streaming gets; with `origin`, each image's provenance too."""
-    return ImagesAnswer(
+    return ImagesResponse(
         created=made.created,
         background=background_of(made.choice.served.model),
-        size=_written(made.painted[0].request),
-        data=tuple(_image(one, origin=origin) for one in made.painted),
-        route=RouteTaken.of(made.choice, explain=explain),
+        size=_size_text(made.images[0].request),
+        data=tuple(_image(image, origin=origin) for image in made.images),
+        route=RouteTaken.from_choice(made.choice, explain=explain),
     )
 
 
-def generate_answer(made: Made, *, latency_seconds: float) -> GenerateAnswer:
+def generate_response(made: CallResult, *, latency_seconds: float) -> GenerateResponse:
     """What the preview door answers."""
-    (one,) = made.painted
-    return GenerateAnswer(
-        b64_json=_base64(one.png),
-        width=one.request.width,
-        height=one.request.height,
-        seed=one.request.seed,
-        request_id=one.request.id,
-        engine_seconds=one.seconds,
+    (image,) = made.images
+    return GenerateResponse(
+        b64_json=_base64(image.png),
+        width=image.request.width,
+        height=image.request.height,
+        seed=image.request.seed,
+        request_id=image.request.id,
+        engine_seconds=image.seconds,
         latency_seconds=latency_seconds,
-        route=RouteTaken.of(made.choice, explain=False),
+        route=RouteTaken.from_choice(made.choice, explain=False),
     )
 
 
 def partial_event(
-    request: GenerationRequest, choice: Choice, png: bytes, *, image: int, index: int, created: int
+    request: GenerationRequest,
+    choice: RoleChoice,
+    png: bytes,
+    *,
+    image: int,
+    index: int,
+    created: int,
 ) -> dict[str, Any]:
     """`image_generation.partial_image`; `image_index` says of which image of the call."""
     return _event("image_generation.partial_image", request, choice, png, created) | {
@@ -241,11 +247,11 @@ def partial_event(
 
 
 def completed_event(
-    painted: Painted, choice: Choice, *, image: int, created: int, explain: bool
+    painted: ServedImage, choice: RoleChoice, *, image: int, created: int, explain: bool
 ) -> dict[str, Any]:
     """`image_generation.completed`, with what our other answers say of an image."""
     event = _event("image_generation.completed", painted.request, choice, painted.png, created)
-    route = RouteTaken.of(choice, explain=explain)
+    route = RouteTaken.from_choice(choice, explain=explain)
     nothing = {"image_tokens": 0, "text_tokens": 0}  # clients expect the count; nothing is counted
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     return event | {
@@ -256,11 +262,11 @@ def completed_event(
     }
 
 
-def models_answer(fleet: tuple[Served, ...]) -> ModelsAnswer:
+def models_response(fleet: tuple[DeployedModel, ...]) -> ModelsResponse:
     """What is deployed."""
-    return ModelsAnswer(
+    return ModelsResponse(
         data=tuple(
-            ModelAnswer(
+            ModelResponse(
                 id=served.reference,
                 role=served.role,
                 version=served.model.reference,
@@ -277,7 +283,7 @@ def models_answer(fleet: tuple[Served, ...]) -> ModelsAnswer:
 
 
 def _event(
-    kind: str, request: GenerationRequest, choice: Choice, png: bytes, created: int
+    kind: str, request: GenerationRequest, choice: RoleChoice, png: bytes, created: int
 ) -> dict[str, Any]:
     return {
         "type": kind,
@@ -286,25 +292,25 @@ def _event(
         "background": background_of(choice.served.model),
         "output_format": "png",
         "quality": "auto",
-        "size": _written(request),
+        "size": _size_text(request),
     }
 
 
-def _image(painted: Painted, *, origin: bool = False) -> ImageAnswer:
-    return ImageAnswer(
-        b64_json=_base64(painted.png),
-        seed=painted.request.seed,
-        steps=painted.request.num_inference_steps,
-        request_id=painted.request.id,
-        seconds=painted.seconds,
-        cost_usd=painted.cost_usd,
-        model=painted.provenance.model,
-        text=painted.text or None,
-        provenance=painted.provenance.model_dump_json() if origin else None,
+def _image(image: ServedImage, *, origin: bool = False) -> ImageResponse:
+    return ImageResponse(
+        b64_json=_base64(image.png),
+        seed=image.request.seed,
+        steps=image.request.num_inference_steps,
+        request_id=image.request.id,
+        seconds=image.seconds,
+        cost_usd=image.cost_usd,
+        model=image.provenance.model,
+        text=image.text or None,
+        provenance=image.provenance.model_dump_json() if origin else None,
     )
 
 
-def _written(request: GenerationRequest) -> str:
+def _size_text(request: GenerationRequest) -> str:
     return f"{request.width}x{request.height}"
 
 

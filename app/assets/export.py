@@ -15,23 +15,23 @@ class ExportedFile(Value):
     digest: str
 
 
-class Exported(Value):
+class ExportResult(Value):
     """Everything an export wrote."""
 
     files: tuple[ExportedFile, ...]
 
 
-def export(store: Store, folder: Path, *, name_glob: str = "*") -> Exported:
+def export(store: Store, folder: Path, *, name_glob: str = "*") -> ExportResult:
     """Write the newest accepted version of every matching asset: `NAME-WIDTHxHEIGHT.png`.
 
     Bytes are verified against their digest on the way out; names in the catalog are checked
     slugs, so none leads out of the folder. Raises DigestMismatch before writing a damaged file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = store.catalog.find_assets(status=Status.ACCEPTED, name_glob=name_glob)
-    newest = {record.name: record for record in reversed(found)}
+    records = store.catalog.find_assets(status=Status.ACCEPTED, name_glob=name_glob)
+    newest = {record.name: record for record in reversed(records)}
     files = [file for _, record in sorted(newest.items()) for file in _write(store, record, folder)]
-    return Exported(files=tuple(files))
+    return ExportResult(files=tuple(files))
 
 
 def _write(store: Store, record: AssetRecord, folder: Path) -> list[ExportedFile]:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.backends.base import Backend
 from app.digest import digest_bytes
-from app.engine.results import Failed
+from app.engine.results import FailedRequest
 from app.errors import AtelierError, EngineError
 from app.finish.finish import finish
-from app.generate.renderer import route_of
+from app.generate.renderer import find_route
 from app.image.png import png_bytes, read_png
 from app.store.png_metadata import image_text
 from app.store.publish import Store, restore
-from app.store.verify import Difference, Kind
+from app.store.verify import Difference, DifferenceKind
 from app.types import GeneratedImage, ModelVersion, Route, Value
 
-OF_BLOBS = frozenset({Kind.MISSING, Kind.DAMAGED, Kind.SWAPPED})
+BLOB_KINDS = frozenset({DifferenceKind.MISSING, DifferenceKind.DAMAGED, DifferenceKind.SWAPPED})
 
 
-class Repair(Value):
+class RepairResult(Value):
     """What became of one difference; without `left` it is mended."""
 
     difference: Difference
@@ -33,28 +33,28 @@ def repair(
     models: Mapping[str, ModelVersion],
     store: Store,
     backend: Callable[[Route], Backend],
-) -> Iterator[Repair]:
+) -> Iterator[RepairResult]:
     """One answer per difference, images before the assets that are finished from them."""
     for difference in sorted(differences, key=_after_images):
         try:
-            left = _mend(difference, models, store, backend)
+            left = _repair_one(difference, models, store, backend)
         except AtelierError as error:
             left = str(error)
-        yield Repair(difference=difference, left=left)
+        yield RepairResult(difference=difference, left=left)
 
 
 def _after_images(difference: Difference) -> bool:
     return not any(named.startswith("image ") for named in difference.named_by)
 
 
-def _mend(
+def _repair_one(
     difference: Difference,
     models: Mapping[str, ModelVersion],
     store: Store,
     backend: Callable[[Route], Backend],
 ) -> str:
     """Why it could not be mended; "" when it was."""
-    if difference.kind not in OF_BLOBS:
+    if difference.kind not in BLOB_KINDS:
         return "a row is not as it was committed; restore the catalog from a backup"
     digest = difference.digest
     for named in difference.named_by:
@@ -63,7 +63,9 @@ def _mend(
             store.blobs.remove(digest)  # so that the next run of its plan packs it anew
             return "an atlas page; run its plan again, which packs it anew"
         candidates = _files(subject, key, models, store, backend)
-        data = next((one for one in candidates if digest_bytes(one) == digest), None)
+        data = next(
+            (candidate for candidate in candidates if digest_bytes(candidate) == digest), None
+        )
         if data is not None:
             restore(store, digest, data)
             return ""
@@ -92,7 +94,7 @@ def _files(
                     pivot=record.spec.pivot,
                     text=bool(record.spec.request.text_layers),
                 )
-                yield from (png_bytes(one.pixels, text=text) for one in finished)
+                yield from (png_bytes(image.pixels, text=text) for image in finished)
 
 
 def _generated(
@@ -102,8 +104,8 @@ def _generated(
 ) -> bytes:
     """The image's file, made again; raises NoRoute, ModelNotFound or what the engine says."""
     provenance = image.provenance
-    loaded = backend(route_of(provenance.model, models))
+    loaded = backend(find_route(provenance.model, models))
     (outcome,) = loaded.generate([provenance.request])
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, FailedRequest):
         raise EngineError(f"it could not be made again: {outcome.error}") from outcome.error
     return png_bytes(outcome.pixels, text=image_text(provenance))

@@ -12,11 +12,11 @@ import numpy as np
 
 from app.backends.base import Backend
 from app.engine.pipeline import Pixels
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import AtelierError
 from app.finish.finish import finish, finishing_of
-from app.generate.provenance import flat, provenance_of
-from app.generate.renderer import route_of
+from app.generate.provenance import flatten_provenance, provenance_of
+from app.generate.renderer import find_route
 from app.image.png import read_png
 from app.store.publish import Store
 from app.types import AssetRecord, GeneratedImage, ModelVersion, Provenance, Route, Value
@@ -29,7 +29,7 @@ NAMED = frozenset({"environment.processor", "environment.blas_mode"})
 """Fields whose values are said, because another machine is told by them."""
 
 
-class Sameness(StrEnum):
+class ReplayVerdict(StrEnum):
     """How near a replay came to what is stored."""
 
     IDENTICAL = "identical"
@@ -37,7 +37,7 @@ class Sameness(StrEnum):
     DIFFERS = "differs"
 
 
-class Change(Value):
+class ProvenanceChange(Value):
     """One field of the provenance that is not what it was."""
 
     field: str
@@ -50,15 +50,15 @@ class Change(Value):
         return f"{self.field} changed{values}"
 
 
-class Replay(Value):
+class ReplayResult(Value):
     """What became of one asset made again."""
 
     name: str
     version: str
-    sameness: Sameness
+    sameness: ReplayVerdict
     difference: float
     """Root mean square over the generated image and its finished files, in levels of 255."""
-    changes: tuple[Change, ...]
+    changes: tuple[ProvenanceChange, ...]
     error: str = ""
 
     def __str__(self) -> str:
@@ -66,9 +66,9 @@ class Replay(Value):
         because = ", ".join(map(str, self.changes))
         if self.error:
             return f"differs: {self.error}" + (f" ({because})" if because else "")
-        if self.sameness is Sameness.IDENTICAL:
+        if self.sameness is ReplayVerdict.IDENTICAL:
             return "identical" + (f", although {because}" if because else "")
-        if self.sameness is Sameness.WITHIN_TOLERANCE:
+        if self.sameness is ReplayVerdict.WITHIN_TOLERANCE:
             return f"within tolerance ({self.difference:.3f})" + (f": {because}" if because else "")
         return f"differs ({self.difference:.1f}) because " + (
             because or "of something that provenance does not record"
@@ -82,12 +82,12 @@ def replay(
     backend: Callable[[Route], Backend],
     *,
     tolerance: float = TOLERANCE,
-) -> Iterator[Replay]:
+) -> Iterator[ReplayResult]:
     """One answer per asset that has an image, in the order of models; each backend loads once."""
     with_image = [record for record in records if record.image is not None]
     for model, group in groupby(sorted(with_image, key=_model), key=_model):
         try:
-            route = route_of(model, models)
+            route = find_route(model, models)
             loaded = backend(route)
         except AtelierError as error:
             yield from (_failed(record, str(error), ()) for record in group)
@@ -102,12 +102,12 @@ def _model(record: AssetRecord) -> str:
 
 def _replayed(
     record: AssetRecord, route: Route, backend: Backend, store: Store, tolerance: float
-) -> Replay:
+) -> ReplayResult:
     image = _image(record)
     twin = _like_record(record, image.provenance)
     then = record.provenance or twin
     (outcome,) = backend.generate([then.request])
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, FailedRequest):
         return _failed(record, str(outcome.error), _changes(then, twin))
     now = _like_record(record, provenance_of(outcome, route, attempt=then.attempt))
     changes = _changes(then, twin, now)
@@ -115,7 +115,7 @@ def _replayed(
         difference = _difference(record, outcome, store)
     except AtelierError as error:
         return _failed(record, str(error), changes)
-    return Replay(
+    return ReplayResult(
         name=record.name,
         version=record.version,
         sameness=_sameness(difference, tolerance),
@@ -138,19 +138,19 @@ def _like_record(record: AssetRecord, provenance: Provenance) -> Provenance:
     )
 
 
-def _changes(then: Provenance, *others: Provenance) -> tuple[Change, ...]:
+def _changes(then: Provenance, *others: Provenance) -> tuple[ProvenanceChange, ...]:
     """What the others say otherwise: the image's own row (altered since?), the new making."""
-    before = flat(then)
-    changes: dict[str, Change] = {}
-    for after in map(flat, others):
+    before = flatten_provenance(then)
+    changes: dict[str, ProvenanceChange] = {}
+    for after in map(flatten_provenance, others):
         for field in before.keys() | after.keys():
             was, is_now = before.get(field, "absent"), after.get(field, "absent")
             if was != is_now:
-                changes[field] = Change(field=field, then=was, now=is_now)
+                changes[field] = ProvenanceChange(field=field, then=was, now=is_now)
     return tuple(changes[field] for field in sorted(changes))
 
 
-def _difference(record: AssetRecord, outcome: Rendered, store: Store) -> float:
+def _difference(record: AssetRecord, outcome: RenderedImage, store: Store) -> float:
     """The largest root mean square difference of the image and of each finished file."""
     stored = [(outcome.pixels, read_png(store.blobs.get(_image(record).digest)))]
     if record.asset is not None:
@@ -173,17 +173,17 @@ def _distance(now: Pixels, then: Pixels) -> float:
     return float(np.sqrt(np.mean((now.astype(float) - then.astype(float)) ** 2)))
 
 
-def _sameness(difference: float, tolerance: float) -> Sameness:
+def _sameness(difference: float, tolerance: float) -> ReplayVerdict:
     if difference == 0:
-        return Sameness.IDENTICAL
-    return Sameness.WITHIN_TOLERANCE if difference <= tolerance else Sameness.DIFFERS
+        return ReplayVerdict.IDENTICAL
+    return ReplayVerdict.WITHIN_TOLERANCE if difference <= tolerance else ReplayVerdict.DIFFERS
 
 
-def _failed(record: AssetRecord, error: str, changes: tuple[Change, ...]) -> Replay:
-    return Replay(
+def _failed(record: AssetRecord, error: str, changes: tuple[ProvenanceChange, ...]) -> ReplayResult:
+    return ReplayResult(
         name=record.name,
         version=record.version,
-        sameness=Sameness.DIFFERS,
+        sameness=ReplayVerdict.DIFFERS,
         difference=255.0,
         changes=changes,
         error=error,

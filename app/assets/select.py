@@ -10,10 +10,12 @@ from app.store.pointers import resolved
 from app.types import AssetRecord, Measure, Status
 
 CONDITIONS = ("name", "status", "model", "rule", "team", "run")
-Word = TypeVar("Word", bound=StrEnum)
+AssetWord = TypeVar("AssetWord", bound=StrEnum)
 
 
-def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> list[AssetRecord]:
+def select_assets(
+    catalog: Catalog, reference: str | None, where: Sequence[str]
+) -> list[AssetRecord]:
     """One asset by NAME or NAME@VERSION, or those that meet every `condition=value`.
 
     Raises InvalidRequest when neither or both are given or a condition is unknown, AssetNotFound,
@@ -26,7 +28,7 @@ def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> lis
     if reference is not None:
         name, _, version = reference.partition("@")
         return [catalog.asset(name, version or None)]
-    given = dict(condition(text, CONDITIONS) for text in where)
+    given = dict(parse_condition(text, CONDITIONS) for text in where)
     return catalog.find_assets(
         name_glob=given.get("name"),
         status=_word(Status, given.get("status")),
@@ -37,7 +39,7 @@ def chosen(catalog: Catalog, reference: str | None, where: Sequence[str]) -> lis
     )
 
 
-def condition(text: str, names: Sequence[str]) -> tuple[str, str]:
+def parse_condition(text: str, names: Sequence[str]) -> tuple[str, str]:
     """`name=value` in two, for one of the names; raises InvalidRequest."""
     name, equals, value = text.partition("=")
     if name not in names or not equals:
@@ -47,7 +49,7 @@ def condition(text: str, names: Sequence[str]) -> tuple[str, str]:
     return name, value
 
 
-def _word(kind: type[Word], text: str | None) -> Word | None:
+def _word(kind: type[AssetWord], text: str | None) -> AssetWord | None:
     try:
         return None if text is None else kind(text)
     except ValueError as exc:

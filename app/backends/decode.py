@@ -5,13 +5,13 @@ from binascii import Error as NoBase64
 
 from pydantic import BaseModel, ValidationError
 
-from app.backends.errors import rejected
+from app.backends.errors import rejected_error
 from app.errors import BackendRejected, BadImage
 from app.image.png import Pixels, read_any_png
 from app.types import GenerationRequest
 
 
-class _Picture(BaseModel):
+class _ImageData(BaseModel):
     b64_json: str | None = None
     url: str | None = None
 
@@ -19,15 +19,15 @@ class _Picture(BaseModel):
 class _Answer(BaseModel):
     """What of the answer is read; providers add fields as they like."""
 
-    data: list[_Picture]
+    data: list[_ImageData]
 
 
-def most_bytes(request: GenerationRequest) -> int:
+def max_answer_bytes(request: GenerationRequest) -> int:
     """What an answer with the picture may measure: its raw pixels twice over, in base64."""
     return request.width * request.height * 4 * 3 + 2**20
 
 
-def read_picture(data: bytes, request: GenerationRequest, *, host: str) -> Pixels:
+def read_image(data: bytes, request: GenerationRequest, *, host: str) -> Pixels:
     """The one picture of the answer as RGBA of exactly the size that was asked for.
 
     Raises BackendRejected, retryable unless the provider only gives addresses of pictures.
@@ -43,7 +43,7 @@ def read_picture(data: bytes, request: GenerationRequest, *, host: str) -> Pixel
             "it gives no b64_json, and addresses of pictures are not fetched; register the version "
             "with --option response_format=b64_json"
         )
-        raise rejected(host, request, what)
+        raise rejected_error(host, request, what)
     return _decoded(pictures[0].b64_json, request, host)
 
 
@@ -57,10 +57,10 @@ def _decoded(text: str, request: GenerationRequest, host: str) -> Pixels:
         raise _bad(host, request, f"holds no image of the size asked for: {exc}") from exc
     height, width, _ = pixels.shape
     if (width, height) != (request.width, request.height):
-        found = f"holds an image of {width}x{height}, not {request.width}x{request.height}"
-        raise _bad(host, request, found)
+        problem = f"holds an image of {width}x{height}, not {request.width}x{request.height}"
+        raise _bad(host, request, problem)
     return pixels
 
 
 def _bad(host: str, request: GenerationRequest, what: str) -> BackendRejected:
-    return rejected(host, request, f"its answer {what} and is not kept", retryable=True)
+    return rejected_error(host, request, f"its answer {what} and is not kept", retryable=True)

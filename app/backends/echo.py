@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import NonNegativeFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.types import GenerationRequest
 
 
@@ -42,11 +42,11 @@ class EchoBackend:
     def __init__(self, settings: EchoSettings | None = None) -> None:
         self._settings = settings or EchoSettings.model_construct()
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered]:
+    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[RenderedImage]:
         """One card per request, in order; the request alone decides its pixels."""
         for request in requests:
             self._behave(request)
-            yield Rendered(request, paint(request), seconds=self._settings.seconds)
+            yield RenderedImage(request, draw_card(request), seconds=self._settings.seconds)
 
     def _behave(self, request: GenerationRequest) -> None:
         words, settings = request.prompt.split(), self._settings
@@ -62,7 +62,7 @@ class EchoBackend:
                 diary.write(line)  # one short append: lines of several processes never mix
 
 
-def paint(request: GenerationRequest) -> NDArray[np.uint8]:
+def draw_card(request: GenerationRequest) -> NDArray[np.uint8]:
     """The card: uint8 RGBA [height, width, 4], transparent outside its rounded border."""
     shade = sha256(request.id.encode()).digest()
     size = (request.width, request.height)

@@ -29,7 +29,7 @@ class _Answer(BaseModel):
     error: _Problem
 
 
-def refused(
+def error_from_status(
     status: int,
     headers: Mapping[str, str],
     data: bytes,
@@ -45,7 +45,7 @@ def refused(
     if status == 429 or (status in (409, 503) and wait is not None):
         return _rate_limited(host, request, code, wait)
     if status >= 500 or status in (408, 425):
-        return unavailable(host, request, f"broke down ({code})")
+        return unavailable_error(host, request, f"broke down ({code})")
     if 300 <= status < 400:
         what = f"it answers elsewhere ({code}), where nobody follows; register its address of now"
     elif status in (401, 403):
@@ -56,10 +56,10 @@ def refused(
             f"it refuses the request ({code}); change the prompt, or register the version as its "
             "provider describes it"
         )
-    return rejected(host, request, what)
+    return rejected_error(host, request, what)
 
 
-def unavailable(host: str, request: GenerationRequest, what: str) -> BackendUnavailable:
+def unavailable_error(host: str, request: GenerationRequest, what: str) -> BackendUnavailable:
     """The same call may be made again, under the same idempotency key."""
     return BackendUnavailable(
         f"{host} {what}; see how it is, and run the same command again",
@@ -69,7 +69,7 @@ def unavailable(host: str, request: GenerationRequest, what: str) -> BackendUnav
     )
 
 
-def timed_out(host: str, request: GenerationRequest, seconds: float) -> BackendTimeout:
+def timeout_error(host: str, request: GenerationRequest, seconds: float) -> BackendTimeout:
     """As `unavailable`; nobody knows whether the work was done."""
     return BackendTimeout(
         f"{host} did not answer within {seconds:g} s; see how it is, or raise "
@@ -80,7 +80,7 @@ def timed_out(host: str, request: GenerationRequest, seconds: float) -> BackendT
     )
 
 
-def rejected(
+def rejected_error(
     host: str, request: GenerationRequest, what: str, *, retryable: bool = False
 ) -> BackendRejected:
     """Refused by either side."""
@@ -92,9 +92,9 @@ def rejected(
 def _rate_limited(
     host: str, request: GenerationRequest, code: str, wait: float | None
 ) -> RateLimited:
-    told = "" if wait is None else f" and wants to be left alone for {wait:g} s"
+    hint = "" if wait is None else f" and wants to be left alone for {wait:g} s"
     return RateLimited(
-        f"{host} is asked too often ({code}){told}; run the same command again later",
+        f"{host} is asked too often ({code}){hint}; run the same command again later",
         backend=host,
         request_id=request.id,
         retry_after=wait,

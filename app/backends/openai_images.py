@@ -15,15 +15,15 @@ from anyio import Semaphore, fail_after, sleep
 from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
-from app.backends.decode import most_bytes, read_picture
-from app.backends.errors import refused, rejected, timed_out, unavailable
-from app.backends.retry import Pace, Patience
+from app.backends.decode import max_answer_bytes, read_image
+from app.backends.errors import error_from_status, rejected_error, timeout_error, unavailable_error
+from app.backends.retry import RetryPolicy, Throttle
 from app.digest import Json
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import BackendError, InvalidRequest, RateLimited
-from app.fleet.hosted_requests import body, ended, refusal
-from app.fleet.versions import allowed
-from app.types import GenerationRequest, Hosted, Route
+from app.fleet.hosted_requests import end_refusal, request_body, unsupported_reason
+from app.fleet.versions import residency_refusal
+from app.types import GenerationRequest, HostedEndpoint, Route
 
 if TYPE_CHECKING:
     from httpx import AsyncClient, Response
@@ -47,22 +47,24 @@ class OpenAIImages:
     def __init__(
         self,
         route: Route,
-        hosted: Hosted,
+        hosted: HostedEndpoint,
         key: SecretStr | None,
         *,
         timeout_seconds: float,
         at_once: int,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         fresh: str = "",
     ) -> None:
         need_httpx()
         self._route, self._hosted, self._key = route, hosted, key
         self._timeout_seconds, self._at_once = timeout_seconds, at_once
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._fresh = fresh
-        self._pace = Pace()
+        self._pace = Throttle()
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+    def generate(
+        self, requests: Iterable[GenerationRequest]
+    ) -> Iterator[RenderedImage | FailedRequest]:
         """One outcome per request as they come, `at_once` under way at a time.
 
         `seconds` are the clock's over the call that succeeded; waiting for a turn does not count.
@@ -73,7 +75,9 @@ class OpenAIImages:
             portal.wrap_async_context_manager(self._client()) as client,
         ):
             room = portal.call(Semaphore, self._at_once)
-            calls = [portal.start_task_soon(self._outcome, client, room, one) for one in requests]
+            calls = [
+                portal.start_task_soon(self._outcome, client, room, request) for request in requests
+            ]
             try:
                 for call in as_completed(calls):
                     yield call.result()
@@ -97,24 +101,24 @@ class OpenAIImages:
 
     async def _outcome(
         self, client: "AsyncClient", room: Semaphore, request: GenerationRequest
-    ) -> Rendered | Failed:
+    ) -> RenderedImage | FailedRequest:
         errors: list[BackendError] = []
         async with room:
             while True:
                 try:
-                    await self._pace.turn()
+                    await self._pace.wait_turn()
                     return await self._made(client, request)
                 except BackendError as error:
                     errors.append(error)
-                wait = self._patience.wait(errors)
+                wait = self._patience.wait_seconds(errors)
                 if wait is None:
-                    return Failed(request, errors[-1])
+                    return FailedRequest(request, errors[-1])
                 if isinstance(errors[-1], RateLimited):
-                    self._pace.hold(wait)
+                    self._pace.pause(wait)
                 else:
                     await sleep(wait)
 
-    async def _made(self, client: "AsyncClient", request: GenerationRequest) -> Rendered:
+    async def _made(self, client: "AsyncClient", request: GenerationRequest) -> RenderedImage:
         """One call, over by its deadline however slowly it drips; what goes wrong in it is ours."""
         from httpx import ConnectError, ConnectTimeout, RequestError, TimeoutException
 
@@ -124,20 +128,22 @@ class OpenAIImages:
             with fail_after(self._timeout_seconds):
                 data = await self._answer(client, request)
         except (ConnectError, ConnectTimeout) as exc:
-            raise unavailable(host, request, "cannot be reached") from exc
+            raise unavailable_error(host, request, "cannot be reached") from exc
         except (TimeoutError, TimeoutException) as exc:
-            raise timed_out(host, request, self._timeout_seconds) from exc
+            raise timeout_error(host, request, self._timeout_seconds) from exc
         except RequestError as exc:
-            raise unavailable(host, request, "broke off its answer") from exc
+            raise unavailable_error(host, request, "broke off its answer") from exc
         return self._read_answer(data, request, seconds=monotonic() - started)
 
-    def _read_answer(self, data: bytes, request: GenerationRequest, *, seconds: float) -> Rendered:
+    def _read_answer(
+        self, data: bytes, request: GenerationRequest, *, seconds: float
+    ) -> RenderedImage:
         """From a good answer to an image."""
-        return Rendered(request, read_picture(data, request, host=self._hosted.host), seconds)
+        return RenderedImage(request, read_image(data, request, host=self._hosted.host), seconds)
 
     def _body(self, request: GenerationRequest) -> dict[str, Json]:
         """The call for one image."""
-        return body(self._hosted, self._route.model, request)
+        return request_body(self._hosted, self._route.model, request)
 
     def _headers(self, request: GenerationRequest) -> dict[str, str]:
         """What the call says beside; whoever is paid must not be paid twice."""
@@ -147,9 +153,13 @@ class OpenAIImages:
         """The last wall before the wire; what it stops was let through on the way."""
         model = self._route.model
         today = datetime.now(UTC).date()
-        why = allowed(model, request.tags) or ended(model, today) or refusal(model, request)
+        why = (
+            residency_refusal(model, request.tags)
+            or end_refusal(model, today)
+            or unsupported_reason(model, request)
+        )
         if why is not None:
-            raise rejected(self._hosted.host, request, f"nothing was sent: {why}")
+            raise rejected_error(self._hosted.host, request, f"nothing was sent: {why}")
 
     async def _answer(self, client: "AsyncClient", request: GenerationRequest) -> bytes:
         async with client.stream(
@@ -159,8 +169,8 @@ class OpenAIImages:
             headers=self._headers(request),
         ) as answer:
             if answer.status_code == 200:
-                return await self._read(answer, request, most_bytes(request))
-            raise refused(
+                return await self._read(answer, request, max_answer_bytes(request))
+            raise error_from_status(
                 answer.status_code,
                 answer.headers,
                 await self._read(answer, request, _ERROR_BYTES),
@@ -174,13 +184,13 @@ class OpenAIImages:
         """The body as it came; a packed one is refused, for it may unpack to anything."""
         host = self._hosted.host
         if answer.headers.get("content-encoding", "identity") != "identity":
-            raise rejected(host, request, "its answer is packed, which nobody asked for")
+            raise rejected_error(host, request, "its answer is packed, which nobody asked for")
         data = bytearray()
         async for chunk in answer.aiter_raw():
             data += chunk
             if len(data) > most:
                 what = f"its answer is longer than {most} bytes and was not read to its end"
-                raise rejected(host, request, what, retryable=True)
+                raise rejected_error(host, request, what, retryable=True)
         return bytes(data)
 
 

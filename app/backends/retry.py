@@ -12,7 +12,7 @@ from app.errors import BackendError, BackendRejected, BackendTimeout, RateLimite
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often one image is asked for, and how long is waited in between.
 
     With the usual numbers and a deadline of a minute, the last word on an image comes within ten
@@ -26,34 +26,38 @@ class Patience:
     longest_wait_seconds: float = 120.0
     """Who asks to be left alone for longer has refused."""
 
-    def wait(self, errors: list[BackendError]) -> float | None:
+    def wait_seconds(self, errors: list[BackendError]) -> float | None:
         """Seconds to wait after these errors, the last one just now; None: it was the last try.
 
         A call that hung is not made again, so that its worker is free at the deadline; an answer
         that was none is asked for once more.
         """
         last, tried = errors[-1], len(errors)
-        rejected = sum(isinstance(one, BackendRejected) for one in errors)
+        rejected = sum(isinstance(error, BackendRejected) for error in errors)
         if not last.retryable or isinstance(last, BackendTimeout):
             return None
         if tried >= self.tries or rejected > 1:
             return None
-        told = last.retry_after if isinstance(last, RateLimited) else None
-        wait = self.backoff_seconds * 2 ** (tried - 1) * uniform(0.5, 1) if told is None else told
+        retry_seconds = last.retry_after if isinstance(last, RateLimited) else None
+        wait = (
+            self.backoff_seconds * 2 ** (tried - 1) * uniform(0.5, 1)
+            if retry_seconds is None
+            else retry_seconds
+        )
         return None if wait > self.longest_wait_seconds else wait
 
 
-class Pace:
+class Throttle:
     """Holds all calls to one service back while it asks for that."""
 
     def __init__(self) -> None:
         self._not_before = 0.0
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Nothing is sent for so long."""
         self._not_before = max(self._not_before, monotonic() + seconds)
 
-    async def turn(self) -> None:
+    async def wait_turn(self) -> None:
         """Returns when a call may be sent."""
         while (wait := self._not_before - monotonic()) > 0:
             await sleep(wait)

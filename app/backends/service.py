@@ -11,41 +11,54 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic import Json as JsonOf
 
-from app.backends.decode import read_picture
-from app.backends.errors import rejected
+from app.backends.decode import read_image
+from app.backends.errors import rejected_error
 from app.backends.openai_images import OpenAIImages, need_httpx
-from app.backends.retry import Patience
+from app.backends.retry import RetryPolicy
 from app.digest import Json
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.errors import BackendError, InvalidRequest, RateLimited
-from app.fleet.versions import allowed
-from app.types import EngineSettings, GenerationRequest, Hosted, ModelVersion, Provenance, Route
+from app.fleet.versions import residency_refusal
+from app.types import (
+    EngineSettings,
+    GenerationRequest,
+    HostedEndpoint,
+    ModelVersion,
+    Provenance,
+    Route,
+)
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Calls that a worker has under way: with guidance they fill a step of sixteen rows."""
-SHED_AT_MOST = 600
+MAX_SHED_TRIES = 600
 """How often an image is asked again for want of room: with the second that services ask for, ten
 minutes, sooner than a worker counts as stuck."""
-HELLO_SECONDS = 10.0
-CLASS = {"X-Atelier-Class": "bulk"}
-SAME_BITS = frozenset({"reproducible", "exact"})
+CONNECT_SECONDS = 10.0
+BULK_HEADER = {"X-Atelier-Class": "bulk"}
+DETERMINISTIC_MODES = frozenset({"reproducible", "exact"})
 """Modes with the same bits on one machine, as far as row counts were proven there."""
 
 
 @dataclass(frozen=True, slots=True)
-class BulkPatience(Patience):
+class BulkRetryPolicy(RetryPolicy):
     """To be shed is the way of bulk: only what goes wrong beside counts as a try."""
 
-    def wait(self, errors: list[BackendError]) -> float | None:
+    def wait_seconds(self, errors: list[BackendError]) -> float | None:
         """Seconds to wait after these errors; None: it was the last try."""
-        shed = sum(isinstance(one, RateLimited) for one in errors)
+        shed = sum(isinstance(error, RateLimited) for error in errors)
         if isinstance(errors[-1], RateLimited):
-            told = errors[-1].retry_after or 1.0
-            return told if shed < SHED_AT_MOST and told <= self.longest_wait_seconds else None
-        return Patience.wait(self, [one for one in errors if not isinstance(one, RateLimited)])
+            retry_seconds = errors[-1].retry_after or 1.0
+            return (
+                retry_seconds
+                if shed < MAX_SHED_TRIES and retry_seconds <= self.longest_wait_seconds
+                else None
+            )
+        return RetryPolicy.wait_seconds(
+            self, [error for error in errors if not isinstance(error, RateLimited)]
+        )
 
 
-class _Shown(BaseModel):
+class _ListedModel(BaseModel):
     role: str
     version: str
 
@@ -53,10 +66,10 @@ class _Shown(BaseModel):
 class _Models(BaseModel):
     """What of GET /v1/models is read."""
 
-    data: list[_Shown]
+    data: list[_ListedModel]
 
 
-class _Origin(BaseModel):
+class _ImageOrigin(BaseModel):
     seconds: float
     provenance: JsonOf[Provenance]
 
@@ -64,10 +77,10 @@ class _Origin(BaseModel):
 class _Answer(BaseModel):
     """What of a bulk answer is read beside the picture."""
 
-    data: list[_Origin]
+    data: list[_ImageOrigin]
 
 
-class Served(OpenAIImages):
+class ServiceBackend(OpenAIImages):
     """The engine of a route's model version in a running service; `mode` is what a worker's own
     would run in, and a service whose bits would be others is refused.
 
@@ -85,20 +98,20 @@ class Served(OpenAIImages):
         *,
         mode: str,
         timeout_seconds: float,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         super().__init__(
             route,
             _hosted(url, route.model),
             key,
             timeout_seconds=timeout_seconds,
-            at_once=AT_ONCE,
-            patience=patience or BulkPatience(),
+            at_once=MAX_CONCURRENT,
+            patience=patience or BulkRetryPolicy(),
         )
         self._mode = mode
 
     def _body(self, request: GenerationRequest) -> dict[str, Json]:
-        said: dict[str, Json] = {
+        fields: dict[str, Json] = {
             "model": self._route.model.reference,
             "prompt": request.prompt,
             "negative_prompt": request.negative_prompt,
@@ -110,36 +123,38 @@ class Served(OpenAIImages):
             "user": request.tags.team,
         }
         if request.tags.residency:
-            said["residency"] = request.tags.residency
+            fields["residency"] = request.tags.residency
         if request.text_layers:  # fonts are found out where the text is set
-            layers = (one.model_dump(mode="json") for one in request.text_layers)
-            said["text_layers"] = [
+            layers = (layer.model_dump(mode="json") for layer in request.text_layers)
+            fields["text_layers"] = [
                 {name: value for name, value in layer.items() if name != "font_digest"}
                 for layer in layers
             ]
-        return said
+        return fields
 
     def _headers(self, request: GenerationRequest) -> dict[str, str]:
-        return CLASS
+        return BULK_HEADER
 
     def _require_sendable(self, request: GenerationRequest) -> None:
-        why = allowed(self._route.model, request.tags)
+        why = residency_refusal(self._route.model, request.tags)
         if why is None and (request.init_image, request.mask_image) != (None, None):
             why = "it starts from another picture, which only a worker's own model can see"
         if why is not None:
             what = f"nothing was sent: {why}; unset ATELIER_SERVICE to make it"
-            raise rejected(self._hosted.host, request, what)
+            raise rejected_error(self._hosted.host, request, what)
 
-    def _read_answer(self, data: bytes, request: GenerationRequest, *, seconds: float) -> Rendered:
+    def _read_answer(
+        self, data: bytes, request: GenerationRequest, *, seconds: float
+    ) -> RenderedImage:
         host = self._hosted.host
-        pixels = read_picture(data, request, host=host)
+        pixels = read_image(data, request, host=host)
         try:
             (origin,) = _Answer.model_validate_json(data).data
         except (ValidationError, ValueError) as exc:
             what = "its answer does not say where the image comes from; it may be older than this"
-            raise rejected(host, request, what) from exc
+            raise rejected_error(host, request, what) from exc
         self._require_same(origin.provenance, request)
-        return Rendered(
+        return RenderedImage(
             request,
             pixels,
             seconds=origin.seconds,
@@ -152,7 +167,7 @@ class Served(OpenAIImages):
     def _require_same(self, made: Provenance, request: GenerationRequest) -> None:
         """Raises BackendRejected unless it is what this run's own worker would have made."""
         model = self._route.model
-        found = {
+        mismatches = {
             f"request {made.request_id[:12]}, not {request.id[:12]} (fonts may differ there)":
                 made.request_id != request.id,
             f"weights {made.weights_digest[:12]}, not {model.weights_digest[:12]}":
@@ -160,17 +175,17 @@ class Served(OpenAIImages):
             f"{_mode(made.engine)}, not {self._mode}":
                 not _same_bits(made.engine, self._mode),
         }  # fmt: skip
-        wrong = [what for what, differs in found.items() if differs]
+        wrong = [what for what, differs in mismatches.items() if differs]
         if wrong:
             what = f"it made the image by {' and '.join(wrong)}; unset ATELIER_SERVICE to make it"
-            raise rejected(self._hosted.host, request, what)
+            raise rejected_error(self._hosted.host, request, what)
 
 
-def require_served(url: str, key: SecretStr | None, models: Iterable[ModelVersion]) -> None:
+def require_service_models(url: str, key: SecretStr | None, models: Iterable[ModelVersion]) -> None:
     """Raises InvalidRequest when the service does not answer, or does not serve each version."""
     wanted = sorted({model.reference for model in models})
-    shown = {one.version: one.role for one in _models(url, key).data}
-    missing = [one for one in wanted if one not in shown]
+    shown = {listed.version: listed.role for listed in _models(url, key).data}
+    missing = [version for version in wanted if version not in shown]
     if missing:
         serves = ", ".join(f"{version} as {role}" for version, role in sorted(shown.items()))
         raise InvalidRequest(
@@ -185,7 +200,7 @@ def _models(url: str, key: SecretStr | None) -> _Models:
 
     headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
     try:
-        with httpx.Client(trust_env=False, timeout=HELLO_SECONDS, headers=headers) as client:
+        with httpx.Client(trust_env=False, timeout=CONNECT_SECONDS, headers=headers) as client:
             answer = client.get(f"{_base(url)}/models")
             if answer.status_code in (401, 403):
                 raise InvalidRequest(f"ATELIER_SERVICE {url} wants a key; set ATELIER_KEY")
@@ -205,9 +220,9 @@ def _base(url: str) -> str:
     return f"{url.rstrip('/')}/v1"
 
 
-def _hosted(url: str, model: ModelVersion) -> Hosted:
+def _hosted(url: str, model: ModelVersion) -> HostedEndpoint:
     try:
-        return Hosted(url=_base(url), model=model.reference)
+        return HostedEndpoint(url=_base(url), model=model.reference)
     except ValidationError as exc:
         raise InvalidRequest(
             f"ATELIER_SERVICE {url!r} cannot be asked: {exc.errors()[0]['msg']}"
@@ -228,6 +243,6 @@ def _same_bits(engine: EngineSettings | None, wanted: str) -> bool:
     """Whether a worker on the service's machine, in the mode `wanted`, would give these bits."""
     if engine is None or wanted == "fast":
         return engine is not None
-    if not {engine.mode, wanted} <= SAME_BITS:
+    if not {engine.mode, wanted} <= DETERMINISTIC_MODES:
         return engine.mode == wanted
     return engine.mode == "reproducible" or {*engine.row_buckets} <= {*engine.exact_rows}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from app.check.looks import Looks
+from app.check.looks import AppearanceModel
 from app.check.network_input import premultiplied
 from app.environment import use_strict_blas
 from app.errors import ModelNotFound
@@ -53,7 +53,7 @@ class Critic:
     """
 
     def __init__(
-        self, network: "CriticNetwork", config: CriticConfig, looks: Looks | None = None
+        self, network: "CriticNetwork", config: CriticConfig, looks: AppearanceModel | None = None
     ) -> None:
         self._network = network
         self._looks = looks
@@ -87,7 +87,7 @@ class Critic:
         # Pictures come with their channels last; convolutions that take them so need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         beside = folder.parent / LOOKS
-        looks = Looks.load(beside) if beside.is_dir() else None
+        looks = AppearanceModel.load(beside) if beside.is_dir() else None
         return cls(network.eval().requires_grad_(False), config, looks)
 
     @property
@@ -118,7 +118,7 @@ class Critic:
         pairs = zip(images, prompts, strict=True)
         return np.array([self._one(image, prompt) for image, prompt in pairs], dtype=np.float64)
 
-    def looks(self, image: Pixels, prompt: str) -> dict[Measure, float]:
+    def appearance(self, image: Pixels, prompt: str) -> dict[Measure, float]:
         """Style, colours, finish, focus and composition of an RGBA picture [h, w, 4].
 
         Nothing where no looks stand beside the critic.

@@ -15,9 +15,9 @@ from app.types import BrandRule, Measure
 
 def brand_scores(pixels: Pixels, rules: Sequence[BrandRule]) -> dict[Measure, float]:
     """A score for each rule whose measure is the brand's own, of RGBA [height, width, 4]."""
-    found = {rule.check: _MEASURED[rule.check](pixels, rule) for rule in rules
+    scores = {rule.check: _MEASURED[rule.check](pixels, rule) for rule in rules
              if rule.check in _MEASURED}  # fmt: skip
-    return {measure: score for measure, score in found.items() if score is not None}
+    return {measure: score for measure, score in scores.items() if score is not None}
 
 
 def _palette(pixels: Pixels, rule: BrandRule) -> float | None:
@@ -29,18 +29,18 @@ def _light(pixels: Pixels, rule: BrandRule) -> float | None:
 
 
 def _share(pixels: Pixels, rule: BrandRule) -> float | None:
-    found = _framing(pixels, rule)
-    return found.share if found else None
+    framing = _framing(pixels, rule)
+    return framing.share if framing else None
 
 
 def _margin(pixels: Pixels, rule: BrandRule) -> float | None:
-    found = _framing(pixels, rule)
-    return found.margin if found else None
+    framing = _framing(pixels, rule)
+    return framing.margin if framing else None
 
 
 def _off_centre(pixels: Pixels, rule: BrandRule) -> float | None:
-    found = _framing(pixels, rule)
-    return found.off_centre if found else None
+    framing = _framing(pixels, rule)
+    return framing.off_centre if framing else None
 
 
 def _framing(pixels: Pixels, rule: BrandRule) -> Framing | None:

@@ -58,13 +58,13 @@ def _stepped(planes: Planes, channel: int, every: int) -> float:
     """Share of the steps of a channel inside the object that are gentle, but not small."""
     plane, inside = cv2.extractChannel(planes.pixels, channel), planes.inside
     steps = np.zeros(256)
-    for one, next_ in (
+    for position, next_ in (
         (np.s_[::every, :-1], np.s_[::every, 1:]),
         (np.s_[:-1:every], np.s_[1::every]),
     ):
-        if plane[one].size:
-            both = cv2.min(inside[one], inside[next_])
-            steps += _histogram(np.asarray(cv2.absdiff(plane[one], plane[next_])), both, 0)
+        if plane[position].size:
+            both = cv2.min(inside[position], inside[next_])
+            steps += _histogram(np.asarray(cv2.absdiff(plane[position], plane[next_])), both, 0)
     gentle, small = steps[_SMALL + 1 : _GENTLE + 1].sum(), steps[1 : _SMALL + 1].sum()
     return float(gentle / (gentle + small + _RARE * max(steps.sum(), 1)))
 
@@ -94,8 +94,8 @@ def _details(luma: Pixels, solid: Pixels, top: int, left: int) -> float:
     whole = _blocks(solid, top, left).sum(axis=1) >= _WHOLE_BLOCK
     if not whole.any():
         return 0.0
-    found = np.abs(_blocks(luma, top, left)[whole].astype(np.float32) @ _cosines())
-    return float(np.count_nonzero(found > _DETAIL)) / np.count_nonzero(whole)
+    coefficients = np.abs(_blocks(luma, top, left)[whole].astype(np.float32) @ _cosines())
+    return float(np.count_nonzero(coefficients > _DETAIL)) / np.count_nonzero(whole)
 
 
 def _blocks(plane: Pixels, top: int, left: int) -> Pixels:

@@ -60,7 +60,7 @@ def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
     rows, columns = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
     if not rows.size:
         return np.empty((0, 0, 4), dtype=np.float32)
-    part = _seen(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    part = _premultiplied_part(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     height, width = part.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
@@ -70,7 +70,7 @@ def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
     return np.asarray(small, np.float32) / np.float32(255 if small.dtype == np.uint8 else 1)
 
 
-def _seen(part: Pixels) -> NDArray[np.uint8] | NDArray[np.float32]:
+def _premultiplied_part(part: Pixels) -> NDArray[np.uint8] | NDArray[np.float32]:
     """The part premultiplied: from 0 to 1, or in bytes where the mean of many hides rounding."""
     if max(part.shape) > 4 * _SIDE:
         alpha = np.ascontiguousarray(part[..., 3])
@@ -124,7 +124,7 @@ def fingerprint(pixels: Pixels) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class KnownImage:
     """A picture that stands: its fingerprint, its asset, and the run that made it, if that counts.
 
     A fingerprint below 2**64 is a hash without a sketch, as catalogs kept them before there were
@@ -147,13 +147,13 @@ class Neighbours:
     is larger, a tenth more or less light left out.
     """
 
-    def __init__(self, known: Iterable[Seen] = ()) -> None:
+    def __init__(self, known: Iterable[KnownImage] = ()) -> None:
         self._hashes = np.empty(1024, dtype=np.uint64)
         self._sketches = np.empty((1024, _BYTES), dtype=np.uint8)
-        self._seen: list[Seen] = []
+        self._seen: list[KnownImage] = []
         self._named: dict[str, list[int]] = {}
-        for one in known:
-            self._add(one)
+        for image in known:
+            self._add(image)
 
     def __len__(self) -> int:
         """How many pictures were added."""
@@ -161,35 +161,37 @@ class Neighbours:
 
     def add(self, fingerprint: int, name: str) -> None:
         """Remember a fingerprint under an asset's name; names may repeat."""
-        self._add(Seen(fingerprint, name))
+        self._add(KnownImage(fingerprint, name))
 
-    def _add(self, one: Seen) -> None:
+    def _add(self, image: KnownImage) -> None:
         if len(self) == len(self._hashes):
             room = 2 * len(self)
             self._hashes = np.resize(self._hashes, room)
             self._sketches = np.resize(self._sketches, (room, _BYTES))
-        self._hashes[len(self)], self._sketches[len(self)] = _parted(one.fingerprint)
-        self._named.setdefault(one.name, []).append(len(self))
-        self._seen.append(one)
+        self._hashes[len(self)], self._sketches[len(self)] = _split_fingerprint(image.fingerprint)
+        self._named.setdefault(image.name, []).append(len(self))
+        self._seen.append(image)
 
-    def nearest(self, fingerprint: int, *, besides: str = "") -> tuple[float, str] | None:
+    def nearest(self, fingerprint: int, *, exclude: str = "") -> tuple[float, str] | None:
         """Distance and name of the nearest picture, the first of equals; None when there is none.
 
         `besides` is the asset itself, whose earlier versions it may look like.
         """
-        hash, sketch = _parted(fingerprint)
+        hash, sketch = _split_fingerprint(fingerprint)
         bits = np.bitwise_count(self._hashes[: len(self)] ^ hash)
         distances = bits.astype(np.float64)
         close = np.flatnonzero(bits <= _CLOSE)
         if close.size:
-            distances[close] = np.maximum(distances[close], self._apart(sketch, close))
-        distances[self._named.get(besides, [])] = np.inf
+            distances[close] = np.maximum(distances[close], self._sketch_distances(sketch, close))
+        distances[self._named.get(exclude, [])] = np.inf
         if not np.isfinite(distances).any():
             return None
         index = int(distances.argmin())
         return float(distances[index]), str(self._seen[index])
 
-    def _apart(self, sketch: NDArray[np.uint8], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _sketch_distances(
+        self, sketch: NDArray[np.uint8], rows: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
         """Mean differences of a sketch and those of some rows; 0 where either has none."""
         theirs, mine = self._sketches[rows].astype(np.float32), sketch.astype(np.float32)
         lights = theirs.mean(axis=1)
@@ -198,6 +200,6 @@ class Neighbours:
         return np.where((lights > 0) & bool(sketch.any()), apart, 0).astype(np.float64)
 
 
-def _parted(fingerprint: int) -> tuple[np.uint64, NDArray[np.uint8]]:
+def _split_fingerprint(fingerprint: int) -> tuple[np.uint64, NDArray[np.uint8]]:
     hash, sketch = fingerprint % 2**_HASH_BITS, fingerprint >> _HASH_BITS
     return np.uint64(hash), np.frombuffer(sketch.to_bytes(_BYTES, "big"), np.uint8)

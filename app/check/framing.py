@@ -72,5 +72,5 @@ def _subject(pixels: Pixels, ground: str) -> NDArray[np.bool_]:
 
 def _apart(colours: Pixels, ground: str) -> NDArray[np.float32]:
     """Each colour's distance from the ground's in CIE Lab."""
-    one = np.array([rgb(ground)], np.uint8)
-    return np.asarray(np.linalg.norm(lab(colours) - lab(one), axis=1))
+    pixel = np.array([rgb(ground)], np.uint8)
+    return np.asarray(np.linalg.norm(lab(colours) - lab(pixel), axis=1))

@@ -28,10 +28,10 @@ def noise(planes: Planes) -> float:
     kernel = np.array([1.0, -2.0, 1.0])
     filtered = cv2.sepFilter2D(planes.pixels, cv2.CV_16S, kernel, kernel)
     every = ceil(sqrt(planes.alpha.size / _MOST))
-    found = filtered[::every, ::every, :3][planes.inside[::every, ::every] > 0]
-    if not len(found):
+    residuals = filtered[::every, ::every, :3][planes.inside[::every, ::every] > 0]
+    if not len(residuals):
         return 0.0
-    return min(float(np.median(np.abs(found), axis=0).max()) * _TO_SIGMA, 1.0)
+    return min(float(np.median(np.abs(residuals), axis=0).max()) * _TO_SIGMA, 1.0)
 
 
 def blotches(planes: Planes) -> float:
@@ -43,7 +43,7 @@ def blotches(planes: Planes) -> float:
     a size of 64; the tenth percentile over the object. Tinted patches raise it, shading and edges
     do not.
     """
-    seen = planes.small.astype(np.float32) / np.float32(255)
+    seen = planes.thumbnail.astype(np.float32) / np.float32(255)
     solid = (seen[..., 3] >= 0.9).astype(np.float32)
     inner = cv2.erode(solid, np.ones((3, 3), np.uint8)) > 0
     inner = inner if np.count_nonzero(inner) >= _FEW else solid > 0

@@ -15,16 +15,16 @@ _SRGB_PRIMARIES = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000
 """What gAMA and cHRM say beside sRGB (W3C PNG, third edition, 11.3.2)."""
 
 
-def decoded(data: bytes) -> NDArray[np.uint8] | None:
+def decode_or_none(data: bytes) -> NDArray[np.uint8] | None:
     """The pixels [height, width, 4] of a file's bytes; None when it is no whole sRGB RGBA PNG."""
     try:
         pixels = read_png(data)
     except BadImage:
         return None
-    return pixels if says_srgb(data) else None
+    return pixels if is_srgb(data) else None
 
 
-def says_srgb(data: bytes) -> bool:
+def is_srgb(data: bytes) -> bool:
     """Whether a whole PNG's numbers are sRGB: it says so, or says nothing.
 
     An embedded profile is refused whatever it holds: it would have to be applied.

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from app.types import Finding, Measure, QualityReport, Rule, Verdict
 
-_FROM_MILD_TO_GRAVE = (Verdict.ACCEPT, Verdict.REVIEW, Verdict.RETRY, Verdict.REJECT)
+_BY_SEVERITY = (Verdict.ACCEPT, Verdict.REVIEW, Verdict.RETRY, Verdict.REJECT)
 
-_COMPLAINTS: dict[Measure, str] = {
+_MESSAGES: dict[Measure, str] = {
     Measure.DECODES: "not a whole 8-bit RGBA PNG in sRGB",
     Measure.SIZE_ERROR: "another size than asked",
     Measure.COVERAGE: "fills too little or too much of the frame",
@@ -57,13 +57,13 @@ def judge(scores: Mapping[Measure, float], rules: Sequence[Rule]) -> QualityRepo
     known = {measure: float(score) for measure, score in scores.items() if math.isfinite(score)}
     broken = [rule for rule in rules if not _holds(rule, known.get(rule.check))]
     findings = tuple(_finding(rule, known.get(rule.check)) for rule in broken)
-    verdict = max((finding.verdict for finding in findings), key=gravity, default=Verdict.ACCEPT)
+    verdict = max((finding.verdict for finding in findings), key=severity, default=Verdict.ACCEPT)
     return QualityReport(scores=known, verdict=verdict, findings=findings)
 
 
-def gravity(verdict: Verdict) -> int:
+def severity(verdict: Verdict) -> int:
     """How grave a verdict is: accept 0, review 1, retry 2, reject 3."""
-    return _FROM_MILD_TO_GRAVE.index(verdict)
+    return _BY_SEVERITY.index(verdict)
 
 
 def rank(report: QualityReport) -> tuple[int, float, float]:
@@ -73,7 +73,7 @@ def rank(report: QualityReport) -> tuple[int, float, float]:
     """
     agreement = report.scores.get(Measure.AGREEMENT, -math.inf)
     sharpness = report.scores.get(Measure.SHARPNESS, -math.inf)
-    return -gravity(report.verdict), agreement, sharpness
+    return -severity(report.verdict), agreement, sharpness
 
 
 def reasons(report: QualityReport, *, repeats: str = "another picture") -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def reasons(report: QualityReport, *, repeats: str = "another picture") -> tuple
 def _in_words(finding: Finding, repeats: str) -> str:
     if finding.score is None:
         return f"{finding.check} could not be measured (rule: {finding.rule})"
-    complaint = _COMPLAINTS[finding.check].format(repeats=repeats)
+    complaint = _MESSAGES[finding.check].format(repeats=repeats)
     return f"{complaint}: {finding.score:.3g} (rule: {finding.rule})"
 
 

@@ -33,10 +33,10 @@ def read_text(pixels: NDArray[np.uint8]) -> str:
 
     The first call of a process loads the reader (about a second); none needs a network.
     """
-    found = cast(RapidOCROutput, _reader()(_on_grey(pixels)))  # it finds, then reads: no less
-    if found.boxes is None or found.txts is None:
+    output = cast(RapidOCROutput, _reader()(_on_grey(pixels)))  # it finds, then reads: no less
+    if output.boxes is None or output.txts is None:
         return ""
-    return "\n".join(" ".join(line) for line in _lines(found.boxes, found.txts))
+    return "\n".join(" ".join(line) for line in _lines(output.boxes, output.txts))
 
 
 def cer(expected: str, read: str) -> float:

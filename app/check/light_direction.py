@@ -16,10 +16,10 @@ _HUES, _NEUTRAL, _GREY = 12, 12, 8.0
 
 def light_error(pixels: Pixels, angle: float) -> float | None:
     """Degrees between where the light comes from and the angle, 0 to 180; None: it is not seen."""
-    found = light_angle(pixels)
-    if found is None:
+    seen_angle = light_angle(pixels)
+    if seen_angle is None:
         return None
-    apart = abs(found - angle) % 360
+    apart = abs(seen_angle - angle) % 360
     return min(apart, 360 - apart)
 
 
@@ -49,9 +49,9 @@ def _hues(colours: Pixels) -> NDArray[np.int64]:
     """Which of twelve hues each colour has, greys being a thirteenth."""
     both = lab(colours)[:, 1:]
     turned = np.arctan2(both[:, 1], both[:, 0]) / (2 * np.pi) * _HUES
-    found = np.floor(turned).astype(np.int64) % _HUES
-    found[np.linalg.norm(both, axis=1) < _GREY] = _NEUTRAL
-    return found
+    hues = np.floor(turned).astype(np.int64) % _HUES
+    hues[np.linalg.norm(both, axis=1) < _GREY] = _NEUTRAL
+    return hues
 
 
 def _within(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -19,35 +19,35 @@ from app.types import Measure, Value
 from app.types.prompt_words import words
 
 if TYPE_CHECKING:
-    from app.check.networks import LooksNetwork
+    from app.check.networks import AppearanceNetwork
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
-LEARNED = (
+APPEARANCE_MEASURES = (
     Measure.STYLE, Measure.ON_MODEL, Measure.FINISHED, Measure.CRISP, Measure.COMPOSITION,
 )  # fmt: skip
 """What the looks measure."""
 
 
-class LooksConfig(Value):
+class AppearanceConfig(Value):
     """What stands beside the weights: the words that ask for each style and colour, by row."""
 
     styles: dict[str, tuple[str, ...]]
     colours: dict[str, tuple[str, ...]]
 
 
-class Looks:
+class AppearanceModel:
     """The looks, ready to judge; made by `Looks.load`.
 
     Every picture goes through the network alone: the same bytes and prompt give the same numbers.
     """
 
-    def __init__(self, network: "LooksNetwork", config: LooksConfig) -> None:
+    def __init__(self, network: "AppearanceNetwork", config: AppearanceConfig) -> None:
         self._network = network
         self._styles, self._colours = ({**config.styles}, {**config.colours})
 
     @classmethod
-    def load(cls, folder: Path) -> "Looks":
+    def load(cls, folder: Path) -> "AppearanceModel":
         """The looks in a folder that holds `config.json` and `model.safetensors`.
 
         Raises ModelNotFound when a file is missing, unreadable or does not fit.
@@ -57,11 +57,11 @@ class Looks:
         from safetensors.torch import load_file
         from torch import channels_last
 
-        from app.check.networks import LooksNetwork
+        from app.check.networks import AppearanceNetwork
 
         try:
-            config = LooksConfig(**json.loads((folder / CONFIG_FILE).read_text("utf-8")))
-            network = LooksNetwork(len(config.styles), len(config.colours))
+            config = AppearanceConfig(**json.loads((folder / CONFIG_FILE).read_text("utf-8")))
+            network = AppearanceNetwork(len(config.styles), len(config.colours))
             weights = load_file(folder / WEIGHTS_FILE)
             network.load_state_dict({name: value.float() for name, value in weights.items()})
         except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
@@ -84,12 +84,14 @@ class Looks:
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(seen).permute(2, 0, 1)[None])
             style = logits[0].softmax(dim=1)[0].tolist()
-            rest = [torch.sigmoid(one)[0].tolist() for one in logits[1:]]
-        said = set(words(prompt))
+            rest = [torch.sigmoid(logit)[0].tolist() for logit in logits[1:]]
+        prompt_words = set(words(prompt))
         colours, (finished,), (crisp,), (composed,) = rest
-        asked = _named(self._colours, said) or range(len(colours))
+        asked = _named(self._colours, prompt_words) or range(len(colours))
         return {
-            Measure.STYLE: max((style[row] for row in _named(self._styles, said)), default=1.0),
+            Measure.STYLE: max(
+                (style[row] for row in _named(self._styles, prompt_words)), default=1.0
+            ),
             Measure.ON_MODEL: max(colours[row] for row in asked),
             Measure.FINISHED: finished,
             Measure.CRISP: crisp,
@@ -97,6 +99,6 @@ class Looks:
         }
 
 
-def _named(known: Mapping[str, tuple[str, ...]], said: set[str]) -> list[int]:
+def _named(known: Mapping[str, tuple[str, ...]], prompt_words: set[str]) -> list[int]:
     """The rows that the words ask for."""
-    return [row for row, names in enumerate(known.values()) if said & {*names}]
+    return [row for row, names in enumerate(known.values()) if prompt_words & {*names}]

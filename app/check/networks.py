@@ -55,7 +55,7 @@ class CriticNetwork(nn.Module):
 
 
 STYLE, COLOUR, FINISHED, CRISP, COMPOSED = range(5)
-"""The places of the answers in what `LooksNetwork` gives."""
+"""The places of the answers in what `AppearanceNetwork` gives."""
 _LOOKS_CHANNELS = (8, 32, 64, 96, 128)
 _WIDTH = 128
 _FINE = 6.0
@@ -63,7 +63,7 @@ _FINE = 6.0
 and bands are faint beside shapes, and would hardly be learned."""
 
 
-class LooksNetwork(nn.Module):
+class AppearanceNetwork(nn.Module):
     """Gives logits for pictures: styles, colours, finished, crisp, composed."""
 
     def __init__(self, styles: int, colours: int) -> None:

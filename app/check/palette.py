@@ -44,7 +44,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def colouring(pixels: Pixels) -> dict[str, float]:
+def colour_summary(pixels: Pixels) -> dict[str, float]:
     """Means of CIE Lab over the opaque area, its mean chroma, and the spread of its lightness.
 
     RGBA [height, width, 4]; all 0 without an opaque pixel.
@@ -53,7 +53,7 @@ def colouring(pixels: Pixels) -> dict[str, float]:
     if not len(opaque):
         return dict.fromkeys(("lightness", "redness", "yellowness", "chroma", "modelling"), 0.0)
     seen = lab(opaque[:: max(1, len(opaque) // _SUMMARY_PIXELS)])
-    lightness, redness, yellowness = (float(one) for one in seen.mean(axis=0))
+    lightness, redness, yellowness = (float(mean) for mean in seen.mean(axis=0))
     return {
         "lightness": lightness,
         "redness": redness,

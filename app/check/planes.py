@@ -67,7 +67,7 @@ class Planes:
         return np.asarray(cv2.convertScaleAbs(self.over_grey, alpha=255))
 
     @cached_property
-    def small(self) -> Pixels:
+    def thumbnail(self) -> Pixels:
         """What is seen, 64 pixels at the longer side at most: premultiplied."""
         alpha = self.alpha
         share = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])

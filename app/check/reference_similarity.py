@@ -16,15 +16,15 @@ _QUANTILES = np.linspace(0.01, 0.99, 50)
 _MOST = 16_384
 
 
-def likeness_measures(pixels: Pixels, reference: Pixels) -> dict[Measure, float]:
+def reference_similarity(pixels: Pixels, reference: Pixels) -> dict[Measure, float]:
     """LIKENESS and PALETTE_DISTANCE, and DIFFERENCE where FLIP is installed."""
-    found = {
+    measures = {
         Measure.LIKENESS: ssim(pixels, reference),
         Measure.PALETTE_DISTANCE: palette_distance(pixels, reference),
     }
     if find_spec("flip_evaluator") is None:
-        return found
-    return found | {Measure.DIFFERENCE: difference(pixels, reference)}
+        return measures
+    return measures | {Measure.DIFFERENCE: difference(pixels, reference)}
 
 
 def ssim(pixels: Pixels, reference: Pixels) -> float:

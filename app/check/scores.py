@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.check.integrity import integrity
 from app.check.measures import measures
-from app.check.reference_similarity import likeness_measures
+from app.check.reference_similarity import reference_similarity
 from app.check.text_contrast import text_contrast
 from app.check.text_readback import read_back, worst_error
 from app.types import GenerationRequest, Measure
@@ -20,11 +20,11 @@ class Critic(Protocol):
     def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
         """One probability per image [n, height, width, 4]."""
 
-    def looks(self, image: NDArray[np.uint8], prompt: str) -> Mapping[Measure, float]:
+    def appearance(self, image: NDArray[np.uint8], prompt: str) -> Mapping[Measure, float]:
         """What else was learned of such pictures, for one [height, width, 4]; it may be nothing."""
 
 
-def scores_of(
+def score_image(
     pixels: NDArray[np.uint8] | None,
     request: GenerationRequest,
     critic: Critic | None,
@@ -42,11 +42,11 @@ def scores_of(
         return scores
     scores |= measures(pixels)
     if reference is not None and reference.shape == pixels.shape:
-        scores |= likeness_measures(pixels, reference)
+        scores |= reference_similarity(pixels, reference)
     if critic is not None:
         (agreement,) = critic.agreement(pixels[None], [prompt])
         scores[Measure.AGREEMENT] = float(agreement)
-        scores |= critic.looks(pixels, prompt)
+        scores |= critic.appearance(pixels, prompt)
     contrast = text_contrast(pixels, request.text_layers)
     if contrast is not None:
         scores[Measure.TEXT_CONTRAST] = contrast

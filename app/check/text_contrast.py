@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.check.planes import Pixels
-from app.types.text_layer import TextLayer, boxed
+from app.types.text_layer import TextLayer, with_boxes
 
 _GREY = 0.5
 """What lies behind a transparent picture, 0 to 1."""
@@ -23,8 +23,8 @@ def text_contrast(pixels: Pixels, layers: Sequence[TextLayer]) -> float | None:
     text, and a high one no proof of the contrary.
     """
     height, width = pixels.shape[:2]
-    found = [_contrast(_place(pixels, layer)) for layer in boxed(layers, width, height)]
-    return min(found, default=None)
+    contrasts = [_contrast(_place(pixels, layer)) for layer in with_boxes(layers, width, height)]
+    return min(contrasts, default=None)
 
 
 def _place(pixels: Pixels, layer: TextLayer) -> Pixels:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.types import Value
-from app.types.text_layer import TextLayer, boxed
+from app.types.text_layer import TextLayer, with_boxes
 
 MARGIN = 8
 """Pixels around a box that the reader sees too: letters at the very edge are misread."""
@@ -28,7 +28,7 @@ class TextRead(Value):
 def read_back(pixels: NDArray[np.uint8], layers: Sequence[TextLayer]) -> tuple[TextRead, ...]:
     """Each layer's text read from its box in an RGBA picture [height, width, 4]; slow, a second."""
     height, width = pixels.shape[:2]
-    return tuple(_read(pixels, layer) for layer in boxed(layers, width, height))
+    return tuple(_read(pixels, layer) for layer in with_boxes(layers, width, height))
 
 
 def can_read(text: str) -> bool:
@@ -40,7 +40,7 @@ def can_read(text: str) -> bool:
 
 def worst_error(read: Sequence[TextRead]) -> float | None:
     """The largest error rate of all layers; None when one of them could not be read."""
-    rates = [one.error_rate for one in read if one.error_rate is not None]
+    rates = [reading.error_rate for reading in read if reading.error_rate is not None]
     return max(rates) if rates and len(rates) == len(read) else None
 
 
@@ -49,8 +49,8 @@ def _read(pixels: NDArray[np.uint8], layer: TextLayer) -> TextRead:
         return TextRead(wanted=layer.text)
     from app.check.legibility import cer, read_text
 
-    found = read_text(_place(pixels, layer))
-    return TextRead(wanted=layer.text, read=found, error_rate=round(cer(layer.text, found), 4))
+    text = read_text(_place(pixels, layer))
+    return TextRead(wanted=layer.text, read=text, error_rate=round(cer(layer.text, text), 4))
 
 
 def _place(pixels: NDArray[np.uint8], layer: TextLayer) -> NDArray[np.uint8]:

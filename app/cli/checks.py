@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.output import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -40,17 +40,19 @@ def label(
 
     Accepted or rejected it is from now on: the next run of its plan packs it, or leaves it out.
     """
-    from app.cli.render.checks import Said, show_said
-    from app.flow.override import overrule
+    from app.cli.render.checks import LabelResult, show_label
+    from app.flow.override import override
     from app.store.publish import open_store
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
         name, _, version = reference.partition("@")
         record = store.catalog.asset(name, version or None)
-        said, decided = overrule(store, record, _word(says), reviewer=settings.user, reason=reason)
-        answer(Said(**dict(said), status=decided.status), as_json, show_said)
+        label, decided = override(
+            store, record, _parse_label(says), reviewer=settings.user, reason=reason
+        )
+        print_result(LabelResult(**dict(label), status=decided.status), as_json, show_label)
 
 
 @checks.command()
@@ -62,16 +64,18 @@ def due(
     as_json: AsJson = False,
 ) -> None:
     """List what people should look at next; labelled in this order, it is a fair sample."""
-    from app.accept.labels import labels
-    from app.accept.report import due as due_of
-    from app.cli.render.checks import show_due
+    from app.accept.labels import list_labels
+    from app.accept.report import pending_labels as due_of
+    from app.cli.render.checks import show_pending
     from app.store.catalog import Catalog
-    from app.store.run_statistics import verdicts
+    from app.store.run_statistics import latest_verdicts
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        known = {one.asset for one in labels(catalog)}
-        answer_all(due_of(verdicts(catalog), known, share=share)[:limit], as_json, show_due)
+        known = {label.asset for label in list_labels(catalog)}
+        print_results(
+            due_of(latest_verdicts(catalog), known, share=share)[:limit], as_json, show_pending
+        )
 
 
 @checks.command()
@@ -90,78 +94,79 @@ def calibrate(
     """Learn a calibration from the labels. It decides nothing until promoted."""
     from datetime import UTC, datetime
 
-    from app.accept.calibrate import of_catalog, of_file
+    from app.accept.calibrate import catalog_labels, file_labels
     from app.accept.calibration import calibrate as calibration_of
-    from app.accept.promoted_calibration import keep
-    from app.cli.render.checks import Calibrated, show_calibrated
+    from app.accept.promoted_calibration import keep_calibration
+    from app.cli.render.checks import CalibrationResult, show_calibration
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        found = of_catalog(catalog) + (of_file(file) if file else [])
-        if not found:
+        labelled = catalog_labels(catalog) + (file_labels(file) if file else [])
+        if not labelled:
             raise InvalidRequest(
                 "no picture is labelled yet; list what to look at with atelier checks due, and "
                 "say what you see with atelier checks label NAME good"
             )
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        calibration = calibration_of(found, at=now, errors=reviewer_errors)
+        calibration = calibration_of(labelled, at=now, errors=reviewer_errors)
         limits = calibration.limits(false_accepts, confidence, false_rejects)
-        shown = Calibrated(
-            digest=keep(catalog, calibration),
+        shown = CalibrationResult(
+            digest=keep_calibration(catalog, calibration),
             labels=calibration.labels,
             counted=calibration.counted,
             false_accepts=false_accepts,
             confidence=confidence,
             limits=limits,
             sorts={
-                f"{one.model} {one.style}".strip(): one.images for one in calibration.references
+                f"{reference.model} {reference.style}".strip(): reference.images
+                for reference in calibration.references
             },
         )
-        answer(shown, as_json, show_calibrated)
+        print_result(shown, as_json, show_calibration)
 
 
 @checks.command()
 def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
     """Let a calibration decide, from the next run on, where plans say accept."""
     from app.accept.promoted_calibration import promote as promote_calibration
-    from app.cli.render.checks import Deciding, show_deciding
+    from app.cli.render.checks import LiveCalibration, show_live_calibration
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        now = Deciding(digest=promote_calibration(catalog, reference))
-        answer(now, as_json, show_deciding)
+        now = LiveCalibration(digest=promote_calibration(catalog, reference))
+        print_result(now, as_json, show_live_calibration)
 
 
 @checks.command()
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which calibration decides."""
-    from app.accept.promoted_calibration import back as step_back
-    from app.cli.render.checks import Deciding, show_deciding
+    from app.accept.promoted_calibration import roll_back as step_back
+    from app.cli.render.checks import LiveCalibration, show_live_calibration
     from app.store.catalog import Catalog
 
-    with doors(as_json):
-        now = Deciding(digest=step_back(Catalog.open(Settings().catalog)))
-        answer(now, as_json, show_deciding)
+    with exit_codes(as_json):
+        now = LiveCalibration(digest=step_back(Catalog.open(Settings().catalog)))
+        print_result(now, as_json, show_live_calibration)
 
 
 @checks.command(name="list")
 def list_calibrations(as_json: AsJson = False) -> None:
     """List the calibrations, which of them decides, and every change of that."""
-    from app.accept.promoted_calibration import CALIBRATION, history, live
+    from app.accept.promoted_calibration import CALIBRATION, history, live_digest
     from app.cli.render.checks import CalibrationList, show_calibrations
     from app.store.catalog import Catalog
     from app.store.documents import newest
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        found = CalibrationList(
-            live=live(catalog),
+        listing = CalibrationList(
+            live=live_digest(catalog),
             kept=newest(catalog, CALIBRATION),
             changes=tuple(history(catalog)),
         )
-        answer(found, as_json, show_calibrations)
+        print_result(listing, as_json, show_calibrations)
 
 
 @checks.command()
@@ -174,11 +179,11 @@ def brand(
     from app.plan.brand import brand_rules
     from app.plan.read import read_plan
 
-    with doors(as_json):
+    with exit_codes(as_json):
         rules = brand_rules(read_plan(plan).brand)
         if not rules:
             raise InvalidRequest(f"{plan} has no brand; write brand: brands/tavern.yaml, say")
-        answer_all(rules, as_json, show_brand)
+        print_results(rules, as_json, show_brand)
 
 
 @checks.command()
@@ -191,22 +196,24 @@ def drift(
     Exit codes: 0 all measures stay in their bands, 1 one left.
     """
     from app.accept.drift import drift as drift_of
-    from app.accept.outputs import latest_run, of_run
+    from app.accept.outputs import latest_run, run_and_baseline
     from app.cli.output import FAILED
-    from app.cli.render.checks import Drifting, show_drift
+    from app.cli.render.checks import DriftResult, show_drift
     from app.monitor.alerts import drift_alert
     from app.store.publish import open_store
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
         run_id = run or latest_run(store)
-        found = drift_of(*of_run(store, run_id))
-        names = [one.measure for one in found.drifted]
-        after = found.drifted[0].left_at or 0 if found.drifted else 0
+        drift_report = drift_of(*run_and_baseline(store, run_id))
+        names = [measure_drift.measure for measure_drift in drift_report.drifted]
+        after = drift_report.drifted[0].left_at or 0 if drift_report.drifted else 0
         alert = drift_alert(run_id, measures=names, after=after)
-        answer(Drifting(run_id=run_id, alert=alert, report=found), as_json, show_drift)
-    if found.drifted:
+        print_result(
+            DriftResult(run_id=run_id, alert=alert, report=drift_report), as_json, show_drift
+        )
+    if drift_report.drifted:
         raise typer.Exit(FAILED)
 
 
@@ -217,16 +224,16 @@ def distance(
     as_json: AsJson = False,
 ) -> None:
     """Say how far apart lies what two runs, or two model versions, made: a Fréchet distance."""
-    from app.accept.distance import distance as distance_of
-    from app.accept.outputs import of_side
+    from app.accept.distance import measure_distance as distance_of
+    from app.accept.outputs import latest_outputs
     from app.cli.render.checks import show_distance
     from app.store.publish import open_store
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
-        found = distance_of(of_side(store, first), of_side(store, second))
-        answer(found, as_json, show_distance)
+        result = distance_of(latest_outputs(store, first), latest_outputs(store, second))
+        print_result(result, as_json, show_distance)
 
 
 @checks.command()
@@ -242,13 +249,13 @@ def report(
     from app.plan.schema import AcceptPlan
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         terms = AcceptPlan(false_accepts=false_accepts, confidence=confidence)
-        found = checks_report(Catalog.open(Settings().catalog), terms, runs=runs)
-        answer(found, as_json, show_report)
+        checks = checks_report(Catalog.open(Settings().catalog), terms, runs=runs)
+        print_result(checks, as_json, show_report)
 
 
-def _word(text: str) -> Literal["good", "bad"]:
+def _parse_label(text: str) -> Literal["good", "bad"]:
     match text:
         case "good" | "bad":
             return text

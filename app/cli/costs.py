@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import FAILED, AsJson, answer, doors
+from app.cli.output import FAILED, AsJson, exit_codes, print_result
 from app.errors import InvalidRequest
 from app.settings import Settings
-from app.store.costs import By
+from app.store.costs import CostGroup
 
 _DATE = re.compile(r"(\d{4}(-\d\d(-\d\d(T[\d:.]+Z?)?)?)?)?")
 
 
 def costs(
-    by: Annotated[By, typer.Option(help="What to tell the costs apart by.")] = By.TEAM,
+    by: Annotated[
+        CostGroup, typer.Option(help="What to tell the costs apart by.")
+    ] = CostGroup.TEAM,
     since: Annotated[
         str, typer.Option(help="Only attempts that ended then or later: 2026-11 or 2026-11-21.")
     ] = "",
@@ -34,15 +36,15 @@ def costs(
     from app.costs.invoice import reconcile
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         if not _DATE.fullmatch(since):
             raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
         catalog = Catalog.open(Settings().catalog)
         if bill is None:
-            answer(catalog.costs(by, since=since), as_json, show_costs)
+            print_result(catalog.costs(by, since=since), as_json, show_costs)
             return
         if not model:
             raise InvalidRequest("--bill needs --model with the version that was charged: poster/1")
-        found = reconcile(catalog, bill, model, since=since)
-        answer(found, as_json, show_bill)
-    raise typer.Exit(0 if found.agrees else FAILED)
+        reconciliation = reconcile(catalog, bill, model, since=since)
+        print_result(reconciliation, as_json, show_bill)
+    raise typer.Exit(0 if reconciliation.agrees else FAILED)

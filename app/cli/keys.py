@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.api.keys import Owner, add_key, read_keys, revoke_key
-from app.cli.output import AsJson, answer_all, console, doors
+from app.api.keys import KeyOwner, add_key, read_keys, revoke_key
+from app.cli.output import AsJson, exit_codes, make_console, print_results
 from app.settings import Settings
 
 keys = typer.Typer(
@@ -35,7 +35,7 @@ def add(
 
     A running service needs keys from then on, and takes this one within about a second.
     """
-    with doors(as_json=False):
+    with exit_codes(as_json=False):
         print(
             add_key(
                 Settings().home,
@@ -50,8 +50,8 @@ def add(
 @keys.command("list")
 def list_keys(as_json: AsJson = False) -> None:
     """List whose keys there are, and their limits; the keys themselves are kept nowhere."""
-    with doors(as_json):
-        answer_all(list(read_keys(Settings().home).owners.values()), as_json, _show)
+    with exit_codes(as_json):
+        print_results(list(read_keys(Settings().home).owners.values()), as_json, _show)
 
 
 @keys.command()
@@ -60,7 +60,7 @@ def revoke(name: KeyName) -> None:
 
     When the last one is gone the service refuses everybody, rather than letting everybody in.
     """
-    with doors(as_json=False):
+    with exit_codes(as_json=False):
         home = Settings().home
         revoke_key(home, name)
         left = read_keys(home)
@@ -73,11 +73,13 @@ def revoke(name: KeyName) -> None:
             )
 
 
-def _show(owners: Sequence[Owner]) -> None:
+def _show(owners: Sequence[KeyOwner]) -> None:
     table = Table("name", "team", "images/minute", "images at once", box=None)
-    for one in owners:
-        table.add_row(one.name, one.team, _limit(one.images_per_minute), _limit(one.images_at_once))
-    console().print(table if owners else "no keys; make one: atelier keys add NAME")
+    for owner in owners:
+        table.add_row(
+            owner.name, owner.team, _limit(owner.images_per_minute), _limit(owner.images_at_once)
+        )
+    make_console().print(table if owners else "no keys; make one: atelier keys add NAME")
 
 
 def _limit(number: int | None) -> str:

@@ -15,9 +15,17 @@ from app.cli.checks import checks
 from app.cli.costs import costs
 from app.cli.keys import keys
 from app.cli.models import models
-from app.cli.output import AllowLarge, AsJson, PlanFile, answer, answer_all, doors, print_json
+from app.cli.output import (
+    AllowLarge,
+    AsJson,
+    PlanFile,
+    exit_codes,
+    print_json,
+    print_result,
+    print_results,
+)
 from app.cli.policy import explain, policy
-from app.cli.runs import PASSED_ON, stop, submit, watch
+from app.cli.runs import PASSED_THROUGH, stop, submit, watch
 from app.cli.top import report, top
 from app.environment import use_strict_blas
 from app.settings import Settings
@@ -36,21 +44,21 @@ atelier = typer.Typer(
 @atelier.command()
 def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = False) -> None:
     """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
-    from app.cli.render.assets import show_outlook
-    from app.costs.forecast import outlook
+    from app.cli.render.assets import show_forecast
+    from app.costs.forecast import forecast_plan
     from app.fleet.prices import price_sheet
-    from app.plan.expand import expand_ways
+    from app.plan.expand import expand_variants
     from app.plan.read import read_plan
-    from app.registry.references import fleet, pinned
+    from app.registry.references import available_models, pin_references
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
-        models = fleet(settings)
+        models = available_models(settings)
         read = read_plan(path, allow_large=allow_large, models=models)
-        written = pinned(read, models, settings)
-        found = outlook(
+        written = pin_references(read, models, settings)
+        forecast = forecast_plan(
             written.name,
-            list(expand_ways(written, models)),
+            list(expand_variants(written, models)),
             models,
             _catalog(settings),
             workers=os.cpu_count() or 1,
@@ -58,7 +66,7 @@ def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = Fals
             budget=written.budget,
             terms=written.route,
         )
-        answer(found, as_json, show_outlook)
+        print_result(forecast, as_json, show_forecast)
 
 
 @atelier.command(
@@ -88,13 +96,13 @@ def assets(
     from app.cli.render.assets import show_assets
     from app.store.pointers import resolved
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = _catalog(Settings())
-        found = catalog.find_assets(
+        records = catalog.find_assets(
             name_glob=name, status=status, model=model and resolved(catalog, model), rule=rule,
             team=team, run_id=run_id, limit=limit,
         )  # fmt: skip
-        answer_all(found, as_json, show_assets)
+        print_results(records, as_json, show_assets)
 
 
 @atelier.command()
@@ -105,10 +113,10 @@ def show(
     """Show one asset: its files, its scores, the rules that spoke, and where it comes from."""
     from app.cli.render.assets import show_asset
 
-    with doors(as_json):
+    with exit_codes(as_json):
         name, _, version = reference.partition("@")
         record = _catalog(Settings()).asset(name, version or None)
-        answer(record, as_json, show_asset)
+        print_result(record, as_json, show_asset)
 
 
 @atelier.command()
@@ -122,10 +130,10 @@ def export(
     from app.cli.render.assets import show_exported
     from app.store.publish import open_store
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
-        answer(export_assets(store, to, name_glob=name), as_json, show_exported)
+        print_result(export_assets(store, to, name_glob=name), as_json, show_exported)
 
 
 @atelier.command()
@@ -146,27 +154,29 @@ def replay(
 
     Nothing is stored. Exit code 1 when any differs beyond the tolerance.
     """
-    from app.assets.replay import Replay, Sameness
+    from app.assets.replay import ReplayResult, ReplayVerdict
     from app.assets.replay import replay as replay_assets
-    from app.assets.select import chosen
+    from app.assets.select import select_assets
     from app.cli.render.runs import show_replay
-    from app.generate.renderer import remaker
-    from app.registry.references import fleet
+    from app.generate.renderer import open_reproducing_renderer
+    from app.registry.references import available_models
     from app.store.publish import open_store
 
-    found: list[Replay] = []
-    with doors(as_json):
+    results: list[ReplayResult] = []
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
-        records = chosen(store.catalog, reference, where or [])
-        load = partial(remaker, settings=settings, store=store)
-        for one in replay_assets(records, fleet(settings), store, load, tolerance=tolerance):
-            found.append(one)
+        records = select_assets(store.catalog, reference, where or [])
+        load = partial(open_reproducing_renderer, settings=settings, store=store)
+        for result in replay_assets(
+            records, available_models(settings), store, load, tolerance=tolerance
+        ):
+            results.append(result)
             if not as_json:
-                show_replay(one)
+                show_replay(result)
         if as_json:
-            print_json([one.as_json() for one in found])
-    raise typer.Exit(int(any(one.sameness is Sameness.DIFFERS for one in found)))
+            print_json([result.as_json() for result in results])
+    raise typer.Exit(int(any(result.sameness is ReplayVerdict.DIFFERS for result in results)))
 
 
 @atelier.command()
@@ -183,22 +193,22 @@ def verify(
     """
     from app.assets.repair import repair as repair_all
     from app.cli.render.runs import show_differences, show_repairs
-    from app.generate.renderer import remaker
-    from app.registry.references import fleet
+    from app.generate.renderer import open_reproducing_renderer
+    from app.registry.references import available_models
     from app.store.publish import open_store
     from app.store.verify import verify as verify_all
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
-        found = verify_all(store)
+        differences = verify_all(store)
         if not repair:
-            answer_all(found, as_json, show_differences)
-            raise typer.Exit(int(bool(found)))
-        load = cache(partial(remaker, settings=settings, store=store))
-        repairs = list(repair_all(found, fleet(settings), store, load))
-        answer_all(repairs, as_json, show_repairs)
-        raise typer.Exit(int(any(one.left for one in repairs)))
+            print_results(differences, as_json, show_differences)
+            raise typer.Exit(int(bool(differences)))
+        load = cache(partial(open_reproducing_renderer, settings=settings, store=store))
+        repairs = list(repair_all(differences, available_models(settings), store, load))
+        print_results(repairs, as_json, show_repairs)
+        raise typer.Exit(int(any(repair.left for repair in repairs)))
 
 
 @atelier.command()
@@ -214,14 +224,14 @@ def sweep(
     from app.store.publish import open_store
     from app.store.sweep import sweep as sweep_store
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         store = open_store(settings.blobs, settings.catalog)
         swept = sweep_store(store, grace_seconds=grace_hours * 3600, dry_run=dry_run)
-        answer(swept, as_json, show_sweep)
+        print_result(swept, as_json, show_sweep)
 
 
-atelier.command(context_settings=PASSED_ON)(submit)
+atelier.command(context_settings=PASSED_THROUGH)(submit)
 atelier.command()(costs)
 atelier.command()(explain)
 atelier.command()(report)
@@ -247,8 +257,8 @@ def list_runs(
 
     if context.invoked_subcommand is not None:
         return
-    with doors(as_json):
-        answer_all(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
+    with exit_codes(as_json):
+        print_results(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
 
 
 @runs.command("show")
@@ -260,12 +270,12 @@ def show_one_run(
     from app.cli.render.runs import show_run
     from app.monitor.history import history
 
-    with doors(as_json):
-        answer(history(_catalog(Settings()), run_id), as_json, show_run)
+    with exit_codes(as_json):
+        print_result(history(_catalog(Settings()), run_id), as_json, show_run)
 
 
 runs.command()(watch)
-runs.command(context_settings=PASSED_ON)(stop)
+runs.command(context_settings=PASSED_THROUGH)(stop)
 
 
 def _catalog(settings: Settings) -> "Catalog":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.types import ModelVersion, Size
@@ -73,12 +73,11 @@ def register(
     key in ATELIER_HOSTED_KEYS.
     """
     from app.cli.render.models import show_registered
-    from app.models.bundled import fleet
-    from app.models.describe import bundled, describe
-    from app.models.describe import hosted as describe_hosted
+    from app.models.bundled import bundled_models
+    from app.models.describe import describe, describe_bundled, describe_hosted
     from app.registry.registry import open_registry
 
-    with doors(as_json):
+    with exit_codes(as_json):
         sizes = [_size(text) for text in size or []]
         _require_one_source(folder, hosted, model, capability or option or until)
         if hosted:
@@ -88,17 +87,17 @@ def register(
                 options=[_option(text) for text in option or []],
                 until=until.date() if until else None,
             )  # fmt: skip
-        elif folder in fleet() or not Path(folder or "").is_dir():
-            version = bundled(folder or "", name)
+        elif folder in bundled_models() or not Path(folder or "").is_dir():
+            version = describe_bundled(folder or "", name)
         else:
             version = describe(
                 Path(folder or ""), name, licence=licence, source=source, sizes=sizes, steps=steps,
                 guidance_scale=guidance_scale,
             )  # fmt: skip
         pictures = {path.name: path.read_bytes() for path in example or []}
-        found = open_registry(Settings()).register(version, role=role, examples=pictures)
-        _require_as_said(found, version)
-        answer(found, as_json, show_registered)
+        registered = open_registry(Settings()).register(version, role=role, examples=pictures)
+        _require_unchanged(registered, version)
+        print_result(registered, as_json, show_registered)
 
 
 @models.command("list")
@@ -111,38 +110,40 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """List the registered versions, with what was measured of them."""
-    from app.assets.select import condition
-    from app.cli.render.models import ListedModel, show_models
+    from app.assets.select import parse_condition
+    from app.cli.render.models import ModelRow, show_models
     from app.registry.registry import open_registry
     from app.store.pointers import aliases
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
-        conditions = [condition(text, CONDITIONS) for text in where or []]
+        conditions = [parse_condition(text, CONDITIONS) for text in where or []]
         with _catalog(settings) as catalog:
             bearing = aliases(catalog)
-        found = [
-            ListedModel(
-                reference=one.reference, aliases=tuple(bearing.get(one.reference, ())), version=one
+        rows = [
+            ModelRow(
+                reference=version.reference,
+                aliases=tuple(bearing.get(version.reference, ())),
+                version=version,
             )
-            for one in open_registry(settings).versions(name)
-            if all(_holds(one, field, value) for field, value in conditions)
+            for version in open_registry(settings).versions(name)
+            if all(_meets(version, field, value) for field, value in conditions)
         ]
-        answer_all(found, as_json, show_models)
-        _warn_of_ends([one.version.model for one in found], datetime.now(UTC).date())
+        print_results(rows, as_json, show_models)
+        _warn_of_ends([row.version.model for row in rows], datetime.now(UTC).date())
 
 
 @models.command()
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show one version: what it is, where it stands, every golden result, and the moves."""
     from app.cli.render.models import ModelCard, show_model
-    from app.registry.references import registered
+    from app.registry.references import find_registered
     from app.registry.registry import open_registry
     from app.store.pointers import aliases, moves
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
-        version = registered(reference, settings)
+        version = find_registered(reference, settings)
         with _catalog(settings) as catalog:
             bearing, history = aliases(catalog), moves(catalog, version.model.name, CHAMPION)
         card = ModelCard(
@@ -152,7 +153,7 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
             measured=tuple(open_registry(settings).history(version.reference)),
             moves=tuple(history),
         )
-        answer(card, as_json, show_model)
+        print_result(card, as_json, show_model)
 
 
 @models.command()
@@ -171,14 +172,14 @@ def measure(
 ) -> None:
     """Render the golden set, check it, and record what came out with the version."""
     from app.cli.render.models import show_measured
-    from app.registry.measure import measure as measure_model
+    from app.registry.measure import measure_version as measure_model
 
-    with doors(as_json):
+    with exit_codes(as_json):
         result = measure_model(
             reference, Settings(), prompts=_lines(prompts) if prompts else None, samples=samples,
             tolerance=_tolerance(tolerance or []), progress=_images,
         )  # fmt: skip
-        answer(result, as_json, show_measured)
+        print_result(result, as_json, show_measured)
 
 
 @models.command()
@@ -192,43 +193,43 @@ def compare(
     """Say what the gate would: every figure beside the champion's. Exit code 1: not promotable."""
     from app.cli.render.models import Comparison, show_comparison
     from app.registry.promote import gate
-    from app.registry.references import registered
+    from app.registry.references import find_registered
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
-        candidate = registered(reference, settings)
+        candidate = find_registered(reference, settings)
         against, _ = _champion(candidate, CHAMPION, settings)
         if champion is not None:
-            against = registered(champion, settings)
+            against = find_registered(champion, settings)
         rows = gate(candidate, against)
-        found = Comparison(
+        comparison = Comparison(
             candidate=candidate.reference,
             champion=against.reference if against else None,
             promotable=all(row.holds for row in rows),
             rows=rows,
         )
-        answer(found, as_json, show_comparison)
-    raise typer.Exit(int(not found.promotable))
+        print_result(comparison, as_json, show_comparison)
+    raise typer.Exit(int(not comparison.promotable))
 
 
 @models.command()
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
     """Let the alias point at a version, if its golden result is no worse than the champion's."""
     from app.cli.render.models import show_pointer
-    from app.registry.promote import promote as promote_version
-    from app.registry.references import registered
+    from app.registry.promote import promote_version
+    from app.registry.references import find_registered
     from app.registry.registry import open_registry
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
-        candidate = registered(reference, settings)
+        candidate = find_registered(reference, settings)
         against, present = _champion(candidate, alias, settings)
         with _catalog(settings) as catalog:
             moved = promote_version(
                 catalog, candidate, against, present, alias=alias,
                 mirror=open_registry(settings).mirror,
             )  # fmt: skip
-        answer(moved, as_json, show_pointer)
+        print_result(moved, as_json, show_pointer)
 
 
 @models.command()
@@ -240,16 +241,16 @@ def rollback(
 ) -> None:
     """Let the alias point where it did before; again: one further back. History is kept."""
     from app.cli.render.models import show_pointer
-    from app.registry.promote import rollback as roll_back
+    from app.registry.promote import roll_back_version as roll_back
     from app.registry.registry import open_registry
 
-    with doors(as_json):
+    with exit_codes(as_json):
         settings = Settings()
         with _catalog(settings) as catalog:
             moved = roll_back(
                 catalog, name, alias=alias, reason=reason, mirror=open_registry(settings).mirror
             )
-        answer(moved, as_json, show_pointer)
+        print_result(moved, as_json, show_pointer)
 
 
 @models.command()
@@ -257,11 +258,11 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
 ) -> None:
     """Open MLflow's own page over the registry, for this machine alone; Ctrl-C ends it."""
-    from app.registry.mlflow_ui import page_command
+    from app.registry.mlflow_ui import ui_command
 
-    with doors(as_json=False):
+    with exit_codes(as_json=False):
         settings = Settings()
-        command, environment = page_command(settings, port)
+        command, environment = ui_command(settings, port)
         print(f"http://127.0.0.1:{port}" if command else settings.registry, flush=True)
         if command:
             os.execve(command[0], command, environment)
@@ -312,33 +313,33 @@ def _require_one_source(folder: str | None, hosted: str, model: str, more: objec
         )
 
 
-def _require_as_said(found: RegisteredVersion, version: ModelVersion) -> None:
+def _require_unchanged(known: RegisteredVersion, version: ModelVersion) -> None:
     """What stands is never altered, so that what it made stays what it was made by."""
-    stands, said = found.model, version.hosted
-    if said and (stands.hosted, stands.sizes) != (said, version.sizes):
+    stands, endpoint = known.model, version.hosted
+    if endpoint and (stands.hosted, stands.sizes) != (endpoint, version.sizes):
         raise InvalidRequest(
-            f"{found.reference} stands already with other sizes or another end, and was left as it "
+            f"{known.reference} stands already with other sizes or another end, and was left as it "
             "is; what it made is found under another --name too"
         )
 
 
 def _warn_of_ends(models: "list[ModelVersion]", today: date) -> None:
-    from app.fleet.hosted_requests import ending
+    from app.fleet.hosted_requests import end_warning
 
-    for said in filter(None, (ending(one, today) for one in models)):
+    for warning in filter(None, (end_warning(model, today) for model in models)):
         Console(stderr=True, highlight=False).print(
-            f"{said}: let plans name another model", markup=False, soft_wrap=True
+            f"{warning}: let plans name another model", markup=False, soft_wrap=True
         )
 
 
-def _holds(one: RegisteredVersion, field: str, value: str) -> bool:
+def _meets(version: RegisteredVersion, field: str, value: str) -> bool:
     if field == "role":
-        return one.role == value
+        return version.role == value
     if field == "capability":
-        return value in one.model.capabilities
+        return value in version.model.capabilities
     if field == "size":
-        return not one.model.sizes or value in map(str, one.model.sizes)
-    return bool(getattr(one.model, field) == value)
+        return not version.model.sizes or value in map(str, version.model.sizes)
+    return bool(getattr(version.model, field) == value)
 
 
 def _tolerance(texts: list[str]) -> Tolerance:

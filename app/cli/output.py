@@ -25,10 +25,10 @@ AllowLarge = Annotated[
     bool, typer.Option("--allow-large", help="Allow axes whose product is beyond 10,000 assets.")
 ]
 
-Shown = TypeVar("Shown", bound=Value)
+PrintableT = TypeVar("PrintableT", bound=Value)
 
 
-def answer(value: Shown, as_json: bool, show: Callable[[Shown], None]) -> None:
+def print_result(value: PrintableT, as_json: bool, show: Callable[[PrintableT], None]) -> None:
     """Print a value as JSON, or let `show` say it to a person."""
     if as_json:
         print_json(value.as_json())
@@ -36,8 +36,8 @@ def answer(value: Shown, as_json: bool, show: Callable[[Shown], None]) -> None:
         show(value)
 
 
-def answer_all(
-    values: Sequence[Shown], as_json: bool, show: Callable[[Sequence[Shown]], None]
+def print_results(
+    values: Sequence[PrintableT], as_json: bool, show: Callable[[Sequence[PrintableT]], None]
 ) -> None:
     """`answer` for a list of values."""
     if as_json:
@@ -52,27 +52,27 @@ def print_json(document: Json) -> None:
 
 
 @contextmanager
-def doors(as_json: bool) -> Iterator[None]:
+def exit_codes(as_json: bool) -> Iterator[None]:
     """Turn errors into words and exit codes: 2 the caller's fault, 1 ours, 130 Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        _say(str(interrupt) or "interrupted", as_json)
+        _print_error(str(interrupt) or "interrupted", as_json)
         raise typer.Exit(INTERRUPTED) from interrupt
     except AtelierError as error:
-        _say(str(error), as_json, error)
+        _print_error(str(error), as_json, error)
         raise typer.Exit(FAULTY if isinstance(error, InvalidRequest) else FAILED) from error
 
 
-def _say(message: str, as_json: bool, error: AtelierError | None = None) -> None:
+def _print_error(message: str, as_json: bool, error: AtelierError | None = None) -> None:
     if as_json:
         kind = type(error).__name__ if error else "Interrupted"
-        print_json({"error": kind, "message": message, "faults": _faults(error)})
+        print_json({"error": kind, "message": message, "faults": _error_fields(error)})
     else:
         Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
 
 
-def _faults(error: AtelierError | None) -> list[Json]:
+def _error_fields(error: AtelierError | None) -> list[Json]:
     if not isinstance(error, PlanError):
         return []
     return [
@@ -91,6 +91,6 @@ def _faults(error: AtelierError | None) -> list[Json]:
 PIPE_WIDTH = 200
 
 
-def console() -> Console:
+def make_console() -> Console:
     """As wide as the terminal; wide enough for whole names where a pipe takes it."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

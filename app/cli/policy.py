@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import AsJson, answer, answer_all, doors
+from app.cli.output import AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.types import Kind
@@ -25,17 +25,19 @@ PolicyArgument = Annotated[
 def learn(as_json: AsJson = False) -> None:
     """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
     from app.cli.render.routes import KeptPolicy, show_policy
-    from app.route.policy import keep, learn_policy
+    from app.route.policy import keep_policy, learn_policy
     from app.store.catalog import Catalog
-    from app.store.run_statistics import verdicts
+    from app.store.run_statistics import latest_verdicts
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        records = verdicts(catalog)
+        records = latest_verdicts(catalog)
         if not records:
             raise InvalidRequest("no asset was decided yet, there is nothing to learn; run a plan")
-        found = learn_policy(records)
-        answer(KeptPolicy(digest=keep(catalog, found), policy=found), as_json, show_policy)
+        learned = learn_policy(records)
+        print_result(
+            KeptPolicy(digest=keep_policy(catalog, learned), policy=learned), as_json, show_policy
+        )
 
 
 @policy.command(name="list")
@@ -46,14 +48,14 @@ def list_policies(as_json: AsJson = False) -> None:
     from app.store.catalog import Catalog
     from app.store.documents import newest
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        found = PolicyList(
+        listing = PolicyList(
             rollout=rollout(catalog),
             kept=newest(catalog, POLICY),
             changes=tuple(history(catalog)),
         )
-        answer(found, as_json, show_policies)
+        print_result(listing, as_json, show_policies)
 
 
 @policy.command()
@@ -64,11 +66,11 @@ def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
     from app.store.catalog import Catalog
     from app.store.documents import digest_of, get
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
         digest = digest_of(catalog, POLICY, reference)
-        found = KeptPolicy(digest=digest, policy=get(catalog, digest, Policy))
-        answer(found, as_json, show_policy)
+        kept_policy = KeptPolicy(digest=digest, policy=get(catalog, digest, Policy))
+        print_result(kept_policy, as_json, show_policy)
 
 
 @policy.command(name="try")
@@ -81,48 +83,48 @@ def try_policy(
 ) -> None:
     """Put a policy on trial beside the one that is live."""
     from app.cli.render.routes import show_rollout
-    from app.route.policy import try_out
+    from app.route.policy import start_trial
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        answer(try_out(catalog, reference, share=share), as_json, show_rollout)
+        print_result(start_trial(catalog, reference, share=share), as_json, show_rollout)
 
 
 @policy.command()
 def compare(as_json: AsJson = False) -> None:
     """Say what each policy's assets came to, and for how many the trial would differ."""
     from app.cli.render.routes import show_arms
-    from app.route.explain import arms
+    from app.route.explain import policy_arms
     from app.store.catalog import Catalog
-    from app.store.run_statistics import verdicts
+    from app.store.run_statistics import latest_verdicts
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        answer_all(arms(catalog, verdicts(catalog)), as_json, show_arms)
+        print_results(policy_arms(catalog, latest_verdicts(catalog)), as_json, show_arms)
 
 
 @policy.command()
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Let a policy decide from the next run on."""
     from app.cli.render.routes import show_rollout
-    from app.route.policy import promote as promote_policy
+    from app.route.policy import promote_policy
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         catalog = Catalog.open(Settings().catalog)
-        answer(promote_policy(catalog, reference), as_json, show_rollout)
+        print_result(promote_policy(catalog, reference), as_json, show_rollout)
 
 
 @policy.command()
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which policies decide."""
     from app.cli.render.routes import show_rollout
-    from app.route.policy import back as step_back
+    from app.route.policy import roll_back as step_back
     from app.store.catalog import Catalog
 
-    with doors(as_json):
-        answer(step_back(Catalog.open(Settings().catalog)), as_json, show_rollout)
+    with exit_codes(as_json):
+        print_result(step_back(Catalog.open(Settings().catalog)), as_json, show_rollout)
 
 
 def explain(
@@ -149,34 +151,34 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why an asset was made by its models, or why a request would be: every way weighed."""
-    from app.cli.render.routes import show_explained
+    from app.cli.render.routes import show_explanation
     from app.fleet.prices import price_sheet
-    from app.plan.schema import MOST_MODELS, AssetTags, RoutePlan
-    from app.registry.references import fleet
+    from app.plan.schema import MAX_MODELS, AssetTags, RoutePlan
+    from app.registry.references import available_models
     from app.route.explain import explain_asset, explain_request
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         if bool(reference) == bool(request):
             raise InvalidRequest("name an asset, or give --request with a prompt; one of the two")
         settings = Settings()
         catalog = Catalog.open(settings.catalog)
         if reference:
             name, _, version = reference.partition("@")
-            found = explain_asset(catalog, catalog.asset(name, version or None))
+            explanation = explain_asset(catalog, catalog.asset(name, version or None))
         else:
-            named = tuple(one.strip() for one in models.split(",") if one.strip())
-            if not 1 <= len(named) <= MOST_MODELS:
+            named = tuple(name.strip() for name in models.split(",") if name.strip())
+            if not 1 <= len(named) <= MAX_MODELS:
                 raise InvalidRequest(
-                    f"--models names {len(named)} models; --request needs 1 to {MOST_MODELS} of "
+                    f"--models names {len(named)} models; --request needs 1 to {MAX_MODELS} of "
                     "them to choose from, light to heavy: --models starter,polish"
                 )
-            found = explain_request(
-                catalog, fleet(settings), price_sheet(settings),
+            explanation = explain_request(
+                catalog, available_models(settings), price_sheet(settings),
                 RoutePlan(models=named, confidence=confidence, seconds=seconds),
                 prompt=request, kind=kind,
                 tags=AssetTags(
                     labels=tuple(label or ()), residency="local" if local else None
                 ),
             )  # fmt: skip
-        answer(found, as_json, show_explained)
+        print_result(explanation, as_json, show_explanation)

@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.cli.output import FAILED, INTERRUPTED, AsJson, doors, print_json
+from app.cli.output import FAILED, INTERRUPTED, AsJson, exit_codes, print_json
 from app.settings import Settings
 from app.types import Status
 
 if TYPE_CHECKING:
-    from app.monitor.watch import Progress
+    from app.monitor.watch import RunStatus
 
-PASSED_ON = {
+PASSED_THROUGH = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
     "help_option_names": [],
@@ -41,11 +41,10 @@ def watch(
 
     Exit codes: 0 it ended well, 1 something in it failed, 130 it was stopped.
     """
-    from app.monitor.watch import progress
-    from app.monitor.watch import watch as watch_run
+    from app.monitor.watch import watch_progress, watch_run
 
-    with doors(as_json):
-        last = _shown(progress(watch_run(run_id, Settings())), as_json)
+    with exit_codes(as_json):
+        last = _shown(watch_progress(watch_run(run_id, Settings())), as_json)
         if as_json:
             print_json(last.as_json())
     if last.state == "stopped":
@@ -53,20 +52,20 @@ def watch(
     raise typer.Exit(FAILED if last.decided.get(Status.FAILED) else 0)
 
 
-def _shown(looks: "Iterator[Progress]", as_json: bool) -> "Progress":
+def _shown(looks: "Iterator[RunStatus]", as_json: bool) -> "RunStatus":
     """One line that changes on a terminal, elsewhere a line for each change."""
-    from app.monitor.watch import said
+    from app.monitor.watch import progress_line
 
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     before = next(looks)
     if not console.is_terminal:
-        console.print(said(before), markup=False)
+        console.print(progress_line(before), markup=False)
         for seen in looks:
-            if seen.news != before.news:
-                console.print(said(seen), markup=False)
+            if seen.signature != before.signature:
+                console.print(progress_line(seen), markup=False)
             before = seen
         return before
-    with Live(said(before), console=console, auto_refresh=False) as live:
+    with Live(progress_line(before), console=console, auto_refresh=False) as live:
         for before in looks:
-            live.update(said(before), refresh=True)
+            live.update(progress_line(before), refresh=True)
     return before

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.output import AsJson, answer, doors, print_json
+from app.cli.output import AsJson, exit_codes, print_json, print_result
 from app.digest import Json
 from app.errors import InvalidRequest
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.monitor.service_metrics import ServiceNow
-    from app.monitor.top import Top
+    from app.monitor.service_metrics import ServiceSnapshot
+    from app.monitor.top import TopReader
 
 REFRESH_SECONDS = 1.0
 SERVICE = "http://127.0.0.1:8000"
@@ -34,13 +34,13 @@ def top(
     By model: images and their pace, fates, the rules that spoke, cost; then budgets and alerts.
     With --json, or where no terminal is, one frame is all.
     """
-    from app.cli.output import console
+    from app.cli.output import make_console
     from app.cli.render.top import screen
-    from app.monitor.top import top as look_at
+    from app.monitor.top import open_top as look_at
 
-    with doors(as_json):
+    with exit_codes(as_json):
         _check_url(service)
-        watched, out = look_at(Settings()), console()
+        watched, out = look_at(Settings()), make_console()
         if as_json:
             print_json(_document(watched, service))
         elif once or not out.is_terminal:
@@ -66,38 +66,38 @@ def report(
     from app.monitor.report import report as report_of
     from app.store.catalog import Catalog
 
-    with doors(as_json):
+    with exit_codes(as_json):
         if not _DATE.fullmatch(since):
             raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
         catalog = Catalog.open(Settings().catalog)
-        answer(report_of(catalog, run_id, since=since), as_json, show_report)
+        print_result(report_of(catalog, run_id, since=since), as_json, show_report)
 
 
-def _follow(watched: "Top", service: str) -> None:
+def _follow(watched: "TopReader", service: str) -> None:
     """A frame each second on a screen of its own; Ctrl-C is how this ends."""
     from rich.live import Live
 
-    from app.cli.output import console
+    from app.cli.output import make_console
     from app.cli.render.top import screen
 
     with (
         suppress(KeyboardInterrupt),
-        Live(console=console(), auto_refresh=False, screen=True) as on,
+        Live(console=make_console(), auto_refresh=False, screen=True) as on,
     ):
         while True:
             on.update(screen(watched.frame(), _served(service)), refresh=True)
             time.sleep(REFRESH_SECONDS)
 
 
-def _document(watched: "Top", service: str) -> Json:
-    found = _served(service)
-    return {**watched.frame().as_json(), "service": found.as_json() if found else None}
+def _document(watched: "TopReader", service: str) -> Json:
+    snapshot = _served(service)
+    return {**watched.frame().as_json(), "service": snapshot.as_json() if snapshot else None}
 
 
-def _served(url: str) -> "ServiceNow | None":
-    from app.monitor.service_metrics import served
+def _served(url: str) -> "ServiceSnapshot | None":
+    from app.monitor.service_metrics import read_service
 
-    return served(url.rstrip("/"), key=os.environ.get("ATELIER_KEY", ""))
+    return read_service(url.rstrip("/"), key=os.environ.get("ATELIER_KEY", ""))
 
 
 def _check_url(url: str) -> None:

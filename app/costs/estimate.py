@@ -6,14 +6,14 @@ from math import isclose, sqrt
 from statistics import fmean, variance
 
 from app.fleet.prices import Price, PriceSheet
-from app.route.by_name import route
+from app.route.by_name import route_by_name
 from app.store.catalog import Catalog
-from app.store.costs import Tried
+from app.store.costs import AttemptTime
 from app.types import AssetSpec, ModelVersion, Route, Status, Value
 
 SAMPLE = 200
 """Assets of a model that are looked at for how many attempts they took."""
-FEWEST = 5
+MIN_SAMPLES = 5
 """Below so many assets and images their spread says nothing."""
 DEVIATIONS = 1.96
 """Of a normal distribution, on either side: 19 of 20 fall between."""
@@ -43,7 +43,7 @@ class Estimate(Value):
     """By model, where the numbers come from."""
 
 
-def longest(model: ModelVersion, price: Price, tried: Sequence[Tried]) -> float:
+def max_attempt_seconds(model: ModelVersion, price: Price, tried: Sequence[AttemptTime]) -> float:
     """How long an attempt is taken to last at most when money is set aside for it.
 
     As the price sheet declares; else twice the longest of the latest, or where there are few,
@@ -52,14 +52,14 @@ def longest(model: ModelVersion, price: Price, tried: Sequence[Tried]) -> float:
     """
     if price.at_most_seconds is not None:
         return price.at_most_seconds
-    if len(tried) >= FEWEST:
-        return 2 * max(one.seconds for one in tried)
+    if len(tried) >= MIN_SAMPLES:
+        return 2 * max(attempt.seconds for attempt in tried)
     if model.seconds_per_image is not None:
         return 4 * model.seconds_per_image
     return ASSUMED_SECONDS
 
 
-class Forecast:
+class Estimator:
     """Adds up an estimate asset by asset; what it knows of a model is what stood at its first.
 
     Its memory does not grow with the number of assets.
@@ -69,8 +69,8 @@ class Forecast:
         self, models: Mapping[str, ModelVersion], catalog: Catalog, prices: PriceSheet
     ) -> None:
         self._models, self._catalog, self._prices = models, catalog, prices
-        self._asked: dict[str, _Asked] = {}
-        self._expected = _Expected()
+        self._asked: dict[str, _ModelEstimate] = {}
+        self._expected = _CascadeEstimate()
 
     def expect(self, images: float, seconds: float | None, usd: float | None) -> None:
         """One more asset of which is known what its way takes on average; None: nobody knows."""
@@ -80,14 +80,14 @@ class Forecast:
         """More assets that are to be made."""
         for spec in specs:
             if spec.model not in self._asked:
-                way = route(spec, self._models)
-                price = self._prices.price(way.model, way.backend)
-                self._asked[spec.model] = _Asked(_pace(way, self._catalog), price)
+                route = route_by_name(spec, self._models)
+                price = self._prices.price(route.model, route.backend)
+                self._asked[spec.model] = _ModelEstimate(_pace(route, self._catalog), price)
             self._asked[spec.model].add(spec)
 
     def estimate(self) -> Estimate | None:
         """What all of it may take; None when of one model no time is known, or nothing is asked."""
-        parts = [one.parts() for one in self._asked.values()]
+        parts = [model_estimate.parts() for model_estimate in self._asked.values()]
         parts += [self._expected.parts()] if self._expected.assets else []
         if not parts or any(part is None for part in parts):
             return None
@@ -96,7 +96,10 @@ class Forecast:
             images=_sum([part.images for part in known]),
             seconds=_sum([part.seconds for part in known]),
             cost_usd=_sum([part.cost_usd for part in known]),
-            basis=(*(one.pace.basis for one in self._asked.values()), *self._expected.basis),
+            basis=(
+                *(model_estimate.pace.basis for model_estimate in self._asked.values()),
+                *self._expected.basis,
+            ),
         )
 
 
@@ -110,7 +113,7 @@ class _Sample:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "_Sample | None":
-        if len(numbers) < FEWEST:
+        if len(numbers) < MIN_SAMPLES:
             return None
         return cls(fmean(numbers), variance(numbers), len(numbers))
 
@@ -121,7 +124,7 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pace:
+class _ModelHistory:
     """What is known of a model: seconds an image, and rounds of candidates an asset."""
 
     seconds: _Sample | None
@@ -131,16 +134,16 @@ class _Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _Bands:
     images: Band
     seconds: Band
     cost_usd: Band
 
 
-class _Asked:
+class _ModelEstimate:
     """All assets asked of one model."""
 
-    def __init__(self, pace: _Pace, price: Price) -> None:
+    def __init__(self, pace: _ModelHistory, price: Price) -> None:
         self.pace, self._price = pace, price
         self._first = self._squares = self._most = 0
 
@@ -149,7 +152,7 @@ class _Asked:
         self._squares += spec.candidates**2
         self._most += spec.attempts
 
-    def parts(self) -> _Parts | None:
+    def parts(self) -> _Bands | None:
         seconds, rounds = self.pace.seconds, self.pace.rounds
         if seconds is None:
             return None
@@ -161,7 +164,7 @@ class _Asked:
         within = DEVIATIONS * sqrt(spread + doubt)
         ends = (work, work) if rounds else (self._first * seconds.mean, self._most * seconds.mean)
         time = Band(low=max(ends[0] - within, 0), expected=work, high=ends[1] + within)
-        return _Parts(images, time, self._cost(images, time))
+        return _Bands(images, time, self._cost(images, time))
 
     def _bounds(self) -> Band:
         """Nobody knows how many are rejected: from the first candidates to the last attempt."""
@@ -176,7 +179,7 @@ class _Asked:
     def _cost(self, images: Band, time: Band) -> Band:
         price, gpu = self._price, self.pace.gpu
         ends = (
-            images_end * price.call + price.replace(call=0).of(seconds, gpu=gpu)
+            images_end * price.call + price.replace(call=0).attempt_usd(seconds, gpu=gpu)
             for images_end, seconds in (
                 (images.low, time.low),
                 (images.expected, time.expected),
@@ -187,7 +190,7 @@ class _Asked:
         return Band(low=low, expected=expected, high=high)
 
 
-class _Expected:
+class _CascadeEstimate:
     """Assets whose ways say what they take on average; single ones spread like waiting times."""
 
     def __init__(self) -> None:
@@ -207,24 +210,28 @@ class _Expected:
             self._sums[name] += number or 0.0
             self._squares[name] += (number or 0.0) ** 2
 
-    def parts(self) -> _Parts | None:
+    def parts(self) -> _Bands | None:
         if not self._known:
             return None
-        return _Parts(self._band("images"), self._band("seconds"), self._band("usd"))
+        return _Bands(self._band("images"), self._band("seconds"), self._band("usd"))
 
     def _band(self, name: str) -> Band:
         expected, within = self._sums[name], DEVIATIONS * sqrt(self._squares[name])
         return Band(low=max(expected - within, 0.0), expected=expected, high=expected + within)
 
 
-def _pace(way: Route, catalog: Catalog) -> _Pace:
-    model = way.model
-    tried = catalog.tried(model.reference)
+def _pace(route: Route, catalog: Catalog) -> _ModelHistory:
+    model = route.model
+    tried = catalog.attempt_times(model.reference)
     decided = catalog.find_assets(model=model.reference, limit=SAMPLE)
     rounds = _Sample.of(
-        [one.attempts / one.spec.candidates for one in decided if one.status is not Status.FAILED]
+        [
+            record.attempts / record.spec.candidates
+            for record in decided
+            if record.status is not Status.FAILED
+        ]
     )
-    seconds = _Sample.of([one.seconds for one in tried])
+    seconds = _Sample.of([attempt.seconds for attempt in tried])
     basis = f"{model.reference}: the last {len(tried)} images"
     if seconds is None and model.seconds_per_image is not None:
         seconds = _Sample(model.seconds_per_image, 0.0, 1)
@@ -234,12 +241,12 @@ def _pace(way: Route, catalog: Catalog) -> _Pace:
     else:
         basis += f" and {rounds.size} decided assets"
     gpu = bool(tried) and tried[0].gpu
-    return _Pace(seconds, rounds, gpu, basis)
+    return _ModelHistory(seconds, rounds, gpu, basis)
 
 
 def _sum(bands: Sequence[Band]) -> Band:
     """Bands of different models: their deviations are independent, so they add as squares."""
-    expected = sum(one.expected for one in bands)
-    below = sqrt(sum((one.expected - one.low) ** 2 for one in bands))
-    above = sqrt(sum((one.high - one.expected) ** 2 for one in bands))
+    expected = sum(band.expected for band in bands)
+    below = sqrt(sum((band.expected - band.low) ** 2 for band in bands))
+    above = sqrt(sum((band.high - band.expected) ** 2 for band in bands))
     return Band(low=expected - below, expected=expected, high=expected + above)

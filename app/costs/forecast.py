@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.costs.estimate import Estimate, Forecast
+from app.costs.estimate import Estimate, Estimator
 from app.fleet.prices import PriceSheet
 from app.plan.schema import Budget, RoutePlan
 from app.plan.templates import unknown_words
-from app.route.router import Routing, asset_key, routes_of
+from app.route.router import ModelRouter, asset_key, routes_of
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
@@ -23,7 +23,7 @@ class PlannedAsset(Value):
     spec: AssetSpec
 
 
-class Outlook(Value):
+class PlanForecast(Value):
     """What running the plan now would mean."""
 
     plan: str
@@ -39,7 +39,7 @@ class Outlook(Value):
     assets: tuple[PlannedAsset, ...]
 
 
-def outlook(
+def forecast_plan(
     name: str,
     expanded: Sequence[tuple[AssetSpec, ...]],
     models: Mapping[str, ModelVersion],
@@ -49,20 +49,20 @@ def outlook(
     prices: PriceSheet,
     budget: Budget | None = None,
     terms: RoutePlan | None = None,
-) -> Outlook:
+) -> PlanForecast:
     """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would.
 
     `expanded` holds of each asset the spec for every model that may make it; `terms` say how one
     of several is chosen.
     """
-    forecast = Forecast(models, catalog, prices)
-    routing = Routing(terms, models, catalog, prices, keeps=False) if terms else None
+    forecast = Estimator(models, catalog, prices)
+    routing = ModelRouter(terms, models, catalog, prices, keeps=False) if terms else None
     assets = _planned(expanded, models, catalog, forecast, routing)
-    specs = [one.spec for one in assets]
-    todo = [one.spec for one in assets if one.status in (None, Status.FAILED)]
+    specs = [asset.spec for asset in assets]
+    todo = [asset.spec for asset in assets if asset.status in (None, Status.FAILED)]
     estimate = forecast.estimate()
     work = estimate.seconds.expected if estimate else None
-    return Outlook(
+    return PlanForecast(
         plan=name,
         asked=len(specs),
         standing=len(specs) - len(todo),
@@ -71,7 +71,7 @@ def outlook(
         images_at_most=sum(spec.attempts for spec in todo),
         seconds=None if work is None else work / workers + STARTUP_SECONDS,
         estimate=estimate,
-        warnings=(*_warnings(specs, models), *_short(name, budget, estimate, catalog)),
+        warnings=(*_warnings(specs, models), *_budget_warning(name, budget, estimate, catalog)),
         assets=assets,
     )
 
@@ -80,19 +80,19 @@ def _planned(
     expanded: Sequence[tuple[AssetSpec, ...]],
     models: Mapping[str, ModelVersion],
     catalog: Catalog,
-    forecast: Forecast,
-    routing: Routing | None,
+    forecast: Estimator,
+    routing: ModelRouter | None,
 ) -> tuple[PlannedAsset, ...]:
     """The rows of the list; what is still to be made is forecast."""
     _refuse_impossible(expanded, models)
-    keys = [asset_key(ways, models) for ways in expanded]
-    found = catalog.asset_records(keys)
+    keys = [asset_key(variants, models) for variants in expanded]
+    records = catalog.asset_records(keys)
     assets = []
-    for ways, key in zip(expanded, keys, strict=True):
-        status = found[key].status if key in found else None
-        spec = found[key].spec if key in found else ways[0]
+    for variants, key in zip(expanded, keys, strict=True):
+        status = records[key].status if key in records else None
+        spec = records[key].spec if key in records else variants[0]
         if status in (None, Status.FAILED):
-            spec = _forecast(ways, key, forecast, routing)
+            spec = _forecast(variants, key, forecast, routing)
         version = version_of(key)
         assets.append(PlannedAsset(name=spec.name, version=version, status=status, spec=spec))
     return tuple(assets)
@@ -101,28 +101,28 @@ def _planned(
 def _refuse_impossible(
     expanded: Sequence[tuple[AssetSpec, ...]], models: Mapping[str, ModelVersion]
 ) -> None:
-    for ways in expanded:
-        possible, refused = routes_of(ways, models)
+    for variants in expanded:
+        possible, refused = routes_of(variants, models)
         if not possible:
-            raise refused[ways[-1].model]
+            raise refused[variants[-1].model]
 
 
 def _forecast(
-    ways: tuple[AssetSpec, ...], key: str, forecast: Forecast, routing: Routing | None
+    variants: tuple[AssetSpec, ...], key: str, forecast: Estimator, routing: ModelRouter | None
 ) -> AssetSpec:
     """Forecast one asset; returns its spec for the model that would be asked first."""
-    if routing is None or len(ways) == 1:
-        forecast.add_all(ways[:1])
-        return ways[0]
-    way = routing.choose(ways, key).way
-    forecast.expect(way.images, way.seconds, way.usd)
-    return next(one for one in ways if one.model == way.rungs[0].name)
+    if routing is None or len(variants) == 1:
+        forecast.add_all(variants[:1])
+        return variants[0]
+    plan = routing.choose(variants, key).plan
+    forecast.expect(plan.images, plan.seconds, plan.usd)
+    return next(spec for spec in variants if spec.model == plan.rungs[0].name)
 
 
 def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> list[str]:
     """Prompts that a model was never taught: they will be made, and most likely rejected."""
     strange: dict[str, tuple[str, int]] = {}
-    for spec in (one for one in specs if one.request.strength > 0):  # else nothing is painted
+    for spec in (spec for spec in specs if spec.request.strength > 0):  # else nothing is painted
         for word in unknown_words(spec.request.prompt, models[spec.model].vocabulary):
             first, count = strange.get(word, (spec.name, 0))
             strange[word] = (first, count + 1)
@@ -133,7 +133,7 @@ def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) ->
     ]
 
 
-def _short(
+def _budget_warning(
     name: str, budget: Budget | None, estimate: Estimate | None, catalog: Catalog
 ) -> list[str]:
     """Whether the plan's budget may not suffice."""
@@ -144,7 +144,7 @@ def _short(
             "nothing that the plan asks for has a price here, so its budget never ends it; "
             "name a price sheet in ATELIER_PRICES, or set ATELIER_USD_PER_HOUR"
         ]
-    left = budget.usd - catalog.spent_of("plan", name)
+    left = budget.usd - catalog.spent_usd("plan", name)
     if estimate.cost_usd.high <= left:
         return []
     return [

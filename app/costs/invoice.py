@@ -11,10 +11,10 @@ from app.store.ledger import NANO
 from app.types import Value
 
 COLUMNS = ("key", "usd")
-MOST_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 
 
-class Line(Value):
+class InvoiceLine(Value):
     """One call: its idempotency key, what was charged and what was booked; None: not there."""
 
     key: str
@@ -31,7 +31,7 @@ class Reconciliation(Value):
     booked_usd: float
     agreeing: int
     """Calls that both know, at the same price."""
-    differing: tuple[Line, ...]
+    differing: tuple[InvoiceLine, ...]
     """All others, by key."""
 
     @property
@@ -47,10 +47,10 @@ def reconcile(catalog: Catalog, bill: Path, model: str, *, since: str = "") -> R
     image's key, and `usd`. Several lines of one key add up, on either side. Raises InvalidRequest.
     """
     billed = _read(bill)
-    booked = catalog.booked(model, since=since)
+    booked = catalog.booked_usd_nano(model, since=since)
     lines = [(key, billed.get(key), booked.get(key)) for key in sorted(billed.keys() | booked)]
     differing = [
-        Line(key=key, billed_usd=_usd(charged), booked_usd=_usd(noted))
+        InvoiceLine(key=key, billed_usd=_usd(charged), booked_usd=_usd(noted))
         for key, charged, noted in lines
         if charged != noted
     ]
@@ -68,8 +68,8 @@ def _read(bill: Path) -> Counter[str]:
     """Billionths of a dollar by key."""
     charged: Counter[str] = Counter()
     try:
-        if bill.stat().st_size > MOST_BYTES:
-            raise InvalidRequest(f"{bill} is larger than {MOST_BYTES} bytes; split it")
+        if bill.stat().st_size > MAX_BYTES:
+            raise InvalidRequest(f"{bill} is larger than {MAX_BYTES} bytes; split it")
         with bill.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]

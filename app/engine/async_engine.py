@@ -12,23 +12,23 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
 from app.engine.engine import Engine
-from app.engine.results import Event, Failed, Preview, Rendered
-from app.engine.state import Delivery, Service
+from app.engine.results import EngineEvent, FailedRequest, Preview, RenderedImage
+from app.engine.state import Delivery, ServiceClass
 from app.errors import EngineError, OutOfCapacity
 from app.types import GenerationRequest
 
-Wish = Callable[[], None]
+Command = Callable[[], None]
 
 
-class Asked:
+class RequestHandle:
     """One request that an engine has accepted, in the hands of whoever asked for it."""
 
     def __init__(
         self,
         request: GenerationRequest,
-        service: Service,
+        service: ServiceClass,
         since: float,
-        abandon: Callable[["Asked"], None],
+        abandon: Callable[["RequestHandle"], None],
     ) -> None:
         self.request = request
         self.service = service
@@ -36,9 +36,9 @@ class Asked:
         self.ticket = 0  # the owner's to give
         self._abandon = abandon
         self._loop = asyncio.get_running_loop()
-        self._words: asyncio.Queue[Preview | Rendered | Failed] = asyncio.Queue()
+        self._events: asyncio.Queue[Preview | RenderedImage | FailedRequest] = asyncio.Queue()
 
-    async def words(self) -> AsyncGenerator[Preview | Rendered, None]:
+    async def events(self) -> AsyncGenerator[Preview | RenderedImage, None]:
         """Previews as they come and the image at the end; closing it early cancels the request.
 
         Raises the AtelierError that the request came to.
@@ -46,19 +46,19 @@ class Asked:
         ended = False
         try:
             while not ended:
-                word = await self._words.get()
-                ended = not isinstance(word, Preview)
-                if isinstance(word, Failed):
-                    raise word.error
-                yield word
+                event = await self._events.get()
+                ended = not isinstance(event, Preview)
+                if isinstance(event, FailedRequest):
+                    raise event.error
+                yield event
         finally:
             if not ended:
                 self._abandon(self)
 
-    def tell(self, word: Preview | Rendered | Failed) -> None:
+    def put_event(self, event: Preview | RenderedImage | FailedRequest) -> None:
         """Hand a word over, in the owner's thread."""
         with suppress(RuntimeError):  # the caller's loop has ended: nobody is there to be told
-            self._loop.call_soon_threadsafe(self._words.put_nowait, word)
+            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
 
 
 class AsyncEngine:
@@ -73,13 +73,13 @@ class AsyncEngine:
         self._engine = engine
         self._capacity = capacity
         self._lock = Lock()
-        self._accepted: set[Asked] = set()
-        self._asked: dict[int, Asked] = {}
+        self._accepted: set[RequestHandle] = set()
+        self._handles: dict[int, RequestHandle] = {}
         self._closing = False
         self._failure: Exception | None = None
-        self._inbox: SimpleQueue[Wish] = SimpleQueue()
-        engine.on_decoded(partial(self._inbox.put, _look_again))
-        self._thread = Thread(target=self._own, name="engine", daemon=True)
+        self._inbox: SimpleQueue[Command] = SimpleQueue()
+        engine.on_decoded(partial(self._inbox.put, _wake))
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     @property
@@ -87,96 +87,96 @@ class AsyncEngine:
         """Requests accepted and not ended."""
         return len(self._accepted)
 
-    def in_flight_of(self, service: Service) -> int:
+    def in_flight_of(self, service: ServiceClass) -> int:
         """Of them, those of a class; it is the one that they were accepted in."""
         with self._lock:
-            return sum(asked.service is service for asked in self._accepted)
+            return sum(handle.service is service for handle in self._accepted)
 
     async def generate(
         self, request: GenerationRequest, delivery: Delivery | None = None
-    ) -> Rendered:
+    ) -> RenderedImage:
         """The finished image; raises OutOfCapacity or the AtelierError that the request came to."""
-        async with aclosing(self.stream(request, delivery)) as words:
-            async for word in words:
-                if isinstance(word, Rendered):
-                    return word
+        async with aclosing(self.stream(request, delivery)) as events:
+            async for event in events:
+                if isinstance(event, RenderedImage):
+                    return event
         raise EngineError(f"request {request.id[:12]} ended without an image")
 
     async def stream(
         self, request: GenerationRequest, delivery: Delivery | None = None
-    ) -> AsyncGenerator[Preview | Rendered, None]:
+    ) -> AsyncGenerator[Preview | RenderedImage, None]:
         """Previews as often as `delivery` asks for, and the image at the end.
 
         Raises OutOfCapacity, or the AtelierError that the request came to.
         """
-        asked = self.submit(request, delivery)
-        async with aclosing(asked.words()) as words:
-            async for word in words:
-                yield word
+        handle = self.submit(request, delivery)
+        async with aclosing(handle.events()) as events:
+            async for event in events:
+                yield event
 
-    def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> Asked:
+    def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> RequestHandle:
         """Accept a request now, so that it can be given another priority while it runs.
 
         Raises OutOfCapacity when the engine is full or draining, EngineError when it broke.
         """
         service = (delivery or Delivery()).service
-        asked = Asked(request, service, self._engine.now, self._abandon)
+        handle = RequestHandle(request, service, self._engine.now, self._abandon)
         with self._lock:
-            self._refuse(asked.service)
-            self._accepted.add(asked)
-        self._inbox.put(partial(self._submit, asked, delivery))
-        return asked
+            self._check_accepting(handle.service)
+            self._accepted.add(handle)
+        self._inbox.put(partial(self._submit, handle, delivery))
+        return handle
 
-    def prioritise(self, asked: Asked, delivery: Delivery) -> None:
+    def prioritise(self, handle: RequestHandle, delivery: Delivery) -> None:
         """From the next step on serve a request otherwise."""
-        self._inbox.put(lambda: self._engine.prioritise(asked.ticket, delivery))
+        self._inbox.put(lambda: self._engine.prioritise(handle.ticket, delivery))
 
-    def _abandon(self, asked: Asked) -> None:
-        self._inbox.put(lambda: self._engine.cancel(asked.ticket))
+    def _abandon(self, handle: RequestHandle) -> None:
+        self._inbox.put(lambda: self._engine.cancel(handle.ticket))
 
     async def drain(self) -> None:
         """Refuse new requests, wait until all that were accepted have ended, end the thread."""
         with self._lock:
             self._closing = True
-        self._inbox.put(_look_again)
+        self._inbox.put(_wake)
         await asyncio.to_thread(self._thread.join)
 
-    def _refuse(self, service: Service) -> None:
+    def _check_accepting(self, service: ServiceClass) -> None:
         if self._failure is not None:
             raise EngineError("the engine broke; start a new one") from self._failure
         if self._closing:
             raise OutOfCapacity("the engine is draining; ask another one")
-        if sum(asked.service is service for asked in self._accepted) >= self._capacity:
+        if sum(handle.service is service for handle in self._accepted) >= self._capacity:
             raise OutOfCapacity(
                 f"the engine holds {self._capacity} requests already; try again later"
             )
 
-    def _submit(self, asked: Asked, delivery: Delivery | None) -> None:
-        asked.ticket = self._engine.submit(asked.request, delivery, since=asked.since)
-        self._asked[asked.ticket] = asked
+    def _submit(self, handle: RequestHandle, delivery: Delivery | None) -> None:
+        handle.ticket = self._engine.submit(handle.request, delivery, since=handle.since)
+        self._handles[handle.ticket] = handle
 
-    def _own(self) -> None:
+    def _run(self) -> None:
         """The owner's life; what breaks the engine is told to everybody who waits or comes."""
         try:
-            while self._serve():
+            while self._run_once():
                 pass
         except Exception as error:
             with self._lock:
                 self._failure = error
                 waiting, self._accepted = self._accepted, set()
-            for asked in waiting:
-                asked.tell(Failed(asked.request, _broken(asked.request, error)))
+            for handle in waiting:
+                handle.put_event(FailedRequest(handle.request, _broken(handle.request, error)))
         finally:
             self._engine.close()
 
-    def _serve(self) -> bool:
+    def _run_once(self) -> bool:
         """Wishes, one step, words; False once drained."""
-        self._grant_wishes()
+        self._run_commands()
         for event in self._engine.step(wait=False):
-            self._tell(event)
+            self._dispatch(event)
         return self._engine.busy or not self._closing or not self._inbox.empty()
 
-    def _grant_wishes(self) -> None:
+    def _run_commands(self) -> None:
         """Asleep in the inbox only when a step would have nothing to do."""
         asleep = self._engine.idle
         with suppress(Empty):
@@ -184,13 +184,13 @@ class AsyncEngine:
                 self._inbox.get(block=asleep)()
                 asleep = False
 
-    def _tell(self, event: Event) -> None:
-        asked = self._asked[event.ticket]
-        if not isinstance(event.said, Preview):
-            del self._asked[event.ticket]
+    def _dispatch(self, event: EngineEvent) -> None:
+        handle = self._handles[event.ticket]
+        if not isinstance(event.result, Preview):
+            del self._handles[event.ticket]
             with self._lock:
-                self._accepted.discard(asked)
-        asked.tell(event.said)
+                self._accepted.discard(handle)
+        handle.put_event(event.result)
 
 
 def _broken(request: GenerationRequest, error: Exception) -> EngineError:
@@ -199,5 +199,5 @@ def _broken(request: GenerationRequest, error: Exception) -> EngineError:
     return broken
 
 
-def _look_again() -> None:
+def _wake() -> None:
     """The wish of whoever only wants the owner awake."""

@@ -14,9 +14,9 @@ from app.engine.row_budget import BUCKETS
 from app.errors import OutOfMemory
 from app.types import GenerationRequest, Pixels, Value
 
-PAYS = 0.95
+MIN_GAIN = 0.95
 """The knee is the smallest bucket that makes at least this share of the best rows per second."""
-WORTH_GOING_ON = 1.05
+MIN_PROBE_GAIN = 1.05
 ROUNDS = 3
 
 
@@ -34,7 +34,7 @@ class CostCurve(Value):
     def knee(self) -> int:
         """The row budget: beyond it more rows only share the processor."""
         pace = {rows: rows / seconds for rows, seconds in sorted(self.seconds.items())}
-        return next(rows for rows in pace if pace[rows] >= PAYS * max(pace.values()))
+        return next(rows for rows in pace if pace[rows] >= MIN_GAIN * max(pace.values()))
 
 
 @torch.inference_mode()
@@ -66,7 +66,7 @@ def _timed(pipeline: Pipeline, width: int, height: int) -> Iterator[tuple[int, f
                 raise
             return
         yield rows, seconds
-        if rows / seconds < best * WORTH_GOING_ON:
+        if rows / seconds < best * MIN_PROBE_GAIN:
             return
         best = rows / seconds
 
@@ -74,8 +74,8 @@ def _timed(pipeline: Pipeline, width: int, height: int) -> Iterator[tuple[int, f
 def _once(pipeline: Pipeline, batch: Rows) -> float:
     started = perf_counter()
     pipeline.predict(batch)
-    pipeline.keep_pace()
-    pipeline.keep_pace()
+    pipeline.wait_for_previous_step()
+    pipeline.wait_for_previous_step()
     return perf_counter() - started
 
 
@@ -87,7 +87,7 @@ def _rows(pipeline: Pipeline, width: int, height: int, rows: int) -> Rows:
     return stack([pipeline.begin(request)], rows)
 
 
-KEPT = 15
+SAMPLES_KEPT = 15
 """Steps of a size that count."""
 
 
@@ -95,39 +95,39 @@ class StepCosts:
     """Seconds of a step for every family and number of rows that was ever run, and of decoding."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, dict[int, deque[float]]] = {}
-        self._quiet: dict[Hashable, dict[int, float]] = {}
+        self._samples: dict[Hashable, dict[int, deque[float]]] = {}
+        self._quartiles: dict[Hashable, dict[int, float]] = {}
         self._decodes: dict[Hashable, deque[float]] = {}
 
-    def took(self, family: Hashable, rows: int, seconds: float) -> None:
+    def record_step(self, family: Hashable, rows: int, seconds: float) -> None:
         """A step of so many rows, its padding among them, took so long."""
-        seen = self._seen.setdefault(family, {}).setdefault(rows, deque(maxlen=KEPT))
+        seen = self._samples.setdefault(family, {}).setdefault(rows, deque(maxlen=SAMPLES_KEPT))
         seen.append(seconds)
-        self._quiet.setdefault(family, {})[rows] = _quiet(seen)
+        self._quartiles.setdefault(family, {})[rows] = _lower_quartile(seen)
 
-    def decoded(self, family: Hashable, seconds: float) -> None:
+    def record_decode(self, family: Hashable, seconds: float) -> None:
         """A picture's decoding took so long; to be called by one thread, which may be another."""
-        self._decodes.setdefault(family, deque(maxlen=KEPT)).append(seconds)
+        self._decodes.setdefault(family, deque(maxlen=SAMPLES_KEPT)).append(seconds)
 
-    def decoding(self, family: Hashable) -> float:
+    def decode_seconds(self, family: Hashable) -> float:
         """What decoding a picture takes; nothing as long as none was decoded."""
-        return _quiet(self._decodes.get(family, ()))
+        return _lower_quartile(self._decodes.get(family, ()))
 
-    def known(self, family: Hashable, rows: int) -> bool:
+    def is_measured(self, family: Hashable, rows: int) -> bool:
         """Whether so many rows were run."""
-        return rows in self._quiet.get(family, {})
+        return rows in self._quartiles.get(family, {})
 
-    def seconds(self, family: Hashable, rows: int) -> float | None:
+    def step_seconds(self, family: Hashable, rows: int) -> float | None:
         """What so many rows take; None as long as nothing of the family was run.
 
         Straight between two that were run, below them as the smallest, and beyond them in
         proportion, which is never too little.
         """
-        known = sorted(self._quiet.get(family, {}).items())
+        known = sorted(self._quartiles.get(family, {}).items())
         if not known:
             return None
-        below = [one for one in known if one[0] <= rows]
-        above = [one for one in known if one[0] >= rows]
+        below = [sample for sample in known if sample[0] <= rows]
+        above = [sample for sample in known if sample[0] >= rows]
         if not below:
             return above[0][1]
         (low, least), (high, most) = below[-1], above[0] if above else (0, 0.0)
@@ -136,7 +136,7 @@ class StepCosts:
         return least if high == low else least + (most - least) * (rows - low) / (high - low)
 
 
-def _quiet(seen: Iterable[float]) -> float:
+def _lower_quartile(seen: Iterable[float]) -> float:
     """The lower quarter: what it takes when larger steps and decoding beside it do not disturb,
     for that is what people are promised a share of.
     """

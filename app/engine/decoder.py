@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.engine.pipeline import Pixels
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.engine.state import DenoiseState
 from app.errors import AtelierError, OutOfMemory
 from app.types import EngineSettings, GenerationRequest
@@ -33,17 +33,19 @@ class Decoder:
         settings: Callable[[DenoiseState], EngineSettings],
         *,
         clock: Callable[[], float] = perf_counter,
-        took: Callable[[Hashable, float], None] | None = None,
+        on_decoded: Callable[[Hashable, float], None] | None = None,
     ) -> None:
-        self._clock, self._took = clock, took
+        self._clock, self._on_decoded = clock, on_decoded
         self._decode = decode
         self._settings = settings
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
-        self._running: dict[int, tuple[DenoiseState, Future[Rendered | Failed]]] = {}
-        self._queue: PriorityQueue[tuple[int, int, DenoiseState, Future[Rendered | Failed]]]
+        self._running: dict[int, tuple[DenoiseState, Future[RenderedImage | FailedRequest]]] = {}
+        self._queue: PriorityQueue[
+            tuple[int, int, DenoiseState, Future[RenderedImage | FailedRequest]]
+        ]
         self._queue = PriorityQueue()
         self._places = 0
-        self.on_decoded: Callable[[], None] = _nothing
+        self.on_decoded: Callable[[], None] = _wait_for_decode
 
     @property
     def busy(self) -> int:
@@ -52,7 +54,7 @@ class Decoder:
 
     def submit(self, state: DenoiseState) -> None:
         """Queue a finished request."""
-        future: Future[Rendered | Failed] = Future()
+        future: Future[RenderedImage | FailedRequest] = Future()
         future.add_done_callback(lambda _: self.on_decoded())
         self._running[state.ticket] = (state, future)
         self._places += 1
@@ -67,7 +69,9 @@ class Decoder:
         future.cancel()
         return state
 
-    def done(self, *, wait: bool) -> Iterator[tuple[DenoiseState, Rendered | Failed]]:
+    def take_done(
+        self, *, wait: bool
+    ) -> Iterator[tuple[DenoiseState, RenderedImage | FailedRequest]]:
         """What was decoded since the last look; `wait` for the first if there is none yet."""
         if wait and self._running:
             futures = [future for _, future in self._running.values()]
@@ -91,22 +95,22 @@ class Decoder:
         except BaseException as error:
             future.set_exception(error)
 
-    def _outcome(self, state: DenoiseState) -> Rendered | Failed:
+    def _outcome(self, state: DenoiseState) -> RenderedImage | FailedRequest:
         started, began = perf_counter(), self._clock()
         try:
             pixels = self._tried(state)
         except AtelierError as error:
-            return Failed(state.request, error)
-        if self._took is not None:
-            self._took(state.family, self._clock() - began)
-        return Rendered(
+            return FailedRequest(state.request, error)
+        if self._on_decoded is not None:
+            self._on_decoded(state.family, self._clock() - began)
+        return RenderedImage(
             request=state.request,
             pixels=pixels,
             seconds=state.seconds + perf_counter() - started,
             prompt_embedding_digest=state.prompt.digest,
             noise_schedule=state.schedule,
             engine=self._settings(state),
-            latents=_kept(state),
+            latents=_latents_kept(state),
         )
 
     def _tried(self, state: DenoiseState) -> Pixels:
@@ -118,12 +122,12 @@ class Decoder:
         return self._decode(state.latents, state.request)
 
 
-def _kept(state: DenoiseState) -> NDArray[np.float32] | None:
+def _latents_kept(state: DenoiseState) -> NDArray[np.float32] | None:
     if not state.delivery.keep_latents:
         return None
     latents: NDArray[np.float32] = state.latents.float().cpu().numpy()
     return latents
 
 
-def _nothing() -> None:
+def _wait_for_decode() -> None:
     """For those who wait in `done`."""

@@ -6,7 +6,7 @@ from threading import Lock
 
 from app.engine.state import PromptEmbedding
 
-PINNED_AT_MOST = 8
+MAX_PINNED = 8
 
 
 class EmbeddingCache:
@@ -46,7 +46,7 @@ class EmbeddingCache:
     def _pin(self, text: str) -> None:
         self._pinned[text] = None
         self._pinned.move_to_end(text)
-        if len(self._pinned) > PINNED_AT_MOST:
+        if len(self._pinned) > MAX_PINNED:
             self._pinned.popitem(last=False)
 
     def _drop(self, *, keep: str) -> None:

@@ -18,13 +18,13 @@ import torch
 from app.engine.cost_curve import StepCosts
 from app.engine.decoder import Decoder
 from app.engine.exact_rows import exact_rows as prove_exact_rows
-from app.engine.latency_guard import Promise
+from app.engine.latency_guard import LatencyGuard
 from app.engine.pipeline import Pipeline, Pixels, Start, stack
-from app.engine.results import Event, Failed, Preview, Rendered
+from app.engine.results import EngineEvent, FailedRequest, Preview, RenderedImage
 from app.engine.row_budget import GUIDED_ROWS, RowBudgets, RowChange, bucket_for
 from app.engine.scheduler import PATIENCE_SECONDS, Scheduler
 from app.engine.state import Delivery, DenoiseState
-from app.engine.step import advance, kept, multistep
+from app.engine.step import advance, multistep, restore_masked
 from app.errors import AtelierError, Cancelled, InvalidRequest, OutOfMemory
 from app.types import EngineSettings, GenerationRequest, Sampler
 
@@ -68,12 +68,12 @@ class Engine:
         self._scheduler: Scheduler[DenoiseState] = Scheduler(
             self._budgets.rows,
             patience_seconds=patience_seconds,
-            promise=Promise(self._costs, self._bucket, self._budgets.rows),
+            latency_guard=LatencyGuard(self._costs, self._bucket, self._budgets.rows),
         )
         self._decoder = Decoder(
-            pipeline.decode, self._settings, clock=clock, took=self._costs.decoded
+            pipeline.decode, self._settings, clock=clock, on_decoded=self._costs.record_decode
         )
-        self._events: deque[Event] = deque()
+        self._events: deque[EngineEvent] = deque()
 
     @property
     def busy(self) -> bool:
@@ -122,7 +122,7 @@ class Engine:
         """Let a request join at the next step; the ticket names it in every later word.
 
         `since` is when it was asked for, where that was before: somebody waits since then.
-        What cannot start becomes a `Failed` of the next step; what has no steps is decoded.
+        What cannot start becomes a `FailedRequest` of the next step; what has no steps is decoded.
         """
         self._tickets += 1
         started = perf_counter()
@@ -133,7 +133,7 @@ class Engine:
                 mask=self._mask(request.mask_image),
             )
         except AtelierError as error:
-            self._events.append(Event(self._tickets, Failed(request, error)))
+            self._events.append(EngineEvent(self._tickets, FailedRequest(request, error)))
             return self._tickets
         state.ticket, state.joined = self._tickets, self._clock() if since is None else since
         state.delivery = delivery or Delivery()
@@ -165,7 +165,7 @@ class Engine:
         state = self._scheduler.remove(ticket) or self._decoder.cancel(ticket)
         if state is not None:
             error = Cancelled(f"request {state.request.id[:12]} was cancelled")
-            self._events.append(Event(ticket, Failed(state.request, error)))
+            self._events.append(EngineEvent(ticket, FailedRequest(state.request, error)))
 
     def prioritise(self, ticket: int, delivery: Delivery) -> None:
         """From the next step on serve a request otherwise; unknown tickets have ended."""
@@ -173,7 +173,7 @@ class Engine:
         if state is not None:
             state.delivery = delivery
 
-    def step(self, *, wait: bool = True) -> list[Event]:
+    def step(self, *, wait: bool = True) -> list[EngineEvent]:
         """Advance the scheduled requests by one step; returns what there is to say, in order.
 
         Decoding goes on beside the next steps; only with nothing else to do it is waited for,
@@ -182,20 +182,24 @@ class Engine:
         states = self._scheduler.take(self._clock(), step_seconds=self._step_seconds)
         if states:
             self._run(states)
-        for state, outcome in self._decoder.done(wait=wait and not states and not self._events):
-            self._events.append(Event(state.ticket, outcome))
+        for state, outcome in self._decoder.take_done(
+            wait=wait and not states and not self._events
+        ):
+            self._events.append(EngineEvent(state.ticket, outcome))
         events = list(self._events)
         self._events.clear()
         return events
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+    def generate(
+        self, requests: Iterable[GenerationRequest]
+    ) -> Iterator[RenderedImage | FailedRequest]:
         """Run requests to their end, yielding each as it ends with its latents; in any order."""
         for request in requests:
             self.submit(request, Delivery(keep_latents=True))
         while self.busy:
             for event in self.step():
-                if not isinstance(event.said, Preview):
-                    yield event.said
+                if not isinstance(event.result, Preview):
+                    yield event.result
 
     def close(self) -> None:
         """End the decoding thread; what is under way is dropped."""
@@ -209,16 +213,16 @@ class Engine:
         try:
             velocity = self.pipeline.predict(stack(states, bucket))
             latents, guided = advance(states, velocity, rounding=self._rounding)
-            self.pipeline.keep_pace()
+            self.pipeline.wait_for_previous_step()
         except OutOfMemory as error:
             self._out_of_memory(states, bucket, error)
             return
-        self._budgets.worked(states[0].family)
-        self._costs.took(states[0].family, bucket, self._clock() - began)
+        self._budgets.record_success(states[0].family)
+        self._costs.record_step(states[0].family, bucket, self._clock() - began)
         self.row_steps += rows
-        self._count(states, bucket, seconds=perf_counter() - started)
+        self._charge_seconds(states, bucket, seconds=perf_counter() - started)
         for state, after, velocity in zip(states, latents, guided, strict=True):
-            self._move(state, after, velocity)
+            self._apply_step(state, after, velocity)
 
     def _bucket(self, family: Hashable, rows: int) -> int:
         budget = self._budgets.rows(family)
@@ -235,7 +239,7 @@ class Engine:
             self._exact[family] = self._prove(*self._sizes[family], budget)
         return self._exact[family]
 
-    def _count(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
+    def _charge_seconds(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
         """A request pays for its share of the rows that were of use."""
         rows = sum(state.rows for state in states)
         for state in states:
@@ -243,15 +247,15 @@ class Engine:
             state.buckets.add(bucket)
         self._step_seconds += SMOOTHING * (seconds - self._step_seconds)
 
-    def _move(self, state: DenoiseState, after: torch.Tensor, velocity: torch.Tensor) -> None:
+    def _apply_step(self, state: DenoiseState, after: torch.Tensor, velocity: torch.Tensor) -> None:
         multi = state.request.sampler is Sampler.DPMPP_2M
         if multi or state.preview_due:
             clean = state.latents - state.sigmas[state.step].to(velocity.device) * velocity
             if state.preview_due:
-                self._events.append(Event(state.ticket, self._preview(state, clean)))
+                self._events.append(EngineEvent(state.ticket, self._preview(state, clean)))
             if multi:
                 after, state.clean = multistep(state, clean), clean
-        state.latents = kept(state, after)
+        state.latents = restore_masked(state, after)
         state.step += 1
         if state.finished:
             self._scheduler.remove(state.ticket)
@@ -271,7 +275,7 @@ class Engine:
             return
         for state in states:
             self._scheduler.remove(state.ticket)
-            self._events.append(Event(state.ticket, Failed(state.request, error)))
+            self._events.append(EngineEvent(state.ticket, FailedRequest(state.request, error)))
 
     def _settings(self, state: DenoiseState) -> EngineSettings:
         return self.pipeline.settings.replace(

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shares(Generic[T]):
+class FairShares(Generic[T]):
     """The virtual time of every team: the work it was given over its weight.
 
     `team_of` says whose a piece of work is.
@@ -27,35 +27,35 @@ class Shares(Generic[T]):
         self._now = 0.0
         self._ahead: dict[Hashable, float] = {}  # of teams beyond `_now`
 
-    def behind(self, team: Hashable) -> float:
+    def virtual_time(self, team: Hashable) -> float:
         """The virtual time of a team; the smallest is next."""
         return max(self._ahead.get(team, 0.0), self._now)
 
-    def charge(self, one: T, work: float, weight: float) -> None:
+    def charge(self, item: T, work: float, weight: float) -> None:
         """The team of this one was given work."""
-        team = self._team_of(one)
-        self._ahead[team] = self.behind(team) + work / weight
+        team = self._team_of(item)
+        self._ahead[team] = self.virtual_time(team) + work / weight
 
-    def in_turn(self, work: Iterable[T]) -> Iterator[T]:
+    def in_fair_order(self, work: Iterable[T]) -> Iterator[T]:
         """The work team by team as each becomes next, each team's own in the order given.
 
         What is charged between two of them counts; of teams that are equal, the one that stands
         first in `work` is next.
         """
         queues: dict[Hashable, deque[T]] = {}
-        for one in work:
-            queues.setdefault(self._team_of(one), deque()).append(one)
+        for item in work:
+            queues.setdefault(self._team_of(item), deque()).append(item)
         while queues:
-            team = min(queues, key=self.behind)
+            team = min(queues, key=self.virtual_time)
             yield queues[team].popleft()
             if not queues[team]:
                 del queues[team]
 
-    def settle(self, waiting: Iterable[T]) -> None:
+    def advance(self, waiting: Iterable[T]) -> None:
         """Time goes on to whoever waits and is furthest behind; with nobody waiting, all are even.
 
         To be called after every round with what could have been given more and was not.
         """
-        behind = [self.behind(self._team_of(one)) for one in waiting]
+        behind = [self.virtual_time(self._team_of(item)) for item in waiting]
         self._now = min(behind) if behind else max(self._ahead.values(), default=self._now)
         self._ahead = {team: time for team, time in self._ahead.items() if time > self._now}

@@ -70,7 +70,7 @@ class Pipeline(Protocol):
         Raises OutOfMemory when so many rows do not fit; then nothing has changed.
         """
 
-    def keep_pace(self) -> None:
+    def wait_for_previous_step(self) -> None:
         """Wait until at most one step is under way on the device, so that steps can be timed."""
 
     def preview(self, latents: torch.Tensor) -> Pixels:

@@ -23,7 +23,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedImage:
     """One image: uint8 RGBA pixels [height, width, 4] and what provenance needs to know.
 
     `latents` [channels, height, width] are there for who asked to keep them.
@@ -41,7 +41,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedRequest:
     """One request that came to nothing, and why; its neighbours are untouched."""
 
     request: GenerationRequest
@@ -49,8 +49,8 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EngineEvent:
     """One word from the engine on the request that `submit` gave this ticket."""
 
     ticket: int
-    said: Preview | Rendered | Failed
+    result: Preview | RenderedImage | FailedRequest

@@ -9,8 +9,8 @@ BUCKETS = (1, 2, 4, 8, 16, 32)
 GUIDED_ROWS = 2
 """The rows of one request with guidance: no budget is smaller."""
 PROBE_AFTER = 32
-PROBE_AFTER_AT_MOST = 4096
-CHANGES_KEPT = 1000
+MAX_PROBE_AFTER = 4096
+MAX_CHANGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class RowBudgets:
         self._knee = knee
         self._smallest = smallest
         self._budgets: dict[Hashable, _Budget] = {}
-        self.trace: deque[RowChange] = deque(maxlen=CHANGES_KEPT)
+        self.trace: deque[RowChange] = deque(maxlen=MAX_CHANGES)
         self.forward_passes = 0
 
     def rows(self, family: Hashable) -> int:
         """The row budget of a family at present."""
         return self._budget(family).rows
 
-    def worked(self, family: Hashable) -> None:
+    def record_success(self, family: Hashable) -> None:
         """Count a forward pass; after enough good ones at a reduced budget, try double."""
         self.forward_passes += 1
         budget = self._budget(family)
@@ -59,7 +59,7 @@ class RowBudgets:
         budget.probing = budget.rows < budget.knee
         if budget.probing:
             budget.rows = min(budget.rows * 2, budget.knee)
-            self._changed(family, f"probe after {budget.good_steps} good steps")
+            self._record_change(family, f"probe after {budget.good_steps} good steps")
 
     def halve(self, family: Hashable, reason: str) -> bool:
         """Halve a family's budget; False when it is as small as it may be.
@@ -70,19 +70,19 @@ class RowBudgets:
         if budget.rows // 2 < self._smallest:
             return False
         if budget.probing:
-            budget.probe_after = min(budget.probe_after * 2, PROBE_AFTER_AT_MOST)
+            budget.probe_after = min(budget.probe_after * 2, MAX_PROBE_AFTER)
         budget.rows, budget.probing = budget.rows // 2, False
-        self._changed(family, reason)
+        self._record_change(family, reason)
         return True
 
     def _budget(self, family: Hashable) -> _Budget:
         if family not in self._budgets:
             knee = max(self._knee(family), self._smallest)
             self._budgets[family] = _Budget(knee, knee)
-            self._changed(family, "the knee of the measured curve")
+            self._record_change(family, "the knee of the measured curve")
         return self._budgets[family]
 
-    def _changed(self, family: Hashable, reason: str) -> None:
+    def _record_change(self, family: Hashable, reason: str) -> None:
         budget = self._budgets[family]
         budget.good_steps = 0
         self.trace.append(RowChange(self.forward_passes, family, budget.rows, reason))

@@ -6,16 +6,16 @@ requests those of higher priority, then the least work left. Bulk thereby fills 
 leaves empty and is suspended between two steps at no cost. A request that has been here longer
 than `patience_seconds` is overdue: a quarter of all rows goes to the overdue, oldest first, so
 that nobody starves. How many rows of bulk a step may hold that people wait for, or may arrive in,
-is the `Promise`'s to say. Whatever a team is given, for whichever reason, it is charged.
+is the `LatencyGuard`'s to say. Whatever a team is given, for whichever reason, it is charged.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from itertools import groupby
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from app.engine.fair_share import Shares
-from app.engine.latency_guard import Promise
-from app.engine.state import Delivery, Service
+from app.engine.fair_share import FairShares
+from app.engine.latency_guard import LatencyGuard
+from app.engine.state import Delivery, ServiceClass
 
 PATIENCE_SECONDS = 30.0
 OVERDUE_SHARE = 0.25
@@ -65,13 +65,15 @@ class Scheduler(Generic[S]):
         row_budget: Callable[[Hashable], int],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
-        promise: Promise | None = None,
+        latency_guard: LatencyGuard | None = None,
     ) -> None:
         self._row_budget = row_budget
-        self._promise = promise
+        self._latency_guard = latency_guard
         self._patience = patience_seconds
         self._waiting: dict[int, S] = {}
-        self._shares: dict[Service, Shares[S]] = {one: Shares(_team) for one in Service}
+        self._shares: dict[ServiceClass, FairShares[S]] = {
+            service_class: FairShares(_team) for service_class in ServiceClass
+        }
         self._credit = 0.0  # of a step, owed to the overdue
 
     def __len__(self) -> int:
@@ -86,8 +88,8 @@ class Scheduler(Generic[S]):
     def add(self, request: S) -> None:
         """Let a request join at the next step."""
         self._waiting[request.ticket] = request
-        if self._promise and request.delivery.service is Service.INTERACTIVE:
-            self._promise.join(request, request.joined)
+        if self._latency_guard and request.delivery.service is ServiceClass.INTERACTIVE:
+            self._latency_guard.join(request, request.joined)
 
     def find(self, ticket: int) -> S | None:
         """The request with this ticket, if it is in flight."""
@@ -107,33 +109,39 @@ class Scheduler(Generic[S]):
             return []
         overdue = self._overdue(now)
         self._credit = min(self._credit + OVERDUE_SHARE, 1.0) if overdue else 0.0
-        ranks = {one.ticket: _rank(one, now, step_seconds) for one in self._waiting.values()}
-        ranked = sorted(self._waiting.values(), key=lambda one: ranks[one.ticket])
-        first = head = next(self._in_turn(ranked, ranks))
+        ranks = {
+            request.ticket: _rank(request, now, step_seconds) for request in self._waiting.values()
+        }
+        ranked = sorted(self._waiting.values(), key=lambda request: ranks[request.ticket])
+        first = head = next(self._in_fair_order(ranked, ranks))
         foreign = overdue and overdue[0].family != head.family
         if foreign and self._credit == 1.0:
             first = overdue[0]  # a whole step was saved up for the oldest one's family
         family = first.family
         chosen = self._fill(
             [] if foreign and first is head else overdue,
-            self._in_turn((one for one in ranked if one.family == family), ranks),
+            self._in_fair_order((request for request in ranked if request.family == family), ranks),
             family,
             now,
         )
         if first is not head:
             self._credit = 0.0
-        self._settle({one.ticket for one in chosen})
+        self._settle({request.ticket for request in chosen})
         return chosen
 
-    def _in_turn(self, ranked: Iterable[S], ranks: Mapping[int, "_Rank"]) -> Iterator[S]:
+    def _in_fair_order(self, ranked: Iterable[S], ranks: Mapping[int, "_Rank"]) -> Iterator[S]:
         """By class and urgency; those that are not urgent team by team."""
-        for (service, calm), level in groupby(ranked, key=lambda one: ranks[one.ticket][:2]):
-            turns = self._shares[service].in_turn if calm else iter
+        for (service, calm), level in groupby(
+            ranked, key=lambda request: ranks[request.ticket][:2]
+        ):
+            turns = self._shares[service].in_fair_order if calm else iter
             yield from turns(level)
 
     def _overdue(self, now: float) -> list[S]:
-        late = [one for one in self._waiting.values() if now - one.joined > self._patience]
-        return sorted(late, key=lambda one: (one.joined, one.ticket))
+        late = [
+            request for request in self._waiting.values() if now - request.joined > self._patience
+        ]
+        return sorted(late, key=lambda request: (request.joined, request.ticket))
 
     def _fill(
         self, overdue: list[S], in_turn: Iterator[S], family: Hashable, now: float
@@ -141,68 +149,68 @@ class Scheduler(Generic[S]):
         """The overdue as far as their credit goes, then as each has its turn."""
         chosen: dict[int, S] = {}
         rows_left = budget = self._row_budget(family)
-        for one in overdue:
-            share = one.rows / budget
-            if one.family != family:
+        for request in overdue:
+            share = request.rows / budget
+            if request.family != family:
                 continue
             if share > self._credit:
                 break  # saved for this one: nobody younger may spend it
-            rows_left -= self._give(one, chosen)
+            rows_left -= self._take_rows(request, chosen)
             self._credit -= share
         promised = False
-        for one in in_turn:
-            if one.delivery.service is Service.BULK and not promised:
-                rows_left -= self._kept_from_bulk(chosen.values(), family, now)
+        for request in in_turn:
+            if request.delivery.service is ServiceClass.BULK and not promised:
+                rows_left -= self._reserved_rows(chosen.values(), family, now)
                 promised = True
-            if one.ticket not in chosen and one.rows <= rows_left:
-                rows_left -= self._give(one, chosen)
+            if request.ticket not in chosen and request.rows <= rows_left:
+                rows_left -= self._take_rows(request, chosen)
             if rows_left <= 0:
                 break
         return list(chosen.values())
 
-    def _kept_from_bulk(self, chosen: Iterable[S], family: Hashable, now: float) -> int:
+    def _reserved_rows(self, chosen: Iterable[S], family: Hashable, now: float) -> int:
         """Rows of the step that no more bulk may have, for the sake of whoever waits."""
-        if self._promise is None:
+        if self._latency_guard is None:
             return 0
-        people = [one for one in self._waiting.values() if not one.delivery.service]
-        taken = sum(one.rows for one in chosen if not one.delivery.service)
-        return self._row_budget(family) - self._promise.rows(family, taken, people, now)
+        people = [request for request in self._waiting.values() if not request.delivery.service]
+        taken = sum(request.rows for request in chosen if not request.delivery.service)
+        return self._row_budget(family) - self._latency_guard.rows(family, taken, people, now)
 
-    def _give(self, one: S, chosen: dict[int, S]) -> int:
+    def _take_rows(self, request: S, chosen: dict[int, S]) -> int:
         """Its rows in this step, which its team is charged."""
-        chosen[one.ticket] = one
-        self._shares[one.delivery.service].charge(one, one.rows, one.delivery.share)
-        return one.rows
+        chosen[request.ticket] = request
+        self._shares[request.delivery.service].charge(request, request.rows, request.delivery.share)
+        return request.rows
 
     def _settle(self, chosen: Set[int]) -> None:
         """Whoever had no rows waits; all others have no claim on what they did not ask for."""
         for service, shares in self._shares.items():
-            shares.settle(
-                one
-                for one in self._waiting.values()
-                if one.delivery.service == service and one.ticket not in chosen
+            shares.advance(
+                request
+                for request in self._waiting.values()
+                if request.delivery.service == service and request.ticket not in chosen
             )
 
 
-_Rank: TypeAlias = tuple[Service, bool, int, int, float, int]
+_Rank: TypeAlias = tuple[ServiceClass, bool, int, int, float, int]
 
 
-def _rank(one: Scheduled, now: float, step_seconds: float) -> _Rank:
+def _rank(request: Scheduled, now: float, step_seconds: float) -> _Rank:
     """The first two say which level; the others order a team, or all that is urgent."""
-    delivery = one.delivery
-    calm = not _urgent(delivery.deadline, now, one.steps_left * step_seconds)
+    delivery = request.delivery
+    calm = not _urgent(delivery.deadline, now, request.steps_left * step_seconds)
     return (
         delivery.service,
         calm,
         -delivery.priority if calm else 0,
-        one.steps_left * one.rows,
-        one.joined,
-        one.ticket,
+        request.steps_left * request.rows,
+        request.joined,
+        request.ticket,
     )
 
 
-def _team(one: Scheduled) -> str:
-    return one.delivery.team
+def _team(request: Scheduled) -> str:
+    return request.delivery.team
 
 
 def _urgent(deadline: float | None, now: float, needed: float) -> bool:

@@ -8,7 +8,7 @@ import torch
 from app.types import GenerationRequest, NoiseSchedule
 
 
-class Service(IntEnum):
+class ServiceClass(IntEnum):
     """Who waits for the picture; the smaller goes first."""
 
     INTERACTIVE = 0
@@ -25,7 +25,7 @@ class Delivery:
     its `share`; of one team's requests those of higher `priority` go first.
     """
 
-    service: Service = Service.BULK
+    service: ServiceClass = ServiceClass.BULK
     deadline: float | None = None
     preview_every: int = 0
     keep_latents: bool = False

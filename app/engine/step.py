@@ -48,7 +48,7 @@ def _column(numbers: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack(list(numbers)).float().reshape(-1, 1, 1, 1)
 
 
-def kept(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
+def restore_masked(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
     """The latents after the state's next step, with what its mask protects put back.
 
     What is protected is the original at the noise of the step to come, and without noise at

@@ -8,11 +8,11 @@ from datetime import date
 
 from app.digest import Json
 from app.types import GenerationRequest, ModelVersion, Sampler
-from app.types.hosted_model import Hosted
+from app.types.hosted_model import HostedEndpoint
 
 SEEDED, STEPS, NEGATIVE_PROMPT = "seeded", "steps", "negative-prompt"
 TRANSPARENT, TEXT = "transparent", "text"
-TAKEN = {
+SUPPORTED_FIELDS = {
     SEEDED: "it takes a seed, and the same call gives the same picture",
     STEPS: "it takes steps, guidance and sampler",
     NEGATIVE_PROMPT: "it takes a negative prompt",
@@ -24,7 +24,7 @@ SOON_DAYS = 60
 """From so many days before its end on, people are told of it."""
 
 
-def refusal(model: ModelVersion, request: GenerationRequest) -> str | None:
+def unsupported_reason(model: ModelVersion, request: GenerationRequest) -> str | None:
     """What of the request the version has no field for; None when all of it can be sent.
 
     A seed alone is dropped without a word: every request has one, whether somebody chose it or not.
@@ -42,9 +42,11 @@ def refusal(model: ModelVersion, request: GenerationRequest) -> str | None:
     return f"{model.reference} takes no {', no '.join(missing)}" if missing else None
 
 
-def body(hosted: Hosted, model: ModelVersion, request: GenerationRequest) -> dict[str, Json]:
+def request_body(
+    hosted: HostedEndpoint, model: ModelVersion, request: GenerationRequest
+) -> dict[str, Json]:
     """The call, as JSON: one image, in the version's words; `refusal` says what it leaves out."""
-    said: dict[str, Json] = {
+    fields: dict[str, Json] = {
         **dict(hosted.options),
         "model": hosted.model,
         "prompt": request.prompt,
@@ -52,36 +54,39 @@ def body(hosted: Hosted, model: ModelVersion, request: GenerationRequest) -> dic
         "size": f"{request.width}x{request.height}",
     }
     if TRANSPARENT in model.capabilities:
-        said["background"] = "transparent"
+        fields["background"] = "transparent"
     if SEEDED in model.capabilities:
-        said["seed"] = request.seed
+        fields["seed"] = request.seed
     if STEPS in model.capabilities:
-        said["steps"] = request.num_inference_steps
-        said["guidance"] = request.guidance_scale
-        said["sampler"] = request.sampler.value
+        fields["steps"] = request.num_inference_steps
+        fields["guidance"] = request.guidance_scale
+        fields["sampler"] = request.sampler.value
     if request.negative_prompt:
-        said["negative_prompt"] = request.negative_prompt
+        fields["negative_prompt"] = request.negative_prompt
     if request.text_layers:  # a font's digest is found out where the text is set
-        layers = (one.model_dump(mode="json") for one in request.text_layers)
-        said["text_layers"] = [
+        layers = (layer.model_dump(mode="json") for layer in request.text_layers)
+        fields["text_layers"] = [
             {name: value for name, value in layer.items() if name != "font_digest"}
             for layer in layers
         ]
-    return said
+    return fields
 
 
-def ended(model: ModelVersion, today: date) -> str | None:
+def end_refusal(model: ModelVersion, today: date) -> str | None:
     """Why the version answers no more, today being a day in UTC; None while it does."""
     if model.hosted is None or model.hosted.until is None or today <= model.hosted.until:
         return None
     return f"{model.reference} ended on {model.hosted.until}, as its provider announced"
 
 
-def ending(model: ModelVersion, today: date) -> str | None:
+def end_warning(model: ModelVersion, today: date) -> str | None:
     """What is to be said of a version that ends soon, or has ended; None of all others."""
     if model.hosted is None or model.hosted.until is None:
         return None
     days = (model.hosted.until - today).days
     if days > SOON_DAYS:
         return None
-    return ended(model, today) or f"{model.reference} ends on {model.hosted.until}, in {days} days"
+    return (
+        end_refusal(model, today)
+        or f"{model.reference} ends on {model.hosted.until}, in {days} days"
+    )

@@ -25,11 +25,11 @@ class Price(Value):
     at_most_seconds: Annotated[float, Field(gt=0)] | None = None
     """The longest an attempt can take, a hosted model's timeout say; None: see `longest`."""
 
-    def of(self, seconds: float, *, gpu: bool) -> float:
+    def attempt_usd(self, seconds: float, *, gpu: bool) -> float:
         """USD for an attempt that took so long on a GPU, or else on CPU cores."""
         return self.call + seconds * (self.gpu_second if gpu else self.cpu_second)
 
-    def most(self, seconds: float) -> float:
+    def max_usd(self, seconds: float) -> float:
         """USD for so long on the dearer device, where nobody knows yet which it will be."""
         return self.call + seconds * max(self.gpu_second, self.cpu_second)
 

@@ -18,7 +18,7 @@ def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
     )
 
 
-def allowed(model: ModelVersion, tags: Tags) -> str | None:
+def residency_refusal(model: ModelVersion, tags: Tags) -> str | None:
     """Why the model may not see what bears these tags; None when it may."""
     if tags.residency in ("", model.residency):
         return None

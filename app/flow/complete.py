@@ -14,8 +14,8 @@ from app.types import (
     Provenance,
     Retry,
     Route,
+    StageResult,
     Status,
-    Turn,
     version_of,
 )
 from app.types.candidate import Decision
@@ -30,7 +30,7 @@ def complete(
     run_id: str,
     attempts: int,
     key: str | None = None,
-    turns: tuple[Turn, ...] = (),
+    turns: tuple[StageResult, ...] = (),
     retries: tuple[Retry, ...] = (),
     explained: str | None = None,
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
@@ -67,7 +67,7 @@ def complete(
     return record, tuple(data for _, data in files)
 
 
-def finish_after(
+def complete_overridden(
     record: AssetRecord, image: GeneratedImage, store: Store
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
     """The record with the finished files that it would have, had it been accepted at once.

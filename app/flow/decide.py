@@ -5,7 +5,7 @@ Pure, and called in the plan's order: the same candidates and neighbours give th
 
 from collections.abc import Iterator, Sequence
 
-from app.accept.gate import Guard, Sort, style_of
+from app.accept.gate import AcceptanceGate, ModelStyle, style_of
 from app.check.duplicates import Neighbours
 from app.check.judge import judge, rank, reasons
 from app.types import AssetSpec, Measure, QualityReport, Status, Verdict
@@ -19,7 +19,7 @@ def decide(
     candidates: Sequence[Candidate],
     neighbours: Neighbours,
     *,
-    guard: Guard | None = None,
+    gate: AcceptanceGate | None = None,
     more: bool = False,
     last: bool = False,
 ) -> Decision:
@@ -30,35 +30,35 @@ def decide(
     allows.
     """
     judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
-    if guard:
-        judged = [(candidate, guard.refuse(report)) for candidate, report in judged]
-    best = _best(judged, Verdict.ACCEPT)
-    if best and guard:
+    if gate:
+        judged = [(candidate, gate.apply_reject_limit(report)) for candidate, report in judged]
+    best = _best_with_verdict(judged, Verdict.ACCEPT)
+    if best and gate:
         # Only the winner, whom rules and rank have chosen, is weighed: labels are of winners too.
-        best = best[0], _admitted(guard, spec, *best)
+        best = best[0], _gated(gate, spec, *best)
     if best and best[1].verdict is Verdict.REVIEW:
-        told = reasons(best[1], repeats=_repeated(spec, best[0], neighbours))
-        return Decision(status=Status.REVIEW, winner=best[0], report=best[1], reasons=told)
+        notes = reasons(best[1], repeats=_repeated(spec, best[0], neighbours))
+        return Decision(status=Status.REVIEW, winner=best[0], report=best[1], reasons=notes)
     if best:
         neighbours.add(best[0].phash, spec.name)
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
-    said = tuple(dict.fromkeys(_reasons(spec, judged, neighbours)))
+    messages = tuple(dict.fromkeys(_reasons(spec, judged, neighbours)))
     if any(candidate.outcome.refused for candidate, _ in judged):
         # Not the judge's last word: with more money the remaining attempts are made.
-        return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)
+        return Decision(status=Status.FAILED, winner=None, report=None, reasons=messages)
     open_end = not last and len(candidates) < spec.attempts
-    if open_end and (more or _worth_another(judged)):
-        return Decision(status=None, winner=None, report=None, reasons=said)
-    return _ended(judged, said)
+    if open_end and (more or _retry_may_help(judged)):
+        return Decision(status=None, winner=None, report=None, reasons=messages)
+    return _final_decision(judged, messages)
 
 
-Judged = tuple[Candidate, QualityReport | None]
+JudgedCandidate = tuple[Candidate, QualityReport | None]
 
 
 def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> QualityReport | None:
     if candidate.report is None:
         return None
-    nearest = neighbours.nearest(candidate.phash, besides=spec.name)
+    nearest = neighbours.nearest(candidate.phash, exclude=spec.name)
     distance = nearest[0] if nearest else HASH_BITS
     scores = candidate.report.scores | {Measure.DUPLICATE_DISTANCE: float(distance)}
     return judge(scores, spec.demands)
@@ -66,19 +66,21 @@ def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> Qua
 
 def _repeated(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> str:
     """Whom the candidate is nearest to: by name and, from another run, by that as well."""
-    nearest = neighbours.nearest(candidate.phash, besides=spec.name)
+    nearest = neighbours.nearest(candidate.phash, exclude=spec.name)
     return nearest[1] if nearest else "another picture"
 
 
-def _admitted(
-    guard: Guard, spec: AssetSpec, candidate: Candidate, report: QualityReport
+def _gated(
+    gate: AcceptanceGate, spec: AssetSpec, candidate: Candidate, report: QualityReport
 ) -> QualityReport:
     image = candidate.outcome.image
-    sort = Sort(image.provenance.model if image else "", style_of(spec.labels))
-    return guard.admit(report, sort, candidate.outcome.request.id)
+    sort = ModelStyle(image.provenance.model if image else "", style_of(spec.labels))
+    return gate.apply_accept_limit(report, sort, candidate.outcome.request.id)
 
 
-def _best(judged: Sequence[Judged], verdict: Verdict) -> tuple[Candidate, QualityReport] | None:
+def _best_with_verdict(
+    judged: Sequence[JudgedCandidate], verdict: Verdict
+) -> tuple[Candidate, QualityReport] | None:
     """The highest-ranking candidate with this verdict; ties go to the earlier seed."""
     with_verdict = [
         (candidate, report)
@@ -88,12 +90,14 @@ def _best(judged: Sequence[Judged], verdict: Verdict) -> tuple[Candidate, Qualit
     return max(with_verdict, key=lambda pair: rank(pair[1]), default=None)
 
 
-def _worth_another(judged: Sequence[Judged]) -> bool:
+def _retry_may_help(judged: Sequence[JudgedCandidate]) -> bool:
     """Whether any candidate failed in a way that another seed may mend."""
     return any(report is None or report.verdict is Verdict.RETRY for _, report in judged)
 
 
-def _reasons(spec: AssetSpec, judged: Sequence[Judged], neighbours: Neighbours) -> Iterator[str]:
+def _reasons(
+    spec: AssetSpec, judged: Sequence[JudgedCandidate], neighbours: Neighbours
+) -> Iterator[str]:
     for candidate, report in judged:
         if report is None:
             yield candidate.outcome.error
@@ -101,12 +105,12 @@ def _reasons(spec: AssetSpec, judged: Sequence[Judged], neighbours: Neighbours) 
             yield from reasons(report, repeats=_repeated(spec, candidate, neighbours))
 
 
-def _ended(judged: Sequence[Judged], said: tuple[str, ...]) -> Decision:
+def _final_decision(judged: Sequence[JudgedCandidate], messages: tuple[str, ...]) -> Decision:
     """No attempts are left: for people, rejected, or failed when no image came at all."""
-    review = _best(judged, Verdict.REVIEW)
+    review = _best_with_verdict(judged, Verdict.REVIEW)
     if review:
-        return Decision(status=Status.REVIEW, winner=review[0], report=review[1], reasons=said)
-    shown = _best(judged, Verdict.RETRY) or _best(judged, Verdict.REJECT)
+        return Decision(status=Status.REVIEW, winner=review[0], report=review[1], reasons=messages)
+    shown = _best_with_verdict(judged, Verdict.RETRY) or _best_with_verdict(judged, Verdict.REJECT)
     if shown:
-        return Decision(status=Status.REJECTED, winner=shown[0], report=shown[1], reasons=said)
-    return Decision(status=Status.FAILED, winner=None, report=None, reasons=said)
+        return Decision(status=Status.REJECTED, winner=shown[0], report=shown[1], reasons=messages)
+    return Decision(status=Status.FAILED, winner=None, report=None, reasons=messages)

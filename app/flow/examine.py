@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from app.check.brand import brand_scores
 from app.check.duplicates import fingerprint
-from app.check.integrity import decoded
+from app.check.integrity import decode_or_none
 from app.check.judge import judge
-from app.check.scores import Critic, scores_of
+from app.check.scores import Critic, score_image
 from app.errors import StoreError
 from app.store.publish import Store
 from app.types import AssetSpec, Measure
@@ -27,8 +27,8 @@ def _examine(outcome: Outcome, spec: AssetSpec, store: Store, critic: Critic | N
         data = store.blobs.get(outcome.image.digest)
     except StoreError as error:
         return Candidate(outcome=outcome.replace(image=None, error=str(error)))
-    request, pixels = outcome.request, decoded(data)
-    scores = scores_of(pixels, request, critic, prompt=request.prompt)
+    request, pixels = outcome.request, decode_or_none(data)
+    scores = score_image(pixels, request, critic, prompt=request.prompt)
     if pixels is None:
         return Candidate(outcome=outcome, report=judge(scores, spec.demands))
     scores |= brand_scores(pixels, spec.brand)

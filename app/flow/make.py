@@ -12,7 +12,7 @@ from app.flow.complete import complete
 from app.flow.decide import decide
 from app.flow.examine import examine
 from app.refine.attempts import Refiner
-from app.route.stages import asked_now, retries_of
+from app.route.stages import next_requests, retries_of
 from app.store.publish import Store, publish_assets
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Route
 from app.types.candidate import Candidate, Outcome
@@ -51,7 +51,7 @@ def make(
     candidates: list[Candidate] = []
     decision = None
     while decision is None or decision.status is None:
-        outcomes = generator.generate(asked_now(spec, (), candidates, refiner))
+        outcomes = generator.generate(next_requests(spec, (), candidates, refiner))
         candidates += examine(outcomes, spec, generator.store, critic)
         decision = decide(spec, candidates, neighbours)
     route, store, run_id = generator.route, generator.store, generator.owner

@@ -5,14 +5,14 @@ What the checks said stays in the record's report: from that it is known what th
 
 from typing import Literal
 
-from app.accept.labels import Label, say
+from app.accept.labels import Label, add_label
 from app.errors import InvalidRequest
-from app.flow.complete import finish_after
-from app.store.publish import Store, overrule_asset
+from app.flow.complete import complete_overridden
+from app.store.publish import Store, override_asset
 from app.types import AssetRecord, Status
 
 
-def overrule(
+def override(
     store: Store,
     record: AssetRecord,
     says: Literal["good", "bad"],
@@ -29,18 +29,18 @@ def overrule(
         raise InvalidRequest(
             f"{record.name}@{record.version} has no picture to speak of; run its plan again first"
         )
-    label = say(store.catalog, record, says, reviewer=reviewer, reason=reason)
+    label = add_label(store.catalog, record, says, reviewer=reviewer, reason=reason)
     status = Status.ACCEPTED if label.good else Status.REJECTED
     if record.status is status:
         return label, record
     decided = record.replace(status=status, reasons=(_in_words(label),))
     if not label.good:
         bare = decided.replace(asset=None, provenance=None)
-        return label, overrule_asset(store, bare, (), good=False)
+        return label, override_asset(store, bare, (), good=False)
     if decided.asset is not None:
-        return label, overrule_asset(store, decided, (), good=True)
-    finished, files = finish_after(decided, record.image, store)
-    return label, overrule_asset(store, finished, files, good=True)
+        return label, override_asset(store, decided, (), good=True)
+    finished, files = complete_overridden(decided, record.image, store)
+    return label, override_asset(store, finished, files, good=True)
 
 
 def _in_words(label: Label) -> str:

@@ -7,7 +7,7 @@ from time import monotonic, process_time, sleep, thread_time
 
 from app.backends.base import Backend
 from app.digest import digest_bytes
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import AtelierError
 from app.fleet.prices import Price, on_gpu
 from app.generate.heartbeat import Heartbeat
@@ -15,7 +15,7 @@ from app.generate.provenance import provenance_of
 from app.image.init_image import latents_bytes
 from app.image.png import png_bytes
 from app.store.budgets import Caps
-from app.store.ledger import Account, Took
+from app.store.ledger import Account, AttemptCost
 from app.store.png_metadata import image_text
 from app.store.publish import (
     Claim,
@@ -30,7 +30,7 @@ from app.types import GeneratedImage, GenerationRequest, Route
 from app.types.candidate import Outcome
 
 LEASE_SECONDS = 60
-WAITS = 900
+WAIT_SECONDS = 900
 """How often, a second apart, another run's lease is waited for while that run keeps renewing it."""
 PUBLISH_SECONDS = 5.0
 """Images wait so long for company at most: a death loses no more than that."""
@@ -38,16 +38,16 @@ MAX_TRIES = 3
 """How often one request may be begun without coming to an end before it counts as poison."""
 
 
-class HandedBack(AtelierError):
+class WorkerLeaving(AtelierError):
     """The worker was told to go: what it made is published, the rest is free for any other."""
 
 
-def _stays() -> bool:
+def _never_leaving() -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class GenerationTerms:
     """At whose expense images are made, at what price, and within which budgets."""
 
     who: str = ""
@@ -67,7 +67,7 @@ class Terms:
             team=request.tags.team,
             model=route.model.reference,
             asset=self.assets.get(request.id),
-            most_usd=self.price.most(self.most_seconds),
+            most_usd=self.price.max_usd(self.most_seconds),
         )
 
 
@@ -83,13 +83,13 @@ class Generator:
     backend: Backend
     store: Store
     owner: str
-    terms: Terms = field(default_factory=Terms)
+    terms: GenerationTerms = field(default_factory=GenerationTerms)
     wait: Callable[[float], None] = sleep
     stuck_seconds: float | None = None
     """When no image came for so long, the process ends itself; None: it never does."""
     keeps_latents: bool = False
     """Whether the latents of new images are stored too, for another model to go on from."""
-    leaving: Callable[[], bool] = _stays
+    leaving: Callable[[], bool] = _never_leaving
     """Asked between images: whether this worker is to make no more."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
@@ -103,18 +103,18 @@ class Generator:
         """
         wanted = {self.route.key(request.id): request for request in requests}
         begun = attempts(self.store, list(wanted))
-        outcomes = self._settle({key: wanted[key] for key in wanted if key not in begun})
+        outcomes = self._claim_all({key: wanted[key] for key in wanted if key not in begun})
         for key in begun:
-            outcomes |= self._settle({key: wanted[key]})
+            outcomes |= self._claim_all({key: wanted[key]})
         return [outcomes[self.route.key(request.id)] for request in requests]
 
-    def _settle(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+    def _claim_all(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
         """Claim and make together; what others hold is claimed again until it is free."""
         outcomes: dict[str, Outcome] = {}
-        accounts = {key: self.terms.account(one, self.route) for key, one in wanted.items()}
-        for _ in range(WAITS):
+        accounts = {key: self.terms.account(request, self.route) for key, request in wanted.items()}
+        for _ in range(WAIT_SECONDS):
             if self.leaving():
-                raise HandedBack("the worker goes; nothing further was begun, ask another")
+                raise WorkerLeaving("the worker goes; nothing further was begun, ask another")
             claimed = claim(
                 self.store,
                 [key for key in wanted if key not in outcomes],
@@ -123,7 +123,7 @@ class Generator:
                 accounts=accounts,
                 caps=self.terms.caps,
             )
-            outcomes |= _answered(claimed, wanted) | self._make(claimed, wanted)
+            outcomes |= _known_outcomes(claimed, wanted) | self._make(claimed, wanted)
             if not claimed.busy:
                 return outcomes
             self.wait(1.0)
@@ -137,15 +137,17 @@ class Generator:
         outcomes = self._rendered(healthy, claimed) if healthy else {}
         failed = [key for key, outcome in outcomes.items() if outcome.image is None]
         if poison or failed:
-            seconds = monotonic() - started - sum(_seconds(one) for one in outcomes.values())
-            took = self._took(max(seconds, 0.0) / max(len(failed), 1))
+            seconds = (
+                monotonic() - started - sum(_seconds(outcome) for outcome in outcomes.values())
+            )
+            took = self._failure_cost(max(seconds, 0.0) / max(len(failed), 1))
             took_each = dict.fromkeys(failed, took)
             release(self.store, [*poison, *failed], owner=self.owner, took=took_each)
         return outcomes | {key: _poisoned(wanted[key]) for key in poison}
 
-    def _took(self, seconds: float) -> Took:
+    def _failure_cost(self, seconds: float) -> AttemptCost:
         """What a failure is charged: its share of the time that no image accounts for."""
-        return Took(seconds, self.terms.price.most(seconds))
+        return AttemptCost(seconds, self.terms.price.max_usd(seconds))
 
     def _rendered(
         self, wanted: Mapping[str, GenerationRequest], claimed: Claim
@@ -160,27 +162,27 @@ class Generator:
             stuck_seconds=self.stuck_seconds,
         )
         with heartbeat, ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
-            batch = _Batch()
+            batch = _PublishBatch()
             for item in self.backend.generate(list(wanted.values())):
                 heartbeat.beat()
                 key = self.route.key(item.request.id)
-                if isinstance(item, Failed):
+                if isinstance(item, FailedRequest):
                     outcomes[key] = _failed(item)
                     continue
                 batch.files.append(encoder.submit(self._encode, item, key, claimed.won[key]))
                 if batch.seconds > PUBLISH_SECONDS:
                     outcomes |= self._publish(batch)
-                    batch = _Batch()
+                    batch = _PublishBatch()
                 if self.leaving():
                     break
             outcomes |= self._publish(batch)
         if outcomes.keys() < wanted.keys():
             left = [key for key in wanted if key not in outcomes or outcomes[key].image is None]
             hand_back(self.store, left, owner=self.owner)
-            raise HandedBack(f"the worker goes; {len(left)} requests are left, ask another")
+            raise WorkerLeaving(f"the worker goes; {len(left)} requests are left, ask another")
         return outcomes
 
-    def _publish(self, batch: "_Batch") -> dict[str, Outcome]:
+    def _publish(self, batch: "_PublishBatch") -> dict[str, Outcome]:
         if not batch.files:
             return {}
         cpu_seconds = batch.cpu_seconds
@@ -196,7 +198,7 @@ class Generator:
             for image in publish_images(self.store, images, owner=self.owner, files=latents)
         }
 
-    def _encode(self, item: Rendered, key: str, attempt: int) -> "_File":
+    def _encode(self, item: RenderedImage, key: str, attempt: int) -> "_EncodedImage":
         started = thread_time()
         provenance = provenance_of(item, self.route, attempt=attempt)
         data = png_bytes(item.pixels, text=image_text(provenance))
@@ -210,15 +212,15 @@ class Generator:
             width=width,
             height=height,
             seconds=item.seconds,
-            cost_usd=self.terms.price.of(item.seconds, gpu=on_gpu(item.engine)),
+            cost_usd=self.terms.price.attempt_usd(item.seconds, gpu=on_gpu(item.engine)),
             provenance=provenance,
             latents=None if latents is None else digest_bytes(latents),
         )
-        return _File(image, data, latents, thread_time() - started)
+        return _EncodedImage(image, data, latents, thread_time() - started)
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _EncodedImage:
     """An image, its bytes, those of its latents, and the CPU seconds that making them took."""
 
     image: GeneratedImage
@@ -227,11 +229,11 @@ class _File:
     seconds: float
 
 
-class _Batch:
+class _PublishBatch:
     """Images on their way to be published together, and what making them took so far."""
 
     def __init__(self) -> None:
-        self.files: list[Future[_File]] = []
+        self.files: list[Future[_EncodedImage]] = []
         self._started, self._cpu_started = monotonic(), process_time()
 
     @property
@@ -245,21 +247,23 @@ class _Batch:
         return process_time() - self._cpu_started
 
 
-def _answered(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
+def _known_outcomes(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
     """What needs no work, and what there is no money for."""
-    found = {key: Outcome(request=wanted[key], image=one) for key, one in claimed.committed.items()}
+    outcomes = {
+        key: Outcome(request=wanted[key], image=image) for key, image in claimed.committed.items()
+    }
     refused = {
         key: Outcome(request=wanted[key], error=why, refused=True)
         for key, why in claimed.refused.items()
     }
-    return found | refused
+    return outcomes | refused
 
 
 def _seconds(outcome: Outcome) -> float:
     return outcome.image.seconds if outcome.image else 0.0
 
 
-def _failed(item: Failed) -> Outcome:
+def _failed(item: FailedRequest) -> Outcome:
     return Outcome(request=item.request, error=str(item.error))
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from app.digest import Json, canonical_json
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.environment import environment
 from app.types import PIPELINE_VERSION, Provenance, Route
 
 
-def provenance_of(item: Rendered, route: Route, *, attempt: int) -> Provenance:
+def provenance_of(item: RenderedImage, route: Route, *, attempt: int) -> Provenance:
     """All that is known of an image that was rendered just now."""
     return Provenance(
         request=item.request,
@@ -28,7 +28,7 @@ def provenance_of(item: Rendered, route: Route, *, attempt: int) -> Provenance:
     )
 
 
-def flat(provenance: Provenance) -> dict[str, str]:
+def flatten_provenance(provenance: Provenance) -> dict[str, str]:
     """Every field as text by its dotted name: engine.threads, environment.libraries.torch."""
     return dict(_flat("", provenance.as_json()))
 

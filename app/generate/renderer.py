@@ -16,10 +16,12 @@ from app.types import ModelVersion, Route
 if TYPE_CHECKING:
     from app.engine.engine import Engine, Mode
     from app.engine.pipeline import Start
-    from app.models.any_diffusers import WholePipeline
+    from app.models.any_diffusers import DiffusersBackend
 
 
-def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = False) -> Backend:
+def open_renderer(
+    route: Route, settings: Settings, store: Store, *, fresh: bool = False
+) -> Backend:
     """Load what the route names; heavy imports happen here.
 
     With `fresh`, a hosted model may not answer with what it was asked before under the same key.
@@ -44,7 +46,7 @@ def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = Fa
         return EchoBackend(EchoSettings())
     from app.image.init_image import read_init_image
 
-    return driver_of(
+    return load_engine(
         route.model,
         settings,
         mode=settings.engine_mode,
@@ -52,16 +54,16 @@ def renderer(route: Route, settings: Settings, store: Store, *, fresh: bool = Fa
     )
 
 
-def asks_service(route: Route, settings: Settings) -> bool:
+def uses_service(route: Route, settings: Settings) -> bool:
     """Whether a run's images of this route are a running service's to make."""
     return bool(settings.service) and route.backend == "engine"
 
 
 def service_renderer(route: Route, settings: Settings) -> Backend:
     """The engine of the route's model version in the service that `ATELIER_SERVICE` names."""
-    from app.backends.service import Served
+    from app.backends.service import ServiceBackend
 
-    return Served(
+    return ServiceBackend(
         route,
         settings.service,
         settings.service_key,
@@ -74,14 +76,14 @@ def require_service(routes: Iterable[Route], settings: Settings) -> None:
     """Where a service is to make a run's images: raises InvalidRequest unless it is there and
     serves the very versions.
     """
-    models = [route.model for route in routes if asks_service(route, settings)]
+    models = [route.model for route in routes if uses_service(route, settings)]
     if models:
-        from app.backends.service import require_served
+        from app.backends.service import require_service_models
 
-        require_served(settings.service, settings.service_key, models)
+        require_service_models(settings.service, settings.service_key, models)
 
 
-def remaker(route: Route, settings: Settings, store: Store) -> Backend:
+def open_reproducing_renderer(route: Route, settings: Settings, store: Store) -> Backend:
     """What makes an image anew to hold it against a stored one.
 
     Raises what `renderer` raises, and NoRoute for a model that takes no seed: it would be paid
@@ -92,10 +94,10 @@ def remaker(route: Route, settings: Settings, store: Store) -> Backend:
             f"{route.model.reference} takes no seed, so it paints another picture every time and "
             "nothing was sent; what is stored is the only one, keep copies of it"
         )
-    return renderer(route, settings, store, fresh=True)
+    return open_renderer(route, settings, store, fresh=True)
 
 
-def driver_of(
+def load_engine(
     model: ModelVersion,
     settings: Settings,
     *,
@@ -103,7 +105,7 @@ def driver_of(
     threads: int = 1,
     images: "Callable[[str], Start] | None" = None,
     clock: Callable[[], float] = monotonic,
-) -> "Engine | WholePipeline":
+) -> "Engine | DiffusersBackend":
     """The model loaded, behind a step engine where its family takes steps.
 
     By `clock` the engine tells how long requests wait and steps take.
@@ -116,7 +118,7 @@ def driver_of(
         )
     use_strict_blas()
     from app.engine.engine import Engine
-    from app.models.any_diffusers import WholePipeline
+    from app.models.any_diffusers import DiffusersBackend
     from app.models.bundled import folder_of
     from app.models.cost_curves import exact_rows_of, knee_of
     from app.models.load import load
@@ -131,26 +133,26 @@ def driver_of(
         graphs=settings.cuda_graphs,
         fonts=settings.fonts,
     )
-    if isinstance(pipeline, WholePipeline):
+    if isinstance(pipeline, DiffusersBackend):
         return pipeline
     knee = knee_of(pipeline, model, folder=folder, home=settings.home)
     exact_rows = exact_rows_of(pipeline, model, home=settings.home)
     return Engine(pipeline, mode=mode, knee=knee, exact_rows=exact_rows, images=images, clock=clock)
 
 
-def route_of(reference: str, models: Mapping[str, ModelVersion]) -> Route:
+def find_route(reference: str, models: Mapping[str, ModelVersion]) -> Route:
     """The way to a version that once answered: the same one, else what bears its name now.
 
     Raises NoRoute when this machine has no model of that name.
     """
-    model = models[reference] if reference in models else _namesake(reference, models)
+    model = models[reference] if reference in models else _model_of_same_name(reference, models)
     return Route(backend=model.backend, model=model, reason=f"replaying what {reference} made")
 
 
-def _namesake(reference: str, models: Mapping[str, ModelVersion]) -> ModelVersion:
+def _model_of_same_name(reference: str, models: Mapping[str, ModelVersion]) -> ModelVersion:
     name = reference.partition("/")[0]
-    named = [one for one in models.values() if one.name == name]
-    same = [one for one in named if one.reference == reference]
+    named = [model for model in models.values() if model.name == name]
+    same = [model for model in named if model.reference == reference]
     if not named:
         raise NoRoute(f"no model {name} is on this machine any more; register {reference} again")
     return (same or named)[0]

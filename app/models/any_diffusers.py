@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import EngineError, NotFinite
 from app.models.preview import with_alpha
 from app.types import EngineSettings, GenerationRequest
 
 
-class WholePipeline:
+class DiffusersBackend:
     """One loaded diffusers pipeline as it comes."""
 
     def __init__(self, stock: Any) -> None:
@@ -37,21 +37,25 @@ class WholePipeline:
             threads=torch.get_num_threads(),
         )
 
-    def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[Rendered | Failed]:
+    def generate(
+        self, requests: Iterable[GenerationRequest]
+    ) -> Iterator[RenderedImage | FailedRequest]:
         """Render the requests one after the other."""
         return map(self._render, requests)
 
-    def _render(self, request: GenerationRequest) -> Rendered | Failed:
+    def _render(self, request: GenerationRequest) -> RenderedImage | FailedRequest:
         started = perf_counter()
         try:
             unit = self._call(request)
         except (ValueError, TypeError) as exc:
             error = EngineError(f"request {request.id[:12]} was refused by the pipeline: {exc}")
             error.__cause__ = exc
-            return Failed(request, error)
+            return FailedRequest(request, error)
         if not np.isfinite(unit).all():
-            return Failed(request, NotFinite(f"request {request.id[:12]} ended in NaN pixels"))
-        return Rendered(
+            return FailedRequest(
+                request, NotFinite(f"request {request.id[:12]} ended in NaN pixels")
+            )
+        return RenderedImage(
             request=request,
             pixels=with_alpha((unit * 255).round().astype(np.uint8)),
             seconds=perf_counter() - started,

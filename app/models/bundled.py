@@ -26,7 +26,7 @@ CARD_FILES = frozenset({VERSION, "README.md", "sheet.png", "curves.json"})
 """Files of a model folder that describe it and take no part in its weights digest."""
 
 
-class Base(Value):
+class BaseModelReference(Value):
     """The model that another one goes on from: its folder's name beside the other's own."""
 
     folder: str
@@ -47,7 +47,7 @@ ECHO = ModelVersion(
 )
 
 
-def fleet() -> dict[str, ModelVersion]:
+def bundled_models() -> dict[str, ModelVersion]:
     """Every model that ships with Atelier by the reference a plan may write."""
     present = {name: folder for name, folder in FOLDERS.items() if (folder / VERSION).is_file()}
     return {name: read_version(folder) for name, folder in present.items()} | {"echo": ECHO}
@@ -55,20 +55,20 @@ def fleet() -> dict[str, ModelVersion]:
 
 def bundled_names() -> frozenset[str]:
     """The names that no registered model may bear, because bundled ones do."""
-    return frozenset(fleet()) | {version.name for version in fleet().values()}
+    return frozenset(bundled_models()) | {version.name for version in bundled_models().values()}
 
 
 def folder_of(version: ModelVersion) -> Path:
     """Where a version's files stand on this machine; raises ModelNotFound."""
     if version.folder:
-        return _there(version)
+        return _existing_folder(version)
     for folder in FOLDERS.values():
         if read_version(folder).weights_digest == version.weights_digest:
             return folder
     raise ModelNotFound(f"{version.reference} is not on this machine; install the same release")
 
 
-def _there(version: ModelVersion) -> Path:
+def _existing_folder(version: ModelVersion) -> Path:
     folder = Path(version.folder)
     if not folder.is_dir():
         raise ModelNotFound(
@@ -91,7 +91,7 @@ def base_of(folder: Path) -> tuple[Path, ModelVersion] | None:
     file = folder / BASE
     if not file.is_file():
         return None
-    base = Base.model_validate_json(file.read_text())
+    base = BaseModelReference.model_validate_json(file.read_text())
     beside = folder.parent / Path(base.folder).name
     version = read_version(beside)
     if version.weights_digest != base.weights_digest:

@@ -10,7 +10,7 @@ from app.image.resize import resize
 from app.types import EngineSettings, GenerationRequest, Size
 
 
-class Extended(ABC):
+class ChainedPipeline(ABC):
     """Steps as `base` does on the request that `inner` gives, and makes its pixels into others.
 
     A picture to start from is brought to the inner request's size first.
@@ -20,11 +20,11 @@ class Extended(ABC):
         self.base = base
 
     @abstractmethod
-    def inner(self, request: GenerationRequest) -> GenerationRequest:
+    def base_request(self, request: GenerationRequest) -> GenerationRequest:
         """What the base is asked for; raises InvalidRequest before any step."""
 
     @abstractmethod
-    def beyond(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
+    def finish(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
         """The base's picture [height, width, 4] made into the one that was asked for."""
 
     @property
@@ -40,7 +40,7 @@ class Extended(ABC):
         self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
         """The inner request's start, under the name of the request itself."""
-        inner = self.inner(request)
+        inner = self.base_request(request)
         size = Size(width=inner.width, height=inner.height)
         state = self.base.begin(
             inner,
@@ -54,9 +54,9 @@ class Extended(ABC):
         """As the base does."""
         return self.base.predict(rows)
 
-    def keep_pace(self) -> None:
+    def wait_for_previous_step(self) -> None:
         """As the base does."""
-        self.base.keep_pace()
+        self.base.wait_for_previous_step()
 
     def preview(self, latents: torch.Tensor) -> Pixels:
         """The base's."""
@@ -64,4 +64,4 @@ class Extended(ABC):
 
     def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
         """The base's picture, gone on with; raises what the base raises, and InvalidRequest."""
-        return self.beyond(self.base.decode(latents, self.inner(request)), request)
+        return self.finish(self.base.decode(latents, self.base_request(request)), request)

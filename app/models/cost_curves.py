@@ -18,7 +18,7 @@ from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Pipeline
 from app.environment import numerics_digest
 from app.models.bundled import base_of
-from app.models.chained import Extended
+from app.models.chained import ChainedPipeline
 from app.types import ModelVersion, Value
 
 CURVES = "curves.json"
@@ -45,7 +45,7 @@ def knee_of(
     A model that goes on from another one takes that one's steps, at that one's size.
     """
     base = base_of(folder)
-    if base is not None and isinstance(pipeline, Extended):
+    if base is not None and isinstance(pipeline, ChainedPipeline):
         size, knee = base[1].sizes[0], knee_of(pipeline.base, base[1], folder=base[0], home=home)
         return lambda width, height: knee(size.width, size.height)
     return lambda width, height: (
@@ -67,8 +67,8 @@ def exact_rows_of(
         shape = (width, height, budget, settings.device, settings.dtype, settings.attention)
         where = digest([version.weights_digest, numerics_digest(), settings.threads, *shape])
         file = home / "exact_rows" / f"{where}.json"
-        found = _kept(file, ExactRows, lambda: _prove(pipeline, width, height, budget))
-        return found.exact_rows
+        exact_rows = _kept(file, ExactRows, lambda: _prove(pipeline, width, height, budget))
+        return exact_rows.exact_rows
 
     return proven
 

@@ -12,16 +12,16 @@ from pydantic import ValidationError
 from app.digest import digest, digest_folder
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
 from app.fleet.hosted_requests import STEPS as TAKES_STEPS
-from app.fleet.hosted_requests import TAKEN
+from app.fleet.hosted_requests import SUPPORTED_FIELDS
 from app.models.bundled import (
     VERSION,
+    bundled_models,
     bundled_names,
-    fleet,
     read_version,
     refuse_code,
     weights_digest,
 )
-from app.types import Hosted, ModelVersion, Size
+from app.types import HostedEndpoint, ModelVersion, Size
 from app.types.registered_version import require_name
 
 SD3 = "StableDiffusion3Pipeline"
@@ -33,10 +33,10 @@ HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[\w.-]+")
 """Where weights were taken from, with the revision; nothing is fetched from there."""
 
 
-def bundled(reference: str, name: str) -> ModelVersion:
+def describe_bundled(reference: str, name: str) -> ModelVersion:
     """A model that ships with Atelier, under a name of one's own. Raises ModelNotFound."""
     _require_free(name)
-    models = fleet()
+    models = bundled_models()
     if reference not in models:
         raise ModelNotFound(
             f"{reference!r} is neither a folder nor a bundled model ({', '.join(models)})"
@@ -68,16 +68,16 @@ def describe(
         )
     refuse_code(folder)
     parts = _parts(folder)
-    found = _own(folder) if (folder / VERSION).is_file() else _derived(folder, name, parts)
-    model = found.replace(
+    described = _own(folder) if (folder / VERSION).is_file() else _derived(folder, name, parts)
+    model = described.replace(
         name=name,
         version="0",
-        licence=licence or found.licence,
-        source=source or found.source or "folder",
+        licence=licence or described.licence,
+        source=source or described.source or "folder",
         folder=str(folder.absolute()),
-        sizes=tuple(sizes) or found.sizes,
-        num_inference_steps=found.num_inference_steps if steps is None else steps,
-        guidance_scale=found.guidance_scale if guidance_scale is None else guidance_scale,
+        sizes=tuple(sizes) or described.sizes,
+        num_inference_steps=described.num_inference_steps if steps is None else steps,
+        guidance_scale=described.guidance_scale if guidance_scale is None else guidance_scale,
     )
     if not model.licence:
         raise InvalidRequest(
@@ -87,7 +87,7 @@ def describe(
     return model
 
 
-def hosted(
+def describe_hosted(
     url: str,
     model: str,
     name: str,
@@ -107,9 +107,9 @@ def hosted(
     asked of the provider.
     """
     _require_free(name)
-    unknown = sorted(set(capabilities) - TAKEN.keys())
+    unknown = sorted(set(capabilities) - SUPPORTED_FIELDS.keys())
     if unknown:
-        known = "; ".join(f"{word}: {meaning}" for word, meaning in TAKEN.items())
+        known = "; ".join(f"{word}: {meaning}" for word, meaning in SUPPORTED_FIELDS.items())
         raise InvalidRequest(f"--capability {unknown[0]} is none of a hosted model's ({known})")
     if not licence or not sizes:
         raise InvalidRequest(
@@ -122,14 +122,14 @@ def hosted(
             "it takes them: --capability steps"
         )
     try:
-        there = Hosted(url=url, model=model, options=tuple(options), until=until)
+        there = HostedEndpoint(url=url, model=model, options=tuple(options), until=until)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         raise InvalidRequest(
             f"{name} cannot be reached so: {first['loc'][0]} {first['input']!r}: {first['msg']}"
         ) from exc
     takes = tuple(sorted(set(capabilities)))
-    known_of_it = [there.url, there.model, [list(one) for one in there.options], list(takes)]
+    known_of_it = [there.url, there.model, [list(option) for option in there.options], list(takes)]
     return ModelVersion(
         name=name,
         version="0",
@@ -171,10 +171,10 @@ def _own(folder: Path) -> ModelVersion:
             f"version.json in {folder} describes no model: {exc.errors()[0]['msg']}; mend it, or "
             "remove it to let the folder be described anew"
         ) from exc
-    found = weights_digest(folder)
-    if version.weights_digest != found:
+    digest = weights_digest(folder)
+    if version.weights_digest != digest:
         raise DigestMismatch(
-            f"the files in {folder} have digest {found[:12]}, its version.json says "
+            f"the files in {folder} have digest {digest[:12]}, its version.json says "
             f"{version.weights_digest[:12]}; restore the files, or remove version.json to let "
             "the folder be described anew"
         )
@@ -213,10 +213,10 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except ValueError as exc:
         raise InvalidRequest(f"{file} is no JSON ({exc}); save the model again") from exc
-    return found
+    return document
 
 
 def _require_critic(model: ModelVersion, folder: Path) -> None:

@@ -97,14 +97,14 @@ class _Captured:
         return self._output
 
 
-class Pace:
+class StepPacer:
     """Keeps a GPU at most one step behind its owner, and decoding off the steps' stream."""
 
     def __init__(self, device: torch.device) -> None:
         self._steps: list[torch.cuda.Event] = []
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def keep(self) -> None:
+    def wait_for_previous(self) -> None:
         """Note a step that was sent off and wait for the one before it."""
         if self._stream is None:
             return
@@ -114,7 +114,7 @@ class Pace:
             self._steps.pop(0).synchronize()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
+    def side_stream(self) -> Iterator[None]:
         """Work on a stream beside the steps, behind what they were sent so far."""
         if self._stream is None:
             yield

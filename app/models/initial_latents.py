@@ -35,13 +35,13 @@ def multistep_schedule(
     return torch.from_numpy(timesteps).float(), torch.from_numpy(sigmas).float()
 
 
-def noise(shape: tuple[int, ...], generator: torch.Generator, like: Any) -> torch.Tensor:
+def draw_noise(shape: tuple[int, ...], generator: torch.Generator, like: Any) -> torch.Tensor:
     """Noise [1, *shape] from a CPU generator, drawn in the dtype it is used in, as stock does."""
     drawn = torch.randn((1, *shape), generator=generator, dtype=like.dtype)
     return drawn.to(like.device)
 
 
-def picture_latents(vae: Any, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
+def encode_image(vae: Any, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
     """A picture [height, width, 4] as latents [1, channels, height, width].
 
     A model without an alpha channel sees the picture on white.
@@ -56,7 +56,7 @@ def picture_latents(vae: Any, pixels: Pixels, generator: torch.Generator) -> tor
     return latents
 
 
-def noised(latents: torch.Tensor, drawn: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def add_noise(latents: torch.Tensor, drawn: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """The flow at `sigma` between a picture (0) and noise (1)."""
     at = sigma.to(latents)
     return at * drawn + (1.0 - at) * latents
@@ -69,7 +69,7 @@ def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint
     return Repaint(latents=latents[0], noise=drawn[0], mask=small.to(latents))
 
 
-def check_pictures(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> None:
+def check_init_images(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> None:
     """Refuse pictures that do not belong to the request; raises InvalidRequest or OutOfBounds."""
     if mask is not None and init is None:
         raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")

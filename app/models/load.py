@@ -9,13 +9,13 @@ import torch
 from app.engine.pipeline import Pipeline
 from app.environment import use_strict_blas
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
-from app.models.any_diffusers import WholePipeline
+from app.models.any_diffusers import DiffusersBackend
 from app.models.bundled import base_of, refuse_code, weights_digest
 from app.models.device import Attention, choose_attention, compile_blocks
-from app.models.polish import Polished
+from app.models.polish import PolishedPipeline
 from app.models.sd3 import Sd3Pipeline
 from app.models.text.fonts import Fonts
-from app.models.typeset import Typeset
+from app.models.typeset import TypesetPipeline
 from app.models.upscaler import load_upscaler
 from app.types import ModelVersion
 
@@ -32,7 +32,7 @@ def load(
     compiled: bool = False,
     graphs: bool = False,
     fonts: Path | None = None,
-) -> Pipeline | WholePipeline:
+) -> Pipeline | DiffusersBackend:
     """Load a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
 
     A model that goes on from another one is loaded with it. `threads` is the number of CPU
@@ -55,7 +55,7 @@ def load(
             graphs=graphs,
             fonts=fonts,
         )
-        return _extended(folder, version, beneath, base[1], fonts)
+        return _load_chained(folder, version, beneath, base[1], fonts)
     stock = _from_pretrained(folder)
     if version.family == "sd3":
         kernel = choose_attention(stock.transformer, attention)
@@ -67,25 +67,25 @@ def load(
             attention=kernel,
             graphs=graphs,
         )
-    return WholePipeline(stock)
+    return DiffusersBackend(stock)
 
 
-def _extended(
+def _load_chained(
     folder: Path,
     version: ModelVersion,
-    beneath: Pipeline | WholePipeline,
+    beneath: Pipeline | DiffusersBackend,
     base: ModelVersion,
     fonts: Path | None,
 ) -> Pipeline:
-    if isinstance(beneath, WholePipeline):
+    if isinstance(beneath, DiffusersBackend):
         raise InvalidRequest(
             f"{version.reference} goes on from {base.reference}, which cannot be driven step by "
             "step; make it on one of the SD3 family"
         )
     if version.family == POLISH:
-        return Polished(beneath, load_upscaler(folder), base.sizes[0])
+        return PolishedPipeline(beneath, load_upscaler(folder), base.sizes[0])
     if version.family == TYPOGRAPHY:
-        return Typeset(beneath, Fonts(fonts))
+        return TypesetPipeline(beneath, Fonts(fonts))
     raise ModelNotFound(
         f"{version.reference} is of the family {version.family!r}, which nothing here can drive; "
         f"known beside sd3 and diffusers' own: {POLISH}, {TYPOGRAPHY}"
@@ -93,10 +93,10 @@ def _extended(
 
 
 def _verify(folder: Path, version: ModelVersion) -> None:
-    found = weights_digest(folder)
-    if found != version.weights_digest:
+    digest = weights_digest(folder)
+    if digest != version.weights_digest:
         raise DigestMismatch(
-            f"the files of {version.reference} in {folder} have digest {found[:12]}, its version "
+            f"the files of {version.reference} in {folder} have digest {digest[:12]}, its version "
             f"says {version.weights_digest[:12]}; restore the files or register a new version"
         )
 

@@ -19,14 +19,14 @@ from app.engine.embedding_cache import EmbeddingCache
 from app.engine.pipeline import Pixels, Rows, Start
 from app.engine.state import DenoiseState, PromptEmbedding
 from app.errors import NotFinite, OutOfBounds, OutOfMemory
-from app.models.device import GraphedForward, Pace
+from app.models.device import GraphedForward, StepPacer
 from app.models.initial_latents import (
+    add_noise,
+    check_init_images,
     check_latents,
-    check_pictures,
+    draw_noise,
+    encode_image,
     multistep_schedule,
-    noise,
-    noised,
-    picture_latents,
     repaint,
     steps_skipped,
 )
@@ -65,7 +65,7 @@ class Sd3Pipeline:
             GraphedForward(stock.transformer, self._device) if graphs else stock.transformer
         )
         self._embeddings = EmbeddingCache(self._encode, byte_limit=EMBEDDING_CACHE_BYTES)
-        self._pace = Pace(self._device)
+        self._pace = StepPacer(self._device)
         self._colours = LatentColours(stock.vae)
 
     @property
@@ -112,16 +112,16 @@ class Sd3Pipeline:
         Raises OutOfBounds when the size does not fit the latent grid or a picture not the size,
         InvalidRequest when the pictures do not belong together.
         """
-        check_pictures(request, init, mask)
+        check_init_images(request, init, mask)
         shape = self._latent_shape(request)
         check_latents(init, shape)
         skipped = steps_skipped(request)
         scheduler, timesteps, sigmas = self._schedule(request, shape)
         generator = torch.Generator("cpu").manual_seed(request.seed)
         original = None if init is None else self._original(init, generator)
-        latents = drawn = noise(shape, generator, self._like)
+        latents = drawn = draw_noise(shape, generator, self._like)
         if original is not None and (mask is None or request.strength < 1):
-            latents = noised(original, drawn, sigmas[skipped])
+            latents = add_noise(original, drawn, sigmas[skipped])
         guided = request.guidance_scale > 1
         return DenoiseState(
             request=request,
@@ -150,7 +150,7 @@ class Sd3Pipeline:
         if isinstance(init, torch.Tensor):
             return init[None].to(self._like)
         with _memory("encoding the picture"):
-            return picture_latents(self._stock.vae, init, generator).to(self._like)
+            return encode_image(self._stock.vae, init, generator).to(self._like)
 
     def _latent_shape(self, request: GenerationRequest) -> tuple[int, int, int]:
         scale = self._stock.vae_scale_factor
@@ -209,9 +209,9 @@ class Sd3Pipeline:
             )[0]
         return velocity
 
-    def keep_pace(self) -> None:
+    def wait_for_previous_step(self) -> None:
         """Wait until at most one step is under way on the device, so that steps can be timed."""
-        self._pace.keep()
+        self._pace.wait_for_previous()
 
     def preview(self, latents: torch.Tensor) -> Pixels:
         """A rough picture of clean latents, one pixel per latent, by a linear map."""
@@ -224,7 +224,7 @@ class Sd3Pipeline:
             raise NotFinite(
                 "the latents ended as no finite numbers; try another seed or less guidance_scale"
             )
-        with _memory("decoding"), self._pace.aside():
+        with _memory("decoding"), self._pace.side_stream():
             return _decoded(self._stock.vae, latents)
 
 

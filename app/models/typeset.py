@@ -10,18 +10,18 @@ from app.engine.pipeline import Pipeline, Pixels, Start
 from app.engine.state import DenoiseState
 from app.errors import InvalidRequest
 from app.image.resize import cover
-from app.models.chained import Extended
+from app.models.chained import ChainedPipeline
 from app.models.text.fonts import Fonts
-from app.models.typography import check_layers, set_text
+from app.models.typography import check_layers, typeset
 from app.types import GenerationRequest, NoiseSchedule, Rect, Size
-from app.types.text_layer import MARGIN, TextLayer, boxed
+from app.types.text_layer import MARGIN, TextLayer, with_boxes
 
-CROWDED = 3
+NO_ROOM = 3
 """When boxes leave less than this part of the shorter side, the picture stands under the text."""
 _UNPAINTED = NoiseSchedule(scheduler="none", sigmas_digest=digest([]), steps=0)
 
 
-class Typeset(Extended):
+class TypesetPipeline(ChainedPipeline):
     """The base paints a square picture; it is placed clear of the text, and the text is set.
 
     At strength 0 nothing is painted: `init_image` itself fills the canvas, and the text is set
@@ -32,7 +32,7 @@ class Typeset(Extended):
         super().__init__(base)
         self._fonts = fonts
 
-    def inner(self, request: GenerationRequest) -> GenerationRequest:
+    def base_request(self, request: GenerationRequest) -> GenerationRequest:
         """The picture alone, at the size of its place; raises InvalidRequest for faulty layers."""
         self._check_layers(request)
         side = plate_of(request).width
@@ -62,14 +62,14 @@ class Typeset(Extended):
         """The painted picture and the text, or the text over the picture that the latents are."""
         if request.strength > 0:
             return super().decode(latents, request)
-        return set_text(latents.permute(1, 2, 0).numpy(), _boxed(request), self._fonts)[0]
+        return typeset(latents.permute(1, 2, 0).numpy(), _boxed(request), self._fonts)[0]
 
-    def beyond(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
+    def finish(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
         """The canvas: clear but for the picture and the text."""
         canvas = np.zeros((request.height, request.width, 4), np.uint8)
         plate = plate_of(request)
         canvas[plate.y : plate.y + plate.height, plate.x : plate.x + plate.width] = pixels
-        return set_text(canvas, _boxed(request), self._fonts)[0]
+        return typeset(canvas, _boxed(request), self._fonts)[0]
 
     def _check_layers(self, request: GenerationRequest) -> None:
         check_layers(_boxed(request), self._fonts, request.width, request.height)
@@ -95,7 +95,7 @@ def plate_of(request: GenerationRequest) -> Rect:
     canvas = Rect(x=0, y=0, width=request.width, height=request.height)
     boxes = [layer.box for layer in _boxed(request) if layer.box]
     free = max(_around(boxes, canvas), key=_side) if boxes else canvas
-    if _side(free) * CROWDED < _side(canvas):
+    if _side(free) * NO_ROOM < _side(canvas):
         free = canvas
     side = max(1, _side(free) - 2 * (_side(free) // MARGIN))
     return Rect(
@@ -107,7 +107,7 @@ def plate_of(request: GenerationRequest) -> Rect:
 
 
 def _boxed(request: GenerationRequest) -> tuple[TextLayer, ...]:
-    return boxed(request.text_layers, request.width, request.height)
+    return with_boxes(request.text_layers, request.width, request.height)
 
 
 def _around(boxes: Sequence[Rect], canvas: Rect) -> list[Rect]:

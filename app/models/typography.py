@@ -15,16 +15,16 @@ from app.models.text import drawing
 from app.models.text.breaking import paragraphs_of
 from app.models.text.contrast import contrast, required_contrast, ring_px
 from app.models.text.fonts import Font, Fonts, require_glyphs
-from app.models.text.layout import Block, box_of, fitted, grown, overlap
-from app.models.text.outline import Dress, dresses
+from app.models.text.layout import Block, box_of, fit_block, grow, overlap
+from app.models.text.outline import TextStyle, text_styles
 from app.types.base import Rect, Value
 from app.types.text_layer import TextLayer
 
-_SHOWN = 40
+_MAX_QUOTED = 40
 """Letters of a text that an error quotes."""
 
 
-class SetText(Value):
+class TypesetText(Value):
     """How one layer was set: enough to set it again, and the contrast that was measured."""
 
     font: str
@@ -43,9 +43,9 @@ class SetText(Value):
     contrast_required: float
 
 
-def set_text(
+def typeset(
     picture: NDArray[np.uint8], layers: tuple[TextLayer, ...], fonts: Fonts
-) -> tuple[NDArray[np.uint8], tuple[SetText, ...]]:
+) -> tuple[NDArray[np.uint8], tuple[TypesetText, ...]]:
     """A copy of the RGBA picture [h, w, 4] with every layer set in order, and how each was set.
 
     The same arguments give the same bytes, and no pixel outside a layer's box is changed. Raises
@@ -68,10 +68,10 @@ def check_layers(
     layers: tuple[TextLayer, ...], fonts: Fonts, width: int, height: int
 ) -> list[tuple[Font, Rect]]:
     """Each layer's font and box; raises InvalidRequest, quoting the text, before any is set."""
-    return [_ready(layer, fonts, width, height) for layer in layers]
+    return [_prepare_layer(layer, fonts, width, height) for layer in layers]
 
 
-def _ready(layer: TextLayer, fonts: Fonts, width: int, height: int) -> tuple[Font, Rect]:
+def _prepare_layer(layer: TextLayer, fonts: Fonts, width: int, height: int) -> tuple[Font, Rect]:
     with _quoting(layer):
         font = fonts.find(layer.font)
         _require_same(font, layer)
@@ -81,28 +81,28 @@ def _ready(layer: TextLayer, fonts: Fonts, width: int, height: int) -> tuple[Fon
 
 def _with_layer(
     canvas: NDArray[np.uint8], layer: TextLayer, font: Font, box: Rect
-) -> tuple[NDArray[np.uint8], SetText]:
+) -> tuple[NDArray[np.uint8], TypesetText]:
     """The layer in the first dress whose contrast suffices."""
     faint = []
     with _quoting(layer):
         paragraphs = paragraphs_of(layer.text, font, layer.direction)
-        for dress in dresses(layer):
-            block = fitted(layer, paragraphs, font, box, dress)
+        for style in text_styles(layer):
+            block = fit_block(layer, paragraphs, font, box, style)
             attempt = canvas.copy()
-            drawing.undercoat(attempt, block, dress)
+            drawing.draw_backdrop(attempt, block, style)
             ratio = _contrast(attempt, block, layer.colour)
             if ratio >= required_contrast(block.face):
-                drawing.ink(attempt, block, layer.colour)
-                return attempt, _said(block, box, dress, ratio)
+                drawing.draw_glyphs(attempt, block, layer.colour)
+                return attempt, _typeset_text(block, box, style, ratio)
             faint.append((ratio, required_contrast(block.face)))
         raise InvalidRequest(_too_faint(layer, *faint[-1]))
 
 
 def _contrast(canvas: NDArray[np.uint8], block: Block, colour: str) -> float:
     height, width = canvas.shape[:2]
-    around = grown(block.ink, ring_px(block.face), width, height)
+    around = grow(block.ink, ring_px(block.face), width, height)
     behind = drawing.region(canvas, around)
-    return contrast(behind, drawing.glyphs(block, around), colour, block.face)
+    return contrast(behind, drawing.glyph_coverage(block, around), colour, block.face)
 
 
 def _too_faint(layer: TextLayer, ratio: float, required: float) -> str:
@@ -114,24 +114,24 @@ def _too_faint(layer: TextLayer, ratio: float, required: float) -> str:
     )
 
 
-def _said(block: Block, box: Rect, dress: Dress, ratio: float) -> SetText:
-    return SetText(
+def _typeset_text(block: Block, box: Rect, style: TextStyle, ratio: float) -> TypesetText:
+    return TypesetText(
         font=block.face.font.name,
         font_digest=block.face.font.digest,
         size_px=block.face.size_px,
         lines=tuple(line.text for line in block.lines),
         box=box,
         ink=block.ink,
-        painted=block.painted,
-        outline=dress.outline,
-        plate=dress.plate,
-        plate_opacity=dress.plate_opacity if dress.plate else 0.0,
+        painted=block.drawn,
+        outline=style.outline,
+        plate=style.plate,
+        plate_opacity=style.plate_opacity if style.plate else 0.0,
         contrast=round(ratio, 2),
         contrast_required=required_contrast(block.face),
     )
 
 
-def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[SetText]) -> None:
+def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[TypesetText]) -> None:
     """What a later layer paints over an earlier one was not there when that one was measured."""
     for (_, first), (later, second) in combinations(zip(layers, done, strict=True), 2):
         if overlap(first.painted, second.painted):
@@ -160,4 +160,4 @@ def _quoting(layer: TextLayer) -> Iterator[None]:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+    return repr(text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…")

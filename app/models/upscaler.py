@@ -132,7 +132,7 @@ class Upscaler:
         self._device = next(network.parameters()).device
         self._tile = tile
 
-    def enlarge(self, pixels: Pixels) -> Pixels:
+    def upscale(self, pixels: Pixels) -> Pixels:
         """Straight RGBA [h, w, 4] to [4h, 4w, 4]; clear regions stay clear, with colour 0 there.
 
         Any size is taken, and the answer may be enlarged again. Each piece is drawn with all
@@ -168,7 +168,7 @@ class Upscaler:
     def _drawn(self, pixels: Pixels) -> Pixels:
         with torch.inference_mode():
             seen = to_unit(pixels[None]).to(self._device)
-            drawn = bounded(self._network(filled(seen)), seen)
+            drawn = clamp_to_neighbours(self._network(fill_transparent(seen)), seen)
         enlarged = (drawn[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy()
         enlarged[enlarged[..., 3] == 0] = 0
         return cast(Pixels, enlarged)
@@ -207,7 +207,7 @@ def to_unit(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2) / 255
 
 
-def filled(images: Tensor) -> Tensor:
+def fill_transparent(images: Tensor) -> Tensor:
     """Straight RGBA [n, 4, h, w] from 0 to 1 whose clear pixels take the colour of what is near."""
     colour, alpha = images[:, :3], images[:, 3:]
     carried = torch.full_like(colour, 0.5)
@@ -218,7 +218,7 @@ def filled(images: Tensor) -> Tensor:
     return torch.cat([torch.lerp(carried, colour, (alpha * _SURE).clamp(max=1)), alpha], dim=1)
 
 
-def bounded(drawn: Tensor, images: Tensor) -> Tensor:
+def clamp_to_neighbours(drawn: Tensor, images: Tensor) -> Tensor:
     """The network's answer from 0 to 1, clear where the picture and its neighbours are clear."""
     around = F.max_pool2d((images[:, 3:] > 0).float(), 3, stride=1, padding=1)
     allowed = F.interpolate(around, scale_factor=SCALE, mode="nearest")

@@ -16,7 +16,7 @@ from app.types.base import Value
 
 WINDOWS = (8, 16, 32, 64)
 """Images looked at together: few catch what breaks at once, many what sinks a little."""
-NEEDED = 40
+MIN_SAMPLES = 40
 """Images before the windows, without which nothing is known to compare with."""
 ODDS = 1e-5
 """Of a false alarm at one look at one window."""
@@ -26,11 +26,11 @@ USUAL_FAILURES = (1, 9)
 SLOWER = 3.0
 """Times the usual seconds an image."""
 STALLED_SECONDS = 900.0
-NEARLY = 0.9
+BUDGET_WARNING_SHARE = 0.9
 """Of a budget."""
 
 
-class Trouble(StrEnum):
+class AlertKind(StrEnum):
     """What is wrong."""
 
     OUTAGE = "outage"
@@ -46,7 +46,7 @@ class Trouble(StrEnum):
 class Alert(Value):
     """One thing that somebody should know."""
 
-    trouble: Trouble
+    trouble: AlertKind
     subject: str
     """A model, a budget or a run."""
     message: str
@@ -66,20 +66,20 @@ def model_alerts(
     every second time within 32; one that crawls within 8 images; acceptance that falls from 90%
     to none is told within 8 images, to a half within 64.
     """
-    found = (
-        _failing(model, failures) or _crawling(model, seconds),
-        _sinking(model, acceptances),
+    alerts = (
+        _failing(model, failures) or _slow(model, seconds),
+        _acceptance_drop(model, acceptances),
     )
-    return tuple(alert for alert in found if alert is not None)
+    return tuple(alert for alert in alerts if alert is not None)
 
 
 def budget_alert(name: str, *, spent_usd: float, cap_usd: float) -> Alert | None:
     """When nine tenths are spent, and when all is."""
-    if spent_usd < NEARLY * cap_usd:
+    if spent_usd < BUDGET_WARNING_SHARE * cap_usd:
         return None
     verb = "is spent" if spent_usd >= cap_usd else "is nearly spent"
     message = f"the budget of {name} {verb}: ${spent_usd:.4f} of ${cap_usd:.4f}"
-    return Alert(trouble=Trouble.BUDGET, subject=name, message=message)
+    return Alert(trouble=AlertKind.BUDGET, subject=name, message=message)
 
 
 def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | None:
@@ -90,7 +90,7 @@ def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | 
         f"from image {after} on, {run_id} wanders from the runs before it in "
         f"{', '.join(measures)}; look at its contact sheet"
     )
-    return Alert(trouble=Trouble.DRIFT, subject=run_id, message=message)
+    return Alert(trouble=AlertKind.DRIFT, subject=run_id, message=message)
 
 
 def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
@@ -101,39 +101,39 @@ def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
         f"{run_id} has booked nothing for {still_seconds / 60:.0f} min; it waits, or was killed: "
         "run its plan again to go on"
     )
-    return Alert(trouble=Trouble.STALLED, subject=run_id, message=message)
+    return Alert(trouble=AlertKind.STALLED, subject=run_id, message=message)
 
 
-def surprise(bad: int, of: int, *, before: tuple[int, int]) -> float:
+def tail_probability(bad: int, of: int, *, before: tuple[int, int]) -> float:
     """The chance of at least so many bad ones, `before` having been (bad, good)."""
     a, b = before[0] + 0.5, before[1] + 0.5
     return min(1.0, sum(_chance(k, of, a, b) for k in range(bad, of + 1)))
 
 
 def _failing(model: str, failures: Sequence[bool]) -> Alert | None:
-    worst = _worse(failures, USUAL_FAILURES)
+    worst = _worse_window(failures, USUAL_FAILURES)
     if worst is None:
         return None
     bad, of = worst
     message = (
         f"{bad} of the last {of} attempts of {model} came to nothing: the backend, not the look"
     )
-    return Alert(trouble=Trouble.OUTAGE, subject=model, message=message)
+    return Alert(trouble=AlertKind.OUTAGE, subject=model, message=message)
 
 
-def _crawling(model: str, seconds: Sequence[float]) -> Alert | None:
+def _slow(model: str, seconds: Sequence[float]) -> Alert | None:
     recent, before = seconds[-WINDOWS[0] :], seconds[: -WINDOWS[-1]]
-    if len(before) < NEEDED:
+    if len(before) < MIN_SAMPLES:
         return None
     now, usual = median(recent), median(before)
     if now <= SLOWER * usual:
         return None
     message = f"images of {model} take {now:.2f} s, usually {usual:.2f} s"
-    return Alert(trouble=Trouble.OUTAGE, subject=model, message=message)
+    return Alert(trouble=AlertKind.OUTAGE, subject=model, message=message)
 
 
-def _sinking(model: str, acceptances: Sequence[bool]) -> Alert | None:
-    worst = _worse([not accepted for accepted in acceptances], None)
+def _acceptance_drop(model: str, acceptances: Sequence[bool]) -> Alert | None:
+    worst = _worse_window([not accepted for accepted in acceptances], None)
     if worst is None:
         return None
     bad, of = worst
@@ -141,13 +141,15 @@ def _sinking(model: str, acceptances: Sequence[bool]) -> Alert | None:
         f"{of - bad} of the last {of} images of {model} were accepted, far fewer than before; "
         "look at them before more is spent"
     )
-    return Alert(trouble=Trouble.REGRESSION, subject=model, message=message)
+    return Alert(trouble=AlertKind.REGRESSION, subject=model, message=message)
 
 
-def _worse(marks: Sequence[bool], otherwise: tuple[int, int] | None) -> tuple[int, int] | None:
+def _worse_window(
+    marks: Sequence[bool], otherwise: tuple[int, int] | None
+) -> tuple[int, int] | None:
     """(bad, of) of the first window that cannot be chance; None when all may be."""
     earlier = marks[: -WINDOWS[-1]]
-    known = len(earlier) >= NEEDED
+    known = len(earlier) >= MIN_SAMPLES
     if not known and otherwise is None:
         return None
     before = (sum(earlier), len(earlier) - sum(earlier)) if known else otherwise
@@ -157,7 +159,7 @@ def _worse(marks: Sequence[bool], otherwise: tuple[int, int] | None) -> tuple[in
         bad = sum(marks[-of:])
         if len(marks) < of or bad / of < usual + WORSE_BY:
             continue
-        if surprise(bad, of, before=before) < ODDS:
+        if tail_probability(bad, of, before=before) < ODDS:
             return bad, of
     return None
 

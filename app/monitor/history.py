@@ -42,8 +42,8 @@ class RunHistory(Value):
 def history(catalog: Catalog, run_id: str) -> RunHistory:
     """All that is known of a run. Raises CatalogError when there is none with the id."""
     run = catalog.run(run_id)
-    said = run.summary or {}
-    spent = catalog.made_by(run_id)
+    summary = run.summary or {}
+    spent = catalog.run_spending(run_id)
     assets = tuple(_asset(record) for record in catalog.find_assets(run_id=run_id))
     return RunHistory(
         run=run,
@@ -51,8 +51,8 @@ def history(catalog: Catalog, run_id: str) -> RunHistory:
         fates=dict(Counter(asset.status for asset in assets)),
         cost_usd=_number(run, "cost_usd", spent.cost_usd),
         seconds=spent.seconds,
-        estimate=Estimate.model_validate(said["estimate"]) if said.get("estimate") else None,
-        budget=str(said.get("budget", "")),
+        estimate=Estimate.model_validate(summary["estimate"]) if summary.get("estimate") else None,
+        budget=str(summary.get("budget", "")),
         assets=assets,
     )
 
@@ -77,5 +77,5 @@ def _asset(record: AssetRecord) -> RunAsset:
 
 
 def _number(run: RunRecord, name: str, otherwise: float) -> float:
-    found: JsonValue = (run.summary or {}).get(name)
-    return float(found) if isinstance(found, int | float) else otherwise
+    value: JsonValue = (run.summary or {}).get(name)
+    return float(value) if isinstance(value, int | float) else otherwise

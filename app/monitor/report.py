@@ -8,13 +8,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from app.store.catalog import Catalog, RunRecord
-from app.store.run_statistics import Delivered, Refused, Taken, delivered, refusals, taken
+from app.store.run_statistics import (
+    DeliveryMoments,
+    RefusalCount,
+    RunAttempts,
+    delivery_moments,
+    refusal_counts,
+    run_attempts,
+)
 from app.types import Value
 
 LATEST = 20
 
 
-class Delivery(Value):
+class DeliveryTimes(Value):
     """Seconds from a run's beginning until its assets stood in the catalog."""
 
     half: float | None
@@ -38,10 +45,10 @@ class RunFigures(Value):
     error_percent: float | None
     """Of its attempts, those that came to nothing."""
     usd_per_image: float | None
-    delivery: Delivery
+    delivery: DeliveryTimes
 
 
-class Together(Value):
+class TotalFigures(Value):
     """The same of all runs listed: pace is that of the hours in which they were under way."""
 
     images: int
@@ -56,8 +63,8 @@ class Report(Value):
     """One page."""
 
     runs: tuple[RunFigures, ...]
-    together: Together
-    refused: tuple[Refused, ...]
+    together: TotalFigures
+    refused: tuple[RefusalCount, ...]
     """The newest day first, on it the most frequent first."""
 
 
@@ -67,16 +74,16 @@ def report(catalog: Catalog, run_id: str | None = None, *, since: str = "") -> R
     """
     runs = [catalog.run(run_id)] if run_id else _latest(catalog, since)
     ids = [run.run_id for run in runs]
-    took = catalog.read(lambda connection: taken(connection, ids))
+    took = catalog.read(lambda connection: run_attempts(connection, ids))
     stood = {run.run_id: _delivered(catalog, run.run_id) for run in runs}
     now = datetime.now(UTC)
     figures = tuple(
-        _figures(run, took.get(run.run_id, Taken()), stood[run.run_id], now) for run in runs
+        _figures(run, took.get(run.run_id, RunAttempts()), stood[run.run_id], now) for run in runs
     )
     return Report(
         runs=figures,
-        together=_together(figures, [took.get(one, Taken()) for one in ids]),
-        refused=tuple(catalog.read(lambda connection: refusals(connection, ids))),
+        together=_total(figures, [took.get(run_id, RunAttempts()) for run_id in ids]),
+        refused=tuple(catalog.read(lambda connection: refusal_counts(connection, ids))),
     )
 
 
@@ -84,11 +91,13 @@ def _latest(catalog: Catalog, since: str) -> list[RunRecord]:
     return [run for run in catalog.runs(limit=LATEST) if run.started_at >= since]
 
 
-def _delivered(catalog: Catalog, run_id: str) -> Delivered:
-    return catalog.read(lambda connection: delivered(connection, run_id))
+def _delivered(catalog: Catalog, run_id: str) -> DeliveryMoments:
+    return catalog.read(lambda connection: delivery_moments(connection, run_id))
 
 
-def _figures(run: RunRecord, took: Taken, stood: Delivered, now: datetime) -> RunFigures:
+def _figures(
+    run: RunRecord, took: RunAttempts, stood: DeliveryMoments, now: datetime
+) -> RunFigures:
     began = datetime.fromisoformat(run.started_at)
     ended = datetime.fromisoformat(run.ended_at) if run.ended_at else now
     seconds = max((ended - began).total_seconds(), 0.0)
@@ -102,7 +111,7 @@ def _figures(run: RunRecord, took: Taken, stood: Delivered, now: datetime) -> Ru
         images_per_hour=_share(took.made * 3600, seconds),
         error_percent=_share(100 * (took.attempts - took.made), took.attempts),
         usd_per_image=_share(took.usd, took.made),
-        delivery=Delivery(
+        delivery=DeliveryTimes(
             half=_after(began, stood.half_at),
             most=_after(began, stood.most_at),
             last=_after(began, stood.last_at),
@@ -110,14 +119,14 @@ def _figures(run: RunRecord, took: Taken, stood: Delivered, now: datetime) -> Ru
     )
 
 
-def _together(figures: Sequence[RunFigures], took: Sequence[Taken]) -> Together:
-    made, attempts = sum(one.made for one in took), sum(one.attempts for one in took)
-    known = [(one.assets, one.delivery.half) for one in figures if one.delivery.half is not None]
-    return Together(
+def _total(figures: Sequence[RunFigures], took: Sequence[RunAttempts]) -> TotalFigures:
+    made, attempts = sum(run.made for run in took), sum(run.attempts for run in took)
+    known = [(run.assets, run.delivery.half) for run in figures if run.delivery.half is not None]
+    return TotalFigures(
         images=made,
-        images_per_hour=_share(3600 * made, sum(one.seconds for one in figures)),
+        images_per_hour=_share(3600 * made, sum(run.seconds for run in figures)),
         error_percent=_share(100 * (attempts - made), attempts),
-        usd_per_image=_share(sum(one.usd for one in took), made),
+        usd_per_image=_share(sum(run.usd for run in took), made),
         delivery_seconds=_share(
             sum(assets * half for assets, half in known), sum(assets for assets, _ in known)
         ),

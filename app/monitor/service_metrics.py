@@ -17,7 +17,7 @@ Labels: TypeAlias = tuple[str, ...]
 Count = Annotated[float, Field(ge=0)]
 
 
-class ServedModel(Value):
+class ModelMetrics(Value):
     """What the service's calls come to on one model."""
 
     role: str
@@ -30,7 +30,7 @@ class ServedModel(Value):
     images: Count
 
 
-class BulkServed(Value):
+class BulkMetrics(Value):
     """What runs ask of the service beside, for which nobody waits."""
 
     in_flight: Count = 0.0
@@ -40,7 +40,7 @@ class BulkServed(Value):
     """It comes again; that is its way."""
 
 
-class ServiceNow(Value):
+class ServiceSnapshot(Value):
     """A service at one moment; its counts are since it began.
 
     All but `bulk` and the images are of people's calls.
@@ -54,15 +54,15 @@ class ServiceNow(Value):
     waiting: Count = 0.0
     mean_seconds: Count | None = None
     """Of the calls that were answered."""
-    models: tuple[ServedModel, ...] = ()
-    bulk: BulkServed = BulkServed()
+    models: tuple[ModelMetrics, ...] = ()
+    bulk: BulkMetrics = BulkMetrics()
 
 
 SHED = frozenset({"queue_full", "no_capacity", "too_many_at_once", "rate_limit_exceeded"})
 FINE = frozenset({"answered", "left"})
 
 
-def served(url: str, *, key: str = "") -> ServiceNow | None:
+def read_service(url: str, *, key: str = "") -> ServiceSnapshot | None:
     """What the service at this address says; None when nobody listens there."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     opener = build_opener(ProxyHandler({}))  # the key goes to the service and to nobody between
@@ -71,40 +71,40 @@ def served(url: str, *, key: str = "") -> ServiceNow | None:
             text = got.read().decode()
     except HTTPError as error:
         error.close()
-        return ServiceNow(url=url, problem=_refused(error.code))
+        return ServiceSnapshot(url=url, problem=_refused(error.code))
     except TimeoutError:
-        return ServiceNow(url=url, problem=f"it said nothing within {WAIT_SECONDS:g} s")
+        return ServiceSnapshot(url=url, problem=f"it said nothing within {WAIT_SECONDS:g} s")
     except (OSError, HTTPException):
         return None
-    return read(url, text)
+    return parse_metrics(url, text)
 
 
-def read(url: str, text: str) -> ServiceNow:
+def parse_metrics(url: str, text: str) -> ServiceSnapshot:
     """What the text of its metrics says."""
     sums: defaultdict[str, defaultdict[Labels, float]]
     sums = defaultdict(lambda: defaultdict(float))
     bulk: defaultdict[str, float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
-        for one in family.samples:
-            labels = tuple(one.labels.get(name, "") for name in ("role", "model", "outcome"))
-            service = one.labels.get("class", "interactive")
+        for sample in family.samples:
+            labels = tuple(sample.labels.get(name, "") for name in ("role", "model", "outcome"))
+            service = sample.labels.get("class", "interactive")
             if service == "interactive":
-                sums[one.name][labels] += one.value
+                sums[sample.name][labels] += sample.value
             elif service == "bulk_served":
-                bulk[one.name] += one.value
+                bulk[sample.name] += sample.value
     requests = sums["atelier_requests_total"]
     images = sums["atelier_previews_total"]
     answered = sum(sums["atelier_request_seconds_count"].values())
     seconds = sum(sums["atelier_request_seconds_sum"].values())
     places = sorted({(role, model) for role, model, _ in (*requests, *images)})
-    return ServiceNow(
+    return ServiceSnapshot(
         url=url,
         replicas={role: n for (role, _, _), n in sums["atelier_replicas"].items()},
         in_flight=sum(sums["atelier_images_in_flight"].values()),
         waiting=sum(sums["atelier_images_waiting"].values()),
         mean_seconds=round(seconds / answered, 3) if answered else None,
         models=tuple(_model(role, model, requests, images) for role, model in places),
-        bulk=BulkServed(
+        bulk=BulkMetrics(
             in_flight=bulk["atelier_images_in_flight"],
             waiting=bulk["atelier_images_waiting"],
             answered=_of(sums["atelier_bulk_calls_total"], {"answered"}),
@@ -123,9 +123,9 @@ def _model(
     model: str,
     requests: Mapping[Labels, float],
     images: Mapping[Labels, float],
-) -> ServedModel:
+) -> ModelMetrics:
     ended = {key[2]: n for key, n in requests.items() if key[:2] == (role, model)}
-    return ServedModel(
+    return ModelMetrics(
         role=role,
         model=model,
         answered=ended.get("answered", 0),

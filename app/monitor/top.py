@@ -14,18 +14,18 @@ from pydantic import computed_field
 from app.errors import AtelierError
 from app.fleet.prices import Budgets, budgets
 from app.monitor.alerts import Alert, budget_alert, model_alerts, stalled_alert
-from app.monitor.watch import PACE_SECONDS, watch
+from app.monitor.watch import PACE_SECONDS, watch_run
 from app.settings import Settings
 from app.store.catalog import Catalog
-from app.store.ledger import Ending
-from app.store.statistics import FAILING, Bookkeeper, Books, OpenRun, usd
+from app.store.ledger import AttemptEnding
+from app.store.statistics import FAILURE_ENDINGS, OpenRun, Statistics, StatisticsReader, usd
 from app.types import Status, Value
 
-FORGOTTEN_SECONDS = 24 * 3600.0
+STALE_SECONDS = 24 * 3600.0
 """A run of which nothing was heard for so long is not under way."""
 
 
-class ModelMakes(Value):
+class ModelProgress(Value):
     """What one model came to in a run."""
 
     model: str
@@ -42,7 +42,7 @@ class ModelMakes(Value):
     cost_usd: float
 
 
-class RuleSpoke(Value):
+class RuleHitCount(Value):
     """How often a check's rule spoke against what a model made."""
 
     model: str
@@ -51,7 +51,7 @@ class RuleSpoke(Value):
     times: int
 
 
-class RunUnderWay(Value):
+class ActiveRun(Value):
     """One run in one frame."""
 
     run_id: str
@@ -69,8 +69,8 @@ class RunUnderWay(Value):
     cost_usd: float
     left_seconds: float | None
     """By its estimate at the present pace; None where there is none."""
-    models: tuple[ModelMakes, ...]
-    rules: tuple[RuleSpoke, ...]
+    models: tuple[ModelProgress, ...]
+    rules: tuple[RuleHitCount, ...]
 
 
 class BudgetLeft(Value):
@@ -91,7 +91,7 @@ class Frame(Value):
     """Everything at one moment."""
 
     at: str
-    runs: tuple[RunUnderWay, ...]
+    runs: tuple[ActiveRun, ...]
     budgets: tuple[BudgetLeft, ...]
     alerts: tuple[Alert, ...]
 
@@ -114,7 +114,7 @@ class _Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Outset:
+class RunEstimate:
     """What was known of a run when it was first seen."""
 
     asked: int | None
@@ -122,108 +122,126 @@ class Outset:
     """Expected of the whole run."""
 
 
-class Top:
+class TopReader:
     """Looks at a catalog again and again; `outset` says what a run was asked."""
 
     def __init__(
-        self, catalog: Catalog, caps: Budgets, outset: Callable[[OpenRun], Outset]
+        self, catalog: Catalog, caps: Budgets, outset: Callable[[OpenRun], RunEstimate]
     ) -> None:
-        self._books = Bookkeeper(catalog, by_run=True)
+        self._books = StatisticsReader(catalog, by_run=True)
         self._caps, self._outset = caps, outset
-        self._outsets: dict[str, Outset] = {}
+        self._outsets: dict[str, RunEstimate] = {}
         self._paces: dict[tuple[str, str], _Pace] = {}
 
     def frame(self) -> Frame:
         """What is under way now. Raises CatalogError when the database fails."""
-        books = self._books.look()
-        runs = tuple(self._run(run, books) for run in books.runs)
-        heard = tuple(run for run in runs if run.still_seconds < FORGOTTEN_SECONDS)
-        purses = _purses(books, self._caps)
-        moment = datetime.fromtimestamp(books.at, UTC).isoformat(timespec="seconds")
-        return Frame(at=moment, runs=heard, budgets=purses, alerts=_alerts(books, heard, purses))
+        statistics = self._books.read()
+        runs = tuple(self._run(run, statistics) for run in statistics.runs)
+        heard = tuple(run for run in runs if run.still_seconds < STALE_SECONDS)
+        budgets = _budgets(statistics, self._caps)
+        moment = datetime.fromtimestamp(statistics.at, UTC).isoformat(timespec="seconds")
+        return Frame(
+            at=moment, runs=heard, budgets=budgets, alerts=_alerts(statistics, heard, budgets)
+        )
 
-    def _run(self, run: OpenRun, books: Books) -> RunUnderWay:
+    def _run(self, run: OpenRun, statistics: Statistics) -> ActiveRun:
         if run.run_id not in self._outsets:
             self._outsets[run.run_id] = self._outset(run)
         outset, began = self._outsets[run.run_id], _seconds(run.started_at)
-        tried = [one for one in books.tried if one.run_id == run.run_id]
-        decided = [one for one in books.decided if one.run_id == run.run_id]
-        names = sorted({one.model for one in tried} | {one.model for one in decided})
-        models = tuple(self._makes(run, name, books, began) for name in names)
-        images = sum(one.images for one in models)
-        latest = max((_seconds(one.latest) for one in tried), default=began)
-        pace = self._pace(run.run_id, "", books.at, images, began)
+        tried = [attempt for attempt in statistics.tried if attempt.run_id == run.run_id]
+        decided = [decision for decision in statistics.decided if decision.run_id == run.run_id]
+        names = sorted(
+            {attempt.model for attempt in tried} | {decision.model for decision in decided}
+        )
+        models = tuple(self._model_progress(run, name, statistics, began) for name in names)
+        images = sum(model.images for model in models)
+        latest = max((_seconds(attempt.latest) for attempt in tried), default=began)
+        pace = self._pace(run.run_id, "", statistics.at, images, began)
         expected = None if outset.images is None else max(outset.images - images, 0.0)
-        return RunUnderWay(
+        return ActiveRun(
             run_id=run.run_id,
             plan=run.plan,
-            seconds=round(max(books.at - began, 0), 1),
-            still_seconds=round(max(books.at - latest, 0), 1),
+            seconds=round(max(statistics.at - began, 0), 1),
+            still_seconds=round(max(statistics.at - latest, 0), 1),
             asked=outset.asked,
             images=images,
-            decided=sum(one.assets for one in decided),
+            decided=sum(decision.assets for decision in decided),
             attempts_under_way=sum(
-                one.attempts for one in books.under_way if one.run_id == run.run_id
+                active.attempts for active in statistics.under_way if active.run_id == run.run_id
             ),
-            cost_usd=usd(sum(one.nano_usd for one in tried)),
+            cost_usd=usd(sum(attempt.nano_usd for attempt in tried)),
             left_seconds=round(expected / pace, 1) if expected is not None and pace else None,
             models=models,
-            rules=_rules(run.run_id, books),
+            rules=_rules(run.run_id, statistics),
         )
 
-    def _makes(self, run: OpenRun, model: str, books: Books, began: float) -> ModelMakes:
-        mine = [one for one in books.tried if (one.run_id, one.model) == (run.run_id, model)]
-        fates = {
-            one.status: one.assets
-            for one in books.decided
-            if (one.run_id, one.model) == (run.run_id, model)
+    def _model_progress(
+        self, run: OpenRun, model: str, statistics: Statistics, began: float
+    ) -> ModelProgress:
+        mine = [
+            attempt
+            for attempt in statistics.tried
+            if (attempt.run_id, attempt.model) == (run.run_id, model)
+        ]
+        counts = {
+            decision.status: decision.assets
+            for decision in statistics.decided
+            if (decision.run_id, decision.model) == (run.run_id, model)
         }
-        images = sum(one.attempts for one in mine if one.ending not in FAILING)
-        pace = self._pace(run.run_id, model, books.at, images, began)
-        return ModelMakes(
+        images = sum(attempt.attempts for attempt in mine if attempt.ending not in FAILURE_ENDINGS)
+        pace = self._pace(run.run_id, model, statistics.at, images, began)
+        return ModelProgress(
             model=model,
             images=images,
             images_per_minute=round(pace * 60, 1),
-            failed=sum(one.attempts for one in mine if one.ending == Ending.FAILED),
-            lost=sum(one.attempts for one in mine if one.ending == Ending.LOST),
-            accepted=fates.get(Status.ACCEPTED, 0),
-            review=fates.get(Status.REVIEW, 0),
-            rejected=fates.get(Status.REJECTED, 0),
-            gave_up=fates.get(Status.FAILED, 0),
-            seconds=round(sum(one.seconds for one in mine), 3),
-            cost_usd=usd(sum(one.nano_usd for one in mine)),
+            failed=sum(
+                attempt.attempts for attempt in mine if attempt.ending == AttemptEnding.FAILED
+            ),
+            lost=sum(attempt.attempts for attempt in mine if attempt.ending == AttemptEnding.LOST),
+            accepted=counts.get(Status.ACCEPTED, 0),
+            review=counts.get(Status.REVIEW, 0),
+            rejected=counts.get(Status.REJECTED, 0),
+            gave_up=counts.get(Status.FAILED, 0),
+            seconds=round(sum(attempt.seconds for attempt in mine), 3),
+            cost_usd=usd(sum(attempt.nano_usd for attempt in mine)),
         )
 
     def _pace(self, run_id: str, model: str, at: float, images: int, began: float) -> float:
         return self._paces.setdefault((run_id, model), _Pace()).of(at, images, since=began)
 
 
-def top(settings: Settings) -> Top:
+def open_top(settings: Settings) -> TopReader:
     """Looks at this catalog. Raises CatalogError, and InvalidRequest for a faulty budget file."""
 
-    def outset(run: OpenRun) -> Outset:
+    def outset(run: OpenRun) -> RunEstimate:
         try:
-            watched = watch(run.run_id, settings)
+            watched = watch_run(run.run_id, settings)
         except (AtelierError, ValueError):
             # Kept previews and benches begin runs of something else than a plan, and a plan's
             # models may be known on another machine only: the rest of the frame does without.
-            return Outset(None, None)
-        return Outset(watched.asked, watched.expected)
+            return RunEstimate(None, None)
+        return RunEstimate(watched.asked, watched.expected)
 
-    return Top(Catalog.open(settings.catalog), budgets(settings), outset)
+    return TopReader(Catalog.open(settings.catalog), budgets(settings), outset)
 
 
-def _rules(run_id: str, books: Books) -> tuple[RuleSpoke, ...]:
-    spoke = sorted((one for one in books.spoke if one.run_id == run_id), key=lambda one: -one.times)
+def _rules(run_id: str, statistics: Statistics) -> tuple[RuleHitCount, ...]:
+    spoke = sorted(
+        (hit for hit in statistics.spoke if hit.run_id == run_id), key=lambda hit: -hit.times
+    )
     return tuple(
-        RuleSpoke(model=one.model, measure=one.measure, verdict=one.verdict, times=one.times)
-        for one in spoke
+        RuleHitCount(model=hit.model, measure=hit.measure, verdict=hit.verdict, times=hit.times)
+        for hit in spoke
     )
 
 
-def _purses(books: Books, caps: Budgets) -> tuple[BudgetLeft, ...]:
-    days = [one.nano_usd for one in books.purses if one.scope == "day"]
-    teams = {one.name: one.nano_usd for one in books.purses if one.scope == "team"}
+def _budgets(statistics: Statistics, caps: Budgets) -> tuple[BudgetLeft, ...]:
+    days = [spending.nano_usd for spending in statistics.purses if spending.scope == "day"]
+    teams = {
+        spending.name: spending.nano_usd
+        for spending in statistics.purses
+        if spending.scope == "team"
+    }
     day = [("the day", caps.day, sum(days))] if caps.day is not None else []
     named = [(f"team {name}", cap, teams.get(name, 0)) for name, cap in caps.teams.items()]
     return tuple(
@@ -232,25 +250,26 @@ def _purses(books: Books, caps: Budgets) -> tuple[BudgetLeft, ...]:
 
 
 def _alerts(
-    books: Books, runs: tuple[RunUnderWay, ...], purses: tuple[BudgetLeft, ...]
+    statistics: Statistics, runs: tuple[ActiveRun, ...], budgets: tuple[BudgetLeft, ...]
 ) -> tuple[Alert, ...]:
     busy = {model.model for run in runs for model in run.models}
-    found: list[Alert | None] = [
+    alerts: list[Alert | None] = [
         alert
-        for one in books.lately
-        if one.model in busy
+        for outcomes in statistics.lately
+        if outcomes.model in busy
         for alert in model_alerts(
-            one.model,
-            failures=one.failures,
-            seconds=one.seconds,
-            acceptances=one.acceptances,
+            outcomes.model,
+            failures=outcomes.failures,
+            seconds=outcomes.seconds,
+            acceptances=outcomes.acceptances,
         )
     ]
-    found += [
-        budget_alert(one.name, spent_usd=one.spent_usd, cap_usd=one.cap_usd) for one in purses
+    alerts += [
+        budget_alert(budget.name, spent_usd=budget.spent_usd, cap_usd=budget.cap_usd)
+        for budget in budgets
     ]
-    found += [stalled_alert(one.run_id, still_seconds=one.still_seconds) for one in runs]
-    return tuple(alert for alert in found if alert is not None)
+    alerts += [stalled_alert(run.run_id, still_seconds=run.still_seconds) for run in runs]
+    return tuple(alert for alert in alerts if alert is not None)
 
 
 def _seconds(moment: str) -> float:

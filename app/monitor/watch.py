@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 
-from app.costs.forecast import outlook
+from app.costs.forecast import forecast_plan
 from app.fleet.prices import price_sheet
 from app.monitor.history import state_of
-from app.plan.expand import count, expand_ways
+from app.plan.expand import count, expand_variants
 from app.plan.schema import Plan
-from app.registry.references import fleet
+from app.registry.references import available_models
 from app.settings import Settings
 from app.store.catalog import RunRecord
-from app.store.statistics import tally
+from app.store.statistics import run_tally
 from app.store.store import Store, open_store
 from app.types import Status, Value
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 PACE_SECONDS = 60.0
 """The pace is that of the last minute, so that a cluster that grows shows."""
-EXPANDED = 10_000
+MAX_EXPANDED = 10_000
 """Of larger plans what is left is not looked up: that would take as long as a part of the run."""
 
 
-class Progress(Value):
+class RunStatus(Value):
     """How far a run is."""
 
     run_id: str
@@ -52,13 +52,13 @@ class Progress(Value):
         return self.state != "begun"
 
     @property
-    def news(self) -> tuple[object, ...]:
+    def signature(self) -> tuple[object, ...]:
         """What is worth another line where nothing can be drawn."""
         return (self.state, self.decided, self.images)
 
 
 @dataclass(slots=True)
-class Watch:
+class RunWatch:
     """Looks at one run again and again; the clock is whoever calls's."""
 
     run_id: str
@@ -68,19 +68,22 @@ class Watch:
     """Images until all is decided, as was estimated at the first look."""
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
     _last: object = None
-    _changed: float = 0.0
+    _changed_at: float = 0.0
 
-    def look(self, now: float, wall: datetime) -> Progress:
+    def poll(self, now: float, wall: datetime) -> RunStatus:
         """How far it is now: `now` counts seconds from anywhere, `wall` is the time of day."""
-        run, spent = self.store.catalog.run(self.run_id), self.store.catalog.made_by(self.run_id)
-        decided = tally(self.store.catalog, self.run_id)
+        run, spent = (
+            self.store.catalog.run(self.run_id),
+            self.store.catalog.run_spending(self.run_id),
+        )
+        decided = run_tally(self.store.catalog, self.run_id)
         if (decided, spent) != self._last:
-            self._last, self._changed = (decided, spent), now
+            self._last, self._changed_at = (decided, spent), now
         seconds = (
             max((_ended(run) or wall) - _moment(run.started_at), timedelta(0))
         ).total_seconds()
         pace = self._pace(now, spent.images, seconds)
-        return Progress(
+        return RunStatus(
             run_id=run.run_id,
             plan=run.plan,
             state=state_of(run),
@@ -90,7 +93,7 @@ class Watch:
             images_per_minute=round(pace * 60, 1),
             cost_usd=spent.cost_usd,
             seconds=round(seconds, 1),
-            still_seconds=round(now - self._changed, 1),
+            still_seconds=round(now - self._changed_at, 1),
             left_seconds=None if run.ended_at else self._left(spent.images, pace),
         )
 
@@ -110,41 +113,43 @@ class Watch:
         return round(max(self.expected - images, 0) / pace, 1)
 
 
-def watch(run_id: str, settings: Settings) -> Watch:
+def watch_run(run_id: str, settings: Settings) -> RunWatch:
     """Begin to watch a run. Raises CatalogError when there is none with the id."""
     store = open_store(settings.blobs, settings.catalog)
     run = store.catalog.run(run_id)
     plan = Plan.model_validate(json.loads(store.blobs.get(run.plan_digest)))
     asked = count(plan)
-    expected = None if asked > EXPANDED or run.ended_at else _expected(plan, run, store, settings)
-    return Watch(run_id, store, asked, expected)
+    expected = (
+        None if asked > MAX_EXPANDED or run.ended_at else _expected(plan, run, store, settings)
+    )
+    return RunWatch(run_id, store, asked, expected)
 
 
-def progress(watched: Watch) -> Iterator[Progress]:
+def watch_progress(watched: RunWatch) -> Iterator[RunStatus]:
     """A look every few seconds; the last one is that of the run's end."""
     while True:
-        seen = watched.look(monotonic(), datetime.now(UTC))
+        seen = watched.poll(monotonic(), datetime.now(UTC))
         yield seen
         if seen.ended:
             return
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 def _expected(plan: Plan, run: RunRecord, store: Store, settings: Settings) -> float | None:
     """Images of the whole run: what those to be made take each, for those it decided as well."""
-    models = fleet(settings)
-    ways = list(expand_ways(plan, models))
-    ahead = outlook(
-        plan.name, ways, models, store.catalog,
+    models = available_models(settings)
+    variants = list(expand_variants(plan, models))
+    ahead = forecast_plan(
+        plan.name, variants, models, store.catalog,
         workers=1, prices=price_sheet(settings), terms=plan.route,
     )  # fmt: skip
     if ahead.estimate is None or not ahead.to_make:
         return None
-    decided = sum(tally(store.catalog, run.run_id).values())
+    decided = sum(run_tally(store.catalog, run.run_id).values())
     return ahead.estimate.images.expected * (1 + decided / ahead.to_make)
 
 
-def said(seen: Progress) -> str:
+def progress_line(seen: RunStatus) -> str:
     """One line for a person."""
     decided = ", ".join(f"{number} {status}" for status, number in sorted(seen.decided.items()))
     line = (

@@ -67,20 +67,22 @@ def pack(
     )
 
 
-def cut(page_pixels: npt.NDArray[np.uint8], placement: Placement) -> npt.NDArray[np.uint8]:
+def extract_sprite(
+    page_pixels: npt.NDArray[np.uint8], placement: Placement
+) -> npt.NDArray[np.uint8]:
     """The sprite's untrimmed frame [h, w, 4] back out of its page, identical to what was packed.
 
     Raises InvalidRequest when the placement does not lie on this page.
     """
     frame, trim = placement.frame, placement.trim
     sprite = np.zeros((placement.source.height, placement.source.width, 4), np.uint8)
-    found, wanted = page_pixels[_area(frame)], sprite[_area(trim)]
-    if not found.shape == wanted.shape == (frame.height, frame.width, 4):
+    pixels, wanted = page_pixels[_area(frame)], sprite[_area(trim)]
+    if not pixels.shape == wanted.shape == (frame.height, frame.width, 4):
         raise InvalidRequest(
             f"{placement.name} stands at {_text(frame)}, which is not on this page of "
             f"{page_pixels.shape[1]}x{page_pixels.shape[0]}; take the page its metadata names"
         )
-    wanted[:] = found
+    wanted[:] = pixels
     return sprite
 
 

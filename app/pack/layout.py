@@ -77,7 +77,7 @@ def lay_out(
     smallest = _smallest_power_of_two if power_of_two else _smallest_square
     layouts = []
     while boxes:
-        layout = smallest(boxes, max_side, gap) or _fullest(boxes, max_side, gap)
+        layout = smallest(boxes, max_side, gap) or _fullest_page(boxes, max_side, gap)
         layouts.append(layout if power_of_two else _cropped(layout, boxes))
         boxes = [box for box in boxes if box.key not in layout.corners]
     return tuple(layouts)
@@ -88,13 +88,13 @@ def _smallest_power_of_two(boxes: Sequence[Box], max_side: int, gap: int) -> Lay
     pages = [Size(width=width, height=height) for width, height in product(sides, sides)]
     # By the long side first: the same area in a strip serves texture caches and mip levels less.
     pages.sort(key=lambda page: (max(page.width, page.height), page.height, page.width))
-    return next((layout for page in pages if (layout := _whole(boxes, page, gap))), None)
+    return next((layout for page in pages if (layout := _fits_one_page(boxes, page, gap))), None)
 
 
 def _smallest_square(boxes: Sequence[Box], max_side: int, gap: int) -> Layout | None:
     pages = [Size(width=side, height=side) for side in range(1, max_side + 1)]
-    index = bisect_left(pages, True, key=lambda page: _whole(boxes, page, gap) is not None)
-    return _whole(boxes, pages[index], gap) if index < len(pages) else None
+    index = bisect_left(pages, True, key=lambda page: _fits_one_page(boxes, page, gap) is not None)
+    return _fits_one_page(boxes, pages[index], gap) if index < len(pages) else None
 
 
 def _cropped(layout: Layout, boxes: Sequence[Box]) -> Layout:
@@ -106,7 +106,7 @@ def _cropped(layout: Layout, boxes: Sequence[Box]) -> Layout:
     return Layout(Size(width=width, height=height), corners)
 
 
-def _whole(boxes: Sequence[Box], page: Size, gap: int) -> Layout | None:
+def _fits_one_page(boxes: Sequence[Box], page: Size, gap: int) -> Layout | None:
     """All boxes on this one page, or None."""
     area = sum((box.width + gap) * (box.height + gap) for box in boxes)
     if area > (page.width + gap) * (page.height + gap):
@@ -115,7 +115,7 @@ def _whole(boxes: Sequence[Box], page: Size, gap: int) -> Layout | None:
     return next((layout for layout in layouts if len(layout.corners) == len(boxes)), None)
 
 
-def _fullest(boxes: Sequence[Box], max_side: int, gap: int) -> Layout:
+def _fullest_page(boxes: Sequence[Box], max_side: int, gap: int) -> Layout:
     """A page of the largest size with as much on it as any heuristic brings there."""
     page = Size(width=max_side, height=max_side)
     areas = {box.key: box.width * box.height for box in boxes}

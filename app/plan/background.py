@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from app.digest import digest_bytes
 from app.errors import BadImage, InvalidRequest
-from app.plan.files import Unusable, read_beside
+from app.plan.files import UnusableFile, read_plan_file
 from app.types.base import Value
 
 MAX_BYTES = 64 << 20
@@ -28,24 +28,24 @@ class Background(Value):
     """Where the plan's file stands, on the machine that read it; never recorded."""
 
 
-def found(background: Background, folder: Path) -> Background:
+def with_digest(background: Background, folder: Path) -> Background:
     """The same with the digest of its bytes, which are one whole PNG of 8 bits a channel.
 
     Nothing outside the folder is opened, whatever the path says or links to. Raises Unusable.
     """
     if background.digest or background.folder:
         message = "says more than a path; the digest is filled in when the plan is read"
-        raise Unusable(message, f"write background: {background.file}")
+        raise UnusableFile(message, f"write background: {background.file}")
     data = _bytes(background.file, folder)
     _require_png(data)
     return background.replace(digest=digest_bytes(data), folder=str(folder.absolute()))
 
 
-def data_of(background: Background) -> bytes:
+def background_bytes(background: Background) -> bytes:
     """The bytes that the digest names, from the file; raises InvalidRequest when they changed."""
     try:
         data = _bytes(background.file, Path(background.folder))
-    except Unusable as error:
+    except UnusableFile as error:
         raise InvalidRequest(
             f"background {background.file} {error.message}; {error.remedy}"
         ) from error
@@ -57,7 +57,7 @@ def data_of(background: Background) -> bytes:
 
 
 def _bytes(file: str, folder: Path) -> bytes:
-    return read_beside(file, folder, most=MAX_BYTES, what="a PNG", example="pictures/sky.png")
+    return read_plan_file(file, folder, most=MAX_BYTES, what="a PNG", example="pictures/sky.png")
 
 
 def _require_png(data: bytes) -> None:
@@ -67,4 +67,4 @@ def _require_png(data: bytes) -> None:
         read_any_png(data)
     except BadImage as error:
         message, _, remedy = str(error).partition("; ")
-        raise Unusable(f"cannot be used: {message}", remedy) from error
+        raise UnusableFile(f"cannot be used: {message}", remedy) from error

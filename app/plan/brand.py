@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from app.plan.fields import Limits, Range, refuse
+from app.plan.fields import Limits, RangeText, refuse
 from app.types import BrandRule, Measure, Value, Verdict
 
 LONGEST_PATH = 200
@@ -124,24 +124,24 @@ def brand_rules(brand: Brand | None) -> tuple[BrandRule, ...]:
     )  # fmt: skip
 
 
-def _limits(brand: Brand) -> Iterator[tuple[str, Range]]:
+def _limits(brand: Brand) -> Iterator[tuple[str, RangeText]]:
     """What each rule that the brand names allows."""
     framing, technical = brand.framing or BrandFraming(), brand.technical or BrandTechnical()
     if brand.palette:
-        yield "palette", Range(at_most=brand.palette.tolerance)
+        yield "palette", RangeText(at_most=brand.palette.tolerance)
     if brand.light:
-        yield "light", Range(at_most=brand.light.tolerance)
+        yield "light", RangeText(at_most=brand.light.tolerance)
     if framing.share:
         yield "framing.share", framing.share
     if framing.margin is not None:
-        yield "framing.margin", Range(at_least=framing.margin)
+        yield "framing.margin", RangeText(at_least=framing.margin)
     if framing.centring is not None:
-        yield "framing.centring", Range(at_most=framing.centring)
+        yield "framing.centring", RangeText(at_most=framing.centring)
     if brand.background:
-        yield "background", Range(at_most=_RING)
+        yield "background", RangeText(at_most=_RING)
     if technical.resolution is not None:
-        yield "technical.resolution", Range(at_least=technical.resolution)
+        yield "technical.resolution", RangeText(at_least=technical.resolution)
     if technical.contrast is not None:
-        yield "technical.contrast", Range(at_least=technical.contrast)
+        yield "technical.contrast", RangeText(at_least=technical.contrast)
     if technical.format is not None:
-        yield "technical.format", Range(at_least=1)
+        yield "technical.format", RangeText(at_least=1)

@@ -8,75 +8,75 @@ from pydantic import ValidationError
 from app.digest import digest_bytes
 from app.errors import Fault, InvalidRequest
 from app.plan.brand import Brand, brand_rules
-from app.plan.faults import complaint_of
-from app.plan.files import Unusable, read_beside
-from app.plan.recover import Salvaged
-from app.plan.shorthand import written_out
-from app.plan.yaml_document import Complaint, Document, Unreadable, read_document
+from app.plan.faults import fault_of
+from app.plan.files import UnusableFile, read_plan_file
+from app.plan.recover import RecoveredPlan
+from app.plan.shorthand import expand_shorthand
+from app.plan.yaml_document import PlanFault, UnreadableYaml, YamlDocument, read_document
 from app.types import Value
 
 MAX_BYTES = 1 << 16
 _PATH = ("brand",)
 
 
-class Brands:
+class BrandReader:
     """The brand of one plan in this folder: what is wrong with it, and what it says."""
 
-    def __init__(self, written: Salvaged, folder: Folder) -> None:
+    def __init__(self, written: RecoveredPlan, folder: Folder) -> None:
         self._plan, self._folder = written.plan, folder
-        self.brand = written.plan.brand if written.sound("brand") else None
-        self.complaints: list[Complaint] = []
+        self.brand = written.plan.brand if written.valid("brand") else None
+        self.complaints: list[PlanFault] = []
         """Of the plan."""
         self.faults: tuple[Fault, ...] = ()
         """Of the brand's own file."""
         if self.brand is not None and self.brand.file:
             self._read(self.brand)
         elif self.brand is not None and not brand_rules(self.brand):
-            self._complain("asks for nothing", 'add palette: {colours: ["#c62f2f"]}, say')
+            self._add_fault("asks for nothing", 'add palette: {colours: ["#c62f2f"]}, say')
 
     def _read(self, named: Brand) -> None:
         if named != Brand(file=named.file):
             remedy = "write brand: with the path alone, or without file: and digest:"
-            self._complain("names a file and says more", remedy)
+            self._add_fault("names a file and says more", remedy)
             return
         try:
             data = _bytes(named.file, self._folder)
             document = _below(read_document(data.decode("utf-8-sig")))
-        except Unusable as error:
-            self._complain(error.message, error.remedy)
+        except UnusableFile as error:
+            self._add_fault(error.message, error.remedy)
         except UnicodeDecodeError:
-            self._complain("is not UTF-8 text", "save the file as UTF-8")
-        except Unreadable as error:
+            self._add_fault("is not UTF-8 text", "save the file as UTF-8")
+        except UnreadableYaml as error:
             file = str(self._folder / named.file)
             fault = Fault(file, error.line, "brand", named.file, error.message, error.remedy)
             self.faults = (fault,)
         else:
-            self._understand(named, document, digest_bytes(data))
+            self._validate(named, document, digest_bytes(data))
 
-    def _understand(self, named: Brand, document: Document, digest: str) -> None:
-        complaints = list(document.complaints)
+    def _validate(self, named: Brand, document: YamlDocument, digest: str) -> None:
+        faults = list(document.plan_faults)
         try:
-            data = json.dumps(written_out(document))
+            data = json.dumps(expand_shorthand(document))
             brand = _Named.model_validate_json(data, strict=True).brand
         except ValidationError as error:
-            complaints += [complaint_of(one, document) for one in error.errors(include_url=False)]
+            faults += [fault_of(error, document) for error in error.errors(include_url=False)]
         else:
             if brand.file or brand.digest or brand.folder or not brand_rules(brand):
                 remedy = "let it say palette:, light:, framing:, background: or technical: itself"
-                complaints.append(Complaint(_PATH, "is no brand", remedy, named.file))
+                faults.append(PlanFault(_PATH, "is no brand", remedy, named.file))
             place = {"file": named.file, "digest": digest, "folder": str(self._folder.absolute())}
             self.brand = brand.replace(**place)
-        self.faults = document.faults(complaints, str(self._folder / named.file))
+        self.faults = document.faults(faults, str(self._folder / named.file))
 
-    def _complain(self, message: str, remedy: str) -> None:
-        self.complaints.append(Complaint(_PATH, message, remedy))
+    def _add_fault(self, message: str, remedy: str) -> None:
+        self.complaints.append(PlanFault(_PATH, message, remedy))
 
 
-def data_of(brand: Brand) -> bytes:
+def brand_bytes(brand: Brand) -> bytes:
     """The bytes of the file that a brand was read from; raises InvalidRequest when they changed."""
     try:
         data = _bytes(brand.file, Folder(brand.folder))
-    except Unusable as error:
+    except UnusableFile as error:
         raise InvalidRequest(f"brand {brand.file} {error.message}; {error.remedy}") from error
     if digest_bytes(data) != brand.digest:
         raise InvalidRequest(
@@ -86,7 +86,7 @@ def data_of(brand: Brand) -> bytes:
 
 
 def _bytes(file: str, folder: Folder) -> bytes:
-    return read_beside(
+    return read_plan_file(
         file, folder, most=MAX_BYTES, what="a YAML file", example="brands/tavern.yaml"
     )
 
@@ -97,11 +97,11 @@ class _Named(Value):
     brand: Brand
 
 
-def _below(document: Document) -> Document:
+def _below(document: YamlDocument) -> YamlDocument:
     """The same document as if it stood in a plan."""
     places = {(*_PATH, *path): place for path, place in document.places.items()}
-    complaints = [
-        Complaint((*_PATH, *one.path), one.message, one.remedy, one.value, one.place)
-        for one in document.complaints
+    faults = [
+        PlanFault((*_PATH, *fault.path), fault.message, fault.remedy, fault.value, fault.place)
+        for fault in document.plan_faults
     ]
-    return Document({"brand": document.data}, places | {(): places[_PATH]}, complaints)
+    return YamlDocument({"brand": document.data}, places | {(): places[_PATH]}, faults)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from app.digest import digest
 from app.errors import OutOfBounds
 from app.fleet.versions import resolve
-from app.plan.inherit import CompleteAsset, complete, outside, replaced
+from app.plan.inherit import CompleteAsset, merge_rules, out_of_bounds, with_defaults
 from app.plan.schema import AUTO, RULES, TEXT_RULES, Plan, PlanAsset
 from app.plan.templates import fill, normalise, slug
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion, Rule, Size
@@ -18,7 +18,7 @@ Box: TypeAlias = frozenset[tuple[str, frozenset[str]]]
 """An exclusion: for each axis it names, the values it matches."""
 
 
-class Row(NamedTuple):
+class AxisRow(NamedTuple):
     """One combination: its name, and the value of each axis, axes sorted by name."""
 
     name: str
@@ -30,21 +30,21 @@ def sorted_axes(asset: PlanAsset) -> list[tuple[str, tuple[str, ...]]]:
     return [(axis, tuple(dict.fromkeys(asset.axes[axis]))) for axis in sorted(asset.axes)]
 
 
-def rows(asset: PlanAsset) -> Iterator[Row]:
+def axis_rows(asset: PlanAsset) -> Iterator[AxisRow]:
     """The combinations that are not excluded; the last axis turns fastest, as an odometer."""
     axes = sorted_axes(asset)
     for combination in product(*(values for _, values in axes)):
         chosen = dict(zip((axis for axis, _ in axes), combination, strict=True))
         if not any(_matches(entry, chosen) for entry in asset.exclude):
-            yield Row(".".join([asset.name, *map(slug, combination)]), chosen)
+            yield AxisRow(".".join([asset.name, *map(slug, combination)]), chosen)
 
 
-def size(asset: PlanAsset) -> int:
+def combination_count(asset: PlanAsset) -> int:
     """The number of combinations before exclusion."""
     return prod(len(values) for _, values in sorted_axes(asset))
 
 
-def remaining(asset: PlanAsset) -> int:
+def row_count(asset: PlanAsset) -> int:
     """The number of rows, counted without making them."""
     boxes = frozenset(
         frozenset((axis, frozenset(values)) for axis, values in entry.items())
@@ -85,11 +85,13 @@ def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec
     for a reference that is not there, and OutOfBounds when a version's answer lies outside the
     plan's bounds, both before the first spec.
     """
-    shared = [_answered(plan, complete(plan, asset), models) for asset in plan.assets]
+    shared = [
+        _with_model_defaults(plan, with_defaults(plan, asset), models) for asset in plan.assets
+    ]
     return _specs(plan.assets, shared)
 
 
-def ways(plan: Plan) -> tuple[Plan, ...]:
+def model_variants(plan: Plan) -> tuple[Plan, ...]:
     """The plan as each model that it leaves the choice to would make it; else itself alone."""
     models = {asset.model or plan.model for asset in plan.assets}
     if plan.route is None or AUTO not in models:
@@ -97,12 +99,14 @@ def ways(plan: Plan) -> tuple[Plan, ...]:
     return tuple(_made_by(plan, model) for model in plan.route.models)
 
 
-def expand_ways(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[AssetSpec, ...]]:
+def expand_variants(
+    plan: Plan, models: Mapping[str, ModelVersion]
+) -> Iterator[tuple[AssetSpec, ...]]:
     """Of each asset, in the plan's order, the spec for every model that may make it.
 
     Where the plan names the model there is one. Raises what `expand` raises, before the first.
     """
-    sides = [expand(way, models) for way in ways(plan)]
+    sides = [expand(way, models) for way in model_variants(plan)]
     return (
         tuple({spec.model: spec for spec in specs}.values()) for specs in zip(*sides, strict=True)
     )
@@ -113,7 +117,7 @@ def _made_by(plan: Plan, model: str) -> Plan:
     return plan.replace(model=model if plan.model == AUTO else plan.model, assets=tuple(assets))
 
 
-def drafted(plan: Plan) -> Plan | None:
+def draft_plan(plan: Plan) -> Plan | None:
     """The plan as its budget's draft model would make all of it; None when it stops at its cap.
 
     Its specs have the names of the plan's own, in the same order.
@@ -134,11 +138,11 @@ def count(plan: Plan) -> int:
 def distinct(assets: Sequence[PlanAsset]) -> int:
     """The number of rows with different names among assets of one name."""
     if len(assets) == 1:
-        return remaining(assets[0])
-    return len({row.name for asset in assets for row in rows(asset)})
+        return row_count(assets[0])
+    return len({row.name for asset in assets for row in axis_rows(asset)})
 
 
-def filled(asset: CompleteAsset, row: Row) -> CompleteAsset:
+def fill_row(asset: CompleteAsset, row: AxisRow) -> CompleteAsset:
     """The asset for one row: named, and its texts with the row's values."""
     return asset.replace(
         name=row.name,
@@ -159,15 +163,15 @@ def _specs(assets: Sequence[PlanAsset], shared: Sequence[CompleteAsset]) -> Iter
     families = Counter(asset.name for asset in assets)
     seen: set[str] = set()
     for asset, common in zip(assets, shared, strict=True):
-        for row in rows(asset):
+        for row in axis_rows(asset):
             if row.name in seen:
                 continue
             if families[asset.name] > 1:
                 seen.add(row.name)
-            yield _spec(filled(common, row), row)
+            yield _spec(fill_row(common, row), row)
 
 
-def _answered(
+def _with_model_defaults(
     plan: Plan, asset: CompleteAsset, models: Mapping[str, ModelVersion]
 ) -> CompleteAsset:
     """The asset with the model version's own answers, inside the plan's bounds."""
@@ -180,8 +184,8 @@ def _answered(
         "guidance_scale": model.guidance_scale,
     }
     open_fields = {field: own for field, own in answers.items() if getattr(asset, field) is None}
-    answered = asset.replace(rules=replaced(_rules(asset, model), asset.rules), **open_fields)
-    for field, number, limits in outside(answered, plan.bounds):
+    answered = asset.replace(rules=merge_rules(_rules(asset, model), asset.rules), **open_fields)
+    for field, number, limits in out_of_bounds(answered, plan.bounds):
         raise OutOfBounds(
             f"{asset.name}: {field} is {number:g} by {model.reference}, outside the plan's bounds "
             f"({limits}); write {field} in the plan or widen the bounds"
@@ -202,7 +206,7 @@ def _rules(asset: CompleteAsset, model: ModelVersion) -> list[Rule]:
     return [rule for rule in rules if model.critic or rule.check is not Measure.AGREEMENT]
 
 
-def _spec(asset: CompleteAsset, row: Row) -> AssetSpec:
+def _spec(asset: CompleteAsset, row: AxisRow) -> AssetSpec:
     """The seed follows from the plan's seed and the name alone, so neighbours never change it."""
     fields = {name: getattr(asset, name) for name in CompleteAsset.model_fields}
     seed = int(digest([asset.seed, asset.name])[:8], 16)

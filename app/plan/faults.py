@@ -15,7 +15,7 @@ from app.plan.brand import (
     BrandPalette,
     BrandTechnical,
 )
-from app.plan.fields import Range
+from app.plan.fields import RangeText
 from app.plan.schema import (
     AcceptPlan,
     AssetTags,
@@ -27,7 +27,7 @@ from app.plan.schema import (
     PlanAsset,
     RoutePlan,
 )
-from app.plan.yaml_document import Complaint, Document, Path
+from app.plan.yaml_document import Path, PlanFault, YamlDocument
 from app.types import Measure, Pivot, Rect, Rule, Size, TextLayer
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -52,7 +52,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "text_layers": TextLayer,
 }
 """Which keys stand below which key; what is not here is a range of the bounds."""
-_HOMES: dict[str, type[BaseModel]] = {
+_CONTAINERS: dict[str, type[BaseModel]] = {
     "the top of the plan": Plan,
     "the defaults": Defaults,
     "an asset": PlanAsset,
@@ -74,7 +74,7 @@ _HOW_TO_ADD = {
 }
 _A_LIST = "write a list: [red, green], or one line with a dash for each"
 
-Words = tuple[str, str]
+MessageAndRemedy = tuple[str, str]
 """A message and a remedy."""
 
 
@@ -83,90 +83,90 @@ def path_of(error: ErrorDetails) -> Path:
     return tuple(part for part in error["loc"] if part != "[key]")
 
 
-def complaint_of(error: ErrorDetails, document: Document) -> Complaint:
+def fault_of(error: ErrorDetails, document: YamlDocument) -> PlanFault:
     """The error in words that name the remedy."""
     if error["type"] == "missing":
-        return missing(path_of(error))
+        return missing_fault(path_of(error))
     path = path_of(error)
     written = document.written(path)
     if error["type"] == "extra_forbidden":
-        return Complaint(written, "is no known key here", _other_key(path))
+        return PlanFault(written, "is no known key here", _other_key(path))
     if error["type"] == "plan":
         context = error["ctx"]
-        return Complaint(written, context["message"], context["remedy"])
-    words = _WORDS.get(error["type"], _unforeseen)
+        return PlanFault(written, context["message"], context["remedy"])
+    words = _MESSAGES.get(error["type"], _other_error)
     message, remedy = words(error, path, document.place(path).text)
-    return Complaint(written, message, remedy)
+    return PlanFault(written, message, remedy)
 
 
-def missing(path: Path) -> Complaint:
+def missing_fault(path: Path) -> PlanFault:
     """The complaint that a key is not there."""
     remedy = _HOW_TO_ADD.get(str(path[-1]), "add it")
-    return Complaint(path, "is missing", remedy, value="nothing")
+    return PlanFault(path, "is missing", remedy, value="nothing")
 
 
-def meant(path: Path) -> str:
+def closest_key(path: Path) -> str:
     """The known key nearest to an unknown one, "" when none comes near."""
-    return nearest(str(path[-1]), list(_model_at(path[:-1]).model_fields))
+    return closest_word(str(path[-1]), list(_model_at(path[:-1]).model_fields))
 
 
-def nearest(word: str, known: list[str]) -> str:
+def closest_word(word: str, known: list[str]) -> str:
     """The known word nearest to this one, "" when none comes near."""
     return next(iter(get_close_matches(word.lower(), known, n=1)), "")
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """The remedy for a word that is not among the known ones."""
-    near = nearest(word, known)
+    near = closest_word(word, known)
     return f"did you mean {near}?" if near else f"use one of {', '.join(known) or 'none'}"
 
 
 def _model_at(path: Path) -> type[BaseModel]:
     around = [part for part in path if isinstance(part, str)]
-    return _MODELS.get(around[-1], Range) if around else Plan
+    return _MODELS.get(around[-1], RangeText) if around else Plan
 
 
 def _other_key(path: Path) -> str:
     key, model = str(path[-1]), _model_at(path[:-1])
-    homes = [home for home, other in _HOMES.items() if key in other.model_fields]
-    if homes and model in _HOMES.values():
+    homes = [home for home, other in _CONTAINERS.items() if key in other.model_fields]
+    if homes and model in _CONTAINERS.values():
         return f"move {key} to {' or '.join(homes)}"
     return did_you_mean(key, sorted(model.model_fields))
 
 
-def _unforeseen(error: ErrorDetails, path: Path, written: str) -> Words:
+def _other_error(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "is not valid here", "compare it with the example plans"
 
 
-def _text(error: ErrorDetails, path: Path, written: str) -> Words:
+def _text(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if isinstance(error["input"], bool | int | float):
         what = "a YAML truth value" if isinstance(error["input"], bool) else "a number"
         return f"is {what} where text is meant", f'quote it: "{written}"'
     return "must be text", "write text, in quotes when it holds signs"
 
 
-def _whole_number(error: ErrorDetails, path: Path, written: str) -> Words:
+def _whole_number(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "must be a whole number", "write digits only, without quotes"
 
 
-def _number(error: ErrorDetails, path: Path, written: str) -> Words:
+def _number(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "must be a number", "write digits, 4 or 4.5 say, without quotes"
 
 
-def _truth(error: ErrorDetails, path: Path, written: str) -> Words:
+def _boolean(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "must be true or false", "write true or false, without quotes"
 
 
-def _choice(error: ErrorDetails, path: Path, written: str) -> Words:
+def _choice(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if path == ("atelier",):
         return "is no schema version that is read here", "write atelier: 1"
     known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-    near = nearest(str(error["input"]), known)
+    near = closest_word(str(error["input"]), known)
     hint = f"did you mean {near}? " if near else ""
     return "is not known here", f"{hint}use one of {', '.join(known)}"
 
 
-def _keys(error: ErrorDetails, path: Path, written: str) -> Words:
+def _keys(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if path[-2:-1] == ("sizes",):
         return "is no size", "write 64x64, or 64 for a square"
     if path[-1] == "background":
@@ -182,37 +182,37 @@ def _keys(error: ErrorDetails, path: Path, written: str) -> Words:
     return "must be keys with values", f"write key: value, the key {example}"
 
 
-def _list(error: ErrorDetails, path: Path, written: str) -> Words:
+def _list(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "must be a list", _A_LIST
 
 
-def _too_small(error: ErrorDetails, path: Path, written: str) -> Words:
+def _too_small(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     context = error["ctx"]
     return "is too small", f"write at least {context['ge']:g}"
 
 
-def _too_large(error: ErrorDetails, path: Path, written: str) -> Words:
+def _too_large(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     context = error["ctx"]
     largest = context["le"] if "le" in context else context["lt"] - 1
     return "is too large", f"write at most {largest}"
 
 
-def _empty(error: ErrorDetails, path: Path, written: str) -> Words:
+def _empty(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     return "is empty", "give it at least one value, or remove the key"
 
 
-def _too_long(error: ErrorDetails, path: Path, written: str) -> Words:
+def _too_long(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     longest = error["ctx"]["max_length"]
     return f"is longer than {longest} signs", f"shorten it to {longest}"
 
 
-def _malformed(error: ErrorDetails, path: Path, written: str) -> Words:
+def _malformed(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     shape = error["ctx"]["pattern"]
     return "does not have the form it must have", f"write something that fits {shape}"
 
 
-_WORDS: dict[str, Callable[[ErrorDetails, Path, str], Words]] = {
-    "bool_type": _truth,
+_MESSAGES: dict[str, Callable[[ErrorDetails, Path, str], MessageAndRemedy]] = {
+    "bool_type": _boolean,
     "dict_type": _keys,
     "enum": _choice,
     "finite_number": _number,

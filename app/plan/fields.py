@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from app.plan.templates import normalise, path_like, reserved, slug, stray_brace
+from app.plan.templates import has_stray_brace, normalise, path_like, reserved, slug
 from app.types import Measure, Rule, Size, Value
 
 RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {
@@ -14,7 +14,7 @@ RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {
     Measure.DUPLICATE_DISTANCE: (0, 64),
 }
 """Between which numbers each measure can lie at all."""
-OF_BRANDS = frozenset(
+BRAND_MEASURES = frozenset(
     {
         Measure.PALETTE_ERROR, Measure.LIGHT_ERROR, Measure.SUBJECT_SHARE, Measure.MARGIN,
         Measure.OFF_CENTRE, Measure.GROUND_ERROR, Measure.RESOLUTION,
@@ -25,7 +25,7 @@ LONGEST_PROMPT, LONGEST_TEXT_LAYER = 2000, 500
 """As long as a request and a text layer may be."""
 
 
-class Range(Value):
+class RangeText(Value):
     """Between which numbers a parameter must stay; a missing end is open."""
 
     at_least: float | None = None
@@ -84,7 +84,7 @@ def _axis_value(text: str) -> str:
 
 
 def _template(text: str) -> str:
-    if stray_brace(text):
+    if has_stray_brace(text):
         remedy = "write {colour} for the value of the axis colour, {{ and }} for braces themselves"
         raise refuse("has a brace that names no axis", remedy)
     return text
@@ -104,7 +104,7 @@ def _limits(low: float | None, high: float | None) -> None:
         raise refuse("is satisfied by no number", "let at_least be no larger than at_most")
 
 
-def _range(limits: Range) -> Range:
+def _range(limits: RangeText) -> RangeText:
     _limits(limits.at_least, limits.at_most)
     return limits
 
@@ -113,12 +113,12 @@ def _rule(rule: Rule) -> Rule:
     if rule.check is Measure.RISK:
         remedy = "write accept: {false_accepts: 0.01} at the top of the plan"
         raise refuse("is not measured but learned, and no rule's to limit", remedy)
-    if rule.check in OF_BRANDS:
+    if rule.check in BRAND_MEASURES:
         remedy = "write brand: at the top of the plan with what it is held against"
         raise refuse("is measured for a brand alone", remedy)
     _limits(rule.at_least, rule.at_most)
     low, high = RANGES[rule.check]
-    if any(limit not in Range(at_least=low, at_most=high) for limit in _set_limits(rule)):
+    if any(limit not in RangeText(at_least=low, at_most=high) for limit in _set_limits(rule)):
         message = f"sets a limit that {rule.check} can never reach"
         raise refuse(message, f"stay between {low:g} and {high:g}")
     return rule
@@ -152,4 +152,4 @@ Prompt: TypeAlias = Annotated[
 ]
 Sizes: TypeAlias = Annotated[tuple[Size, ...], Field(min_length=1), AfterValidator(_distinct)]
 AcceptanceRule: TypeAlias = Annotated[Rule, AfterValidator(_rule)]
-Limits: TypeAlias = Annotated[Range, AfterValidator(_range)]
+Limits: TypeAlias = Annotated[RangeText, AfterValidator(_range)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 
-class Unusable(Exception):
+class UnusableFile(Exception):
     """What is wrong with a file that a plan names, and what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
@@ -13,7 +13,7 @@ class Unusable(Exception):
         self.message, self.remedy = message, remedy
 
 
-def read_beside(file: str, folder: Path, *, most: int, what: str, example: str) -> bytes:
+def read_plan_file(file: str, folder: Path, *, most: int, what: str, example: str) -> bytes:
     """The file's bytes, `most` of them; nothing outside the folder is opened, whatever links say.
 
     Raises Unusable, its remedy with what the file should be, and a path like the example.
@@ -23,16 +23,16 @@ def read_beside(file: str, folder: Path, *, most: int, what: str, example: str) 
         path = _inside(file, folder.resolve(), beside)
         with open(path, "rb", opener=_descriptor) as opened:
             if not S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Unusable("is no file", f"write the path of {what}")
+                raise UnusableFile("is no file", f"write the path of {what}")
             data = opened.read(most + 1)
     except FileNotFoundError as error:
         message = "is not there: the path begins in the plan's folder"
-        raise Unusable(message, f"correct the path, or {beside}") from error
+        raise UnusableFile(message, f"correct the path, or {beside}") from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise Unusable(f"cannot be read: {reason}", beside) from error
+        raise UnusableFile(f"cannot be read: {reason}", beside) from error
     if len(data) > most:
-        raise Unusable(f"is larger than {_size(most)}", "make it smaller")
+        raise UnusableFile(f"is larger than {_size(most)}", "make it smaller")
     return data
 
 
@@ -44,10 +44,10 @@ def _inside(file: str, folder: Path, beside: str) -> Path:
     """The file itself, links followed; raises Unusable when it stands elsewhere."""
     parts = Path(file)
     if parts.is_absolute() or ".." in parts.parts or "\\" in file:
-        raise Unusable("is no path from the plan's folder down", beside)
+        raise UnusableFile("is no path from the plan's folder down", beside)
     path = Path(os.path.realpath(folder / parts, strict=True))
     if not path.is_relative_to(folder):
-        raise Unusable("is a link that leaves the plan's folder", beside)
+        raise UnusableFile("is a link that leaves the plan's folder", beside)
     return path
 
 

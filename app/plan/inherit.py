@@ -5,7 +5,7 @@ from typing import Any
 
 from app.plan.background import Background
 from app.plan.brand import brand_rules
-from app.plan.fields import Range
+from app.plan.fields import RangeText
 from app.plan.schema import Bounds, Plan, PlanAsset
 from app.types import BrandRule, Kind, Pivot, Refine, Rule, Sampler, Size, Tags, TextLayer, Value
 
@@ -42,41 +42,45 @@ class CompleteAsset(Value):
 
 def missing_fields(plan: Plan, asset: PlanAsset) -> list[str]:
     """The required fields that neither the asset nor the defaults give."""
-    said = _said(plan.defaults) | _said(asset)
-    return [field for field in REQUIRED if field not in said]
+    explicit = _explicit_value(plan.defaults) | _explicit_value(asset)
+    return [field for field in REQUIRED if field not in explicit]
 
 
-def complete(plan: Plan, asset: PlanAsset) -> CompleteAsset:
+def with_defaults(plan: Plan, asset: PlanAsset) -> CompleteAsset:
     """The asset after inheritance; no required field may be `missing`."""
     own: dict[str, Any] = {"model": plan.model, "seed": plan.seed}
-    said = own | _said(plan.defaults) | _said(asset)
-    written = {name: value for name, value in said.items() if name in CompleteAsset.model_fields}
-    tries = 1 if "background" in said else 3  # another seed would not change what is not painted
+    explicit = own | _explicit_value(plan.defaults) | _explicit_value(asset)
+    written = {
+        name: value for name, value in explicit.items() if name in CompleteAsset.model_fields
+    }
+    tries = (
+        1 if "background" in explicit else 3
+    )  # another seed would not change what is not painted
     return CompleteAsset(
-        **{"attempts": min(tries * said.get("candidates", 1), 256)}
+        **{"attempts": min(tries * explicit.get("candidates", 1), 256)}
         | written
         | {
-            "rules": replaced(plan.defaults.rules, asset.rules),
+            "rules": merge_rules(plan.defaults.rules, asset.rules),
             "brand": brand_rules(plan.brand),
-            "tags": Tags(**_said(plan.tags) | _said(asset.tags)),
+            "tags": Tags(**_explicit_value(plan.tags) | _explicit_value(asset.tags)),
         }
     )
 
 
-def replaced(rules: Sequence[Rule], by: Sequence[Rule]) -> tuple[Rule, ...]:
+def merge_rules(rules: Sequence[Rule], by: Sequence[Rule]) -> tuple[Rule, ...]:
     """The rules, those for the same check as one of `by` replaced by all of `by` for it."""
     checks = {rule.check for rule in by}
     return (*(rule for rule in rules if rule.check not in checks), *by)
 
 
-def outside(asset: CompleteAsset, bounds: Bounds) -> Iterator[tuple[str, float, Range]]:
+def out_of_bounds(asset: CompleteAsset, bounds: Bounds) -> Iterator[tuple[str, float, RangeText]]:
     """The parameters that the bounds forbid: field, number, and what is allowed."""
     for field in Bounds.model_fields:
         limits, number = getattr(bounds, field), getattr(asset, field, None)
-        if isinstance(limits, Range) and number is not None and number not in limits:
+        if isinstance(limits, RangeText) and number is not None and number not in limits:
             yield field, number, limits
 
 
-def _said(value: Value) -> dict[str, Any]:
+def _explicit_value(value: Value) -> dict[str, Any]:
     fields = {name: getattr(value, name) for name in type(value).model_fields}
     return {name: field for name, field in fields.items() if field is not None}

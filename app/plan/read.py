@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.errors import Fault, PlanError
-from app.plan.brand_file import Brands
-from app.plan.recover import salvage
+from app.plan.brand_file import BrandReader
+from app.plan.recover import recover
 from app.plan.schema import Plan
-from app.plan.validate_asset import Look, asset_complaints
-from app.plan.validate_backgrounds import Pictures
+from app.plan.validate_asset import AssetView, asset_faults
+from app.plan.validate_backgrounds import BackgroundReader
 from app.plan.validate_plan import (
-    budget_complaints,
-    pack_complaints,
-    plan_complaints,
-    route_complaints,
+    budget_faults,
+    pack_faults,
+    plan_faults,
+    route_faults,
 )
-from app.plan.yaml_document import Document, Unreadable, read_document
+from app.plan.yaml_document import UnreadableYaml, YamlDocument, read_document
 from app.types import ModelVersion
 
 MAX_BYTES = 1 << 20
@@ -32,34 +32,34 @@ def read_plan(
     """
     try:
         document = read_document(_text(path))
-    except Unreadable as error:
+    except UnreadableYaml as error:
         raise PlanError((_fault(path, error),)) from error
     return _checked(document, path, allow_large=allow_large, models=models)
 
 
 def _checked(
-    document: Document,
+    document: YamlDocument,
     path: Path,
     *,
     allow_large: bool,
     models: Mapping[str, ModelVersion] | None,
 ) -> Plan:
-    written, pictures = salvage(document), Pictures(path.parent)
-    brands = Brands(written, path.parent)
-    looks = [Look(written, at) for at in range(len(written.plan.assets))]
-    complaints = [
-        *written.complaints,
-        *(complaint for look in looks for complaint in asset_complaints(look)),
-        *plan_complaints(looks, written, allow_large=allow_large),
-        *budget_complaints(written),
-        *route_complaints(written),
-        *pack_complaints(looks, written),
-        *pictures.complaints(looks, models),
+    written, pictures = recover(document), BackgroundReader(path.parent)
+    brands = BrandReader(written, path.parent)
+    views = [AssetView(written, at) for at in range(len(written.plan.assets))]
+    faults = [
+        *written.plan_faults,
+        *(fault for view in views for fault in asset_faults(view)),
+        *plan_faults(views, written, allow_large=allow_large),
+        *budget_faults(written),
+        *route_faults(written),
+        *pack_faults(views, written),
+        *pictures.faults(views, models),
         *brands.complaints,
     ]
-    if complaints or brands.faults:
-        raise PlanError((*document.faults(complaints, str(path)), *brands.faults))
-    return pictures.named(written.plan).replace(brand=brands.brand)
+    if faults or brands.faults:
+        raise PlanError((*document.faults(faults, str(path)), *brands.faults))
+    return pictures.with_digests(written.plan).replace(brand=brands.brand)
 
 
 def _text(path: Path) -> str:
@@ -67,15 +67,19 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise Unreadable(1, f"is larger than {MAX_BYTES} bytes", "use axes, or split the plan")
+            raise UnreadableYaml(
+                1, f"is larger than {MAX_BYTES} bytes", "use axes, or split the plan"
+            )
         return data.decode("utf-8-sig")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise Unreadable(1, f"cannot be read: {reason}", "give the path of a plan file") from error
+        raise UnreadableYaml(
+            1, f"cannot be read: {reason}", "give the path of a plan file"
+        ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Unreadable(line, "is not UTF-8 text", "save the file as UTF-8") from error
+        raise UnreadableYaml(line, "is not UTF-8 text", "save the file as UTF-8") from error
 
 
-def _fault(path: Path, error: Unreadable) -> Fault:
+def _fault(path: Path, error: UnreadableYaml) -> Fault:
     return Fault(str(path), error.line, "plan", path.name, error.message, error.remedy)

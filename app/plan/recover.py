@@ -14,59 +14,61 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.digest import Json
-from app.plan.faults import complaint_of, meant, path_of
+from app.plan.faults import closest_key, fault_of, path_of
 from app.plan.schema import Plan
-from app.plan.shorthand import written_out
-from app.plan.yaml_document import Complaint, Document, Path
+from app.plan.shorthand import expand_shorthand
+from app.plan.yaml_document import Path, PlanFault, YamlDocument
 
 
 @dataclass(frozen=True)
-class Salvaged:
+class RecoveredPlan:
     """What could be read, with placeholders for what must be there, and what was wrong."""
 
     plan: Plan
-    document: Document
-    complaints: list[Complaint]
-    unsound: set[Path]
+    document: YamlDocument
+    plan_faults: list[PlanFault]
+    invalid: set[Path]
 
     @cached_property
-    def _touched(self) -> dict[Path, set[str | int]]:
+    def _invalid_children(self) -> dict[Path, set[str | int]]:
         """Every path around something unsound, with the parts of it that lead there."""
         touched: dict[Path, set[str | int]] = {}
-        for path in self.unsound:
+        for path in self.invalid:
             for end in range(len(path)):
                 touched.setdefault(path[:end], set()).add(path[end])
         return touched
 
-    def sound(self, *path: str | int) -> bool:
+    def valid(self, *path: str | int) -> bool:
         """Whether the value at the path, all around it and all within it stand as written."""
-        return path not in self._touched and not _inside(path, self.unsound)
+        return path not in self._invalid_children and not _inside(path, self.invalid)
 
-    def all_keys_known(self, path: Path, found: Collection[str]) -> bool:
+    def all_keys_known(self, path: Path, keys: Collection[str]) -> bool:
         """Whether `found` are all keys of a mapping, whatever became of their values."""
-        return not _inside(path, self.unsound) and self._touched.get(path, set()) <= set(found)
+        return not _inside(path, self.invalid) and self._invalid_children.get(path, set()) <= set(
+            keys
+        )
 
 
-def salvage(document: Document) -> Salvaged:
+def recover(document: YamlDocument) -> RecoveredPlan:
     """Everything that is wrong with single values, and the plan without them."""
-    data = written_out(document)
-    unsound = {complaint.path for complaint in document.complaints}
-    errors = [error for error in _errors(data) if not _inside(path_of(error), unsound)]
+    data = expand_shorthand(document)
+    invalid = {fault.path for fault in document.plan_faults}
+    errors = [error for error in _errors(data) if not _inside(path_of(error), invalid)]
     unknown = [path_of(error) for error in errors if error["type"] == "extra_forbidden"]
-    misspelt = {(*path[:-1], key) for path in unknown if (key := meant(path))}
-    told = [
-        complaint_of(error, document)
+    misspelt = {(*path[:-1], key) for path in unknown if (key := closest_key(path))}
+    faults = [
+        fault_of(error, document)
         for error in errors
         if not (error["type"] == "missing" and path_of(error) in misspelt)
     ]
-    unsound |= misspelt
-    plan = _without_faults(json.loads(json.dumps(data)), unsound)
-    return Salvaged(plan, document, [*document.complaints, *told], unsound)
+    invalid |= misspelt
+    plan = _without_faults(json.loads(json.dumps(data)), invalid)
+    return RecoveredPlan(plan, document, [*document.plan_faults, *faults], invalid)
 
 
-def _inside(path: Path, unsound: Collection[Path]) -> bool:
+def _inside(path: Path, invalid: Collection[Path]) -> bool:
     """Whether the path, or anything around it, is unsound."""
-    return any(path[:end] in unsound for end in range(len(path) + 1))
+    return any(path[:end] in invalid for end in range(len(path) + 1))
 
 
 def _validated(data: Json) -> Plan:
@@ -78,7 +80,7 @@ def _errors(data: Json) -> list[ErrorDetails]:
     try:
         _validated(data)
     except ValidationError as error:
-        return [one for one in error.errors(include_url=False) if not _follows(one)]
+        return [error for error in error.errors(include_url=False) if not _follows(error)]
     return []
 
 
@@ -87,30 +89,30 @@ def _follows(error: ErrorDetails) -> bool:
     return error["type"] == "too_short" and len(error["input"]) > 0
 
 
-def _without_faults(data: Any, unsound: set[Path]) -> Plan:
+def _without_faults(data: Any, invalid: set[Path]) -> Plan:
     """Take out what is wrong until nothing is; every round takes something, so it ends."""
     while errors := _errors(data):
-        taken = {_to_take(error) for error in errors}
+        taken = {_path_to_remove(error) for error in errors}
         outermost = {
             path for path in taken if not any(path[:end] in taken for end in range(len(path)))
         }
-        for path in sorted(outermost, key=_by_place, reverse=True):
-            unsound.add(path)
-            _take_out(data, path, unsound)
+        for path in sorted(outermost, key=_removal_order, reverse=True):
+            invalid.add(path)
+            _remove(data, path, invalid)
     return _validated(data)
 
 
-def _to_take(error: ErrorDetails) -> Path:
+def _path_to_remove(error: ErrorDetails) -> Path:
     path = path_of(error)
     return path[:-1] if error["type"] == "missing" and _placeholder(path) is None else path
 
 
-def _by_place(path: Path) -> tuple[str, ...]:
+def _removal_order(path: Path) -> tuple[str, ...]:
     """Later list items sort later, so that taking one out does not move those still to take."""
     return tuple(f"{part:09}" if isinstance(part, int) else part for part in path)
 
 
-def _take_out(data: Any, path: Path, unsound: set[Path]) -> None:
+def _remove(data: Any, path: Path, invalid: set[Path]) -> None:
     around = data
     for part in path[:-1]:
         around = around[part]
@@ -120,7 +122,7 @@ def _take_out(data: Any, path: Path, unsound: set[Path]) -> None:
         return
     del around[path[-1]]
     if isinstance(path[-1], int):
-        unsound.add(path[:-1])
+        invalid.add(path[:-1])
 
 
 def _placeholder(path: Path) -> Json:

@@ -72,7 +72,7 @@ TEXT_RULES = (
 """Instead, where text is set: letters are small pieces, and one picture may bear many texts."""
 
 
-class Inheritable(Value):
+class InheritableFields(Value):
     """What an asset may say for itself or leave to the plan's defaults (None: left)."""
 
     kind: Kind | None = None
@@ -101,7 +101,7 @@ class Inheritable(Value):
     """The picture that text is set over, as it is; nothing is painted then."""
 
 
-class Defaults(Inheritable):
+class Defaults(InheritableFields):
     """What every asset inherits that does not say otherwise."""
 
 
@@ -116,7 +116,7 @@ class AssetTags(Value):
     priority: Priority | None = None
 
 
-class PlanAsset(Inheritable):
+class PlanAsset(InheritableFields):
     """One asset, or one for every combination of its axes' values."""
 
     name: PlainName
@@ -173,14 +173,14 @@ AUTO = "auto"
 """In the place of a model: whichever of `route.models` is the cheapest that is likely to pass."""
 
 
-MOST_MODELS = 6
+MAX_MODELS = 6
 """Models to choose from: every pair of them is a way to be weighed."""
 
 
 class RoutePlan(Value):
     """Which models may make the assets of `model: auto`, and what must hold of the way."""
 
-    models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=MOST_MODELS)]
+    models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=MAX_MODELS)]
     """From light to heavy: in this order they are tried as long as nothing was measured."""
     confidence: Annotated[float, Field(ge=0.01, le=0.999)] = 0.9
     """How likely an asset must be to pass within its attempts."""
@@ -231,8 +231,10 @@ class Plan(Value):
 
     def as_json(self) -> dict[str, Json]:
         """Without what plans could not say at first and this one does not, so that digests stay."""
-        left_out = [one for one in ("accept", "brand", "unique") if getattr(self, one) is None]
-        return {field: said for field, said in super().as_json().items() if field not in left_out}
+        left_out = [
+            field for field in ("accept", "brand", "unique") if getattr(self, field) is None
+        ]
+        return {field: value for field, value in super().as_json().items() if field not in left_out}
 
     @property
     def schema_version(self) -> int:

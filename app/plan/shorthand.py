@@ -9,17 +9,17 @@ import re
 from collections.abc import Mapping
 
 from app.digest import Json
-from app.plan.yaml_document import Document, Path, Place
+from app.plan.yaml_document import Path, SourceLocation, YamlDocument
 
 _SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
-def written_out(document: Document) -> Json:
+def expand_shorthand(document: YamlDocument) -> Json:
     """The document's data without shorthand; the paths of what was written stay."""
     return _written_out(document.data, (), document.places)
 
 
-def _written_out(value: Json, path: Path, places: Mapping[Path, Place]) -> Json:
+def _written_out(value: Json, path: Path, places: Mapping[Path, SourceLocation]) -> Json:
     if isinstance(value, Mapping):
         return {key: _written_out(item, (*path, key), places) for key, item in value.items()}
     if isinstance(value, list) and _is_range(path) and len(value) == 2:
@@ -46,7 +46,7 @@ def _is_range(path: Path) -> bool:
     return len(path) == 2 and path[0] == "bounds" and path[1] != "axes"
 
 
-def _as_text(value: Json, path: Path, places: Mapping[Path, Place]) -> Json:
+def _as_text(value: Json, path: Path, places: Mapping[Path, SourceLocation]) -> Json:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return places[path].text if is_number else value
 

@@ -35,7 +35,7 @@ def forbidden(text: str) -> str:
     )  # fmt: skip
 
 
-def stray_brace(template: str) -> bool:
+def has_stray_brace(template: str) -> bool:
     """Whether a brace is neither part of `{axis}` nor doubled to stand for itself."""
     return any(match.group() in ("{", "}") for match in _TOKEN.finditer(template))
 

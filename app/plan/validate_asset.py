@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.plan.expand import remaining, sorted_axes
-from app.plan.faults import did_you_mean, missing, nearest
+from app.plan.expand import row_count, sorted_axes
+from app.plan.faults import closest_word, did_you_mean, missing_fault
 from app.plan.fields import LONGEST_PROMPT, LONGEST_TEXT_LAYER
-from app.plan.inherit import CompleteAsset, complete, missing_fields, outside
-from app.plan.recover import Salvaged
+from app.plan.inherit import CompleteAsset, missing_fields, out_of_bounds, with_defaults
+from app.plan.recover import RecoveredPlan
 from app.plan.schema import CARRIED_AXES, Plan, PlanAsset
 from app.plan.templates import fill, slug, variables
-from app.plan.yaml_document import Complaint, Path
+from app.plan.yaml_document import Path, PlanFault
 from app.types import Kind, Refine, Size
 
 _STAND_INS = {"kind": Kind.ICON, "prompt": "-", "sizes": (Size(width=1, height=1),)}
@@ -23,16 +23,16 @@ _STAND_INS = {"kind": Kind.ICON, "prompt": "-", "sizes": (Size(width=1, height=1
 
 
 @dataclass(frozen=True)
-class Look:
+class AssetView:
     """The asset at this index of the plan."""
 
-    written: Salvaged
+    recovered: RecoveredPlan
     at: int
 
     @property
     def plan(self) -> Plan:
         """The plan around it."""
-        return self.written.plan
+        return self.recovered.plan
 
     @property
     def asset(self) -> PlanAsset:
@@ -48,7 +48,7 @@ class Look:
     def complete(self) -> CompleteAsset:
         """The asset after inheritance."""
         stand_ins = {field: _STAND_INS[field] for field in self.missing}
-        return complete(self.plan, self.asset.replace(**stand_ins))
+        return with_defaults(self.plan, self.asset.replace(**stand_ins))
 
     def own(self, *path: str | int) -> Path:
         """The path below this asset."""
@@ -58,36 +58,38 @@ class Look:
         """The path where the field's value is written: here or in the defaults."""
         inherited = getattr(self.asset, field, None) is None
         default = ("defaults", field)
-        return default if inherited and default in self.written.document.places else self.own(field)
+        return (
+            default if inherited and default in self.recovered.document.places else self.own(field)
+        )
 
-    def sound(self, *path: str | int) -> bool:
+    def valid(self, *path: str | int) -> bool:
         """Whether the asset's value there can be relied upon, inherited or its own."""
-        return self.written.sound(*self.own(*path)) and self.written.sound(
+        return self.recovered.valid(*self.own(*path)) and self.recovered.valid(
             *self.source(str(path[0])), *path[1:]
         )
 
-    def given(self, *fields: str) -> bool:
+    def all_valid(self, *fields: str) -> bool:
         """Whether all these fields are sound, and none of them is missing."""
-        return all(self.sound(field) and field not in self.missing for field in fields)
+        return all(self.valid(field) and field not in self.missing for field in fields)
 
     @property
     def axes_named(self) -> bool:
         """Whether all axes' names are known, even where one of their values is not."""
-        return self.written.all_keys_known(self.own("axes"), self.asset.axes)
+        return self.recovered.all_keys_known(self.own("axes"), self.asset.axes)
 
     @property
     def countable(self) -> bool:
         """Whether its rows can be counted: names, axes and exclusions fit each other."""
         known = all(set(entry) <= set(self.asset.axes) for entry in self.asset.exclude)
-        return known and self.given("name", "axes", "exclude")
+        return known and self.all_valid("name", "axes", "exclude")
 
     def texts(self) -> Iterator[tuple[Path, str]]:
         """The templates that can be read, each with where it is written."""
         for field in ("prompt", "negative_prompt"):
-            if self.given(field):
+            if self.all_valid(field):
                 yield self.source(field), getattr(self.complete, field)
         for index, layer in enumerate(self.asset.text_layers):
-            if self.sound("text_layers", index, "text"):
+            if self.valid("text_layers", index, "text"):
                 yield self.own("text_layers", index, "text"), layer.text
 
     @cached_property
@@ -104,157 +106,157 @@ class Look:
 LONGEST_NAME = 120
 
 
-def asset_complaints(look: Look) -> Iterator[Complaint]:
+def asset_faults(view: AssetView) -> Iterator[PlanFault]:
     """Everything that does not fit together in one asset."""
     for check in _CHECKS:
-        yield from check(look)
+        yield from check(view)
 
 
-def _missing(look: Look) -> Iterator[Complaint]:
-    for field in look.missing:
-        if look.sound(field):
-            yield missing(look.own(field))
+def _missing(view: AssetView) -> Iterator[PlanFault]:
+    for field in view.missing:
+        if view.valid(field):
+            yield missing_fault(view.own(field))
 
 
-def _unknown_variables(look: Look) -> Iterator[Complaint]:
-    for path, variable in look.unknown_variables:
+def _unknown_variables(view: AssetView) -> Iterator[PlanFault]:
+    for path, variable in view.unknown_variables:
         message = f"asks for {{{variable}}}, and the asset has no such axis"
-        near = nearest(variable, list(look.asset.axes))
+        near = closest_word(variable, list(view.asset.axes))
         hint = f"did you mean {{{near}}}? Else " if near else ""
         remedy = f"{hint}add {variable}: to its axes, or double the braces that are none"
-        yield Complaint(path, message, remedy)
+        yield PlanFault(path, message, remedy)
 
 
-def _unused_axes(look: Look) -> Iterator[Complaint]:
+def _unused_axes(view: AssetView) -> Iterator[PlanFault]:
     """Not asked while a text has an unknown variable: one of them is meant for the other."""
-    texts_known = look.given("prompt", "negative_prompt", "text_layers", "carry")
-    if not texts_known or not look.axes_named or look.unknown_variables:
+    texts_known = view.all_valid("prompt", "negative_prompt", "text_layers", "carry")
+    if not texts_known or not view.axes_named or view.unknown_variables:
         return
-    used = {variable for _, text in look.texts() for variable in variables(text)}
-    for axis in sorted(set(look.asset.axes) - used - CARRIED_AXES - set(look.asset.carry)):
+    used = {variable for _, text in view.texts() for variable in variables(text)}
+    for axis in sorted(set(view.asset.axes) - used - CARRIED_AXES - set(view.asset.carry)):
         message = "is an axis that no text of the asset uses"
         remedy = f"write {{{axis}}} into the prompt, or carry: [{axis}] to have it in names alone"
-        yield Complaint(look.own("axes", axis), message, remedy)
+        yield PlanFault(view.own("axes", axis), message, remedy)
 
 
-def _carried(look: Look) -> Iterator[Complaint]:
-    if not look.axes_named or not look.sound("carry"):
+def _carried(view: AssetView) -> Iterator[PlanFault]:
+    if not view.axes_named or not view.valid("carry"):
         return
-    for index, axis in enumerate(look.asset.carry):
-        if axis not in look.asset.axes:
-            remedy = did_you_mean(axis, list(look.asset.axes))
-            yield Complaint(look.own("carry", index), "is no axis of the asset", remedy)
+    for index, axis in enumerate(view.asset.carry):
+        if axis not in view.asset.axes:
+            remedy = did_you_mean(axis, list(view.asset.axes))
+            yield PlanFault(view.own("carry", index), "is no axis of the asset", remedy)
 
 
-def _excluded(look: Look) -> Iterator[Complaint]:
-    if not look.axes_named or not look.sound("exclude"):
+def _excluded(view: AssetView) -> Iterator[PlanFault]:
+    if not view.axes_named or not view.valid("exclude"):
         return
-    for index, entry in enumerate(look.asset.exclude):
+    for index, entry in enumerate(view.asset.exclude):
         if not entry:
             message, remedy = "names no axis and would match everything", "write {colour: red}, say"
-            yield Complaint(look.own("exclude", index), message, remedy)
+            yield PlanFault(view.own("exclude", index), message, remedy)
         for axis in entry:
-            yield from _excluded_axis(look, index, axis)
+            yield from _excluded_axis(view, index, axis)
 
 
-def _excluded_axis(look: Look, index: int, axis: str) -> Iterator[Complaint]:
-    path = look.own("exclude", index, axis)
-    if axis not in look.asset.axes:
-        remedy = did_you_mean(axis, list(look.asset.axes))
-        yield Complaint(path, "is no axis of the asset", remedy)
-    elif look.sound("axes", axis):
-        known = list(look.asset.axes[axis])
-        for at, value in enumerate(look.asset.exclude[index][axis]):
+def _excluded_axis(view: AssetView, index: int, axis: str) -> Iterator[PlanFault]:
+    path = view.own("exclude", index, axis)
+    if axis not in view.asset.axes:
+        remedy = did_you_mean(axis, list(view.asset.axes))
+        yield PlanFault(path, "is no axis of the asset", remedy)
+    elif view.valid("axes", axis):
+        known = list(view.asset.axes[axis])
+        for at, value in enumerate(view.asset.exclude[index][axis]):
             if value not in known:
-                item = (*path, at) if (*path, at) in look.written.document.places else path
+                item = (*path, at) if (*path, at) in view.recovered.document.places else path
                 message = f"matches nothing: {axis} has no such value"
-                yield Complaint(item, message, did_you_mean(value, known))
+                yield PlanFault(item, message, did_you_mean(value, known))
 
 
-def _nothing_left(look: Look) -> Iterator[Complaint]:
-    if look.countable and all(look.asset.exclude) and remaining(look.asset) == 0:
+def _nothing_left(view: AssetView) -> Iterator[PlanFault]:
+    if view.countable and all(view.asset.exclude) and row_count(view.asset) == 0:
         message = "leaves nothing of the asset"
-        yield Complaint(look.own("exclude"), message, "exclude less, or remove the asset")
+        yield PlanFault(view.own("exclude"), message, "exclude less, or remove the asset")
 
 
-def _same_slugs(look: Look) -> Iterator[Complaint]:
-    for axis, values in look.asset.axes.items():
+def _same_slugs(view: AssetView) -> Iterator[PlanFault]:
+    for axis, values in view.asset.axes.items():
         first: dict[str, str] = {}
-        for index, value in enumerate(values if look.sound("axes", axis) else ()):
+        for index, value in enumerate(values if view.valid("axes", axis) else ()):
             other = first.setdefault(slug(value), value)
             if other != value:
                 message = f"makes a duplicate name: {other!r} is {slug(value)} in names too"
                 remedy = "spell one of them differently"
-                yield Complaint(look.own("axes", axis, index), message, remedy)
+                yield PlanFault(view.own("axes", axis, index), message, remedy)
 
 
-def _long_name(look: Look) -> Iterator[Complaint]:
-    if not look.given("name", "axes"):
+def _long_name(view: AssetView) -> Iterator[PlanFault]:
+    if not view.all_valid("name", "axes"):
         return
     longest = [
-        max((slug(value) for value in values), key=len) for _, values in sorted_axes(look.asset)
+        max((slug(value) for value in values), key=len) for _, values in sorted_axes(view.asset)
     ]
-    name = ".".join([look.asset.name, *longest])
+    name = ".".join([view.asset.name, *longest])
     if len(name) > LONGEST_NAME:
         message = f"makes names of up to {len(name)} signs"
         remedy = f"shorten it or the axes' values until {LONGEST_NAME} suffice"
-        yield Complaint(look.own("name"), message, remedy)
+        yield PlanFault(view.own("name"), message, remedy)
 
 
-def _long_texts(look: Look) -> Iterator[Complaint]:
-    if not look.sound("axes") or look.unknown_variables:
+def _long_texts(view: AssetView) -> Iterator[PlanFault]:
+    if not view.valid("axes") or view.unknown_variables:
         return
-    values = {axis: max(texts, key=len) for axis, texts in look.asset.axes.items()}
-    for path, text in look.texts():
+    values = {axis: max(texts, key=len) for axis, texts in view.asset.axes.items()}
+    for path, text in view.texts():
         longest = LONGEST_TEXT_LAYER if "text_layers" in path else LONGEST_PROMPT
         length = len(fill(text, values))
         if length > longest:
             message = f"grows to {length} signs with the axes' longest values"
-            yield Complaint(path, message, f"shorten it or the values until {longest} suffice")
+            yield PlanFault(path, message, f"shorten it or the values until {longest} suffice")
 
 
-def _outside_bounds(look: Look) -> Iterator[Complaint]:
-    for field, number, limits in outside(look.complete, look.plan.bounds):
-        if look.given(field, "candidates") and look.written.sound("bounds", field):
+def _outside_bounds(view: AssetView) -> Iterator[PlanFault]:
+    for field, number, limits in out_of_bounds(view.complete, view.plan.bounds):
+        if view.all_valid(field, "candidates") and view.recovered.valid("bounds", field):
             message = f"is outside the plan's bounds for {field}"
-            yield Complaint(look.source(field), message, f"let it be {limits}", f"{number:g}")
+            yield PlanFault(view.source(field), message, f"let it be {limits}", f"{number:g}")
 
 
-def _outside_closed_sets(look: Look) -> Iterator[Complaint]:
-    for axis, allowed in look.plan.bounds.axes.items():
-        comparable = look.sound("axes", axis) and look.written.sound("bounds", "axes", axis)
-        values = look.asset.axes.get(axis, ()) if comparable else ()
+def _outside_closed_sets(view: AssetView) -> Iterator[PlanFault]:
+    for axis, allowed in view.plan.bounds.axes.items():
+        comparable = view.valid("axes", axis) and view.recovered.valid("bounds", "axes", axis)
+        values = view.asset.axes.get(axis, ()) if comparable else ()
         for index, value in enumerate(values):
             if value not in allowed:
                 message = f"is outside the plan's bounds for {axis}"
                 remedy = did_you_mean(value, list(allowed))
-                yield Complaint(look.own("axes", axis, index), message, remedy)
+                yield PlanFault(view.own("axes", axis, index), message, remedy)
 
 
-def _few_attempts(look: Look) -> Iterator[Complaint]:
-    asset = look.complete
-    if look.given("attempts", "candidates") and asset.attempts < asset.candidates:
+def _few_attempts(view: AssetView) -> Iterator[PlanFault]:
+    asset = view.complete
+    if view.all_valid("attempts", "candidates") and asset.attempts < asset.candidates:
         message = f"are fewer than the {asset.candidates} candidates that are made at once"
         remedy = f"write attempts: {asset.candidates} or more"
-        yield Complaint(look.source("attempts"), message, remedy)
+        yield PlanFault(view.source("attempts"), message, remedy)
 
 
-def _never_refined(look: Look) -> Iterator[Complaint]:
-    asset = look.complete
-    given = look.given("refine", "attempts", "candidates")
+def _never_refined(view: AssetView) -> Iterator[PlanFault]:
+    asset = view.complete
+    given = view.all_valid("refine", "attempts", "candidates")
     if given and asset.refine is Refine.REASON and asset.attempts <= asset.candidates:
         message = "is never asked, for no attempt follows the first round"
         remedy = f"write attempts: {asset.candidates + 1} or more, or remove refine"
-        yield Complaint(look.source("refine"), message, remedy)
+        yield PlanFault(view.source("refine"), message, remedy)
 
 
-def _half_a_frame(look: Look) -> Iterator[Complaint]:
+def _half_a_frame(view: AssetView) -> Iterator[PlanFault]:
     """Width and height of the generated image come together, or both from the model version."""
-    written = {"width": look.complete.width, "height": look.complete.height}
+    written = {"width": view.complete.width, "height": view.complete.height}
     for field, other in (("width", "height"), ("height", "width")):
-        if look.given(field, other) and written[field] is not None and written[other] is None:
+        if view.all_valid(field, other) and written[field] is not None and written[other] is None:
             remedy = f"add {other}:, or leave both to the model"
-            yield Complaint(look.source(field), f"stands without {other}", remedy)
+            yield PlanFault(view.source(field), f"stands without {other}", remedy)
 
 
 _CHECKS = (

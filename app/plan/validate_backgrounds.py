@@ -6,75 +6,75 @@ from typing import TypeVar
 
 from app.errors import NoRoute
 from app.fleet.versions import resolve
-from app.plan.background import Background, found
-from app.plan.files import Unusable
-from app.plan.schema import AUTO, Inheritable, Plan
-from app.plan.validate_asset import Look
-from app.plan.yaml_document import Complaint, Path
+from app.plan.background import Background, with_digest
+from app.plan.files import UnusableFile
+from app.plan.schema import AUTO, InheritableFields, Plan
+from app.plan.validate_asset import AssetView
+from app.plan.yaml_document import Path, PlanFault
 from app.types import ModelVersion
 
-_Asset = TypeVar("_Asset", bound=Inheritable)
+_Asset = TypeVar("_Asset", bound=InheritableFields)
 
 
-class Pictures:
+class BackgroundReader:
     """The backgrounds of a plan in this folder, each opened once."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._seen: dict[Background, Background | Unusable] = {}
+        self._seen: dict[Background, Background | UnusableFile] = {}
 
-    def complaints(
-        self, looks: Sequence[Look], models: Mapping[str, ModelVersion] | None
-    ) -> Iterator[Complaint]:
+    def faults(
+        self, views: Sequence[AssetView], models: Mapping[str, ModelVersion] | None
+    ) -> Iterator[PlanFault]:
         """What is wrong with each background, and with the asset that is to be set over it.
 
         Which models set text is asked of `models`; without them it is left to the route.
         """
-        default = looks[0].plan.defaults.background
-        if default is not None and looks[0].written.sound("defaults", "background"):
-            yield from self._unusable(default, ("defaults", "background"))
-        for look in looks:
-            background = look.complete.background
-            if background is None or not look.given("background"):
+        default = views[0].plan.defaults.background
+        if default is not None and views[0].recovered.valid("defaults", "background"):
+            yield from self._file_fault(default, ("defaults", "background"))
+        for view in views:
+            background = view.complete.background
+            if background is None or not view.all_valid("background"):
                 continue
-            path = look.source("background")
-            yield from self._unusable(background, path)
-            if look.given("text_layers") and not look.asset.text_layers:
-                remedy = f"give {look.asset.name} text_layers:, or remove background"
-                yield Complaint(path, "is there for text, and none is set over it", remedy)
-            elif models is not None and look.given("model") and not _sets_text(look, models):
-                message = f"is there for text, and model: {look.complete.model} sets none"
-                yield Complaint(path, message, f"give {look.asset.name} model: typography")
+            path = view.source("background")
+            yield from self._file_fault(background, path)
+            if view.all_valid("text_layers") and not view.asset.text_layers:
+                remedy = f"give {view.asset.name} text_layers:, or remove background"
+                yield PlanFault(path, "is there for text, and none is set over it", remedy)
+            elif models is not None and view.all_valid("model") and not _sets_text(view, models):
+                message = f"is there for text, and model: {view.complete.model} sets none"
+                yield PlanFault(path, message, f"give {view.asset.name} model: typography")
 
-    def named(self, plan: Plan) -> Plan:
+    def with_digests(self, plan: Plan) -> Plan:
         """The plan without faults, its backgrounds with the digests of their bytes."""
-        assets = tuple(self._named(asset) for asset in plan.assets)
-        return plan.replace(defaults=self._named(plan.defaults), assets=assets)
+        assets = tuple(self._asset_with_digest(asset) for asset in plan.assets)
+        return plan.replace(defaults=self._asset_with_digest(plan.defaults), assets=assets)
 
-    def _unusable(self, background: Background, path: Path) -> Iterator[Complaint]:
+    def _file_fault(self, background: Background, path: Path) -> Iterator[PlanFault]:
         opened = self._open(background)
-        if isinstance(opened, Unusable):
-            yield Complaint(path, opened.message, opened.remedy, background.file)
+        if isinstance(opened, UnusableFile):
+            yield PlanFault(path, opened.message, opened.remedy, background.file)
 
-    def _named(self, asset: _Asset) -> _Asset:
+    def _asset_with_digest(self, asset: _Asset) -> _Asset:
         if asset.background is None:
             return asset
         opened = self._open(asset.background)
         assert isinstance(opened, Background)
         return asset.replace(background=opened)
 
-    def _open(self, background: Background) -> Background | Unusable:
+    def _open(self, background: Background) -> Background | UnusableFile:
         if background not in self._seen:
             try:
-                self._seen[background] = found(background, self._folder)
-            except Unusable as error:
+                self._seen[background] = with_digest(background, self._folder)
+            except UnusableFile as error:
                 self._seen[background] = error
         return self._seen[background]
 
 
-def _sets_text(look: Look, models: Mapping[str, ModelVersion]) -> bool:
+def _sets_text(view: AssetView, models: Mapping[str, ModelVersion]) -> bool:
     """A choice of models might paint over the picture; an unknown model is another's to say."""
-    reference = look.complete.model
+    reference = view.complete.model
     if reference == AUTO:
         return False
     try:

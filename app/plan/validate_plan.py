@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from app.plan.expand import Row, distinct, filled, remaining, rows, size
+from app.plan.expand import AxisRow, axis_rows, combination_count, distinct, fill_row, row_count
 from app.plan.inherit import CompleteAsset
-from app.plan.recover import Salvaged
+from app.plan.recover import RecoveredPlan
 from app.plan.schema import AUTO
-from app.plan.validate_asset import Look
-from app.plan.yaml_document import Complaint, Path
+from app.plan.validate_asset import AssetView
+from app.plan.yaml_document import Path, PlanFault
 from app.types import Kind, Size
 
 LARGE = 10_000
@@ -16,41 +16,41 @@ LARGE = 10_000
 _PACKED = frozenset({Kind.ICON, Kind.SPRITE})
 
 
-def plan_complaints(
-    looks: Sequence[Look], written: Salvaged, *, allow_large: bool
-) -> Iterator[Complaint]:
+def plan_faults(
+    views: Sequence[AssetView], written: RecoveredPlan, *, allow_large: bool
+) -> Iterator[PlanFault]:
     """Everything that does not fit together between assets."""
-    large = [look for look in looks if look.countable and size(look.asset) > LARGE]
+    large = [view for view in views if view.countable and combination_count(view.asset) > LARGE]
     if large and not allow_large:
         yield from map(_large, large)
         return
-    yield from _too_many(looks, written)
-    for _, family in groupby(sorted(looks, key=_name), key=_name):
+    yield from _too_many(views, written)
+    for _, family in groupby(sorted(views, key=_name), key=_name):
         yield from _duplicates(list(family))
 
 
-def budget_complaints(written: Salvaged) -> Iterator[Complaint]:
+def budget_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
     """A draft model that is missing or never asked, and more kept for drafts than there is."""
     budget = written.plan.budget
-    if budget is None or not written.sound("budget"):
+    if budget is None or not written.valid("budget"):
         return
     model, drafts = budget.draft_model, budget.at_cap == "draft"
     if drafts and model is None:
         remedy = "add draft_model: with the model that takes over, or write at_cap: stop"
-        yield Complaint(("budget", "at_cap"), "asks for drafts, and no model makes them", remedy)
+        yield PlanFault(("budget", "at_cap"), "asks for drafts, and no model makes them", remedy)
     if not drafts and (model is not None or budget.draft_usd):
         key = "draft_model" if model is not None else "draft_usd"
         remedy = f"write at_cap: draft, or remove {key}"
-        yield Complaint(("budget", key), "is never used, for the plan stops at its budget", remedy)
+        yield PlanFault(("budget", key), "is never used, for the plan stops at its budget", remedy)
     if drafts and budget.draft_usd > budget.usd:
         message = f"keeps more for drafts than the budget of {budget.usd:g} holds"
-        yield Complaint(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
+        yield PlanFault(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
 
 
-def route_complaints(written: Salvaged) -> Iterator[Complaint]:
+def route_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
     """A choice of models without any models, models without a choice, and repeated ones."""
     plan = written.plan
-    if not written.sound("route") or not written.sound("model"):
+    if not written.valid("route") or not written.valid("model"):
         return
     left_open: list[Path] = [
         ("assets", at, "model") for at, asset in enumerate(plan.assets) if asset.model == AUTO
@@ -60,51 +60,51 @@ def route_complaints(written: Salvaged) -> Iterator[Complaint]:
     if left_open and plan.route is None:
         message = f"is {AUTO}, and no models are named to choose from"
         remedy = "add route: {models: [starter]} with the models that may be asked, light to heavy"
-        yield Complaint(left_open[0], message, remedy)
+        yield PlanFault(left_open[0], message, remedy)
     if plan.route is None:
         return
     if not left_open:
         remedy = f"write model: {AUTO} at the top of the plan or in an asset, or remove route"
-        yield Complaint(("route",), "is never asked, for every asset names its model", remedy)
+        yield PlanFault(("route",), "is never asked, for every asset names its model", remedy)
     seen: set[str] = set()
     for at, model in enumerate(plan.route.models):
         if model == AUTO or model in seen:
             message = "is no model" if model == AUTO else "is named twice"
-            yield Complaint(("route", "models", at), message, "write each model once, by its name")
+            yield PlanFault(("route", "models", at), message, "write each model once, by its name")
         seen.add(model)
 
 
-def pack_complaints(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
+def pack_faults(views: Sequence[AssetView], written: RecoveredPlan) -> Iterator[PlanFault]:
     """Sizes that no asset has, and sizes that fit on no page."""
-    if not written.sound("pack"):
+    if not written.valid("pack"):
         return
-    for look in looks:
-        if look.given("sizes", "kind") and look.complete.kind in _PACKED:
-            yield from _off_page(look)
-    finished = {size for look in looks for size in look.complete.sizes}
-    if all(look.given("sizes") for look in looks):
+    for view in views:
+        if view.all_valid("sizes", "kind") and view.complete.kind in _PACKED:
+            yield from _off_page(view)
+    finished = {size for view in views for size in view.complete.sizes}
+    if all(view.all_valid("sizes") for view in views):
         yield from _never_finished(written, finished)
 
 
-def _name(look: Look) -> str:
-    return look.asset.name
+def _name(view: AssetView) -> str:
+    return view.asset.name
 
 
-def _large(look: Look) -> Complaint:
-    message = f"multiply to {size(look.asset)} combinations, beyond {LARGE}"
+def _large(view: AssetView) -> PlanFault:
+    message = f"multiply to {combination_count(view.asset)} combinations, beyond {LARGE}"
     remedy = "write fewer values, or allow it with --allow-large"
-    return Complaint(look.own("axes"), message, remedy)
+    return PlanFault(view.own("axes"), message, remedy)
 
 
-def _too_many(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
-    if not written.sound("max_assets") or not all(look.countable for look in looks):
+def _too_many(views: Sequence[AssetView], written: RecoveredPlan) -> Iterator[PlanFault]:
+    if not written.valid("max_assets") or not all(view.countable for view in views):
         return
     allowed = written.plan.max_assets
-    families = groupby(sorted(looks, key=_name), key=_name)
+    families = groupby(sorted(views, key=_name), key=_name)
     asked = sum(_number(list(family), allowed) for _, family in families)
     if asked > allowed:
         stated = ("max_assets",) if ("max_assets",) in written.document.places else ("assets",)
-        yield Complaint(
+        yield PlanFault(
             ("max_assets",),
             f"is less than the {asked} assets the plan asks for",
             f"write max_assets: {asked} at the top of the plan, or ask for less",
@@ -113,50 +113,50 @@ def _too_many(looks: Sequence[Look], written: Salvaged) -> Iterator[Complaint]:
         )
 
 
-def _number(family: Sequence[Look], allowed: int) -> int:
+def _number(family: Sequence[AssetView], allowed: int) -> int:
     """Names are only compared one by one while they are few; beyond, the sum is telling enough."""
-    assets = [look.asset for look in family]
-    each = [remaining(asset) for asset in assets]
+    assets = [view.asset for view in family]
+    each = [row_count(asset) for asset in assets]
     return sum(each) if max(each) > allowed else distinct(assets)
 
 
-def _duplicates(family: Sequence[Look]) -> Iterator[Complaint]:
+def _duplicates(family: Sequence[AssetView]) -> Iterator[PlanFault]:
     """One complaint per asset that claims a name for something else than an earlier one."""
-    first: dict[str, tuple[Look, CompleteAsset, Row]] = {}
-    for look in family if len(family) > 1 and all(map(_comparable, family)) else ():
-        for row in rows(look.asset):
-            asked = filled(look.complete, row)
-            other, before, its_row = first.setdefault(row.name, (look, asked, row))
+    first: dict[str, tuple[AssetView, CompleteAsset, AxisRow]] = {}
+    for view in family if len(family) > 1 and all(map(_comparable, family)) else ():
+        for row in axis_rows(view.asset):
+            asked = fill_row(view.complete, row)
+            other, before, its_row = first.setdefault(row.name, (view, asked, row))
             if (asked, row.axes) != (before, its_row.axes):
-                line = look.written.document.place(other.own("name")).line
+                line = view.recovered.document.place(other.own("name")).line
                 message = f"makes a duplicate name: {row.name} is something else on line {line}"
                 remedy = "give one of them another name, or remove it"
-                yield Complaint(look.own("name"), message, remedy)
+                yield PlanFault(view.own("name"), message, remedy)
                 break
 
 
-def _comparable(look: Look) -> bool:
-    fields = [*type(look.asset).model_fields, "kind", "prompt", "sizes"]
-    few = look.countable and remaining(look.asset) <= look.plan.max_assets
-    return few and look.given(*fields) and not look.unknown_variables
+def _comparable(view: AssetView) -> bool:
+    fields = [*type(view.asset).model_fields, "kind", "prompt", "sizes"]
+    few = view.countable and row_count(view.asset) <= view.plan.max_assets
+    return few and view.all_valid(*fields) and not view.unknown_variables
 
 
-def _off_page(look: Look) -> Iterator[Complaint]:
-    pack = look.plan.pack
+def _off_page(view: AssetView) -> Iterator[PlanFault]:
+    pack = view.plan.pack
     side = pack.max_page_size
     side = 1 << side.bit_length() - 1 if pack.power_of_two else side
     room = side - 2 * pack.extrude
-    for wanted in look.complete.sizes:
+    for wanted in view.complete.sizes:
         packed = pack.sizes is None or wanted in pack.sizes
         if packed and max(wanted.width, wanted.height) > room:
             message = f"{wanted} fits on no atlas page, which have room for {room} pixels"
             remedy = "raise pack.max_page_size, or name the sizes to pack in pack.sizes"
-            yield Complaint(look.source("sizes"), message, remedy)
+            yield PlanFault(view.source("sizes"), message, remedy)
 
 
-def _never_finished(written: Salvaged, finished: set[Size]) -> Iterator[Complaint]:
+def _never_finished(written: RecoveredPlan, finished: set[Size]) -> Iterator[PlanFault]:
     for index, wanted in enumerate(written.plan.pack.sizes or ()):
         if wanted not in finished:
             known = ", ".join(sorted(map(str, finished)))
             message = "is a size that no asset is finished at"
-            yield Complaint(("pack", "sizes", index), message, f"use one of {known}")
+            yield PlanFault(("pack", "sizes", index), message, f"use one of {known}")

@@ -27,14 +27,14 @@ _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(
     r"[-+]?([0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9](?=[eE]))([eE][-+]?[0-9]{1,3})?"
 )
-_LONGEST_SHOWN = 60
+_MAX_SHOWN = 60
 _SYNTAX = (
     "look there at indentation (spaces only), quotes, brackets and colons; "
     "quote text that begins with { or [ or holds a colon"
 )
 
 
-class Unreadable(Exception):
+class UnreadableYaml(Exception):
     """The text is no YAML of the kind that is read here; nothing can be said beyond this place."""
 
     def __init__(self, line: int, message: str, remedy: str) -> None:
@@ -43,7 +43,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """Where a value stands, counted from 1, and what is written there, shortened."""
 
     line: int
@@ -52,66 +52,66 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class PlanFault:
     """A fault by the path of what is wrong; value and place are looked up unless given."""
 
     path: Path
     message: str
     remedy: str
     value: str | None = None
-    place: Place | None = None
+    place: SourceLocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """The data, the place of each of its parts, and what was wrong with single values.
 
     A value that is complained of stands as None in the data.
     """
 
     data: Json
-    places: dict[Path, Place] = field(default_factory=dict)
-    complaints: list[Complaint] = field(default_factory=list)
+    places: dict[Path, SourceLocation] = field(default_factory=dict)
+    plan_faults: list[PlanFault] = field(default_factory=list)
 
     def written(self, path: Path) -> Path:
         """The path, or the nearest part around it that was written."""
         return next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self.places)
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: Path) -> SourceLocation:
         """The place of what was written there or around it."""
         return self.places[self.written(path)]
 
-    def faults(self, complaints: Sequence[Complaint], file: str) -> tuple[Fault, ...]:
+    def faults(self, faults: Sequence[PlanFault], file: str) -> tuple[Fault, ...]:
         """The complaints in the order of the file, each once."""
-        placed = [(one.place or self.place(one.path), one) for one in dict.fromkeys(complaints)]
+        placed = [(fault.place or self.place(fault.path), fault) for fault in dict.fromkeys(faults)]
         return tuple(
             Fault(
                 file=file,
                 line=place.line,
-                field=spelled(one.path),
-                value=place.text if one.value is None else one.value,
-                message=one.message,
-                remedy=one.remedy,
+                field=format_path(fault.path),
+                value=place.text if fault.value is None else fault.value,
+                message=fault.message,
+                remedy=fault.remedy,
             )
-            for place, one in sorted(placed, key=lambda pair: (pair[0].line, pair[0].column))
+            for place, fault in sorted(placed, key=lambda pair: (pair[0].line, pair[0].column))
         )
 
 
-def spelled(path: Path) -> str:
+def format_path(path: Path) -> str:
     """The path as people write it: assets[0].axes.colour[1]."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "plan"
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str) -> YamlDocument:
     """The one YAML document in the text; raises Unreadable when there is none to speak of."""
     root = _composed(text)
     if not isinstance(root, yaml.MappingNode):
         line = root.start_mark.line + 1 if root else 1
-        raise Unreadable(line, "holds no keys with values", "begin with the line atelier: 1")
+        raise UnreadableYaml(line, "holds no keys with values", "begin with the line atelier: 1")
     reader = _Reader(text)
     data = reader.value(root, ())
-    return Document(data, reader.places, reader.complaints)
+    return YamlDocument(data, reader.places, reader.complaints)
 
 
 def _composed(text: str) -> yaml.Node | None:
@@ -122,11 +122,13 @@ def _composed(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "it cannot be read"
-        raise Unreadable(mark.line + 1 if mark else 1, f"is no YAML: {what}", _SYNTAX) from error
+        raise UnreadableYaml(
+            mark.line + 1 if mark else 1, f"is no YAML: {what}", _SYNTAX
+        ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"holds the character {chr(error.character)!a}, which no text file should"
-        raise Unreadable(line, message, "remove it") from error
+        raise UnreadableYaml(line, message, "remove it") from error
     return node
 
 
@@ -142,30 +144,32 @@ def _guard(text: str) -> None:
             if values > MAX_VALUES:
                 raise too_many(line)
             if depth > MAX_DEPTH:
-                raise Unreadable(line, f"nests deeper than {MAX_DEPTH} levels", "write it flatter")
+                raise UnreadableYaml(
+                    line, f"nests deeper than {MAX_DEPTH} levels", "write it flatter"
+                )
             tag = getattr(event, "tag", None)
             if tag is not None:
                 remedy = "remove the tag, or quote the text if the ! is meant"
-                raise Unreadable(line, f"carries the YAML tag {tag}", remedy)
+                raise UnreadableYaml(line, f"carries the YAML tag {tag}", remedy)
     except (ValueError, OverflowError) as error:
         message = "is no YAML: an escape stands for no character"
-        raise Unreadable(
+        raise UnreadableYaml(
             max(line, 1), message, "remove the escape on this line or below"
         ) from error
 
 
-def too_many(line: int) -> Unreadable:
+def too_many(line: int) -> UnreadableYaml:
     """More values than any plan needs, perhaps through aliases of aliases."""
     message = f"holds more than {MAX_VALUES} values, aliases written out"
-    return Unreadable(line, message, "use axes instead of single assets, or split the plan")
+    return UnreadableYaml(line, message, "use axes instead of single assets, or split the plan")
 
 
 class _Reader:
     """One walk over the nodes."""
 
     def __init__(self, text: str) -> None:
-        self.places: dict[Path, Place] = {}
-        self.complaints: list[Complaint] = []
+        self.places: dict[Path, SourceLocation] = {}
+        self.complaints: list[PlanFault] = []
         self._text = text
         self._values = 0
 
@@ -181,21 +185,23 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._mapping(node, path)
 
-    def _place(self, start: yaml.Node, node: yaml.Node) -> Place:
+    def _place(self, start: yaml.Node, node: yaml.Node) -> SourceLocation:
         written = self._text[node.start_mark.index : node.end_mark.index]
-        return Place(start.start_mark.line + 1, start.start_mark.column + 1, shortened(written))
+        return SourceLocation(
+            start.start_mark.line + 1, start.start_mark.column + 1, shorten(written)
+        )
 
     def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Json]:
         data: dict[str, Json] = {}
         for key, item in node.value:
             place = self._place(key, item)
             if not isinstance(key, yaml.ScalarNode) or forbidden(key.value):
-                self._complain(
+                self._add_fault(
                     (*path, "?"), "is a key that is no plain text", "write a word", place
                 )
             elif key.value in data:
                 message, remedy = "is written twice", "keep one of the two"
-                self._complain((*path, key.value), message, remedy, place)
+                self._add_fault((*path, key.value), message, remedy, place)
             else:
                 self.places[*path, key.value] = place
                 data[key.value] = self.value(item, (*path, key.value))
@@ -206,26 +212,26 @@ class _Reader:
         sign = forbidden(text)
         if sign:
             message = f"holds the invisible character {sign!a}"
-            self._complain(path, message, "remove it", value=ascii(shortened(text)))
+            self._add_fault(path, message, "remove it", value=ascii(shorten(text)))
             return None
         if node.style is not None:
             return text
         if _NULL.fullmatch(text):
             remedy = "give it a value or remove it"
             remedy += f'; if the word is meant, quote it: "{text}"' if text else ""
-            self._complain(path, "holds nothing", remedy, value=text or "nothing")
+            self._add_fault(path, "holds nothing", remedy, value=text or "nothing")
             return None
         return _plain(text)
 
-    def _complain(
+    def _add_fault(
         self,
         path: Path,
         message: str,
         remedy: str,
-        place: Place | None = None,
+        place: SourceLocation | None = None,
         value: str | None = None,
     ) -> None:
-        self.complaints.append(Complaint(path, message, remedy, value, place))
+        self.complaints.append(PlanFault(path, message, remedy, value, place))
 
 
 def _plain(text: str) -> Json:
@@ -239,7 +245,7 @@ def _plain(text: str) -> Json:
     return text
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """The text on one line, cut where it grows long."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_SHOWN else f"{line[: _LONGEST_SHOWN - 3]}..."
+    return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 3]}..."

@@ -8,8 +8,8 @@ from app.check.judge import rank
 from app.digest import digest
 from app.fleet.versions import resolve
 from app.plan.schema import Bounds
-from app.refine.changes import Change, Scope, Start, bears, changed, cost
-from app.refine.statistics import Experience
+from app.refine.changes import Change, ChangeContext, Scope, apply_change, attempt_cost, differs_by
+from app.refine.statistics import RefineStatistics
 from app.types import AssetSpec, GenerationRequest, Measure, ModelVersion
 from app.types.candidate import Candidate
 
@@ -30,7 +30,7 @@ class Attempt:
 class Refiner:
     """What is known where attempts are made with a reason."""
 
-    experience: Experience
+    statistics: RefineStatistics
     models: Mapping[str, ModelVersion]
     """By the references that specs bear."""
     bounds: Bounds = field(default_factory=Bounds)
@@ -51,7 +51,7 @@ def next_attempts(
     return tuple(spec.candidate(index) for index in _indices(spec, made, until))
 
 
-def refined(
+def refined_attempts(
     spec: AssetSpec,
     candidates: Sequence[Candidate],
     refiner: Refiner,
@@ -65,14 +65,14 @@ def refined(
     all models. Pure: the same spec, candidates and experience give the same attempts, and none of
     them was asked for before.
     """
-    seen = [one.outcome.request for one in candidates]
+    seen = [candidate.outcome.request for candidate in candidates]
     parent = _best(candidates)
     attempts: list[Attempt] = []
     for index in _indices(spec, len(candidates) if made is None else made, until):
         anew = Attempt(request=spec.candidate(index), change=Change.SEED)
-        one = _attempt(spec, index, parent, seen, refiner) if parent else anew
-        seen.append(one.request)
-        attempts.append(one)
+        attempt = _attempt(spec, index, parent, seen, refiner) if parent else anew
+        seen.append(attempt.request)
+        attempts.append(attempt)
     return tuple(attempts)
 
 
@@ -84,16 +84,16 @@ def _attempt(
     refiner: Refiner,
 ) -> Attempt:
     """The change that most probably mends the parent for what it costs; `seen` failed or waits."""
-    scope, base, after = refiner.scope(spec), seen[0], _wrong(parent)
+    scope, base, after = refiner.scope(spec), seen[0], _broken_rules(parent)
     rng = Random(int(digest([base.id, index])[:16], 16))
     worth: dict[Change, float] = {}
     possible = _possible(spec.candidate(index).seed, parent, seen, scope)
     for change, request in possible.items():
-        failed = sum(bears(change, one, base) for one in seen)
-        drawn = refiner.experience.draw(
+        failed = sum(differs_by(change, request, base) for request in seen)
+        drawn = refiner.statistics.sample_chance(
             scope.model.reference, after, change, failed=failed, rng=rng
         )
-        worth[change] = drawn / cost(request)
+        worth[change] = drawn / attempt_cost(request)
     best = max(worth, key=lambda change: worth[change])
     return Attempt(request=possible[best], change=best, parent=parent, after=after)
 
@@ -103,28 +103,36 @@ def _possible(
 ) -> dict[Change, GenerationRequest]:
     """The requests that follow by one change each; another seed is always among them."""
     picture = parent.outcome.image
-    start = Start(scope.model, seed, (picture.latents or picture.digest) if picture else None)
-    asked = {one.id for one in seen}
-    found: dict[Change, GenerationRequest] = {}
+    start = ChangeContext(
+        scope.model, seed, (picture.latents or picture.digest) if picture else None
+    )
+    asked = {request.id for request in seen}
+    requests: dict[Change, GenerationRequest] = {}
     for change in Change:
-        request = changed(parent.outcome.request, change, start)
+        request = apply_change(parent.outcome.request, change, start)
         fresh = request.id not in asked and scope.allows(request, seen[0])
         if fresh or change is Change.SEED:
-            found[change] = request
-    return found
+            requests[change] = request
+    return requests
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
     """The candidate that came nearest; of equals the first."""
-    known = [(one, one.report) for one in candidates if one.outcome.image and one.report]
+    known = [
+        (candidate, candidate.report)
+        for candidate in candidates
+        if candidate.outcome.image and candidate.report
+    ]
     best = max(known, key=lambda pair: rank(pair[1]), default=None)
     return best[0] if best else None
 
 
-def _wrong(candidate: Candidate) -> tuple[Measure, ...]:
+def _broken_rules(candidate: Candidate) -> tuple[Measure, ...]:
     """The rules it broke; one that broke none alone came too near to another asset's picture."""
     findings = candidate.report.findings if candidate.report else ()
-    return tuple(dict.fromkeys(one.check for one in findings)) or (Measure.DUPLICATE_DISTANCE,)
+    return tuple(dict.fromkeys(finding.check for finding in findings)) or (
+        Measure.DUPLICATE_DISTANCE,
+    )
 
 
 def _indices(spec: AssetSpec, made: int, until: int | None) -> range:

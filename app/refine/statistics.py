@@ -17,13 +17,13 @@ from app.refine.changes import Change
 from app.store import documents
 from app.store.catalog import Catalog
 from app.store.pointers import Pointer, move, pointer
-from app.store.run_statistics import retries
+from app.store.run_statistics import latest_retries
 from app.types import Measure, Retry, Value
 
 WEIGHT = 4.0
 """What is taken as known beforehand counts as much as so many tries."""
-_SELDOM = 0.15
-_USUAL: Mapping[Change, float] = {
+_RARE_RATE = 0.15
+_PRIOR_RATES: Mapping[Change, float] = {
     Change.SEED: 0.4,
     Change.STEPS: 0.45,
     Change.SAMPLER: 0.35,
@@ -31,10 +31,10 @@ _USUAL: Mapping[Change, float] = {
     Change.GUIDANCE_DOWN: 0.25,
     Change.CLAUSE: 0.2,
     Change.PICTURE: 0.2,
-    Change.PLATE: _SELDOM,
+    Change.PLATE: _RARE_RATE,
 }
 """How likely a change is taken to mend a fault of which nothing else is said below."""
-_SENSIBLE: Mapping[Measure, Mapping[Change, float]] = {
+_PRIOR_BY_MEASURE: Mapping[Measure, Mapping[Change, float]] = {
     # too little guidance shows another thing, too much breaks it: few steps cannot follow it
     Measure.AGREEMENT: {Change.GUIDANCE_UP: 0.45, Change.GUIDANCE_DOWN: 0.4, Change.STEPS: 0.5},
     # unfinished pictures
@@ -57,11 +57,11 @@ _SENSIBLE: Mapping[Measure, Mapping[Change, float]] = {
     },
     Measure.TEXT_ERROR: {Change.PLATE: 0.7, Change.SEED: 0.3},
 }  # fmt: skip
-OWN = 2.0
+OWN_WEIGHT = 2.0
 """A change that failed on this very asset counts as so many failures there."""
 
 
-class Tally(Value):
+class ChangeCounts(Value):
     """What a change came to after one broken rule."""
 
     model: str
@@ -71,36 +71,36 @@ class Tally(Value):
     passed: Annotated[int, Field(ge=0)]
 
 
-class Experience(Value):
+class RefineStatistics(Value):
     """What was learned; without tallies only what is sensible beforehand."""
 
-    tallies: tuple[Tally, ...] = ()
+    tallies: tuple[ChangeCounts, ...] = ()
     retries: Annotated[int, Field(ge=0)] = 0
     """How many attempts it was learned from."""
 
-    def chance(self, model: str, after: Measure, change: Change) -> tuple[float, float]:
+    def beta_parameters(self, model: str, after: Measure, change: Change) -> tuple[float, float]:
         """The two parameters of Beta: passes and failures, those taken for granted included."""
         seen = self._seen.get((model, after, change))
         tried, passed = (seen.tried, seen.passed) if seen else (0, 0)
-        mean = _SENSIBLE.get(after, {}).get(change, _USUAL[change])
+        mean = _PRIOR_BY_MEASURE.get(after, {}).get(change, _PRIOR_RATES[change])
         return WEIGHT * mean + passed, WEIGHT * (1 - mean) + tried - passed
 
-    def draw(
+    def sample_chance(
         self, model: str, after: Sequence[Measure], change: Change, *, failed: int, rng: Random
     ) -> float:
         """A chance drawn for the change to mend all that is wrong (Thompson 1933).
 
         As good as for the rule that it helps least. `failed` is how often it failed on this asset.
         """
-        beliefs = [self.chance(model, measure, change) for measure in after]
-        return min(rng.betavariate(good, bad + OWN * failed) for good, bad in beliefs)
+        beliefs = [self.beta_parameters(model, measure, change) for measure in after]
+        return min(rng.betavariate(good, bad + OWN_WEIGHT * failed) for good, bad in beliefs)
 
     @cached_property
-    def _seen(self) -> dict[tuple[str, Measure, Change], Tally]:
-        return {(one.model, one.after, one.change): one for one in self.tallies}
+    def _seen(self) -> dict[tuple[str, Measure, Change], ChangeCounts]:
+        return {(counts.model, counts.after, counts.change): counts for counts in self.tallies}
 
 
-def learn(retries: Iterable[Retry]) -> Experience:
+def count_retries(retries: Iterable[Retry]) -> RefineStatistics:
     """What further attempts teach; their order plays no part.
 
     An attempt after several broken rules is told of each of them. Changes of which this version
@@ -110,38 +110,40 @@ def learn(retries: Iterable[Retry]) -> Experience:
     tried: Counter[tuple[str, Measure, Change]] = Counter()
     passed: Counter[tuple[str, Measure, Change]] = Counter()
     number = 0
-    for one in retries:
-        change = known.get(one.change)
-        if change is None or one.image is None or not one.after:
+    for retry in retries:
+        change = known.get(retry.change)
+        if change is None or retry.image is None or not retry.after:
             continue  # without a picture before and after, nothing is said of the change
         number += 1
-        for measure in one.after:
-            tried[one.model, measure, change] += 1
-            passed[one.model, measure, change] += one.passed
+        for measure in retry.after:
+            tried[retry.model, measure, change] += 1
+            passed[retry.model, measure, change] += retry.passed
     tallies = (
-        Tally(model=key[0], after=key[1], change=key[2], tried=tried[key], passed=passed[key])
+        ChangeCounts(
+            model=key[0], after=key[1], change=key[2], tried=tried[key], passed=passed[key]
+        )
         for key in sorted(tried)
     )
-    return Experience(tallies=tuple(tallies), retries=number)
+    return RefineStatistics(tallies=tuple(tallies), retries=number)
 
 
-EXPERIENCE = "experience"
+STATISTICS = "experience"
 """The kind of document."""
 _REFINE = "refine"
 
 
-def experience_of(catalog: Catalog, plan_digest: str) -> Experience:
+def load_statistics(catalog: Catalog, plan_digest: str) -> RefineStatistics:
     """The experience that a plan's attempts are made by, learned now where it has none yet.
 
     Of many who ask for one plan at once all get the same.
     """
     kept = pointer(catalog, _REFINE, plan_digest) or _kept(catalog, plan_digest)
-    return documents.get(catalog, kept.target, Experience)
+    return documents.get(catalog, kept.target, RefineStatistics)
 
 
 def _kept(catalog: Catalog, plan_digest: str) -> Pointer:
-    learned = learn(retries(catalog))
-    (digest,) = documents.put(catalog, EXPERIENCE, [learned])
+    learned = count_retries(latest_retries(catalog))
+    (digest,) = documents.put(catalog, STATISTICS, [learned])
     reason = f"learned from {learned.retries} attempts"
     try:
         return move(catalog, _REFINE, plan_digest, digest, present=None, reason=reason)

@@ -9,7 +9,7 @@ from app.types import Digest, Kind, Measure, Seed, Size, Value, Verdict
 from app.types.registered_version import Amount, Share
 
 
-class Work(Value):
+class WorkItem(Value):
     """One line of the prompt file: what is to be painted, and what it is for."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=2000)]
@@ -23,7 +23,7 @@ class Work(Value):
     """What figures are also given by: hero, icon."""
 
 
-class Shot(Value):
+class ImageResult(Value):
     """One picture that was asked for: what it took, what it cost, and what was said of it.
 
     The seconds are those of the picture alone, and its share of a whole batch; the clock's and
@@ -66,7 +66,7 @@ class Machine(Value):
         return ", ".join(filter(None, (self.processor, self.device, self.mode)))
 
 
-class Entrant(Value):
+class Participant(Value):
     """A model that took part, with every picture that was asked of it."""
 
     named: str
@@ -80,7 +80,7 @@ class Entrant(Value):
     gpu_memory_mib: Amount | None = None
     refused: dict[int, str] = Field(default_factory=dict)
     """By line: why it was not asked for that. Nobody can blame it for such a picture."""
-    shots: tuple[Shot, ...] = ()
+    shots: tuple[ImageResult, ...] = ()
 
 
 class LabelFigures(Value):
@@ -99,7 +99,7 @@ class LabelFigures(Value):
         return self.accepted / self.seconds if self.seconds else 0.0
 
 
-class Figures(Value):
+class ModelFigures(Value):
     """One model's row: everything by which it is compared, complete in itself.
 
     A share or a time is None where there was nothing to measure it by.
@@ -153,7 +153,7 @@ class Figures(Value):
         return not self.usd_per_1000
 
 
-class Slack(Value):
+class BenchTolerance(Value):
     """How much worse than another a model may be on each axis."""
 
     acceptance: Share = 0.05
@@ -164,7 +164,7 @@ class Slack(Value):
     memory_mib: Amount = 256
 
 
-class Axis(Value):
+class AxisComparison(Value):
     """One axis on which a model was held against another; pure words and a verdict."""
 
     model: str
@@ -183,50 +183,52 @@ class Axis(Value):
         )
 
 
-class Bench(Value):
+class BenchmarkResult(Value):
     """A whole benchmark: what `bench.json` holds."""
 
     id: str
     measured_at: str
     workload: Digest
-    works: tuple[Work, ...]
+    works: tuple[WorkItem, ...]
     samples: int
-    entrants: tuple[Entrant, ...]
-    figures: tuple[Figures, ...]
+    entrants: tuple[Participant, ...]
+    figures: tuple[ModelFigures, ...]
     """The best for the money first; see `ranked`."""
     against: str = ""
     """With what the models were compared; empty: with nothing."""
-    axes: tuple[Axis, ...] = ()
+    axes: tuple[AxisComparison, ...] = ()
     notes: tuple[str, ...] = ()
     """What was not compared, and why."""
 
     @property
     def free(self) -> bool:
         """Whether nobody's images cost anything: then seconds rank."""
-        return all(one.free for one in self.figures)
+        return all(figure.free for figure in self.figures)
 
     @property
-    def regressions(self) -> tuple[Axis, ...]:
+    def regressions(self) -> tuple[AxisComparison, ...]:
         """The rows that do not hold."""
         return tuple(axis for axis in self.axes if not axis.holds)
 
 
-def ranked(figures: Sequence[Figures]) -> list[Figures]:
+def ranked(figures: Sequence[ModelFigures]) -> list[ModelFigures]:
     """The most accepted images for a dollar first; what is free goes by accepted images a second.
 
     Whoever had nothing accepted stands last.
     """
 
-    return sorted(figures, key=_worth, reverse=True)
+    return sorted(figures, key=_value_for_money, reverse=True)
 
 
-def ranked_for(label: str, figures: Sequence[Figures]) -> list[tuple[Figures, LabelFigures]]:
+def ranked_for(
+    label: str, figures: Sequence[ModelFigures]
+) -> list[tuple[ModelFigures, LabelFigures]]:
     """Whoever can do the lines with this label, in the order of `ranked` by those lines alone."""
-    able = [(one, one.labels[label]) for one in figures if label in one.labels]
-    return sorted(able, key=lambda pair: _worth(pair[1]), reverse=True)
+    able = [(figure, figure.labels[label]) for figure in figures if label in figure.labels]
+    return sorted(able, key=lambda pair: _value_for_money(pair[1]), reverse=True)
 
 
-def _worth(one: Figures | LabelFigures) -> tuple[bool, float, float]:
+def _value_for_money(figures: ModelFigures | LabelFigures) -> tuple[bool, float, float]:
     """Whether something is got for nothing, then how much for a dollar, then for a second."""
-    cost = one.usd_per_accepted
-    return cost == 0, 1 / cost if cost else 0.0, one.accepted_per_second or 0.0
+    cost = figures.usd_per_accepted
+    return cost == 0, 1 / cost if cost else 0.0, figures.accepted_per_second or 0.0

@@ -17,10 +17,10 @@ from app.backends.base import Backend
 from app.check.agreement import Critic
 from app.check.duplicates import perceptual_hash
 from app.check.judge import judge
-from app.check.scores import scores_of
+from app.check.scores import score_image
 from app.digest import digest, digest_bytes
 from app.engine.pipeline import Pixels
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.environment import environment
 from app.errors import InvalidRequest
 from app.fleet.prices import Price, on_gpu
@@ -36,7 +36,7 @@ from app.types import (
     Size,
     Verdict,
 )
-from app.types.registered_version import LOOKS, GoldenResult, Tolerance
+from app.types.registered_version import LOOK_RESULTS, GoldenResult, Tolerance
 
 PROMPTS = (
     "a red potion",
@@ -54,7 +54,7 @@ PROMPTS = (
 )
 """Game icons in words that the starter knows too."""
 SAMPLES = 4
-SHOWN = 12
+MAX_PICTURES = 12
 """Pictures kept with a result."""
 _SIZE = Size(width=64, height=64)
 _BLOCK = 8
@@ -63,7 +63,7 @@ Seen = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class _Tally:
+class _GoldenCounts:
     """What was seen so far."""
 
     reports: list[QualityReport] = field(default_factory=list)
@@ -119,7 +119,7 @@ def golden_set(
     return GoldenSet(rules, critic, critic_digest, tuple(prompts), samples)
 
 
-def requests_of(model: ModelVersion, golden: GoldenSet) -> list[GenerationRequest]:
+def golden_requests(model: ModelVersion, golden: GoldenSet) -> list[GenerationRequest]:
     """Every prompt with the seeds from 0, at the version's own steps, guidance and first size."""
     size = model.sizes[0] if model.sizes else _SIZE
     return [
@@ -136,7 +136,7 @@ def requests_of(model: ModelVersion, golden: GoldenSet) -> list[GenerationReques
     ]
 
 
-def measure(
+def run_golden_set(
     model: ModelVersion,
     backend: Backend,
     golden: GoldenSet,
@@ -150,14 +150,14 @@ def measure(
     Nothing is stored. The same version, set and machine give the same numbers but for seconds.
     """
     began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    requests = requests_of(model, golden)
-    tally = _Tally()
+    requests = golden_requests(model, golden)
+    tally = _GoldenCounts()
     for _ in backend.generate(requests[: int(model.hosted is None)]):
         pass  # what is done once, such as measuring the cost curve of a new model, is not counted
     started = process_time()
     for outcome in backend.generate(requests):
         tally.cpu_seconds += process_time() - started
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, FailedRequest):
             tally.failed += 1
         else:
             _count(tally, outcome, golden)
@@ -166,7 +166,7 @@ def measure(
     accepted = sum(report.verdict is Verdict.ACCEPT for report in tally.reports)
     agreements = [report.scores.get(Measure.AGREEMENT) for report in tally.reports]
     seconds = tally.seconds_per_image
-    spoken = Counter(str(one.check) for report in tally.reports for one in report.findings)
+    spoken = Counter(str(finding.check) for report in tally.reports for finding in report.findings)
     result = GoldenResult(
         reference=model.reference,
         weights_digest=model.weights_digest,
@@ -176,10 +176,10 @@ def measure(
         acceptance=accepted / len(requests),
         agreement=_mean(agreements) if golden.critic else None,
         seconds_per_image=seconds,
-        usd_per_image=(price or Price()).of(seconds, gpu=tally.on_gpu),
+        usd_per_image=(price or Price()).attempt_usd(seconds, gpu=tally.on_gpu),
         damaged_passes=fmean(tally.damaged) if tally.damaged else 0.0,
         complaints=dict(spoken),
-        looks=tuple(tally.looks.get(one.id, "") for one in requests[:LOOKS]),
+        looks=tuple(tally.looks.get(request.id, "") for request in requests[:LOOK_RESULTS]),
         processor=environment().processor,
         measured_at=began,
         tolerance=tolerance or Tolerance(),
@@ -187,7 +187,7 @@ def measure(
     return result, tally.pictures
 
 
-def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
+def _count(tally: _GoldenCounts, outcome: RenderedImage, golden: GoldenSet) -> None:
     request, pixels = outcome.request, outcome.pixels
     tally.reports.append(_report(pixels, request, request.prompt, golden))
     tally.looks[request.id] = f"{digest_bytes(pixels.tobytes())[:8]}.{perceptual_hash(pixels):016x}"
@@ -197,7 +197,7 @@ def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
     for damaged, prompt in _damaged(pixels, request, golden):
         verdict = _report(damaged, request, prompt, golden).verdict
         tally.damaged.append(verdict is Verdict.ACCEPT)
-    if request.seed == 0 and len(tally.pictures) < SHOWN:
+    if request.seed == 0 and len(tally.pictures) < MAX_PICTURES:
         name = f"{golden.prompts.index(request.prompt):02d}.png"
         tally.pictures[name] = png_bytes(pixels, text={})
 
@@ -205,7 +205,7 @@ def _count(tally: _Tally, outcome: Rendered, golden: GoldenSet) -> None:
 def _report(
     pixels: Pixels, request: GenerationRequest, prompt: str, golden: GoldenSet
 ) -> QualityReport:
-    return judge(scores_of(pixels, request, golden.critic, prompt=prompt), golden.rules)
+    return judge(score_image(pixels, request, golden.critic, prompt=prompt), golden.rules)
 
 
 def _damaged(
@@ -214,14 +214,14 @@ def _damaged(
     """The picture gone, torn, and turned into static; and whole, under another prompt."""
     rng = np.random.default_rng(request.seed)
     yield np.zeros_like(pixels), request.prompt
-    yield _torn(pixels, rng), request.prompt
+    yield _with_erased_blocks(pixels, rng), request.prompt
     yield rng.integers(0, 256, pixels.shape, dtype=np.uint8), request.prompt
     if golden.critic is not None and len(golden.prompts) > 1:
         following = golden.prompts.index(request.prompt) + 1
         yield pixels, golden.prompts[following % len(golden.prompts)]
 
 
-def _torn(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def _with_erased_blocks(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Three of five blocks erased."""
     height, width = (-(-side // _BLOCK) for side in pixels.shape[:2])
     gone = np.kron(rng.random((height, width)) < 0.6, np.ones((_BLOCK, _BLOCK), bool))

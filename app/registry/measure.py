@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from app.check.agreement import Critic
 from app.digest import digest_folder
 from app.fleet.prices import price_sheet
-from app.generate.renderer import renderer, route_of
+from app.generate.renderer import find_route, open_renderer
 from app.models.bundled import critic_folder_of
-from app.registry.golden import PROMPTS, SAMPLES, golden_set, requests_of
-from app.registry.golden import measure as measure_model
-from app.registry.references import registered
+from app.registry.golden import PROMPTS, SAMPLES, golden_requests, golden_set
+from app.registry.golden import run_golden_set as measure_model
+from app.registry.references import find_registered
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import ModelVersion
@@ -20,7 +20,7 @@ Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 """Given how many images will come, who is told of each."""
 
 
-def measure(
+def measure_version(
     reference: str,
     settings: Settings,
     *,
@@ -35,13 +35,13 @@ def measure(
     """
     from app.registry.registry import open_registry
 
-    model = registered(reference, settings).model
+    model = find_registered(reference, settings).model
     golden = golden_set(model, *_critic(model), prompts=prompts or PROMPTS, samples=samples)
-    route = route_of(model.reference, {model.reference: model})
+    route = find_route(model.reference, {model.reference: model})
     store = open_store(settings.blobs, settings.catalog)
     try:
-        backend = renderer(route, settings, store, fresh=True)
-        with progress(len(requests_of(model, golden))) as seen:
+        backend = open_renderer(route, settings, store, fresh=True)
+        with progress(len(golden_requests(model, golden))) as seen:
             result, pictures = measure_model(
                 model, backend, golden, price=price_sheet(settings).price(model, route.backend),
                 tolerance=tolerance, seen=seen,

@@ -7,7 +7,7 @@ from app.registry.registry import QUIET
 from app.settings import Settings
 
 
-def page_command(settings: Settings, port: int) -> tuple[list[str], dict[str, str]]:
+def ui_command(settings: Settings, port: int) -> tuple[list[str], dict[str, str]]:
     """The command and environment of MLflow's own page over a file, on loopback alone.
 
     No command for a registry on a server: its address is its page. Job execution is off, it can

@@ -12,9 +12,9 @@ from app.store.pointers import Pointer, move, pointer, step_back
 from app.types import Value
 from app.types.registered_version import CHAMPION, GoldenResult, RegisteredVersion, require_name
 
-LEAST_ACCEPTANCE = 0.5
+MIN_ACCEPTANCE = 0.5
 """A version of which every second picture is refused is not passed, whoever was before it."""
-MOST_DAMAGED = 0.1
+MAX_DAMAGED_PASSES = 0.1
 """Checks that let more damaged pictures pass cannot vouch for the others."""
 
 Mirror = Callable[[str, str, str], None]
@@ -52,7 +52,7 @@ def gate(candidate: RegisteredVersion, champion: RegisteredVersion | None) -> tu
     return tuple(rows)
 
 
-def promote(
+def promote_version(
     catalog: Catalog,
     candidate: RegisteredVersion,
     champion: RegisteredVersion | None,
@@ -84,7 +84,7 @@ def promote(
     return _mirrored(catalog, moved, mirror)
 
 
-def rollback(
+def roll_back_version(
     catalog: Catalog, name: str, *, mirror: Mirror, alias: str = CHAMPION, reason: str = ""
 ) -> Pointer:
     """Let the alias point where it did before, whatever was measured; history is kept.
@@ -125,8 +125,8 @@ def _own(candidate: RegisteredVersion, golden: GoldenResult) -> Iterator[GateRow
         holds=golden.measured_at >= candidate.registered_at,
     )  # fmt: skip
     yield _row("failed images", str(golden.failed), "0", holds=golden.failed == 0)
-    yield _at_least("acceptance", golden.acceptance, LEAST_ACCEPTANCE)
-    yield _at_most("damaged pictures that pass", golden.damaged_passes, MOST_DAMAGED)
+    yield _at_least("acceptance", golden.acceptance, MIN_ACCEPTANCE)
+    yield _at_most("damaged pictures that pass", golden.damaged_passes, MAX_DAMAGED_PASSES)
 
 
 def _against(golden: GoldenResult, champion: RegisteredVersion) -> Iterator[GateRow]:
@@ -170,27 +170,27 @@ def _against(golden: GoldenResult, champion: RegisteredVersion) -> Iterator[Gate
 def _changed(golden: GoldenResult, champion: GoldenResult) -> str:
     """Of the same prompts and seeds: how many pictures differ, and by how much as people see it."""
     pairs = [pair for pair in zip(golden.looks, champion.looks, strict=False) if all(pair)]
-    changed = [(one, other) for one, other in pairs if one != other]
+    changed = [(ours, other) for ours, other in pairs if ours != other]
     if not changed:
         return f"0 of {len(pairs)}" if pairs else "measure both again to know"
     hashes = [[int(look[9:], 16) for look in pair] for pair in changed]
-    bits = fmean((one ^ other).bit_count() for one, other in hashes)
+    bits = fmean((ours ^ other).bit_count() for ours, other in hashes)
     return f"{len(changed)} of {len(pairs)}, by {bits:.1f} of 64 bits of their perceptual hash"
 
 
-def _at_least(asks: str, found: float, limit: float, *, champion: float | None = None) -> GateRow:
-    return _figures(asks, found, ">=", limit, champion, holds=found >= limit)
+def _at_least(asks: str, value: float, limit: float, *, champion: float | None = None) -> GateRow:
+    return _figures(asks, value, ">=", limit, champion, holds=value >= limit)
 
 
-def _at_most(asks: str, found: float, limit: float, *, champion: float | None = None) -> GateRow:
-    return _figures(asks, found, "<=", limit, champion, holds=found <= limit)
+def _at_most(asks: str, value: float, limit: float, *, champion: float | None = None) -> GateRow:
+    return _figures(asks, value, "<=", limit, champion, holds=value <= limit)
 
 
 def _figures(
-    asks: str, found: float, sign: str, limit: float, champion: float | None, *, holds: bool
+    asks: str, value: float, sign: str, limit: float, champion: float | None, *, holds: bool
 ) -> GateRow:
     against = "" if champion is None else f"{champion:.4g}"
-    return _row(asks, f"{found:.4g}", f"{sign} {limit:.4g}", holds=holds, champion=against)
+    return _row(asks, f"{value:.4g}", f"{sign} {limit:.4g}", holds=holds, champion=against)
 
 
 def _row(asks: str, candidate: str, limit: str, *, holds: bool, champion: str = "") -> GateRow:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.errors import ModelNotFound, NoRoute, PromotionRefused
 from app.fleet.versions import resolve
-from app.models import bundled as versions
-from app.plan.background import data_of
+from app.models import bundled
+from app.plan.background import background_bytes
 from app.plan.schema import Plan
 from app.settings import Settings
 from app.store.catalog import Catalog
@@ -21,16 +21,16 @@ from app.types.registered_version import RegisteredVersion
 from app.types.text_layer import TextLayer
 
 
-def fleet(settings: Settings) -> Mapping[str, ModelVersion]:
+def available_models(settings: Settings) -> Mapping[str, ModelVersion]:
     """Every model a plan may name; as long as it names bundled ones, MLflow is not loaded.
 
     Looking up `name@alias` or `name/number` raises NoRoute when nothing stands there, and
     RegistryError when the registry does not answer.
     """
-    return _Fleet(settings)
+    return _AvailableModels(settings)
 
 
-def pinned(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -> Plan:
+def pin_references(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -> Plan:
     """The plan with every alias replaced by the version it stands for now, every font by its file.
 
     What a run records is then the version, and the same assets have the same names and keys
@@ -60,22 +60,26 @@ def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLay
     return tuple(layer.replace(font_digest=fonts.find(layer.font).digest) for layer in layers)
 
 
-def pictures_of(plan: Plan) -> tuple[bytes, ...]:
+def background_files(plan: Plan) -> tuple[bytes, ...]:
     """The files of the backgrounds that the plan was read with, each once.
 
     A plan that a run recorded names them by digest alone, and its store has them: it gives none.
     Raises InvalidRequest when one is not what it was when the plan was read.
     """
     named = [asset.background for asset in (plan.defaults, *plan.assets)]
-    by_digest = {one.digest: one for one in named if one is not None and one.folder}
-    return tuple(data_of(one) for one in by_digest.values())
+    by_digest = {
+        background.digest: background
+        for background in named
+        if background is not None and background.folder
+    }
+    return tuple(background_bytes(background) for background in by_digest.values())
 
 
 def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:
     return resolve(reference, models).reference if "@" in reference else reference
 
 
-def registered(reference: str, settings: Settings) -> RegisteredVersion:
+def find_registered(reference: str, settings: Settings) -> RegisteredVersion:
     """The registered version behind `name@alias` or `name/number`.
 
     Raises ModelNotFound, PromotionRefused when the alias points nowhere, or RegistryError.
@@ -90,12 +94,12 @@ def registered(reference: str, settings: Settings) -> RegisteredVersion:
     return open_registry(settings).version(reference)
 
 
-class _Fleet(Mapping[str, ModelVersion]):
+class _AvailableModels(Mapping[str, ModelVersion]):
     """Iterates over what is known so far; the registry's other models are found by name alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known = versions.fleet()
+        self._known = bundled.bundled_models()
         self._bundled = {version.reference: version for version in self._known.values()}
 
     def __getitem__(self, reference: str) -> ModelVersion:
@@ -114,10 +118,10 @@ class _Fleet(Mapping[str, ModelVersion]):
     def _may_be_registered(self, reference: str) -> bool:
         """A bundled model's name is never registered, so nobody need be asked of it."""
         name = reference.replace("@", "/").partition("/")[0]
-        return name != reference and name not in versions.bundled_names()
+        return name != reference and name not in bundled.bundled_names()
 
     def _ask(self, reference: str) -> ModelVersion:
         try:
-            return registered(reference, self._settings).model
+            return find_registered(reference, self._settings).model
         except (ModelNotFound, PromotionRefused) as exc:
             raise NoRoute(str(exc)) from exc

@@ -31,7 +31,7 @@ EXPERIMENT = "atelier"
 """Where the runs stand that measured or showed a version."""
 _MODEL, _FOLDER, _ROLE = "atelier.model", "atelier.folder", "role"
 _GOLDEN, _GOLDEN_RUN = "atelier.golden", "atelier.golden_run"
-_MOST = 10_000
+_MAX_RESULTS = 10_000
 _ALIAS_TRIES = 3
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -92,20 +92,22 @@ class Registry:
             self._client.set_model_version_tag(
                 first.name, str(first.version), _FOLDER, model.folder
             )
-            found = self.version(f"{first.name}/{first.version}")
+            version = self.version(f"{first.name}/{first.version}")
             if examples:
-                self._run(found.reference, "examples", examples)
-        return found
+                self._run(version.reference, "examples", examples)
+        return version
 
     def version(self, reference: str) -> RegisteredVersion:
         """The version behind `name/number`. Raises ModelNotFound with what there is."""
         name, slash, number = reference.partition("/")
-        known = {one.reference: one for one in self.versions(name)} if slash else {}
+        known = {version.reference: version for version in self.versions(name)} if slash else {}
         if reference in known:
             return known[reference]
         if known:
             raise ModelNotFound(f"{name} has no version {number!r}; it has {', '.join(known)}")
-        near = get_close_matches(name, {one.model.name for one in self.versions()}, n=3, cutoff=0)
+        near = get_close_matches(
+            name, {version.model.name for version in self.versions()}, n=3, cutoff=0
+        )
         advice = f"did you mean {', '.join(near)}?" if near else "register one first"
         raise ModelNotFound(f"no registered model stands under {reference!r}; {advice}")
 
@@ -154,11 +156,11 @@ class Registry:
                     if last:
                         raise
 
-    def mirrored(self, name: str, alias: str) -> str | None:
+    def mirrored_alias(self, name: str, alias: str) -> str | None:
         """Where MLflow shows the alias; None when it shows none."""
         with _explained(self._uri):
-            found = self._client.get_registered_model(name).aliases.get(alias)
-            return None if found is None else f"{name}/{found}"
+            number = self._client.get_registered_model(name).aliases.get(alias)
+            return None if number is None else f"{name}/{number}"
 
     def _ensure_name(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -184,13 +186,13 @@ class Registry:
         rows: list[Row] = []
         token: str | None = None
         while True:
-            page = self._client.search_model_versions(query, _MOST, page_token=token)
+            page = self._client.search_model_versions(query, _MAX_RESULTS, page_token=token)
             rows += [row for row in page if _MODEL in row.tags]
             token = page.token
             if not token:
                 return sorted(rows, key=lambda row: (row.name, int(row.version)))
 
-    def keep(
+    def save_run(
         self,
         kind: str,
         name: str,
@@ -204,9 +206,9 @@ class Registry:
         from mlflow.entities import Metric, Param
 
         now = int(datetime.now(UTC).timestamp() * 1000)
-        said = {"kind": kind, "mlflow.runName": name} | dict(tags)
+        all_tags = {"kind": kind, "mlflow.runName": name} | dict(tags)
         with _explained(self._uri):
-            run: str = self._client.create_run(self._experiment(), tags=said).info.run_id
+            run: str = self._client.create_run(self._experiment(), tags=all_tags).info.run_id
             self._client.log_batch(
                 run,
                 metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
@@ -216,21 +218,21 @@ class Registry:
             self._client.set_terminated(run)
         return run
 
-    def kept(self, kind: str, **tags: str) -> dict[str, dict[str, str]]:
+    def tagged_runs(self, kind: str, **tags: str) -> dict[str, dict[str, str]]:
         """The tags of every kept run of this kind with these tags by its id, the newest first."""
         asked = {"kind": kind} | tags
         query = " and ".join(f"tags.{key} = '{_plain(text)}'" for key, text in asked.items())
-        found: dict[str, dict[str, str]] = {}
+        tags_by_run: dict[str, dict[str, str]] = {}
         token: str | None = None
         while True:
             with _explained(self._uri):
                 page = self._client.search_runs(
                     [self._experiment()], query, max_results=1000, page_token=token
                 )
-            found |= {run.info.run_id: dict(run.data.tags) for run in page}
+            tags_by_run |= {run.info.run_id: dict(run.data.tags) for run in page}
             token = page.token
             if not token:
-                return found
+                return tags_by_run
 
     def amend(
         self,
@@ -262,7 +264,7 @@ class Registry:
         figures = _figures(golden) if golden else {}
         metrics = {figure: float(value) for figure, value in figures.items()}
         name = f"{kind} of {reference}"
-        return self.keep(kind, name, tags=tags, metrics=metrics, files=files)
+        return self.save_run(kind, name, tags=tags, metrics=metrics, files=files)
 
     def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
         if not files:
@@ -276,9 +278,9 @@ class Registry:
         """Of several who make it at once one succeeds, and all find it."""
         from mlflow.exceptions import MlflowException
 
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(EXPERIMENT, self._artifacts))
         except MlflowException as exc:
@@ -341,8 +343,8 @@ def _tags(model: ModelVersion, role: str) -> dict[str, str]:
 
 def _figures(golden: GoldenResult) -> dict[str, str]:
     names = ("acceptance", "agreement", "seconds_per_image", "usd_per_image", "damaged_passes")
-    found = golden.as_json()
-    return {name: str(found[name]) for name in names if found[name] is not None}
+    figures = golden.as_json()
+    return {name: str(figures[name]) for name in names if figures[name] is not None}
 
 
 def _version(row: "Row") -> RegisteredVersion:

@@ -19,7 +19,7 @@ _FILES = frozenset(
 )
 
 
-def page() -> bytes:
+def page_html() -> bytes:
     """The page as UTF-8 HTML; it names its files by paths beside its own address."""
     return (files("app.review") / "templates" / "previews.html").read_bytes()
 

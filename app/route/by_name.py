@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 
 from app.errors import NoRoute, OutOfBounds
-from app.fleet.hosted_requests import refusal
-from app.fleet.versions import allowed, resolve
+from app.fleet.hosted_requests import unsupported_reason
+from app.fleet.versions import residency_refusal, resolve
 from app.types import AssetSpec, ModelVersion, Route, Size
 
 
-def route(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
+def route_by_name(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
     """Resolve the spec's model reference to a version that can make its image.
 
     Raises NoRoute for an unknown reference or one that the spec's residency rules out, OutOfBounds
     for what the model was not made for.
     """
     model = resolve(spec.model, fleet)
-    outside = allowed(model, spec.request.tags)
+    outside = residency_refusal(model, spec.request.tags)
     if outside is not None:
         raise NoRoute(
             f"{spec.name} may not be made so: {outside}; give it a local model (model: starter), "
@@ -32,12 +32,12 @@ def route(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
             f"{spec.name} has text_layers, and {model.reference} sets no text; give the asset a "
             "model that does (model: typography), or drop the layers"
         )
-    left_out = refusal(model, spec.request) if model.hosted else None
+    left_out = unsupported_reason(model, spec.request) if model.hosted else None
     if left_out is not None:
         raise OutOfBounds(f"{spec.name} asks for more than can be sent: {left_out}; leave it out")
-    return way_to(model, reason=f"the plan names {spec.model}")
+    return route_to(model, reason=f"the plan names {spec.model}")
 
 
-def way_to(model: ModelVersion, *, reason: str = "one of several") -> Route:
+def route_to(model: ModelVersion, *, reason: str = "one of several") -> Route:
     """The way to a version, whatever it may be asked for."""
     return Route(backend=model.backend, model=model, reason=reason)

@@ -43,7 +43,7 @@ ROLE_FOR = {
 }
 
 
-class Wish(Value):
+class RolePreferences(Value):
     """What a caller says about the way, the strongest first: a model, text, a constraint, tags.
 
     `sets_text` says that there is text to be set, which only some models do. `confidence` is how
@@ -59,7 +59,7 @@ class Wish(Value):
     residency: str | None = None
 
 
-class Served(Value):
+class DeployedModel(Value):
     """A model that is deployed: its role, the reference it was deployed by, steps, size, place."""
 
     role: Role
@@ -72,20 +72,20 @@ class Served(Value):
     residency: str = "local"
 
     @property
-    def names(self) -> tuple[str, str, str]:
+    def accepted_names(self) -> tuple[str, str, str]:
         """All that a caller may call it."""
         return (self.role.value, self.reference, self.model.reference)
 
 
-class Choice(Value):
+class RoleChoice(Value):
     """The way that was taken, why, and every rule that was looked at on the way."""
 
-    served: Served
+    served: DeployedModel
     reason: str
     considered: tuple[str, ...]
 
 
-def choose(wish: Wish, fleet: Sequence[Served]) -> Choice:
+def choose_role(wish: RolePreferences, fleet: Sequence[DeployedModel]) -> RoleChoice:
     """The model that answers a wish, among those deployed.
 
     Raises ModelNotFound for a name that nothing has, and NoRoute when the role that should
@@ -100,11 +100,11 @@ def choose(wish: Wish, fleet: Sequence[Served]) -> Choice:
     if wish.constraint is not None:
         reason = f"the caller asks for {wish.constraint}"
         return _deployed(ROLE_FOR[wish.constraint], reason, (reason,), fleet)
-    role, considered = policy(wish)
+    role, considered = rule_table(wish)
     return _deployed(role, considered[-1].removesuffix(": yes"), considered, fleet)
 
 
-def policy(wish: Wish) -> tuple[Role, tuple[str, ...]]:
+def rule_table(wish: RolePreferences) -> tuple[Role, tuple[str, ...]]:
     """The built-in table: the role of the first rule that holds, and the rules up to it."""
     exact_text = Tag.REQUIRES_TYPOGRAPHY_PRECISION in wish.tags
     unsure = (wish.confidence or 0.0) < TRUSTED_CONFIDENCE
@@ -122,39 +122,39 @@ def policy(wish: Wish) -> tuple[Role, tuple[str, ...]]:
     return table[first][0], considered[: first + 1]
 
 
-def _inside(residency: str | None, fleet: Sequence[Served]) -> Sequence[Served]:
-    inside = [one for one in fleet if residency in (None, one.residency)]
+def _inside(residency: str | None, fleet: Sequence[DeployedModel]) -> Sequence[DeployedModel]:
+    inside = [model for model in fleet if residency in (None, model.residency)]
     if not inside:
-        places = ", ".join(sorted({one.residency for one in fleet}))
+        places = ", ".join(sorted({model.residency for model in fleet}))
         raise NoRoute(f"nothing is deployed in {residency!r}; there are models in {places}")
     return inside
 
 
-def _named(name: str, fleet: Sequence[Served]) -> Choice:
+def _named(name: str, fleet: Sequence[DeployedModel]) -> RoleChoice:
     for served in fleet:
-        if name in served.names:
+        if name in served.accepted_names:
             reason = f"the caller names {name}"
-            return Choice(served=served, reason=reason, considered=(reason,))
+            return RoleChoice(served=served, reason=reason, considered=(reason,))
     if name in set(Role):
         raise NoRoute(_not_deployed(Role(name), fleet))
     raise ModelNotFound(f"no model is called {name!r} here; GET /v1/models lists {_known(fleet)}")
 
 
 def _deployed(
-    role: Role, reason: str, considered: tuple[str, ...], fleet: Sequence[Served]
-) -> Choice:
+    role: Role, reason: str, considered: tuple[str, ...], fleet: Sequence[DeployedModel]
+) -> RoleChoice:
     for served in fleet:
         if served.role is role:
-            return Choice(served=served, reason=reason, considered=considered)
+            return RoleChoice(served=served, reason=reason, considered=considered)
     raise NoRoute(f"{_not_deployed(role, fleet)} (chosen because: {reason})")
 
 
-def _not_deployed(role: Role, fleet: Sequence[Served]) -> str:
+def _not_deployed(role: Role, fleet: Sequence[DeployedModel]) -> str:
     return (
         f"the role {role} is not deployed here; name a model that is ({_known(fleet)}), or "
         "deploy one for the role"
     )
 
 
-def _known(fleet: Sequence[Served]) -> str:
+def _known(fleet: Sequence[DeployedModel]) -> str:
     return ", ".join(served.reference for served in fleet)

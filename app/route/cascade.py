@@ -9,20 +9,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.route.success_model import Belief, Chances
+from app.route.success_model import Posterior, SuccessModel
 from app.types import Digest, Kind, Value
 
-SURENESS = 0.9
+BOUND_CONFIDENCE = 0.9
 """How sure the lower bound of a chance must be before a way counts as likely enough."""
-LIGHT_ROUNDS = 2
+MAX_LIGHT_ROUNDS = 2
 """A lighter model gets so many rounds at most before a heavier one takes over."""
-FEWEST = 5
+MIN_ASSETS = 5
 """Decided assets below which nothing is known of a model."""
-TOLD = 12
+MAX_LISTED = 12
 """Ways that an explanation tells of."""
 
 
-class Wish(Value):
+class AssetRequirements(Value):
     """What an asset asks of its way."""
 
     kind: Kind
@@ -43,7 +43,7 @@ class Wish(Value):
         return -(-self.attempts // self.candidates)
 
 
-class Option(Value):
+class ModelOption(Value):
     """A model that may be asked, and what an image of it takes now; None: nobody knows."""
 
     name: str
@@ -59,7 +59,7 @@ class Option(Value):
     """Whether it can start from another model's picture."""
 
 
-class Rung(Value):
+class Stage(Value):
     """One model's turn."""
 
     name: str
@@ -75,10 +75,10 @@ class Rung(Value):
         return f"{self.model}{start} x{self.images}"
 
 
-class Way(Value):
+class CascadePlan(Value):
     """One ladder with its numbers; `refused` says what speaks against it."""
 
-    rungs: tuple[Rung, ...]
+    rungs: tuple[Stage, ...]
     chance: float
     """Of the asset's passing within its attempts."""
     least: float
@@ -102,26 +102,26 @@ class Explanation(Value):
     policy: Digest | None
     arm: str
     """live or trial; builtin where nothing was ever learned."""
-    wish: Wish
-    options: tuple[Option, ...]
+    wish: AssetRequirements
+    options: tuple[ModelOption, ...]
     removed: dict[str, str]
     """Models that cannot or may not make the asset, and why."""
-    ways: tuple[Way, ...]
+    ways: tuple[CascadePlan, ...]
     """The ways that were weighed, from good to bad, the chosen one first."""
     reason: str
     shadow: str = ""
     """What the policy on trial would have chosen, where it was only asked."""
 
     @property
-    def chosen(self) -> Way:
+    def chosen(self) -> CascadePlan:
         """The way that is taken."""
         return self.ways[0]
 
 
-def choose(
-    wish: Wish,
-    options: Sequence[Option],
-    chances: Chances | None,
+def choose_cascade(
+    wish: AssetRequirements,
+    options: Sequence[ModelOption],
+    success_model: SuccessModel | None,
     *,
     policy: Digest | None = None,
     arm: str = "builtin",
@@ -133,91 +133,109 @@ def choose(
     tried in that order; where no way is likely enough, the likeliest is taken. What an accepted
     asset costs decides; where everything is free, how long it takes.
     """
-    if chances is None or not _knows(chances, wish, options):
-        ways, reason = [_untold(wish, options)], "nothing was learned yet: from light to heavy"
+    if success_model is None or not _has_data(success_model, wish, options):
+        plans, reason = (
+            [_default_cascade(wish, options)],
+            "nothing was learned yet: from light to heavy",
+        )
     else:
-        weighed = [_weighed(wish, rungs, options, chances) for rungs in _ladders(wish, options)]
-        ways, reason = _ranked(wish, weighed)
+        weighed = [
+            _evaluate(wish, stages, options, success_model) for stages in _cascades(wish, options)
+        ]
+        plans, reason = _ranked(wish, weighed)
     return Explanation(
         policy=policy,
         arm=arm,
         wish=wish,
         options=tuple(options),
         removed=dict(removed or {}),
-        ways=tuple(ways[:TOLD]),
+        ways=tuple(plans[:MAX_LISTED]),
         reason=reason,
     )
 
 
-def _knows(chances: Chances, wish: Wish, options: Sequence[Option]) -> bool:
-    beliefs = (chances.of(option.model, wish.kind, wish.labels) for option in options)
-    return any(belief.assets >= FEWEST for belief in beliefs)
+def _has_data(
+    success_model: SuccessModel, wish: AssetRequirements, options: Sequence[ModelOption]
+) -> bool:
+    beliefs = (success_model.posterior(option.model, wish.kind, wish.labels) for option in options)
+    return any(posterior.assets >= MIN_ASSETS for posterior in beliefs)
 
 
-def _ladders(wish: Wish, options: Sequence[Option]) -> Iterator[tuple[Rung, ...]]:
+def _cascades(
+    wish: AssetRequirements, options: Sequence[ModelOption]
+) -> Iterator[tuple[Stage, ...]]:
     """Each model alone; and with a cascade each lighter one before each heavier one."""
     for option in options:
-        yield (_rung(option, wish.attempts),)
+        yield (_stage(option, wish.attempts),)
     pairs = ((a, b) for i, a in enumerate(options) for b in options[i + 1 :])
     for light, heavy in pairs if wish.cascade else ():
-        for rounds in range(1, min(LIGHT_ROUNDS, wish.rounds - 1) + 1):
+        for rounds in range(1, min(MAX_LIGHT_ROUNDS, wish.rounds - 1) + 1):
             first = rounds * wish.candidates
             rest = wish.attempts - first
-            yield _rung(light, first), _rung(heavy, rest, after=light.model)
-            if _goes_on(light, heavy):
-                yield _rung(light, first), _following(wish, light, heavy, rest)
+            yield _stage(light, first), _stage(heavy, rest, after=light.model)
+            if _can_continue(light, heavy):
+                yield _stage(light, first), _next_stage(wish, light, heavy, rest)
 
 
-def _goes_on(light: Option, heavy: Option) -> bool:
+def _can_continue(light: ModelOption, heavy: ModelOption) -> bool:
     return heavy.continues and bool(light.latent_space) and light.latent_space == heavy.latent_space
 
 
-def _rung(option: Option, images: int, *, after: str = "", strength: float | None = None) -> Rung:
-    return Rung(name=option.name, model=option.model, images=images, after=after, strength=strength)
+def _stage(
+    option: ModelOption, images: int, *, after: str = "", strength: float | None = None
+) -> Stage:
+    return Stage(
+        name=option.name, model=option.model, images=images, after=after, strength=strength
+    )
 
 
-def _untold(wish: Wish, options: Sequence[Option]) -> Way:
+def _default_cascade(wish: AssetRequirements, options: Sequence[ModelOption]) -> CascadePlan:
     """A round for each model, the heaviest gets the rest; without a cascade the heaviest alone."""
     tried = list(options) if wish.cascade else [options[-1]]
     tried = tried[-wish.rounds :]
-    rungs = [_rung(tried[0], wish.candidates)]
+    stages = [_stage(tried[0], wish.candidates)]
     for light, heavy in pairwise(tried):
-        rungs.append(_following(wish, light, heavy, wish.candidates))
-    rest = wish.attempts - sum(rung.images for rung in rungs[:-1])
-    rungs[-1] = rungs[-1].replace(images=rest)
-    return Way(
-        rungs=tuple(rungs), chance=0, least=0, images=wish.candidates, seconds=None, usd=None,
+        stages.append(_next_stage(wish, light, heavy, wish.candidates))
+    rest = wish.attempts - sum(stage.images for stage in stages[:-1])
+    stages[-1] = stages[-1].replace(images=rest)
+    return CascadePlan(
+        rungs=tuple(stages), chance=0, least=0, images=wish.candidates, seconds=None, usd=None,
         usd_per_accepted=None, seconds_per_accepted=None,
     )  # fmt: skip
 
 
-def _following(wish: Wish, light: Option, heavy: Option, images: int) -> Rung:
+def _next_stage(
+    wish: AssetRequirements, light: ModelOption, heavy: ModelOption, images: int
+) -> Stage:
     """The heavier model's turn: from the picture there is, where both share the latent space."""
-    if not _goes_on(light, heavy):
-        return _rung(heavy, images, after=light.model)
+    if not _can_continue(light, heavy):
+        return _stage(heavy, images, after=light.model)
     after = f"{light.model}~{wish.strength:g}"
-    return _rung(heavy, images, after=after, strength=wish.strength)
+    return _stage(heavy, images, after=after, strength=wish.strength)
 
 
-def _weighed(
-    wish: Wish, rungs: tuple[Rung, ...], options: Sequence[Option], chances: Chances
-) -> Way:
+def _evaluate(
+    wish: AssetRequirements,
+    stages: tuple[Stage, ...],
+    options: Sequence[ModelOption],
+    success_model: SuccessModel,
+) -> CascadePlan:
     known = {option.name: option for option in options}
     reached, surely, images = 1.0, 1.0, 0.0
     seconds: float | None = 0.0
     usd: float | None = 0.0
-    for rung in rungs:
-        belief = chances.of(rung.model, wish.kind, wish.labels, after=rung.after)
-        expected = reached * _images(belief, rung.images, wish.candidates)
-        share = 1.0 if rung.strength is None else rung.strength
+    for stage in stages:
+        posterior = success_model.posterior(stage.model, wish.kind, wish.labels, after=stage.after)
+        expected = reached * _images(posterior, stage.images, wish.candidates)
+        share = 1.0 if stage.strength is None else stage.strength
         images += expected
-        seconds = _plus(seconds, known[rung.name].seconds, expected * share)
-        usd = _plus(usd, known[rung.name].usd, expected * share)
-        surely *= 1 - belief.least(rung.images, SURENESS)
-        reached *= 1 - belief.passes(rung.images)
+        seconds = _add_known(seconds, known[stage.name].seconds, expected * share)
+        usd = _add_known(usd, known[stage.name].usd, expected * share)
+        surely *= 1 - posterior.lower_bound(stage.images, BOUND_CONFIDENCE)
+        reached *= 1 - posterior.pass_probability(stage.images)
     chance, least = 1 - reached, 1 - surely
-    return Way(
-        rungs=rungs,
+    return CascadePlan(
+        rungs=stages,
         chance=chance,
         least=least,
         images=images,
@@ -225,59 +243,61 @@ def _weighed(
         usd=usd,
         usd_per_accepted=usd / chance if usd is not None and chance else None,
         seconds_per_accepted=seconds / chance if seconds is not None and chance else None,
-        refused=_against(wish, least, seconds, usd),
+        refused=_refusal(wish, least, seconds, usd),
     )
 
 
-def _images(belief: Belief, images: int, at_once: int) -> float:
+def _images(posterior: Posterior, images: int, at_once: int) -> float:
     """Expected until the first round with one that passes."""
     starts = range(0, images, at_once)
     return sum(
-        min(at_once, images - start) * (1 - belief.passes(start) if start else 1.0)
+        min(at_once, images - start) * (1 - posterior.pass_probability(start) if start else 1.0)
         for start in starts
     )
 
 
-def _plus(total: float | None, each: float | None, number: float) -> float | None:
+def _add_known(total: float | None, each: float | None, number: float) -> float | None:
     return None if total is None or each is None else total + each * number
 
 
-def _against(wish: Wish, least: float, seconds: float | None, usd: float | None) -> str:
-    if _beyond(seconds, wish.seconds):
-        told = "nobody knows how long it takes" if seconds is None else f"takes {seconds:.3g} s"
-        return f"{told}, within {wish.seconds:g} s is asked"
-    if _beyond(usd, wish.usd):
-        told = "nobody knows what it costs" if usd is None else f"costs ${usd:.3g}"
-        return f"{told}, ${wish.usd:g} at most is asked"
+def _refusal(
+    wish: AssetRequirements, least: float, seconds: float | None, usd: float | None
+) -> str:
+    if _exceeds(seconds, wish.seconds):
+        problem = "nobody knows how long it takes" if seconds is None else f"takes {seconds:.3g} s"
+        return f"{problem}, within {wish.seconds:g} s is asked"
+    if _exceeds(usd, wish.usd):
+        problem = "nobody knows what it costs" if usd is None else f"costs ${usd:.3g}"
+        return f"{problem}, ${wish.usd:g} at most is asked"
     if least < wish.confidence:
         return f"its chance is surely {least:.2f} only, {wish.confidence:g} is asked"
     return ""
 
 
-def _beyond(number: float | None, limit: float | None) -> bool:
+def _exceeds(number: float | None, limit: float | None) -> bool:
     return limit is not None and (number is None or number > limit)
 
 
-def _ranked(wish: Wish, ways: Sequence[Way]) -> tuple[list[Way], str]:
+def _ranked(wish: AssetRequirements, plans: Sequence[CascadePlan]) -> tuple[list[CascadePlan], str]:
     """The chosen way first, the others from good to bad."""
-    fit = sorted((way for way in ways if not way.refused), key=_price)
-    unfit = sorted((way for way in ways if way.refused), key=lambda way: -way.least)
+    fit = sorted((plan for plan in plans if not plan.refused), key=_cost_key)
+    unfit = sorted((plan for plan in plans if plan.refused), key=lambda plan: -plan.least)
     if fit:
         price = f"the cheapest of {len(fit)} ways that surely pass at {wish.confidence:g}"
         return [*fit, *unfit], price
     inside = [
-        way
-        for way in unfit
-        if not _beyond(way.seconds, wish.seconds) and not _beyond(way.usd, wish.usd)
+        plan
+        for plan in unfit
+        if not _exceeds(plan.seconds, wish.seconds) and not _exceeds(plan.usd, wish.usd)
     ]
     best = (inside or unfit)[0]
-    others = [way for way in unfit if way is not best]
+    others = [plan for plan in unfit if plan is not best]
     return [best, *others], f"no way surely passes at {wish.confidence:g}: the likeliest is taken"
 
 
-def _price(way: Way) -> tuple[float, float]:
+def _cost_key(plan: CascadePlan) -> tuple[float, float]:
     """What an accepted asset costs; where that is nothing, or unknown, how long it takes."""
-    usd = way.usd_per_accepted
-    seconds = way.seconds_per_accepted
+    usd = plan.usd_per_accepted
+    seconds = plan.seconds_per_accepted
     unknown = float("inf")
     return unknown if usd is None else usd, unknown if seconds is None else seconds

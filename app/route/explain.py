@@ -4,18 +4,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from app.fleet.prices import PriceSheet
-from app.plan.expand import expand_ways
+from app.plan.expand import expand_variants
 from app.plan.schema import AUTO, AssetTags, Plan, PlanAsset, RoutePlan
 from app.route.cascade import Explanation
-from app.route.router import Routing, asset_key
+from app.route.router import ModelRouter, asset_key
 from app.store import documents
 from app.store.catalog import Catalog
-from app.types import AssetRecord, Kind, ModelVersion, Retry, Size, Status, Turn, Value
+from app.types import AssetRecord, Kind, ModelVersion, Retry, Size, StageResult, Status, Value
 
 SIZE = Size(width=64, height=64)
 
 
-class Explained(Value):
+class AssetExplanation(Value):
     """An asset's way, and what each model's turn came to."""
 
     asset: str
@@ -23,11 +23,11 @@ class Explained(Value):
     named: bool
     """Whether the plan named the model, so that there was nothing to choose."""
     explanation: Explanation | None
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[StageResult, ...] = ()
     retries: tuple[Retry, ...] = ()
 
 
-class Arm(Value):
+class PolicyArm(Value):
     """The assets that one policy decided, as far as the catalog's latest tell."""
 
     policy: str
@@ -41,7 +41,7 @@ class Arm(Value):
     """Of these, how many the policy on trial would have sent another way."""
 
 
-def arms(catalog: Catalog, records: Sequence[AssetRecord]) -> tuple[Arm, ...]:
+def policy_arms(catalog: Catalog, records: Sequence[AssetRecord]) -> tuple[PolicyArm, ...]:
     """What became of assets by the policy that decided for them, the one of most assets first."""
     documents_of = {
         digest: documents.get(catalog, digest, Explanation)
@@ -50,35 +50,35 @@ def arms(catalog: Catalog, records: Sequence[AssetRecord]) -> tuple[Arm, ...]:
     grouped: defaultdict[tuple[str, str], list[AssetRecord]] = defaultdict(list)
     for record in records:
         if record.explained:
-            found = documents_of[record.explained]
-            grouped[found.policy or "", found.arm].append(record)
+            explanation = documents_of[record.explained]
+            grouped[explanation.policy or "", explanation.arm].append(record)
     rows = [_arm(*name, decided, documents_of) for name, decided in grouped.items()]
     return tuple(sorted(rows, key=lambda row: (-row.assets, row.policy)))
 
 
 def _arm(
-    policy: str, arm: str, decided: Sequence[AssetRecord], told: Mapping[str, Explanation]
-) -> Arm:
-    shadows = [told[record.explained] for record in decided if record.explained]
-    return Arm(
+    policy: str, arm: str, decided: Sequence[AssetRecord], explanations: Mapping[str, Explanation]
+) -> PolicyArm:
+    shadows = [explanations[record.explained] for record in decided if record.explained]
+    return PolicyArm(
         policy=policy,
         arm=arm,
         assets=len(decided),
         accepted=sum(record.status is Status.ACCEPTED for record in decided),
         images=sum(record.attempts for record in decided),
         seconds=sum(turn.seconds for record in decided for turn in record.turns),
-        other=sum(one.shadow not in ("", str(one.chosen)) for one in shadows),
+        other=sum(shadow.shadow not in ("", str(shadow.chosen)) for shadow in shadows),
     )
 
 
-def explain_asset(catalog: Catalog, record: AssetRecord) -> Explained:
+def explain_asset(catalog: Catalog, record: AssetRecord) -> AssetExplanation:
     """Why a recorded asset was made by its model. Raises DigestMismatch for an altered document."""
-    found = record.explained and documents.get(catalog, record.explained, Explanation)
-    return Explained(
+    explanation = record.explained and documents.get(catalog, record.explained, Explanation)
+    return AssetExplanation(
         asset=f"{record.name}@{record.version}",
         model=record.model,
-        named=found is None,
-        explanation=found or None,
+        named=explanation is None,
+        explanation=explanation or None,
         turns=record.turns,
         retries=record.retries,
     )
@@ -96,7 +96,7 @@ def explain_request(
     tags: AssetTags | None = None,
     candidates: int = 1,
     attempts: int = 3,
-) -> Explained:
+) -> AssetExplanation:
     """Why such an asset would go its way now; nothing is made and nothing is kept.
 
     Raises NoRoute when none of the models can make it.
@@ -112,8 +112,8 @@ def explain_request(
         attempts=attempts,
     )
     plan = Plan(atelier=1, name="request", route=terms, assets=(asset,))
-    (ways,) = expand_ways(plan, models)
-    routing = Routing(terms, models, catalog, prices, keeps=False)
-    explanation = routing.explain(ways, asset_key(ways, models))
+    (variants,) = expand_variants(plan, models)
+    routing = ModelRouter(terms, models, catalog, prices, keeps=False)
+    explanation = routing.explain(variants, asset_key(variants, models))
     first = explanation.chosen.rungs[0].model
-    return Explained(asset="request", model=first, named=False, explanation=explanation)
+    return AssetExplanation(asset="request", model=first, named=False, explanation=explanation)

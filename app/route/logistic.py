@@ -22,11 +22,11 @@ Counts: TypeAlias = Counter[tuple[tuple[str, ...], int, int]]
 
 LABELS = 48
 """Labels that are told apart at most, those of the most things; the rest is noise."""
-FEWEST = 3
+MIN_FAMILY_LABELS = 3
 """A label of fewer things is as good as unknown."""
 SPREAD = 0.7
 """Standard deviation of a family's weights before anything is known."""
-UNTOLD = 3.0
+UNKNOWN_SPREAD = 3.0
 """Concentration where nothing was tried twice; the larger, the less things of a sort differ."""
 _SPREAD_WEIGHT = 4.0
 _ROUNDS, _NEWTON_STEPS, _HALVINGS = 12, 4, 8
@@ -44,11 +44,11 @@ class Prior:
     """By label; what is not named is 0."""
     spread: float = SPREAD
     """How far a family's weights are usually from that."""
-    concentration: float = UNTOLD
+    concentration: float = UNKNOWN_SPREAD
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class LogisticFit:
     """The weights (first the intercept, then the labels') with their covariance, and the rest."""
 
     labels: tuple[str, ...]
@@ -59,7 +59,7 @@ class Fitted:
     concentration: float
 
 
-def fit(counts: Counts, prior: Prior) -> Fitted:
+def fit_logistic(counts: Counts, prior: Prior) -> LogisticFit:
     """The model behind counts of at least one thing; their order does not matter."""
     table = _Table.of(counts)
     families = [family(label) for label in table.labels]
@@ -68,12 +68,12 @@ def fit(counts: Counts, prior: Prior) -> Fitted:
     centre = np.array([prior.intercept, *known])
     weights, concentration = centre, prior.concentration
     for _ in range(_ROUNDS):
-        variances = np.array([prior.variance, *(spreads[one] ** 2 for one in families)])
+        variances = np.array([prior.variance, *(spreads[family] ** 2 for family in families)])
         weights, covariance = _mode(table, weights, concentration, centre, variances)
         moved = (weights - centre)[1:] ** 2 + np.diag(covariance)[1:]
         spreads = _spreads(families, moved, prior.spread)
         concentration = _concentration(table, weights, prior.concentration)
-    return Fitted(table.labels, weights, covariance, spreads, concentration)
+    return LogisticFit(table.labels, weights, covariance, spreads, concentration)
 
 
 def family(label: str) -> str:
@@ -81,7 +81,7 @@ def family(label: str) -> str:
     return label.partition("=")[0] if "=" in label else ""
 
 
-def share(logits: Floats) -> Floats:
+def sigmoid(logits: Floats) -> Floats:
     """Shares, kept a little away from 0 and 1."""
     shares: Floats = 1 / (1 + np.exp(-np.clip(logits, -20, 20)))
     return shares
@@ -103,7 +103,7 @@ class _Table:
 
     @classmethod
     def of(cls, counts: Counts) -> "_Table":
-        labels = _told_apart(counts)
+        labels = _distinguishing_labels(counts)
         columns = {label: 1 + at for at, label in enumerate(labels)}
         places = [
             (0, *(columns[label] for label in sort if label in columns)) for sort, _, _ in counts
@@ -121,12 +121,12 @@ class _Table:
         return cls(labels, design, hits, misses, trials)
 
 
-def _told_apart(counts: Counts) -> tuple[str, ...]:
+def _distinguishing_labels(counts: Counts) -> tuple[str, ...]:
     things: Counter[str] = Counter()
     for (labels, _, _), count in counts.items():
         for label in labels:
             things[label] += count
-    common = [label for label, count in things.items() if count >= FEWEST]
+    common = [label for label, count in things.items() if count >= MIN_FAMILY_LABELS]
     return tuple(sorted(sorted(common, key=lambda label: (-things[label], label))[:LABELS]))
 
 
@@ -136,18 +136,20 @@ def _mode(
     """The weights' posterior mode by damped Newton steps, and their covariance there."""
 
     def posterior(at: Floats) -> float:
-        likely = _likelihood(table, share(table.design @ at), concentration)
+        likely = _likelihood(table, sigmoid(table.design @ at), concentration)
         return likely - float(((at - centre) ** 2 / variances).sum()) / 2
 
     reached, steps = posterior(weights), _NEWTON_STEPS
     while True:
-        slopes, bends = _slopes(table, share(table.design @ weights), concentration)
+        slopes, bends = _slopes(table, sigmoid(table.design @ weights), concentration)
         square = (table.design.T * bends) @ table.design + np.diag(1 / variances)
         if not steps:
             return weights, np.asarray(np.linalg.inv(square), np.float64)
         step = np.linalg.solve(square, table.design.T @ slopes - (weights - centre) / variances)
         candidates = [weights + step / 2**halving for halving in range(_HALVINGS)]
-        better = next((one for one in candidates if posterior(one) > reached), None)
+        better = next(
+            (candidate for candidate in candidates if posterior(candidate) > reached), None
+        )
         weights, steps = (weights, 0) if better is None else (better, steps - 1)
         reached = posterior(weights)
 
@@ -175,17 +177,21 @@ def _slopes(table: _Table, chance: Floats, concentration: float) -> tuple[Floats
 
 def _spreads(families: Sequence[str], moved: Floats, usual: float) -> dict[str, float]:
     """Each family's spread from its weights' mean squares, as if it had some usual ones more."""
-    found: dict[str, float] = {}
+    by_family: dict[str, float] = {}
     for family in sorted(set(families)):
-        own = [square for one, square in zip(families, moved, strict=True) if one == family]
+        own = [
+            square
+            for label_family, square in zip(families, moved, strict=True)
+            if label_family == family
+        ]
         squares = _SPREAD_WEIGHT * usual**2 + float(sum(own))
-        found[family] = sqrt(squares / (_SPREAD_WEIGHT + len(own)))
-    return found
+        by_family[family] = sqrt(squares / (_SPREAD_WEIGHT + len(own)))
+    return by_family
 
 
 def _concentration(table: _Table, weights: Floats, usual: float) -> float:
     """The likeliest of some concentrations, drawn towards the usual one."""
-    chance = share(table.design @ weights)
+    chance = sigmoid(table.design @ weights)
     likely = [
         _likelihood(table, chance, concentration)
         - (log(concentration / usual) / _CONCENTRATION_SPREAD) ** 2 / 2

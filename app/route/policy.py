@@ -13,18 +13,24 @@ from pydantic import Field
 
 from app.digest import canonical_json
 from app.errors import InvalidRequest, PromotionRefused
-from app.route.success_model import Chances, Reliability, Seen, learn, reliability
+from app.route.success_model import (
+    Observation,
+    Reliability,
+    SuccessModel,
+    fit_success_model,
+    reliability,
+)
 from app.store import documents
 from app.store.catalog import Catalog
 from app.store.pointers import Pointer, move, moves, pointer, step_back
-from app.types import AssetRecord, Digest, Status, Turn, Value
+from app.types import AssetRecord, Digest, StageResult, Status, Value
 
 POLICY = "policy"
 """The kind of document."""
 _ROUTING, _LIVE = "routing", "live"
 
 
-class Pace(Value):
+class ModelPace(Value):
     """What an image of a model took, on average."""
 
     seconds: Annotated[float, Field(gt=0)]
@@ -34,8 +40,8 @@ class Pace(Value):
 class Policy(Value):
     """Chances and paces by model, as learned from decided assets."""
 
-    chances: Chances
-    paces: dict[str, Pace]
+    chances: SuccessModel
+    paces: dict[str, ModelPace]
     assets: Annotated[int, Field(ge=0)]
     """How many decided assets it was learned from."""
     learned_at: str
@@ -57,7 +63,7 @@ class Rollout(Value):
         """The rollout as the pointer's target."""
         return canonical_json(self.as_json()).decode()
 
-    def tries(self, key: str) -> bool:
+    def in_trial(self, key: str) -> bool:
         """Whether the trial decides for the asset with this key; the same key, the same answer."""
         return self.trial is not None and int(key[:13], 16) / 16**13 < self.share
 
@@ -77,13 +83,13 @@ def history(catalog: Catalog) -> list[Pointer]:
     return moves(catalog, _ROUTING, _LIVE)
 
 
-def keep(catalog: Catalog, policy: Policy) -> str:
+def keep_policy(catalog: Catalog, policy: Policy) -> str:
     """Keep a policy; returns its digest, by which it can be tried and promoted."""
     (digest,) = documents.put(catalog, POLICY, [policy])
     return digest
 
 
-def try_out(catalog: Catalog, reference: str, *, share: float) -> Rollout:
+def start_trial(catalog: Catalog, reference: str, *, share: float) -> Rollout:
     """Let a policy decide for a share of the assets, 0 for none: then it is only noted what it
     would have said. Raises AssetNotFound, and PromotionRefused when somebody was faster.
     """
@@ -96,7 +102,7 @@ def try_out(catalog: Catalog, reference: str, *, share: float) -> Rollout:
     return _moved(catalog, wanted, present, f"{trial[:12]} on trial for {share:.0%}")
 
 
-def promote(catalog: Catalog, reference: str) -> Rollout:
+def promote_policy(catalog: Catalog, reference: str) -> Rollout:
     """Let a policy decide for everything; what is on trial ends.
 
     Raises AssetNotFound, and PromotionRefused when somebody was faster.
@@ -106,7 +112,7 @@ def promote(catalog: Catalog, reference: str) -> Rollout:
     return _moved(catalog, wanted, present, f"promoted over {_rollout(present)}")
 
 
-def back(catalog: Catalog) -> Rollout:
+def roll_back(catalog: Catalog) -> Rollout:
     """Let the policies decide that did before the last change.
 
     Raises PromotionRefused when there was none, or somebody was faster.
@@ -124,40 +130,40 @@ def _moved(catalog: Catalog, wanted: Rollout, present: Pointer | None, reason: s
     return _rollout(move(catalog, _ROUTING, _LIVE, target, present=present, reason=reason))
 
 
-def _rollout(found: Pointer | None) -> Rollout:
-    return Rollout.model_validate_json(found.target) if found else Rollout()
+def _rollout(pointer: Pointer | None) -> Rollout:
+    return Rollout.model_validate_json(pointer.target) if pointer else Rollout()
 
 
 def _digest(catalog: Catalog, reference: str) -> str:
     return documents.digest_of(catalog, POLICY, reference)
 
 
-FEWEST = 40
+MIN_ASSETS = 40
 """Assets below which half of them say nothing about the other half."""
 
 
 def learn_policy(records: Sequence[AssetRecord]) -> Policy:
     """What the records say of every model that had a turn at them; their order plays no part."""
-    turns = [(record, turn) for record in records for turn in turns_of(record)]
+    turns = [(record, turn) for record in records for turn in recorded_stages(record)]
     return Policy(
-        chances=learn(_seen(record, turn) for record, turn in turns),
+        chances=fit_success_model(_observation(record, turn) for record, turn in turns),
         paces=_paces(turns),
         assets=len(records),
         learned_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        reliability=_reliability(turns) if len(records) >= FEWEST else None,
+        reliability=_reliability(turns) if len(records) >= MIN_ASSETS else None,
     )
 
 
-def turns_of(record: AssetRecord) -> tuple[Turn, ...]:
+def recorded_stages(record: AssetRecord) -> tuple[StageResult, ...]:
     """The record's turns; one of before turns were kept had its one model's."""
     if record.turns or not record.attempts:
         return record.turns
     passed = int(record.status is Status.ACCEPTED)
-    return (Turn(model=record.model, tried=record.attempts, passed=passed, seconds=0),)
+    return (StageResult(model=record.model, tried=record.attempts, passed=passed, seconds=0),)
 
 
-def _seen(record: AssetRecord, turn: Turn) -> Seen:
-    return Seen(
+def _observation(record: AssetRecord, turn: StageResult) -> Observation:
+    return Observation(
         model=turn.model,
         kind=record.spec.kind,
         labels=record.spec.labels,
@@ -167,7 +173,7 @@ def _seen(record: AssetRecord, turn: Turn) -> Seen:
     )
 
 
-def _paces(turns: Sequence[tuple[AssetRecord, Turn]]) -> dict[str, Pace]:
+def _paces(turns: Sequence[tuple[AssetRecord, StageResult]]) -> dict[str, ModelPace]:
     """Of images that were begun from nothing: those that went on from a picture took less."""
     seconds: dict[str, float] = defaultdict(float)
     images: dict[str, int] = defaultdict(int)
@@ -176,23 +182,26 @@ def _paces(turns: Sequence[tuple[AssetRecord, Turn]]) -> dict[str, Pace]:
             seconds[turn.model] += turn.seconds
             images[turn.model] += turn.tried
     return {
-        model: Pace(seconds=seconds[model] / images[model], images=images[model])
+        model: ModelPace(seconds=seconds[model] / images[model], images=images[model])
         for model in sorted(images)
     }
 
 
-def _reliability(turns: Sequence[tuple[AssetRecord, Turn]]) -> Reliability:
+def _reliability(turns: Sequence[tuple[AssetRecord, StageResult]]) -> Reliability:
     """Learned from half of the assets, by their keys; foretold is each turn's first round."""
     halves = [[(r, t) for r, t in turns if int(r.key[0], 16) % 2 == side] for side in (0, 1)]
-    pairs = [*_foretold(halves[0], halves[1]), *_foretold(halves[1], halves[0])]
-    return reliability([chance for chance, _ in pairs], [came for _, came in pairs])
+    pairs = [*_predicted(halves[0], halves[1]), *_predicted(halves[1], halves[0])]
+    return reliability([chance for chance, _ in pairs], [passed for _, passed in pairs])
 
 
-def _foretold(
-    known: Sequence[tuple[AssetRecord, Turn]], asked: Sequence[tuple[AssetRecord, Turn]]
+def _predicted(
+    known: Sequence[tuple[AssetRecord, StageResult]],
+    asked: Sequence[tuple[AssetRecord, StageResult]],
 ) -> Iterator[tuple[float, bool]]:
-    chances = learn(_seen(record, turn) for record, turn in known)
+    success_model = fit_success_model(_observation(record, turn) for record, turn in known)
     for record, turn in asked:
         at_once = record.spec.candidates
-        belief = chances.of(turn.model, record.spec.kind, record.spec.labels, after=turn.after)
-        yield belief.passes(at_once), turn.passed > 0 and turn.tried <= at_once
+        posterior = success_model.posterior(
+            turn.model, record.spec.kind, record.spec.labels, after=turn.after
+        )
+        yield posterior.pass_probability(at_once), turn.passed > 0 and turn.tried <= at_once

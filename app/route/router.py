@@ -10,8 +10,14 @@ from app.errors import InvalidRequest, NoRoute
 from app.fleet.prices import PriceSheet
 from app.fleet.versions import resolve
 from app.plan.schema import RoutePlan
-from app.route.by_name import route, way_to
-from app.route.cascade import Explanation, Option, Way, Wish, choose
+from app.route.by_name import route_by_name, route_to
+from app.route.cascade import (
+    AssetRequirements,
+    CascadePlan,
+    Explanation,
+    ModelOption,
+    choose_cascade,
+)
 from app.route.policy import Policy, rollout
 from app.store import documents
 from app.store.catalog import Catalog
@@ -19,22 +25,22 @@ from app.types import AssetSpec, ModelVersion, Route
 
 RECENT = timedelta(minutes=10)
 """An image of a model is taken to last as those of this time did; else as the policy knows."""
-FEWEST = 5
+MIN_IMAGES = 5
 """Images below which the recent ones say nothing."""
 EXPLANATION = "explanation"
 """The kind of document."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RouteChoice:
     """The way an asset goes, and the digest of the document that says why."""
 
-    way: Way
+    plan: CascadePlan
     explained: str
 
 
 def routes_of(
-    ways: Sequence[AssetSpec], models: Mapping[str, ModelVersion]
+    variants: Sequence[AssetSpec], models: Mapping[str, ModelVersion]
 ) -> tuple[dict[str, Route], dict[str, InvalidRequest]]:
     """The way to each model that can make the asset, by its name in the plan, and the refusals.
 
@@ -42,22 +48,22 @@ def routes_of(
     """
     routes: dict[str, Route] = {}
     refused: dict[str, InvalidRequest] = {}
-    for spec in ways:
+    for spec in variants:
         resolve(spec.model, models)
         try:
-            routes[spec.model] = route(spec, models)
+            routes[spec.model] = route_by_name(spec, models)
         except InvalidRequest as refusal:
             refused[spec.model] = refusal
     return routes, refused
 
 
-def asset_key(ways: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> str:
+def asset_key(variants: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> str:
     """The key of what becomes of an asset, whichever of its models makes it: law 1."""
-    keys: list[Json] = [way_to(resolve(one.model, models)).key(one.digest) for one in ways]
+    keys: list[Json] = [route_to(resolve(spec.model, models)).key(spec.digest) for spec in variants]
     return str(keys[0]) if len(keys) == 1 else digest(keys)
 
 
-class Routing:
+class ModelRouter:
     """Chooses for one run: policies are read once, what images take now whenever it is asked.
 
     The same sort of asset gets the same explanation until `refresh`, which notes how long images
@@ -76,31 +82,41 @@ class Routing:
         self._keeps = keeps
         self._terms, self._models, self._catalog, self._prices = terms, models, catalog, prices
         self._rollout = rollout(catalog)
-        asked = {one for one in (self._rollout.live, self._rollout.trial) if one}
-        self._policies = {one: documents.get(catalog, one, Policy) for one in asked}
+        asked = {
+            policy_digest
+            for policy_digest in (self._rollout.live, self._rollout.trial)
+            if policy_digest
+        }
+        self._policies = {
+            policy_digest: documents.get(catalog, policy_digest, Policy) for policy_digest in asked
+        }
         fits = [fit for policy in self._policies.values() for fit in policy.chances.fits]
         self._labels = frozenset(label for fit in fits for label in fit.labels)
         self.refresh()
 
     def refresh(self) -> None:
         """Look again at how long images of each model take."""
-        self._chosen: dict[tuple[Hashable, ...], Choice] = {}
-        self._recent: dict[str, float | None] = {}
+        self._chosen: dict[tuple[Hashable, ...], RouteChoice] = {}
+        self._recent_by_model: dict[str, float | None] = {}
 
-    def choose(self, ways: Sequence[AssetSpec], key: str) -> Choice:
+    def choose(self, variants: Sequence[AssetSpec], key: str) -> RouteChoice:
         """The way of an asset; `ways` are its specs, one for each of the plan's models.
 
         Raises NoRoute when none of them can make it.
         """
-        sort = (self._wish(ways[0]), self._rollout.tries(key), *map(_sort, ways))
+        sort = (
+            self._requirements(variants[0]),
+            self._rollout.in_trial(key),
+            *map(_routing_group, variants),
+        )
         if sort not in self._chosen:
-            explanation = self.explain(ways, key)
+            explanation = self.explain(variants, key)
             kept = documents.put(self._catalog, EXPLANATION, [explanation] if self._keeps else [])
-            self._chosen[sort] = Choice(explanation.chosen, kept[0] if kept else "")
+            self._chosen[sort] = RouteChoice(explanation.chosen, kept[0] if kept else "")
         return self._chosen[sort]
 
-    def _wish(self, spec: AssetSpec) -> Wish:
-        return Wish(
+    def _requirements(self, spec: AssetSpec) -> AssetRequirements:
+        return AssetRequirements(
             kind=spec.kind,
             labels=tuple(sorted({self._known(label) for label in spec.labels})),
             candidates=spec.candidates,
@@ -119,57 +135,57 @@ class Routing:
         family, equals, _ = label.partition("=")
         return label if label in self._labels else family + "=?" if equals else "?"
 
-    def explain(self, ways: Sequence[AssetSpec], key: str) -> Explanation:
+    def explain(self, variants: Sequence[AssetSpec], key: str) -> Explanation:
         """Why the asset goes its way: by the policy that decides for it.
 
         The one on trial, where there is one, is asked too, and only noted. Raises NoRoute.
         """
-        wish, on_trial = self._wish(ways[0]), self._rollout.tries(key)
-        routes, refused = routes_of(ways, self._models)
+        wish, on_trial = self._requirements(variants[0]), self._rollout.in_trial(key)
+        routes, refused = routes_of(variants, self._models)
         removed = {model: str(refusal) for model, refusal in refused.items()}
         if not routes:
-            told = "; ".join(f"{model}: {why}" for model, why in removed.items())
-            raise NoRoute(f"no model of the plan's route can make {ways[0].name}: {told}")
+            reasons = "; ".join(f"{model}: {why}" for model, why in removed.items())
+            raise NoRoute(f"no model of the plan's route can make {variants[0].name}: {reasons}")
         live, trial = self._rollout.live, self._rollout.trial
         decides = trial if on_trial else live
-        decided = self._by(decides, wish, routes, removed)
+        decided = self._explain_by(decides, wish, routes, removed)
         if on_trial or trial is None:
             return decided.replace(arm="trial" if on_trial else decided.arm)
-        return decided.replace(shadow=str(self._by(trial, wish, routes, removed).chosen))
+        return decided.replace(shadow=str(self._explain_by(trial, wish, routes, removed).chosen))
 
-    def _by(
+    def _explain_by(
         self,
         named: str | None,
-        wish: Wish,
+        wish: AssetRequirements,
         routes: Mapping[str, Route],
         removed: Mapping[str, str],
     ) -> Explanation:
         policy = self._policies[named] if named else None
-        return choose(
+        return choose_cascade(
             wish,
-            [self._option(name, way, policy) for name, way in routes.items()],
+            [self._option(name, route, policy) for name, route in routes.items()],
             policy.chances if policy else None,
             policy=named,
             arm="live" if policy else "builtin",
             removed=removed,
         )
 
-    def _option(self, name: str, way: Route, policy: Policy | None) -> Option:
-        model = way.model
+    def _option(self, name: str, route: Route, policy: Policy | None) -> ModelOption:
+        model = route.model
         seconds, measured = self._seconds(model, policy)
-        price = self._prices.price(model, way.backend)
-        return Option(
+        price = self._prices.price(model, route.backend)
+        return ModelOption(
             name=name,
             model=model.reference,
             seconds=seconds,
-            usd=None if seconds is None else price.most(seconds),
+            usd=None if seconds is None else price.max_usd(seconds),
             measured=measured,
             latent_space=model.latent_space,
             continues=bool(model.latent_space),
         )
 
     def _seconds(self, model: ModelVersion, policy: Policy | None) -> tuple[float | None, str]:
-        recent = self._recently(model.reference)
+        recent = self._recent_seconds(model.reference)
         if recent is not None:
             return recent, f"images of the last {RECENT.seconds // 60} minutes"
         if policy is not None and model.reference in policy.paces:
@@ -177,18 +193,20 @@ class Routing:
         own = model.seconds_per_image
         return own, "" if own is None else "the version's own figure"
 
-    def _recently(self, model: str) -> float | None:
-        if model not in self._recent:
+    def _recent_seconds(self, model: str) -> float | None:
+        if model not in self._recent_by_model:
             since = (datetime.now(UTC) - RECENT).isoformat(timespec="milliseconds")
-            tried = self._catalog.tried(model, since=since.replace("+00:00", "Z"))
-            enough = len(tried) >= FEWEST
-            self._recent[model] = fmean(one.seconds for one in tried) if enough else None
-        return self._recent[model]
+            tried = self._catalog.attempt_times(model, since=since.replace("+00:00", "Z"))
+            enough = len(tried) >= MIN_IMAGES
+            self._recent_by_model[model] = (
+                fmean(attempt.seconds for attempt in tried) if enough else None
+            )
+        return self._recent_by_model[model]
 
 
-def _sort(spec: AssetSpec) -> tuple[Hashable, ...]:
+def _routing_group(spec: AssetSpec) -> tuple[Hashable, ...]:
     """What of a spec decides whether a model can make it: all but what it says and its seed."""
-    asked = spec.request
-    frame = asked.width, asked.height, asked.init_image, asked.tags.residency
-    steps = asked.num_inference_steps, asked.guidance_scale, asked.sampler, asked.strength
-    return spec.model, *frame, *steps, bool(asked.text_layers), bool(asked.negative_prompt)
+    request = spec.request
+    frame = request.width, request.height, request.init_image, request.tags.residency
+    steps = request.num_inference_steps, request.guidance_scale, request.sampler, request.strength
+    return spec.model, *frame, *steps, bool(request.text_layers), bool(request.negative_prompt)

@@ -4,32 +4,32 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from app.check.judge import rank
-from app.refine.attempts import Attempt, Refiner, next_attempts, refined
-from app.route.cascade import Rung
-from app.types import AssetSpec, GenerationRequest, Refine, Retry, Status, Turn, Verdict
+from app.refine.attempts import Attempt, Refiner, next_attempts, refined_attempts
+from app.route.cascade import Stage
+from app.types import AssetSpec, GenerationRequest, Refine, Retry, StageResult, Status, Verdict
 from app.types.candidate import Candidate, Decision
 
 
-def current(rungs: Sequence[Rung], made: int) -> tuple[Rung, int]:
+def current_stage(stages: Sequence[Stage], made: int) -> tuple[Stage, int]:
     """The rung whose turn it is after `made` images, and how many it may go up to."""
-    ends = list(accumulate(rung.images for rung in rungs))
-    at = next((index for index, end in enumerate(ends) if made < end), len(rungs) - 1)
-    return rungs[at], ends[at]
+    ends = list(accumulate(stage.images for stage in stages))
+    at = next((index for index, end in enumerate(ends) if made < end), len(stages) - 1)
+    return stages[at], ends[at]
 
 
-def asked_now(
+def next_requests(
     spec: AssetSpec,
-    rungs: Sequence[Rung],
+    stages: Sequence[Stage],
     candidates: Sequence[Candidate],
     refiner: Refiner | None = None,
 ) -> tuple[GenerationRequest, ...]:
     """The next requests of an asset: see `attempts_now`."""
-    return tuple(one.request for one in attempts_now(spec, rungs, candidates, refiner))
+    return tuple(attempt.request for attempt in stage_attempts(spec, stages, candidates, refiner))
 
 
-def attempts_now(
+def stage_attempts(
     spec: AssetSpec,
-    rungs: Sequence[Rung],
+    stages: Sequence[Stage],
     candidates: Sequence[Candidate],
     refiner: Refiner | None = None,
 ) -> tuple[Attempt, ...]:
@@ -40,20 +40,22 @@ def attempts_now(
     refine; without a refiner they are further seeds.
     """
     made = len(candidates)
-    rung, end = current(rungs or _alone(spec), made)
-    before = end - rung.images
+    stage, end = current_stage(stages or _single_stage(spec), made)
+    before = end - stage.images
     if refiner is not None and spec.refine is Refine.REASON and made > before:
-        return refined(spec, candidates[before:], refiner, made=made, until=end)
+        return refined_attempts(spec, candidates[before:], refiner, made=made, until=end)
     requests = next_attempts(spec, made, until=end)
-    start = _best_picture(candidates[:before]) if rung.strength else None
+    start = _best_image(candidates[:before]) if stage.strength else None
     if start is not None:
-        requests = tuple(one.replace(init_image=start, strength=rung.strength) for one in requests)
+        requests = tuple(
+            request.replace(init_image=start, strength=stage.strength) for request in requests
+        )
     return tuple(Attempt(request) for request in requests)
 
 
 def retries_of(
     spec_after: Callable[[int], AssetSpec],
-    rungs: Sequence[Rung],
+    stages: Sequence[Stage],
     candidates: Sequence[Candidate],
     decision: Decision,
     refiner: Refiner | None,
@@ -63,26 +65,28 @@ def retries_of(
     `spec_after` gives the spec whose turn it is after so many images. What was asked follows again
     from what was there.
     """
-    found: list[Retry] = []
+    retries: list[Retry] = []
     made = 0
     while made < len(candidates):
         spec = spec_after(made)
-        asked = attempts_now(spec, rungs, candidates[:made], refiner)
-        if not asked:
+        attempts = stage_attempts(spec, stages, candidates[:made], refiner)
+        if not attempts:
             break
-        came = candidates[made : made + len(asked)]
-        made += len(asked)
+        results = candidates[made : made + len(attempts)]
+        made += len(attempts)
         ended = decision.status is Status.ACCEPTED and made >= len(candidates)
-        pairs = zip(asked, came, strict=False)
+        pairs = zip(attempts, results, strict=False)
         model = refiner.scope(spec).model.reference if refiner else ""
-        found += [_retry(one, is_, model, ended=ended) for one, is_ in pairs if one.change]
-    return tuple(found)
+        retries += [
+            _retry(attempt, is_, model, ended=ended) for attempt, is_ in pairs if attempt.change
+        ]
+    return tuple(retries)
 
 
-def _retry(attempt: Attempt, came: Candidate, model: str, *, ended: bool) -> Retry:
+def _retry(attempt: Attempt, candidate: Candidate, model: str, *, ended: bool) -> Retry:
     parent = attempt.parent.outcome.image if attempt.parent else None
-    image = came.outcome.image
-    good = came.report is not None and came.report.verdict is Verdict.ACCEPT
+    image = candidate.outcome.image
+    good = candidate.report is not None and candidate.report.verdict is Verdict.ACCEPT
     return Retry(
         model=model,
         change=str(attempt.change),
@@ -95,14 +99,14 @@ def _retry(attempt: Attempt, came: Candidate, model: str, *, ended: bool) -> Ret
     )
 
 
-def _alone(spec: AssetSpec) -> tuple[Rung, ...]:
+def _single_stage(spec: AssetSpec) -> tuple[Stage, ...]:
     """The one turn of a spec whose plan names the model."""
-    return (Rung(name=spec.model, model=spec.model, images=spec.attempts),)
+    return (Stage(name=spec.model, model=spec.model, images=spec.attempts),)
 
 
-def turns_of(
-    spec: AssetSpec, rungs: Sequence[Rung], candidates: Sequence[Candidate], decision: Decision
-) -> tuple[Turn, ...]:
+def stage_results(
+    spec: AssetSpec, stages: Sequence[Stage], candidates: Sequence[Candidate], decision: Decision
+) -> tuple[StageResult, ...]:
     """What every model's turn came to; without rungs the spec's own model had the only one.
 
     Only the turn that ended in acceptance has pictures that passed: those before it were refused,
@@ -110,30 +114,37 @@ def turns_of(
     """
     turns = []
     start = 0
-    for rung in rungs or _alone(spec):
-        seen = [one for one in candidates[start : start + rung.images] if one.outcome.image]
-        start += rung.images
+    for stage in stages or _single_stage(spec):
+        seen = [
+            candidate
+            for candidate in candidates[start : start + stage.images]
+            if candidate.outcome.image
+        ]
+        start += stage.images
         if seen:
-            turns.append(_turn(rung, seen))
+            turns.append(_stage_result(stage, seen))
     accepted = decision.status is Status.ACCEPTED
     return tuple(
         turn if accepted and turn is turns[-1] else turn.replace(passed=0) for turn in turns
     )
 
 
-def _turn(rung: Rung, seen: Sequence[Candidate]) -> Turn:
-    images = [one.outcome.image for one in seen if one.outcome.image]
-    return Turn(
+def _stage_result(stage: Stage, seen: Sequence[Candidate]) -> StageResult:
+    images = [candidate.outcome.image for candidate in seen if candidate.outcome.image]
+    return StageResult(
         model=images[0].provenance.model,
-        after=rung.after,
+        after=stage.after,
         tried=len(seen),
-        passed=sum(one.report is not None and one.report.verdict is Verdict.ACCEPT for one in seen),
+        passed=sum(
+            candidate.report is not None and candidate.report.verdict is Verdict.ACCEPT
+            for candidate in seen
+        ),
         seconds=sum(image.seconds for image in images),
     )
 
 
-def _best_picture(candidates: Sequence[Candidate]) -> str | None:
-    shown = [(one.outcome.image, one.report) for one in candidates]
+def _best_image(candidates: Sequence[Candidate]) -> str | None:
+    shown = [(candidate.outcome.image, candidate.report) for candidate in candidates]
     known = [(image, report) for image, report in shown if image is not None and report is not None]
     best = max(known, key=lambda pair: rank(pair[1]), default=None)
     return (best[0].latents or best[0].digest) if best else None

@@ -20,31 +20,40 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from pydantic import Field, model_validator
 
-from app.route.logistic import SPREAD, UNTOLD, Counts, Floats, Prior, family, fit, share
+from app.route.logistic import (
+    SPREAD,
+    UNKNOWN_SPREAD,
+    Counts,
+    Floats,
+    Prior,
+    family,
+    fit_logistic,
+    sigmoid,
+)
 from app.types import Attempts, Kind
 from app.types.base import Value
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
-WIDEST = 4.0
+PRIOR_SPREAD = 4.0
 """Standard deviation of a model's logit of which nothing is known: from 1 in 1000 to 999."""
-ONWARD = 2.0
+VERSION_SPREAD = 2.0
 """What a new version's logit may differ by from the older one's: a few images outweigh that."""
-AFTERWARDS = 1.0
+AFTER_FAILURE_SPREAD = 1.0
 """What the logit after failures may differ by from the one foretold."""
-SHARED = 0.5
+SHARED_DIFFICULTY = 0.5
 """How much of difficulty two models are taken to share before anything is known."""
-SUREST = 0.01
+MIN_SPREAD = 0.01
 """No logit is known better, however much was seen; below that digits are rounded away."""
-CAUTION = 1.3
+DOUBT_FACTOR = 1.3
 """Doubt is taken to be so many times larger in lower bounds: what was fitted besides the weights
 is taken as known, and the truth is no sum of labels."""
-CHANGE = 0.3
+AFTER_WEIGHT_SPREAD = 0.3
 """How far labels' weights after failures are usually from the plain ones."""
 _DIGITS = 6
 
 
-class Seen(Value):
+class Observation(Value):
     """What the attempts of one asset with one model came to."""
 
     model: str
@@ -58,13 +67,13 @@ class Seen(Value):
     passed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _no_more_passed_than_tried(self) -> "Seen":
+    def _no_more_passed_than_tried(self) -> "Observation":
         if self.passed > self.tried:
             raise ValueError(f"{self.passed} of {self.tried} images passed; count them again")
         return self
 
 
-class Belief(Value):
+class Posterior(Value):
     """What is believed of the chance of a new asset of one sort."""
 
     logit: float
@@ -75,27 +84,27 @@ class Belief(Value):
     assets: Annotated[float, Field(ge=0)] = 0.0
     """As many assets, asked of once each, would tell as much of this sort; 0: nothing is known."""
 
-    def passes(self, images: int) -> float:
+    def pass_probability(self, images: int) -> float:
         """The probability that at least one of so many images of one new asset passes."""
         nodes, weights = _quadrature()
         return float(1 - weights @ _all_fail(self.logit + self.doubt * nodes, self, images)[:, -1])
 
-    def least(self, images: int, sureness: float = 0.9) -> float:
+    def lower_bound(self, images: int, sureness: float = 0.9) -> float:
         """What the sort's share of assets that pass is at least, with this posterior probability.
 
         With nothing known it is near 0.
         """
-        logit = self.logit - CAUTION * self.doubt * NormalDist().inv_cdf(sureness)
+        logit = self.logit - DOUBT_FACTOR * self.doubt * NormalDist().inv_cdf(sureness)
         return float(1 - _all_fail(np.array([logit]), self, images)[0, -1])
 
-    def images(self, at_most: int) -> float:
+    def expected_images(self, at_most: int) -> float:
         """How many images are expected until the first passes or `at_most` are made."""
         nodes, weights = _quadrature()
         failing = _all_fail(self.logit + self.doubt * nodes, self, at_most)
         return float((weights @ failing[:, :at_most]).sum())
 
 
-class Fit(Value):
+class SuccessFit(Value):
     """What was learned of one model version, asked first or `after` something failed."""
 
     model: str
@@ -112,7 +121,7 @@ class Fit(Value):
     assets: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")
-    def _numbers_for_every_label(self) -> "Fit":
+    def _numbers_for_every_label(self) -> "SuccessFit":
         size = 1 + len(self.labels)
         if (len(self.weights), len(self.covariance)) != (size, size * (size + 1) // 2):
             raise ValueError(
@@ -121,16 +130,16 @@ class Fit(Value):
             )
         return self
 
-    def of(self, sort: Iterable[str]) -> Belief:
+    def posterior(self, sort: Iterable[str]) -> Posterior:
         """The belief about assets of these labels; an unknown one only adds doubt."""
         row, strange = self._row(sort)
         logit = float(row @ self._arrays.mean)
-        variance = max(float(row @ self._arrays.covariance @ row), SUREST**2)
-        return Belief(
+        variance = max(float(row @ self._arrays.covariance @ row), MIN_SPREAD**2)
+        return Posterior(
             logit=logit,
             doubt=sqrt(variance + strange),
             concentration=self.concentration,
-            assets=_worth(logit, variance + strange),
+            assets=_equivalent_assets(logit, variance + strange),
         )
 
     def prior(self, change: float, *, shift: float = 0.0, spread: float = SPREAD) -> Prior:
@@ -171,56 +180,62 @@ class _Arrays:
     covariance: Floats
 
 
-class Chances(Value):
+class SuccessModel(Value):
     """What was learned of all models: at most a page of numbers for each of them."""
 
-    fits: tuple[Fit, ...] = ()
+    fits: tuple[SuccessFit, ...] = ()
 
-    def of(self, model: str, kind: Kind, labels: Sequence[str], *, after: str = "") -> Belief:
+    def posterior(
+        self, model: str, kind: Kind, labels: Sequence[str], *, after: str = ""
+    ) -> Posterior:
         """The belief about a new asset of this sort with this model; the widest for unknown ones.
 
         `after` failures without data of their own it is never above the plain belief. Of a model
         that was only ever asked after failures the plain belief is that of the most data, which is
         rather too low than too high.
         """
-        sort = _sort(kind, labels)
+        sort = _group(kind, labels)
         own, plain = self._fits.get((model, after)), self._fits.get((model, ""))
         if own is not None:
-            return own.of(sort)
+            return own.posterior(sort)
         if plain is not None:
-            return _afterwards(plain.of(sort))
+            return _after_failure(plain.posterior(sort))
         others = [fit for fit in self.fits if fit.model == model]
         if after or not others:
-            return Belief(logit=0.0, doubt=WIDEST, concentration=UNTOLD)
-        return max(others, key=lambda fit: fit.assets).of(sort)
+            return Posterior(logit=0.0, doubt=PRIOR_SPREAD, concentration=UNKNOWN_SPREAD)
+        return max(others, key=lambda fit: fit.assets).posterior(sort)
 
     @cached_property
-    def _fits(self) -> dict[tuple[str, str], Fit]:
+    def _fits(self) -> dict[tuple[str, str], SuccessFit]:
         return {(fit.model, fit.after): fit for fit in self.fits}
 
 
-def learn(seen: Iterable[Seen]) -> Chances:
+def fit_success_model(seen: Iterable[Observation]) -> SuccessModel:
     """The chances behind what was seen; the rows' order does not matter.
 
     Rows are counted by their distinct contents first, so memory grows with those alone.
     """
     counted: dict[str, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counter))
-    for one in seen:
-        came = _sort(one.kind, one.labels), one.tried, one.passed
-        counted[one.model][one.after][came] += 1
-    fits: list[Fit] = []
-    older: Fit | None = None
+    for observation in seen:
+        outcome = (
+            _group(observation.kind, observation.labels),
+            observation.tried,
+            observation.passed,
+        )
+        counted[observation.model][observation.after][outcome] += 1
+    fits: list[SuccessFit] = []
+    older: SuccessFit | None = None
     for model in sorted(counted, key=_age):
         if older is not None and _name(older.model) != _name(model):
             older = None
         plain = _plain(model, counted[model].pop("", Counter()), older)
         afters = sorted(counted[model].items())
-        fits += [*filter(None, [plain]), *(_after(model, *one, plain) for one in afters)]
+        fits += [*filter(None, [plain]), *(_after(model, *group, plain) for group in afters)]
         older = plain or older
-    return Chances(fits=tuple(fits))
+    return SuccessModel(fits=tuple(fits))
 
 
-class Bin(Value):
+class CalibrationBin(Value):
     """Foretold chances that lie close to each other, and what came of them."""
 
     predicted: Share
@@ -231,12 +246,14 @@ class Bin(Value):
 class Reliability(Value):
     """Foretold against come true, from the smallest chances to the largest."""
 
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
     ece: Share
     """Expected calibration error: the bins' mean |predicted - came|, weighed by their counts."""
 
 
-def reliability(predicted: Sequence[float], came: Sequence[bool], *, bins: int = 10) -> Reliability:
+def reliability(
+    predicted: Sequence[float], passed: Sequence[bool], *, bins: int = 10
+) -> Reliability:
     """How well predicted chances agree with what came.
 
     The expected calibration error of Naeini et al. (2015) and Guo et al. (2017), over bins of
@@ -244,54 +261,61 @@ def reliability(predicted: Sequence[float], came: Sequence[bool], *, bins: int =
     predictions share a bin, so the order of the pairs does not matter. Of few pairs it is large by
     chance alone: about 0.4 / sqrt(pairs per bin) near a half. Raises ValueError without pairs.
     """
-    chances, truths = np.asarray(predicted, float), np.asarray(came, bool)
+    chances, truths = np.asarray(predicted, float), np.asarray(passed, bool)
     if not len(chances) or chances.shape != truths.shape:
         raise ValueError(f"{len(chances)} predictions and {len(truths)} outcomes are no pairs")
     edges = np.quantile(chances, np.linspace(0, 1, bins + 1)[1:-1], method="lower")
     place = np.searchsorted(np.unique(edges), chances, side="left")
-    found = [
-        Bin(
+    binned = [
+        CalibrationBin(
             predicted=min(float(chances[place == at].mean()), 1.0),
             came=float(truths[place == at].mean()),
             count=int((place == at).sum()),
         )
         for at in np.unique(place)
     ]
-    gaps = [one.count * abs(one.predicted - one.came) for one in found]
-    return Reliability(bins=tuple(found), ece=min(sum(gaps) / len(chances), 1.0))
+    gaps = [bucket.count * abs(bucket.predicted - bucket.came) for bucket in binned]
+    return Reliability(bins=tuple(binned), ece=min(sum(gaps) / len(chances), 1.0))
 
 
-def _plain(model: str, counts: Counts, older: Fit | None) -> Fit | None:
-    start = Prior(0.0, WIDEST**2, {}) if older is None else older.prior(ONWARD)
+def _plain(model: str, counts: Counts, older: SuccessFit | None) -> SuccessFit | None:
+    start = Prior(0.0, PRIOR_SPREAD**2, {}) if older is None else older.prior(VERSION_SPREAD)
     return _fitted(model, "", counts, start) if counts else None
 
 
-def _after(model: str, after: str, counts: Counts, plain: Fit | None) -> Fit:
+def _after(model: str, after: str, counts: Counts, plain: SuccessFit | None) -> SuccessFit:
     if plain is None:
-        return _fitted(model, after, counts, Prior(0.0, WIDEST**2, {}))
+        return _fitted(model, after, counts, Prior(0.0, PRIOR_SPREAD**2, {}))
     assets = sum(counts.values())
-    logit = sum(plain.of(sort).logit * count for (sort, _, _), count in sorted(counts.items()))
-    usual = Belief(logit=logit / assets, doubt=0.0, concentration=plain.concentration)
-    shift = _afterwards(usual).logit - usual.logit
-    return _fitted(model, after, counts, plain.prior(AFTERWARDS, shift=shift, spread=CHANGE))
+    logit = sum(
+        plain.posterior(sort).logit * count for (sort, _, _), count in sorted(counts.items())
+    )
+    usual = Posterior(logit=logit / assets, doubt=0.0, concentration=plain.concentration)
+    shift = _after_failure(usual).logit - usual.logit
+    return _fitted(
+        model,
+        after,
+        counts,
+        plain.prior(AFTER_FAILURE_SPREAD, shift=shift, spread=AFTER_WEIGHT_SPREAD),
+    )
 
 
-def _fitted(model: str, after: str, counts: Counts, prior: Prior) -> Fit:
-    found = fit(counts, prior)
-    lower = found.covariance[np.tril_indices(len(found.weights))]
-    return Fit(
+def _fitted(model: str, after: str, counts: Counts, prior: Prior) -> SuccessFit:
+    fitted = fit_logistic(counts, prior)
+    lower = fitted.covariance[np.tril_indices(len(fitted.weights))]
+    return SuccessFit(
         model=model,
         after=after,
-        labels=found.labels,
-        weights=tuple(map(_rounded, found.weights)),
+        labels=fitted.labels,
+        weights=tuple(map(_rounded, fitted.weights)),
         covariance=tuple(map(_rounded, lower)),
-        spreads={name: _rounded(spread) for name, spread in sorted(found.spreads.items())},
-        concentration=_rounded(found.concentration),
+        spreads={name: _rounded(spread) for name, spread in sorted(fitted.spreads.items())},
+        concentration=_rounded(fitted.concentration),
         assets=sum(counts.values()),
     )
 
 
-def _afterwards(plain: Belief) -> Belief:
+def _after_failure(plain: Posterior) -> Posterior:
     """What shared difficulty would make of a plain belief after another model's failure.
 
     As if it had failed once itself, for the part of difficulty that is shared. Added doubt alone
@@ -299,25 +323,25 @@ def _afterwards(plain: Belief) -> Belief:
     and since `passes` is concave in the odds no chance rises (Jensen's inequality).
     """
     failing = plain.concentration / (1 + exp(plain.logit))
-    return Belief(
-        logit=plain.logit - SHARED * log(1 + 1 / failing) - AFTERWARDS**2 / 2,
-        doubt=sqrt(plain.doubt**2 + AFTERWARDS**2),
+    return Posterior(
+        logit=plain.logit - SHARED_DIFFICULTY * log(1 + 1 / failing) - AFTER_FAILURE_SPREAD**2 / 2,
+        doubt=sqrt(plain.doubt**2 + AFTER_FAILURE_SPREAD**2),
         concentration=plain.concentration,
     )
 
 
-def _all_fail(logits: Floats, belief: Belief, images: int) -> Floats:
+def _all_fail(logits: Floats, posterior: Posterior, images: int) -> Floats:
     """P(the first n images all fail) for each logit of the sort's mean chance and n from 0 on."""
     made = np.arange(images)
-    failing = (1 - share(logits)) * belief.concentration
-    each = (failing[:, None] + made) / (belief.concentration + made)
+    failing = (1 - sigmoid(logits)) * posterior.concentration
+    each = (failing[:, None] + made) / (posterior.concentration + made)
     return np.cumprod(np.hstack([np.ones((len(logits), 1)), each]), axis=1)
 
 
-def _worth(logit: float, variance: float) -> float:
+def _equivalent_assets(logit: float, variance: float) -> float:
     """How many assets asked of once each would leave so much doubt."""
-    chance = float(share(np.array(logit)))
-    return max(1 / variance - WIDEST**-2, 0.0) / (chance * (1 - chance))
+    chance = float(sigmoid(np.array(logit)))
+    return max(1 / variance - PRIOR_SPREAD**-2, 0.0) / (chance * (1 - chance))
 
 
 @lru_cache(maxsize=1)
@@ -327,7 +351,7 @@ def _quadrature() -> tuple[Floats, Floats]:
     return nodes, weights / weights.sum()
 
 
-def _sort(kind: Kind, labels: Iterable[str]) -> tuple[str, ...]:
+def _group(kind: Kind, labels: Iterable[str]) -> tuple[str, ...]:
     """What a sort of assets is told apart by."""
     return tuple(sorted({f"kind={kind}", *labels}))
 

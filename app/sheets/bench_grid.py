@@ -7,7 +7,7 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from app.models.text.fonts import Fonts
-from app.registry.benchmark import Bench, Shot
+from app.registry.benchmark import BenchmarkResult, ImageResult
 from app.sheets.bench_report import Pictures
 from app.sheets.entries import Pixels
 from app.types import Verdict
@@ -26,26 +26,26 @@ _COLOURS = {
 }
 
 
-def draw_bench_grid(found: Bench, pictures: Pictures) -> bytes:
+def draw_bench_grid(benchmark: BenchmarkResult, pictures: Pictures) -> bytes:
     """A PNG: lines of the workload (LIMIT at most) below each other, models beside each other.
 
     A frame in the verdict's colour is around each picture; what was not to be made says why.
     """
-    columns, rows = len(found.figures), min(len(found.works), LIMIT)
+    columns, rows = len(benchmark.figures), min(len(benchmark.works), LIMIT)
     size = (
         2 * _MARGIN + _WORDS + columns * (_SIDE + _GAP),
         2 * _MARGIN + _HEAD + rows * (_SIDE + _GAP) - _GAP,
     )
     sheet = Image.new("RGB", size, _GROUND)
     draw = ImageDraw.Draw(sheet)
-    for column, one in enumerate(found.figures):
+    for column, figure in enumerate(benchmark.figures):
         at = (_left(column) + _SIDE / 2, _MARGIN + 10)
-        draw.text(at, _cut(one.named, 15), fill=_INK, font=_font(17), anchor="mm")
-    for row, work in enumerate(found.works[:rows]):
+        draw.text(at, _cut(figure.named, 15), fill=_INK, font=_font(17), anchor="mm")
+    for row, work in enumerate(benchmark.works[:rows]):
         lines = "\n".join(_wrapped(work.prompt, work.text))
         beside = (_MARGIN, _top(row) + _SIDE / 2)
         draw.multiline_text(beside, lines, fill=_INK, font=_font(14), anchor="lm", spacing=5)
-    for column, row, shot, words, pixels in _cells(found, pictures, rows):
+    for column, row, shot, words, pixels in _cells(benchmark, pictures, rows):
         _draw_cell(sheet, (_left(column), _top(row)), shot, words, pixels)
     file = io.BytesIO()
     sheet.save(file, "PNG", optimize=True)
@@ -61,19 +61,23 @@ def _top(row: int) -> int:
 
 
 def _cells(
-    found: Bench, pictures: Pictures, rows: int
-) -> Iterator[tuple[int, int, Shot | None, str, Pixels | None]]:
-    by_reference = {one.reference: one for one in found.entrants}
-    for column, figures in enumerate(found.figures):
-        one = by_reference[figures.reference]
-        first = {shot.work: shot for shot in one.shots if shot.seed == 0}
+    benchmark: BenchmarkResult, pictures: Pictures, rows: int
+) -> Iterator[tuple[int, int, ImageResult | None, str, Pixels | None]]:
+    by_reference = {participant.reference: participant for participant in benchmark.entrants}
+    for column, figures in enumerate(benchmark.figures):
+        participant = by_reference[figures.reference]
+        first = {shot.work: shot for shot in participant.shots if shot.seed == 0}
         for row in range(rows):
-            pixels = pictures.get(one.reference, {}).get((row, 0))
-            yield column, row, first.get(row), one.refused.get(row, "no picture"), pixels
+            pixels = pictures.get(participant.reference, {}).get((row, 0))
+            yield column, row, first.get(row), participant.refused.get(row, "no picture"), pixels
 
 
 def _draw_cell(
-    sheet: Image.Image, at: tuple[int, int], shot: Shot | None, words: str, pixels: Pixels | None
+    sheet: Image.Image,
+    at: tuple[int, int],
+    shot: ImageResult | None,
+    words: str,
+    pixels: Pixels | None,
 ) -> None:
     draw = ImageDraw.Draw(sheet)
     (x, y), end = at, _SIDE - 1

@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import floor, log10
 
-from app.check.judge import gravity
-from app.registry.benchmark import Bench, Entrant, Figures, Shot, Work, ranked_for
+from app.check.judge import severity
+from app.registry.benchmark import (
+    BenchmarkResult,
+    ImageResult,
+    ModelFigures,
+    Participant,
+    WorkItem,
+    ranked_for,
+)
 from app.sheets.contact_sheet import environment
 from app.sheets.entries import Pixels
 
-NOTHING = "\u2013"
+MISSING = "\u2013"
 """In place of a figure that nobody measured."""
 
 Pictures = Mapping[str, Mapping[tuple[int, int], Pixels]]
@@ -68,83 +75,83 @@ class Cell:
 class Row:
     """One line of the workload."""
 
-    work: Work
+    work: WorkItem
     cells: tuple[Cell, ...]
 
 
-def bench_report(found: Bench, pictures: Pictures) -> str:
+def bench_report(benchmark: BenchmarkResult, pictures: Pictures) -> str:
     """The page; the same benchmark and pictures give the same text."""
-    by_reference = {one.reference: one for one in found.entrants}
-    entrants = [by_reference[one.reference] for one in found.figures]
+    by_reference = {participant.reference: participant for participant in benchmark.entrants}
+    participants = [by_reference[figure.reference] for figure in benchmark.figures]
     page = environment().get_template("bench_report.html")
     return page.render(
-        bench=found,
-        machines=tuple(dict.fromkeys(str(one.machine) for one in found.figures)),
-        panels=tuple(_panels(found)),
-        complaints=_complaints(found),
-        labels=tuple(_labels(found)),
-        rows=tuple(_rows(found, entrants, pictures)),
-        said=said,
+        bench=benchmark,
+        machines=tuple(dict.fromkeys(str(figure.machine) for figure in benchmark.figures)),
+        panels=tuple(_panels(benchmark)),
+        complaints=_rule_panels(benchmark),
+        labels=tuple(_labels(benchmark)),
+        rows=tuple(_rows(benchmark, participants, pictures)),
+        said=number,
         percent=percent,
         seconds=seconds,
         usd=usd,
     )
 
 
-def said(value: float | None) -> str:
+def number(value: float | None) -> str:
     """A figure with three digits; a dash where there is none."""
     if value is None:
-        return NOTHING
+        return MISSING
     return f"{value:,.3g}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def percent(share: float | None) -> str:
     """A share as whole per cents."""
-    return NOTHING if share is None else f"{share:.0%}"
+    return MISSING if share is None else f"{share:.0%}"
 
 
 def seconds(value: float | None) -> str:
     """Seconds, or milliseconds below a tenth."""
     if value is None:
-        return NOTHING
+        return MISSING
     return f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.3g} ms"
 
 
 def usd(value: float | None) -> str:
     """Dollars to the digits that matter."""
     if value is None:
-        return NOTHING
+        return MISSING
     if value == 0:
         return "free"
     digits = 2 if value >= 1 else 1 - floor(log10(value))
     return f"${value:,.{digits}f}"
 
 
-def _panels(found: Bench) -> Iterator[Panel]:
+def _panels(benchmark: BenchmarkResult) -> Iterator[Panel]:
     yield _panel(
-        "Accepted images a second" if found.free else "Accepted images for a dollar",
-        "a batch on one worker; longer is better" if found.free else "longer is better",
+        "Accepted images a second" if benchmark.free else "Accepted images for a dollar",
+        "a batch on one worker; longer is better" if benchmark.free else "longer is better",
         [
-            (one.accepted_per_second if found.free else one.accepted_per_usd)
-            for one in found.figures
+            (figure.accepted_per_second if benchmark.free else figure.accepted_per_usd)
+            for figure in benchmark.figures
         ],
-        found,
-        said,
+        benchmark,
+        number,
     )
     yield _panel(
         "One image alone", "median by the clock, the line is the 95th percentile",
-        [one.median_seconds for one in found.figures], found, seconds,
-        marks=[one.p95_seconds for one in found.figures],
+        [figure.median_seconds for figure in benchmark.figures], benchmark, seconds,
+        marks=[figure.p95_seconds for figure in benchmark.figures],
     )  # fmt: skip
     yield _panel(
         "Accepted", "share of all that were asked for",
-        [one.acceptance for one in found.figures], found, percent, whole=1.0,
+        [figure.acceptance for figure in benchmark.figures], benchmark, percent, whole=1.0,
     )  # fmt: skip
-    if any(one.legibility is not None for one in found.figures):
+    if any(figure.legibility is not None for figure in benchmark.figures):
         yield _panel(
             "Text read as written", "by OCR; the line is what people say",
-            [one.legibility for one in found.figures], found, percent, whole=1.0,
-            marks=[one.human_score for one in found.figures],
+            [figure.legibility for figure in benchmark.figures], benchmark, percent, whole=1.0,
+            marks=[figure.human_score for figure in benchmark.figures],
         )  # fmt: skip
 
 
@@ -152,91 +159,99 @@ def _panel(
     title: str,
     hint: str,
     values: list[float | None],
-    found: Bench,
+    benchmark: BenchmarkResult,
     figure: Callable[[float | None], str],
     *,
     whole: float | None = None,
     marks: list[float | None] | None = None,
 ) -> Panel:
     beside = marks or [None] * len(values)
-    largest = whole or max((one for one in [*values, *beside] if one is not None), default=0) or 1
+    largest = (
+        whole or max((value for value in [*values, *beside] if value is not None), default=0) or 1
+    )
     bars = (
         Bar(
-            one.named, place, figure(value),
+            figures.named, place, figure(value),
             None if value is None else value / largest, None if mark is None else mark / largest,
         )
-        for place, (one, value, mark) in enumerate(
-            zip(found.figures, values, beside, strict=True)
+        for place, (figures, value, mark) in enumerate(
+            zip(benchmark.figures, values, beside, strict=True)
         )
     )  # fmt: skip
     return Panel(title, hint, tuple(bars))
 
 
-def _labels(found: Bench) -> Iterator[Panel]:
+def _labels(benchmark: BenchmarkResult) -> Iterator[Panel]:
     """One chart for each label: whoever can do it, the best for the money first."""
-    places = {one.reference: place for place, one in enumerate(found.figures)}
-    for label in dict.fromkeys(name for one in found.figures for name in one.labels):
-        rows = ranked_for(label, found.figures)
+    places = {figure.reference: place for place, figure in enumerate(benchmark.figures)}
+    for label in dict.fromkeys(name for figure in benchmark.figures for name in figure.labels):
+        rows = ranked_for(label, benchmark.figures)
         worth = [
-            one.accepted_per_second
-            if found.free
-            else 1 / one.usd_per_accepted
-            if one.usd_per_accepted
+            label_figures.accepted_per_second
+            if benchmark.free
+            else 1 / label_figures.usd_per_accepted
+            if label_figures.usd_per_accepted
             else None
-            for _, one in rows
+            for _, label_figures in rows
         ]
-        largest = max((one for one in worth if one), default=1)
+        largest = max((value for value in worth if value), default=1)
         bars = (
             Bar(
                 row.named, places[row.reference],
-                said(value) if found.free else usd(one.usd_per_accepted),
+                number(value) if benchmark.free else usd(label_figures.usd_per_accepted),
                 None if value is None else value / largest,
-                note=f"{one.accepted} of {one.images}",
+                note=f"{label_figures.accepted} of {label_figures.images}",
             )
-            for (row, one), value in zip(rows, worth, strict=True)
+            for (row, label_figures), value in zip(rows, worth, strict=True)
         )  # fmt: skip
-        hint = "accepted images a second" if found.free else "what one accepted image costs"
+        hint = "accepted images a second" if benchmark.free else "what one accepted image costs"
         yield Panel(label, hint, tuple(bars))
 
 
-def _complaints(found: Bench) -> tuple[Panel, ...]:
+def _rule_panels(benchmark: BenchmarkResult) -> tuple[Panel, ...]:
     """One chart for each rule that spoke, the most frequent first: shares of a model's images."""
     spoken = Counter[str]()
-    for one in found.figures:
-        spoken.update(one.complaints)
+    for figure in benchmark.figures:
+        spoken.update(figure.complaints)
     return tuple(
         Panel(
             check.replace("_", " "),
             "",
-            tuple(_spoke(one, check, place) for place, one in enumerate(found.figures)),
+            tuple(
+                _rule_bar(figure, check, place) for place, figure in enumerate(benchmark.figures)
+            ),
         )
         for check, _ in spoken.most_common()
     )
 
 
-def _spoke(one: Figures, check: str, place: int) -> Bar:
-    times = one.complaints.get(check, 0)
-    figure = f"{times} of {one.images}"
-    return Bar(one.named, place, figure, times / one.images if one.images else None)
+def _rule_bar(figures: ModelFigures, check: str, place: int) -> Bar:
+    times = figures.complaints.get(check, 0)
+    figure = f"{times} of {figures.images}"
+    return Bar(figures.named, place, figure, times / figures.images if figures.images else None)
 
 
-def _rows(found: Bench, entrants: list[Entrant], pictures: Pictures) -> Iterator[Row]:
-    for index, work in enumerate(found.works):
+def _rows(
+    benchmark: BenchmarkResult, participants: list[Participant], pictures: Pictures
+) -> Iterator[Row]:
+    for index, work in enumerate(benchmark.works):
         cells = (
-            _cell(one, place, index, pictures.get(one.reference, {}))
-            for place, one in enumerate(entrants)
+            _cell(participant, place, index, pictures.get(participant.reference, {}))
+            for place, participant in enumerate(participants)
         )
         yield Row(work, tuple(cells))
 
 
-def _cell(one: Entrant, place: int, index: int, pictures: Mapping[tuple[int, int], Pixels]) -> Cell:
-    shots = [shot for shot in one.shots if shot.work == index]
+def _cell(
+    participant: Participant, place: int, index: int, pictures: Mapping[tuple[int, int], Pixels]
+) -> Cell:
+    shots = [shot for shot in participant.shots if shot.work == index]
     gravest = sorted(shots, key=_gravity, reverse=True)
     reasons = Counter(reason for shot in gravest for reason in map(_plain, shot.reasons))
     return Cell(
-        name=one.named,
+        name=participant.named,
         place=place,
-        refused=one.refused.get(index, ""),
+        refused=participant.refused.get(index, ""),
         accepted=sum(shot.accepted for shot in shots),
         images=len(shots),
         reasons=tuple(reasons.most_common(3)),
@@ -248,11 +263,11 @@ def _cell(one: Entrant, place: int, index: int, pictures: Mapping[tuple[int, int
     )
 
 
-def _gravity(shot: Shot) -> int:
-    return 9 if shot.verdict is None else gravity(shot.verdict)
+def _gravity(shot: ImageResult) -> int:
+    return 9 if shot.verdict is None else severity(shot.verdict)
 
 
-def _status(shot: Shot) -> str:
+def _status(shot: ImageResult) -> str:
     return "failed" if shot.verdict is None else str(shot.verdict)
 
 

@@ -74,21 +74,21 @@ def contact_sheet(
 
 def environment() -> Environment:
     """Templates with every value escaped and every missing one refused."""
-    found = Environment(
+    templates = Environment(
         loader=PackageLoader("app.sheets"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {
+    templates.filters |= {
         "bars": _bars,
         "data_uri": _data_uri,
         "figure": _figure,
         "policy_hash": _policy_hash,
     }
-    found.tests["pixel_art"] = _is_pixel_art
-    return found
+    templates.tests["pixel_art"] = _is_pixel_art
+    return templates
 
 
 def _figure(value: str | float | int) -> str:

@@ -10,15 +10,15 @@ from typing import Protocol
 
 from app.errors import StoreError
 
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 """The largest blob that is kept or read: a bound on memory, far above any image made here."""
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 """Blobs of a batch that are written at the same time: they wait for the disk or the network."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class BlobEntry:
     """A blob as the store lists it; `modified_at` is in seconds since 1970, by its clock."""
 
     digest: str
@@ -51,7 +51,7 @@ class Blobs(Protocol):
         Raises BlobNotFound.
         """
 
-    def kept(self) -> Iterator[Kept]:
+    def entries(self) -> Iterator[BlobEntry]:
         """Every blob there is, by digest, however many; one that is being written is not there."""
 
     def remove(self, digest: str) -> None:
@@ -69,7 +69,7 @@ def is_digest(name: str) -> bool:
     return _DIGEST.fullmatch(name) is not None
 
 
-def place(digest: str) -> str:
+def blob_path(digest: str) -> str:
     """Where a blob lies below any store's root: `ab/cd/abcd...`. Raises StoreError."""
     if not is_digest(digest):
         raise StoreError(f"{digest!r} is no digest; give 64 lower-case hex digits")
@@ -78,7 +78,7 @@ def place(digest: str) -> str:
 
 def require_size(what: str, size: int) -> None:
     """Raise StoreError when a blob is larger than any that is kept or read."""
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise StoreError(
-            f"{what} has {size:,} bytes and a blob at most {MOST_BYTES:,}; make it smaller"
+            f"{what} has {size:,} bytes and a blob at most {MAX_BYTES:,}; make it smaller"
         )

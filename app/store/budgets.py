@@ -11,8 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.store import mapping as rows
-from app.store import tables
+from app.store import mapping, tables
 from app.store.ledger import NANO, Account, account_of, nano, scopes
 
 Scope = tuple[str, str]
@@ -31,15 +30,17 @@ class Caps:
     day: float | None = None
     """By everybody in a day."""
 
-    def of(self, account: Account, moment: str) -> dict[Scope, int]:
+    def caps_for(self, account: Account, moment: str) -> dict[Scope, int]:
         """The caps that an attempt on this account comes under, in billionths of a dollar."""
         caps = (self.plan, self.teams.get(account.team), self.day)
-        found = zip(scopes(account, moment), caps, strict=True)
-        return {scope: nano(cap) for scope, cap in found if cap is not None}
+        caps_by_scope = zip(scopes(account, moment), caps, strict=True)
+        return {scope: nano(cap) for scope, cap in caps_by_scope if cap is not None}
 
     def names(self, accounts: Iterable[Account]) -> set[str]:
         """What to hold, so that no other claim decides about the same money meanwhile."""
-        return {" ".join(scope) for one in set(accounts) for scope in self.of(one, _ANY)}
+        return {
+            " ".join(scope) for account in set(accounts) for scope in self.caps_for(account, _ANY)
+        }
 
 
 @dataclass(slots=True)
@@ -61,27 +62,27 @@ def admit(
 
     `held` are the leases that stand on the keys: whoever begins anew sets nothing aside twice.
     """
-    admission, moment = Admission(), rows.timestamp(now)
-    purses: dict[Scope, _Purse] = {}
+    admission, moment = Admission(), mapping.timestamp(now)
+    budgets: dict[Scope, _BudgetState] = {}
     for key, account in wanted.items():
-        mine = caps.of(account, moment)
-        for scope in mine.keys() - purses.keys():
-            purses[scope] = _purse(connection, scope, mine[scope], now)
-            purses[scope].aside -= sum(_aside(held, wanted, scope, now, moment))
+        mine = caps.caps_for(account, moment)
+        for scope in mine.keys() - budgets.keys():
+            budgets[scope] = _budget_state(connection, scope, mine[scope], now)
+            budgets[scope].aside -= sum(_reserved(held, wanted, scope, now, moment))
         amount = nano(account.most_usd)
-        empty = [scope for scope in mine if purses[scope].spent + amount > purses[scope].cap]
+        empty = [scope for scope in mine if budgets[scope].spent + amount > budgets[scope].cap]
         if empty:
-            admission.refused[key] = _refusal(empty[0], purses[empty[0]], amount)
-        elif any(purses[scope].left < amount for scope in mine):
+            admission.refused[key] = _refusal(empty[0], budgets[empty[0]], amount)
+        elif any(budgets[scope].left < amount for scope in mine):
             admission.waiting.add(key)
         else:
             for scope in mine:
-                purses[scope].aside += amount
+                budgets[scope].aside += amount
     return admission
 
 
 @dataclass(slots=True)
-class _Purse:
+class _BudgetState:
     cap: int
     spent: int
     aside: int
@@ -91,7 +92,7 @@ class _Purse:
         return self.cap - self.spent - self.aside
 
 
-def _purse(connection: Connection, scope: Scope, cap: int, now: float) -> _Purse:
+def _budget_state(connection: Connection, scope: Scope, cap: int, now: float) -> _BudgetState:
     """Both sums in one statement: what is settled between two would be in neither."""
     kind, name = scope
     spending, lease = tables.spending.c, tables.leases.c
@@ -102,14 +103,14 @@ def _purse(connection: Connection, scope: Scope, cap: int, now: float) -> _Purse
     elif kind == "team":
         aside = aside.where(lease.team == name.rpartition(" ")[0])
     row = connection.execute(select(_or_0(spent), _or_0(aside))).one()
-    return _Purse(cap, int(row[0]), int(row[1]))
+    return _BudgetState(cap, int(row[0]), int(row[1]))
 
 
 def _or_0(query: Any) -> Any:
     return func.coalesce(query.scalar_subquery(), 0)
 
 
-def _aside(
+def _reserved(
     held: Mapping[str, Row[Any]],
     wanted: Mapping[str, Account],
     scope: Scope,
@@ -122,10 +123,10 @@ def _aside(
             yield lease.nano_usd
 
 
-def _refusal(scope: Scope, purse: _Purse, amount: int) -> str:
+def _refusal(scope: Scope, budget: _BudgetState, amount: int) -> str:
     kind, name = scope
     remedy = "raise budget.usd in the plan" if kind == "plan" else "raise it in ATELIER_BUDGETS"
     return (
-        f"budget: {kind} {name} has spent ${purse.spent / NANO:.6f} of ${purse.cap / NANO:.6f}, "
+        f"budget: {kind} {name} has spent ${budget.spent / NANO:.6f} of ${budget.cap / NANO:.6f}, "
         f"and one more attempt may cost ${amount / NANO:.6f}; {remedy} and run it again"
     )

@@ -13,24 +13,18 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 
-from app.check.duplicates import Seen
+from app.check.duplicates import KnownImage
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
 from app.store import (
     costs,
     database,
+    fingerprints,
+    inserts,
+    mapping,
     tables,
 )
-from app.store import (
-    fingerprints as appearances,
-)
-from app.store import (
-    inserts as entries,
-)
-from app.store import (
-    mapping as rows,
-)
-from app.store.costs import By, Costs, Spent, Tried
+from app.store.costs import AttemptTime, CostGroup, Costs, RunSpending
 from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
 
@@ -73,32 +67,32 @@ class Catalog:
     def images(self, keys: Iterable[str]) -> dict[str, GeneratedImage]:
         """The committed images among the keys."""
         wanted = tuple(keys)
-        return self.read(lambda connection: rows.images_by_key(connection, wanted))
+        return self.read(lambda connection: mapping.images_by_key(connection, wanted))
 
-    def made_by(self, owner: str) -> Spent:
+    def run_spending(self, owner: str) -> RunSpending:
         """How many images this run committed, whoever lived to tell, and what it all cost."""
-        return self.read(lambda connection: costs.spent(connection, owner))
+        return self.read(lambda connection: costs.run_spending(connection, owner))
 
-    def costs(self, by: By, *, since: str = "") -> Costs:
+    def costs(self, by: CostGroup, *, since: str = "") -> Costs:
         """What the ledger's attempts cost, from a moment on: its text, or the beginning of it."""
         return self.read(lambda connection: costs.costs(connection, by, since))
 
-    def booked(self, model: str, *, since: str = "") -> dict[str, int]:
+    def booked_usd_nano(self, model: str, *, since: str = "") -> dict[str, int]:
         """Billionths of a dollar by key for a model's attempts, from a moment (ISO 8601) on."""
-        return self.read(lambda connection: costs.booked(connection, model, since=since))
+        return self.read(lambda connection: costs.booked_usd_nano(connection, model, since=since))
 
-    def spent_of(self, scope: str, name: str) -> float:
+    def spent_usd(self, scope: str, name: str) -> float:
         """USD that a plan (by its name), a team (in a month) or a day has spent."""
-        return self.read(lambda connection: costs.spent_of(connection, scope, name))
+        return self.read(lambda connection: costs.spent_usd(connection, scope, name))
 
-    def tried(self, model: str, *, since: str = "") -> list[Tried]:
+    def attempt_times(self, model: str, *, since: str = "") -> list[AttemptTime]:
         """The latest attempts of a model that came to an image, from a moment (ISO 8601) on."""
-        return self.read(lambda connection: costs.tried(connection, model, since=since))
+        return self.read(lambda connection: costs.attempt_times(connection, model, since=since))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
         """The recorded assets among the keys, whatever became of them."""
         wanted = tuple(keys)
-        return self.read(lambda connection: rows.records_by_key(connection, wanted))
+        return self.read(lambda connection: mapping.records_by_key(connection, wanted))
 
     def find_images(
         self,
@@ -127,8 +121,10 @@ class Catalog:
             (column.weights_digest, weights_digest),
             (column.processor, processor),
         )
-        query = rows.select_images().where(*conditions).order_by(tables.images.c.key).limit(limit)
-        return self.read(lambda connection: rows.read_images(connection, query))
+        query = (
+            mapping.select_images().where(*conditions).order_by(tables.images.c.key).limit(limit)
+        )
+        return self.read(lambda connection: mapping.read_images(connection, query))
 
     def find_assets(
         self,
@@ -154,15 +150,17 @@ class Catalog:
             (column.team, team),
             (column.run_id, run_id),
         )
-        conditions += [_spoke(rule)] if rule is not None else []
+        conditions += [_rule_condition(rule)] if rule is not None else []
         conditions += _like_glob(column.name, name_glob) if name_glob is not None else []
         query = select(tables.assets).where(*conditions)
         query = query.order_by(column.name, column.sequence.desc()).limit(limit)
-        return self.read(lambda connection: rows.read_records(connection, query))
+        return self.read(lambda connection: mapping.read_records(connection, query))
 
-    def accepted_before(self, plan_digest: str) -> list[Seen]:
+    def accepted_before(self, plan_digest: str) -> list[KnownImage]:
         """What was accepted before a plan was first begun: see `app/store/fingerprints.py`."""
-        return self.read(lambda connection: appearances.accepted_before(connection, plan_digest))
+        return self.read(
+            lambda connection: fingerprints.earlier_fingerprints(connection, plan_digest)
+        )
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:
         """One asset: the version asked for, or the newest that was accepted or is in review.
@@ -180,11 +178,11 @@ class Catalog:
 
     def pages(self, run_id: str) -> tuple[AtlasPage, ...]:
         """The atlas pages of a run in their order; none when it has none."""
-        return self.read(lambda connection: rows.read_pages(connection, run_id))
+        return self.read(lambda connection: mapping.read_pages(connection, run_id))
 
     def begin_run(self, run_id: str, *, plan: str, plan_digest: str) -> RunRecord:
         """Note that a run begins. Raises CatalogError when the id is taken."""
-        begin = partial(entries.insert_run, run_id=run_id, plan=plan, plan_digest=plan_digest)
+        begin = partial(inserts.insert_run, run_id=run_id, plan=plan, plan_digest=plan_digest)
         self.write(begin, names=[run_id])
         return self.run(run_id)
 
@@ -196,10 +194,10 @@ class Catalog:
 
     def run(self, run_id: str) -> RunRecord:
         """One run. Raises CatalogError when there is none with the id."""
-        found = self.read(lambda connection: _find_run(connection, run_id))
-        if found is None:
+        run_record = self.read(lambda connection: _find_run(connection, run_id))
+        if run_record is None:
             raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
-        return found
+        return run_record
 
     def runs(self, *, limit: int | None = None) -> list[RunRecord]:
         """The runs, the newest first."""
@@ -211,7 +209,7 @@ def _equal(*pairs: tuple[ColumnElement[Any], str | int | None]) -> list[ColumnEl
     return [column == value for column, value in pairs if value is not None]
 
 
-def _spoke(rule: Measure) -> ColumnElement[bool]:
+def _rule_condition(rule: Measure) -> ColumnElement[bool]:
     findings = tables.findings.c
     heard = select(findings.asset_key).where(findings.measure == rule)
     return tables.assets.c.key.in_(heard)
@@ -236,26 +234,26 @@ def _newest_usable(connection: Connection, name: str, version: str | None) -> As
         query = query.where(column.version == _whole_version(connection, name, version))
     usable = column.status.in_([Status.ACCEPTED, Status.REVIEW])
     query = query.order_by(case((usable, 0), else_=1), column.sequence.desc()).limit(1)
-    found = rows.read_records(connection, query)
-    if not found:
+    records = mapping.read_records(connection, query)
+    if not records:
         raise _no_such_name(connection, name)
-    return found[0]
+    return records[0]
 
 
 def _versions(connection: Connection, name: str) -> list[AssetRecord]:
     column = tables.assets.c
     query = select(tables.assets).where(column.name == name)
-    found = rows.read_records(connection, query.order_by(column.sequence.desc()))
-    if not found:
+    records = mapping.read_records(connection, query.order_by(column.sequence.desc()))
+    if not records:
         raise _no_such_name(connection, name)
-    return found
+    return records
 
 
 def _whole_version(connection: Connection, name: str, version: str) -> str:
     column = tables.assets.c
     query = select(column.version).where(column.name == name).order_by(column.version)
     known: list[str] = list(connection.execute(query).scalars())
-    matching = [one for one in known if one.startswith(version)]
+    matching = [known_version for known_version in known if known_version.startswith(version)]
     if version in known or len(matching) == 1:
         return matching[0]  # the names are sorted: the exact one comes first
     if not known:
@@ -278,18 +276,18 @@ def _neighbours(connection: Connection, name: str) -> Sequence[str]:
     names = select(column).distinct().limit(_NEIGHBOURS)
     before = names.where(column < name).order_by(column.desc())
     after = names.where(column >= name).order_by(column)
-    return [one for query in (before, after) for one in connection.execute(query).scalars()]
+    return [name for query in (before, after) for name in connection.execute(query).scalars()]
 
 
 def _end_run(connection: Connection, run_id: str, summary: str) -> None:
-    ended_at = rows.timestamp(database.clock(connection))
+    ended_at = mapping.timestamp(database.clock(connection))
     change = update(tables.runs).where(tables.runs.c.run_id == run_id)
     connection.execute(change.values(ended_at=ended_at, summary=summary))
 
 
 def _find_run(connection: Connection, run_id: str) -> RunRecord | None:
-    found = _read_runs(connection, select(tables.runs).where(tables.runs.c.run_id == run_id))
-    return found[0] if found else None
+    runs = _read_runs(connection, select(tables.runs).where(tables.runs.c.run_id == run_id))
+    return runs[0] if runs else None
 
 
 def _read_runs(connection: Connection, query: Select[Any]) -> list[RunRecord]:

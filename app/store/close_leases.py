@@ -7,15 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select
 
 from app.fleet.prices import on_gpu
-from app.store import ledger, tables
-from app.store import mapping as rows
-from app.store.ledger import Account, Attempt, Ending, Took
+from app.store import ledger, mapping, tables
+from app.store.ledger import Account, Attempt, AttemptCost, AttemptEnding
 from app.types import GeneratedImage
 
-_ENDED = (Ending.MADE, Ending.SECOND)
+_ENDED = (AttemptEnding.MADE, AttemptEnding.SECOND)
 
 
-def settle(
+def close_leases(
     connection: Connection,
     images: Mapping[str, GeneratedImage],
     fresh: Collection[str],
@@ -30,25 +29,27 @@ def settle(
     """
     held = held_leases(connection, images)
     mine = {key: lease for key, lease in held.items() if lease.owner == owner}
-    told = _told(connection, {key: one for key, one in images.items() if key not in mine}, owner)
-    again = {key for key, row in told.items() if row.ending in _ENDED and key not in fresh}
-    _withdraw(connection, [row for row in told.values() if row.ending == Ending.LOST])
-    accounts = {key: ledger.account_of(row) for key, row in (told | mine).items()}
+    earlier = _booked_attempts(
+        connection, {key: image for key, image in images.items() if key not in mine}, owner
+    )
+    again = {key for key, row in earlier.items() if row.ending in _ENDED and key not in fresh}
+    _remove_lost(connection, [row for row in earlier.values() if row.ending == AttemptEnding.LOST])
+    accounts = {key: ledger.account_of(row) for key, row in (earlier | mine).items()}
     booked = (
         Attempt(
             key,
             owner,
             image.provenance.attempt,
             _named(accounts.get(key, Account()), image),
-            Ending.MADE if key in fresh else Ending.SECOND,
-            _took(image),
+            AttemptEnding.MADE if key in fresh else AttemptEnding.SECOND,
+            _attempt_cost(image),
         )
         for key, image in images.items()
         if key not in again
     )
-    ledger.book(connection, booked, now)
+    ledger.book_attempts(connection, booked, now)
     ledger.book_lost(connection, [lease for key, lease in held.items() if key not in mine], now)
-    rows.delete_all(connection, tables.leases.c.key, images)
+    mapping.delete_all(connection, tables.leases.c.key, images)
 
 
 def held_leases(connection: Connection, keys: Iterable[str]) -> dict[str, Row[Any]]:
@@ -56,12 +57,12 @@ def held_leases(connection: Connection, keys: Iterable[str]) -> dict[str, Row[An
     lease = tables.leases
     return {
         row.key: row
-        for piece in rows.chunks(keys)
+        for piece in mapping.chunks(keys)
         for row in connection.execute(select(lease).where(lease.c.key.in_(piece)))
     }
 
 
-def _told(
+def _booked_attempts(
     connection: Connection, images: Mapping[str, GeneratedImage], owner: str
 ) -> dict[str, Row[Any]]:
     """What the ledger said last of the owner's attempts that made these images."""
@@ -69,16 +70,16 @@ def _told(
     query = select(booked).where(booked.c.run_id == owner).order_by(booked.c.sequence)
     return {
         row.key: row
-        for piece in rows.chunks(images)
+        for piece in mapping.chunks(images)
         for row in connection.execute(query.where(booked.c.key.in_(piece)))
         if row.attempt == images[row.key].provenance.attempt
     }
 
 
-def _withdraw(connection: Connection, booked: Iterable[Row[Any]]) -> None:
+def _remove_lost(connection: Connection, booked: Iterable[Row[Any]]) -> None:
     """Take rows back that said too early that an attempt was lost; no money was in them."""
     column = tables.ledger.c.sequence
-    for piece in rows.chunks(row.sequence for row in booked):
+    for piece in mapping.chunks(row.sequence for row in booked):
         connection.execute(delete(tables.ledger).where(column.in_(piece)))
 
 
@@ -88,5 +89,5 @@ def _named(account: Account, image: GeneratedImage) -> Account:
     return replace(account, team=team, model=image.provenance.model)
 
 
-def _took(image: GeneratedImage) -> Took:
-    return Took(image.seconds, image.cost_usd, gpu=on_gpu(image.provenance.engine))
+def _attempt_cost(image: GeneratedImage) -> AttemptCost:
+    return AttemptCost(image.seconds, image.cost_usd, gpu=on_gpu(image.provenance.engine))

@@ -7,13 +7,13 @@ from pydantic import computed_field
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, distinct, func, literal, select
 
 from app.store import tables
-from app.store.ledger import NANO, Ending
+from app.store.ledger import NANO, AttemptEnding
 from app.types import Status, Value
 
 RECENT = 200
 
 
-class By(StrEnum):
+class CostGroup(StrEnum):
     """What costs are told apart by."""
 
     TEAM = "team"
@@ -61,13 +61,13 @@ class Cost(Value):
 class Costs(Value):
     """Every group, the dearest first, and all of it together."""
 
-    by: By
+    by: CostGroup
     since: str
     total: Cost
     groups: tuple[Cost, ...]
 
 
-class Spent(Value):
+class RunSpending(Value):
     """Images that one run committed, and what all its attempts took."""
 
     images: int
@@ -75,52 +75,52 @@ class Spent(Value):
     cost_usd: float
 
 
-class Tried(Value):
+class AttemptTime(Value):
     """One attempt of a model that came to an image: how long it took, and on which device."""
 
     seconds: float
     gpu: bool
 
 
-def costs(connection: Connection, by: By, since: str) -> Costs:
+def costs(connection: Connection, by: CostGroup, since: str) -> Costs:
     """All attempts booked at `since` (ISO 8601, its beginning will do) or later."""
     ledger = tables.ledger.c
     columns = (ledger.team, ledger.run_id, ledger.model, ledger.asset)
-    column = dict(zip(By, columns, strict=True))[by]
+    column = dict(zip(CostGroup, columns, strict=True))[by]
     grouped = _query(column, since).group_by(column).order_by(_NANO.desc(), column)
     groups = tuple(_cost(row) for row in connection.execute(grouped))
     total = _cost(connection.execute(_query(literal("total"), since)).one())
     return Costs(by=by, since=since, total=total, groups=groups)
 
 
-def spent(connection: Connection, run_id: str) -> Spent:
+def run_spending(connection: Connection, run_id: str) -> RunSpending:
     """What one run's attempts came to, whoever lived to tell."""
     ledger = tables.ledger.c
-    query = select(_ended(Ending.MADE), func.coalesce(func.sum(ledger.seconds), 0.0), _NANO)
+    query = select(_ended(AttemptEnding.MADE), func.coalesce(func.sum(ledger.seconds), 0.0), _NANO)
     made, seconds, nano_usd = connection.execute(query.where(ledger.run_id == run_id)).one()
-    return Spent(images=int(made), seconds=round(seconds, 6), cost_usd=int(nano_usd) / NANO)
+    return RunSpending(images=int(made), seconds=round(seconds, 6), cost_usd=int(nano_usd) / NANO)
 
 
-def spent_of(connection: Connection, scope: str, name: str) -> float:
+def spent_usd(connection: Connection, scope: str, name: str) -> float:
     """USD that one budget's scope has spent; see `ledger.scopes` for their names."""
     spending = tables.spending.c
     query = select(spending.nano_usd).where(spending.scope == scope, spending.name == name)
     return int(connection.execute(query).scalar() or 0) / NANO
 
 
-def tried(
+def attempt_times(
     connection: Connection, model: str, *, since: str = "", limit: int = RECENT
-) -> list[Tried]:
+) -> list[AttemptTime]:
     """The model's latest attempts that came to an image, from a moment (ISO 8601) on."""
     ledger = tables.ledger.c
     query = select(ledger.seconds, ledger.device)
     query = query.where(ledger.model == model, ledger.created_at >= since)
-    query = query.where(ledger.ending.in_([Ending.MADE, Ending.SECOND]))
+    query = query.where(ledger.ending.in_([AttemptEnding.MADE, AttemptEnding.SECOND]))
     latest = connection.execute(query.order_by(ledger.sequence.desc()).limit(limit))
-    return [Tried(seconds=row.seconds, gpu=row.device == "gpu") for row in latest]
+    return [AttemptTime(seconds=row.seconds, gpu=row.device == "gpu") for row in latest]
 
 
-def booked(connection: Connection, model: str, *, since: str = "") -> dict[str, int]:
+def booked_usd_nano(connection: Connection, model: str, *, since: str = "") -> dict[str, int]:
     """What was booked for each key of a model, in billionths of a dollar."""
     ledger = tables.ledger.c
     query = select(ledger.key, func.sum(ledger.nano_usd))
@@ -131,7 +131,7 @@ def booked(connection: Connection, model: str, *, since: str = "") -> dict[str, 
 _NANO = func.coalesce(func.sum(tables.ledger.c.nano_usd), 0)
 
 
-def _ended(*endings: Ending) -> ColumnElement[int]:
+def _ended(*endings: AttemptEnding) -> ColumnElement[int]:
     return func.coalesce(func.sum(case((tables.ledger.c.ending.in_(endings), 1), else_=0)), 0)
 
 
@@ -142,9 +142,9 @@ def _query(name: ColumnElement[str], since: str) -> Select[Any]:
     query = select(
         name.label("name"),
         func.count().label("attempts"),
-        _ended(Ending.MADE, Ending.SECOND).label("made"),
-        _ended(Ending.FAILED).label("failed"),
-        _ended(Ending.LOST).label("lost"),
+        _ended(AttemptEnding.MADE, AttemptEnding.SECOND).label("made"),
+        _ended(AttemptEnding.FAILED).label("failed"),
+        _ended(AttemptEnding.LOST).label("lost"),
         func.coalesce(func.sum(ledger.seconds), 0.0).label("seconds"),
         _NANO.label("nano_usd"),
         func.count(distinct(ledger.asset)).label("assets"),

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from app.errors import CatalogError
 from app.store import migrate
 from app.store.postgresql import PostgreSQL
-from app.store.retry import Wait, insist
+from app.store.retry import Wait, call_with_retries
 from app.store.sqlite import Sqlite
 
 _Result = TypeVar("_Result")
@@ -41,7 +41,7 @@ class Dialect(Protocol):
     def lock(self, connection: Connection, names: Iterable[str]) -> None:
         """Bar every other writer of these names until the transaction ends."""
 
-    def in_passing(self, error: Exception) -> bool:
+    def is_transient(self, error: Exception) -> bool:
         """Whether the same transaction may well succeed in a moment."""
 
 
@@ -85,7 +85,7 @@ class Database:
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """What the work finds in one consistent snapshot; the work may run more than once."""
-        return self._insist(lambda: self._done(self._snapshot(), work))
+        return self._with_retries(lambda: self._done(self._snapshot(), work))
 
     def write(self, work: Callable[[Connection], _Result], *, names: Iterable[str]) -> _Result:
         """What the work decided in one transaction: all of it or, on any exception, nothing.
@@ -96,7 +96,7 @@ class Database:
         decide by what it reads.
         """
         wanted = tuple(names)
-        return self._insist(lambda: self._done(self._locked(wanted), work))
+        return self._with_retries(lambda: self._done(self._locked(wanted), work))
 
     def close(self) -> None:
         """Hang up; used again, it connects again."""
@@ -125,9 +125,9 @@ class Database:
             self._dialect.lock(connection, names)
             yield connection
 
-    def _insist(self, call: Callable[[], _Result]) -> _Result:
+    def _with_retries(self, call: Callable[[], _Result]) -> _Result:
         with _explained(self._engine.url, self._dialect):
-            return insist(call, passing=self._dialect.in_passing, wait=self._wait)
+            return call_with_retries(call, is_transient=self._dialect.is_transient, wait=self._wait)
 
     @staticmethod
     def _done(

@@ -7,8 +7,7 @@ from sqlalchemy import Connection, select
 
 from app.digest import canonical_json, digest_bytes
 from app.errors import AssetNotFound, CatalogError, DigestMismatch
-from app.store import database, tables
-from app.store import mapping as rows
+from app.store import database, mapping, tables
 from app.store.catalog import Catalog
 from app.types import Value
 
@@ -22,14 +21,14 @@ def put(catalog: Catalog, kind: str, values: Iterable[Value]) -> list[str]:
     digests = [digest_bytes(text) for text in texts]
 
     def commit(connection: Connection) -> None:
-        created_at = rows.timestamp(database.clock(connection))
-        standing = rows.present(connection, _COLUMNS.digest, digests)
+        created_at = mapping.timestamp(database.clock(connection))
+        standing = mapping.present(connection, _COLUMNS.digest, digests)
         fresh = {d: t for d, t in zip(digests, texts, strict=True) if d not in standing}
-        cells: list[rows.Cells] = [
+        cells: list[mapping.Cells] = [
             {"digest": digest, "kind": kind, "value": text.decode(), "created_at": created_at}
             for digest, text in fresh.items()
         ]
-        rows.insert_all(connection, tables.documents, cells)
+        mapping.insert_all(connection, tables.documents, cells)
 
     if digests:
         catalog.write(commit, names=sorted(set(digests)))
@@ -53,12 +52,15 @@ def digest_of(catalog: Catalog, kind: str, beginning: str) -> str:
     """The digest that begins so. Raises AssetNotFound with those there are, or CatalogError."""
     query = select(_COLUMNS.digest).where(_COLUMNS.kind == kind)
     chosen = query.where(_COLUMNS.digest.startswith(beginning, autoescape=True)).limit(2)
-    found = catalog.read(lambda connection: connection.execute(chosen).scalars().all())
-    if len(found) == 1:
-        return str(found[0])
-    if found:
-        raise CatalogError(f"{beginning!r} could be several: {found[0][:16]}, {found[1][:16]}")
-    known = ", ".join(one[:12] for one in newest(catalog, kind, limit=5)) or "none yet"
+    digests = catalog.read(lambda connection: connection.execute(chosen).scalars().all())
+    if len(digests) == 1:
+        return str(digests[0])
+    if digests:
+        raise CatalogError(f"{beginning!r} could be several: {digests[0][:16]}, {digests[1][:16]}")
+    known = (
+        ", ".join(known_digest[:12] for known_digest in newest(catalog, kind, limit=5))
+        or "none yet"
+    )
     raise AssetNotFound(f"there is no {kind} {beginning!r}; the newest are {known}")
 
 

@@ -11,16 +11,15 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.errors import StoreError
-from app.store import mapping as rows
-from app.store import tables
-from app.store.fault_injection import passing
+from app.store import mapping, tables
+from app.store.fault_injection import fault_point
 from app.store.retry import TRIES
 from app.store.store import Store
 
 _Result = TypeVar("_Result")
 
 
-def keep(
+def commit_with_blobs(
     store: Store,
     blobs: Sequence[bytes],
     work: Callable[[Connection], _Result],
@@ -31,20 +30,20 @@ def keep(
 
     No other writer of the names, nor of these blobs, is inside its work meanwhile.
     """
-    passing("publish.begin")
+    fault_point("publish.begin")
     names = tuple(names)
     for _ in range(TRIES):
         digests = store.blobs.put_all(blobs)
-        passing("publish.kept")
+        fault_point("publish.kept")
         done = store.catalog.write(
             lambda connection: _committed(connection, digests, work),  # noqa: B023
             names=(*names, *digests),
         )
         if done:
-            passing("publish.committed")
+            fault_point("publish.committed")
             return done[0]
         store.catalog.write(
-            lambda connection: rows.delete_all(connection, tables.swept.c.digest, digests),  # noqa: B023
+            lambda connection: mapping.delete_all(connection, tables.swept.c.digest, digests),  # noqa: B023
             names=digests,
         )
     raise StoreError(
@@ -59,10 +58,10 @@ def _committed(
     if swept(connection, digests):
         return None
     result = work(connection)
-    passing("publish.written")
+    fault_point("publish.written")
     return (result,)
 
 
 def swept(connection: Connection, digests: Iterable[str]) -> set[str]:
     """Those of the blobs that a sweep may have taken away."""
-    return rows.present(connection, tables.swept.c.digest, digests)
+    return mapping.present(connection, tables.swept.c.digest, digests)

@@ -32,17 +32,17 @@ POINTS = (
 """In the order of one publish; `blob.sent` and `blob.verified` belong to object stores only."""
 
 
-def passing(point: str) -> None:
+def fault_point(point: str) -> None:
     """Say that the process is at this point; it ends here when the environment says so."""
-    armed = _armed().get(point)
+    armed = _configured_fault().get(point)
     if armed is not None and next(armed[0]) == armed[1]:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 @cache
-def _armed() -> dict[str, tuple[Iterator[int], int]]:
+def _configured_fault() -> dict[str, tuple[Iterator[int], int]]:
     text = os.environ.get("ATELIER_FAULT", "")
-    named = [one.partition(":") for one in text.split(",") if one]
+    named = [setting.partition(":") for setting in text.split(",") if setting]
     for point, _, number in named:
         if point not in POINTS or not number.isdecimal():
             raise StoreError(

@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection, func, or_, select
 
-from app.check.duplicates import Seen
+from app.check.duplicates import KnownImage
 from app.store import tables
 from app.types import Status
 
 
-def accepted_before(connection: Connection, plan_digest: str) -> list[Seen]:
+def earlier_fingerprints(connection: Connection, plan_digest: str) -> list[KnownImage]:
     """What was accepted before a plan was first begun, in the order it was committed.
 
     All that is accepted where it never was. The bound makes a verdict repeatable: however often
@@ -23,6 +23,6 @@ def accepted_before(connection: Connection, plan_digest: str) -> list[Seen]:
         or_(moment.is_(None), assets.created_at < moment),
     )
     return [
-        Seen(int(row.fingerprint, 16), row.name, row.run_id)
+        KnownImage(int(row.fingerprint, 16), row.name, row.run_id)
         for row in connection.execute(query.order_by(assets.sequence))
     ]

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, delete, select, update
 
 from app.errors import CatalogError
-from app.store import database, tables
-from app.store import mapping as rows
+from app.store import database, mapping, tables
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Provenance
 
 
@@ -15,13 +14,13 @@ def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: s
     runs = tables.runs
     if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first():
         raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
-    cells: rows.Cells = {
+    cells: mapping.Cells = {
         "run_id": run_id,
         "plan": plan,
         "plan_digest": plan_digest,
-        "started_at": rows.timestamp(database.clock(connection)),
+        "started_at": mapping.timestamp(database.clock(connection)),
     }
-    rows.insert_all(connection, runs, [cells])
+    mapping.insert_all(connection, runs, [cells])
 
 
 def insert_images(
@@ -30,12 +29,12 @@ def insert_images(
     """Add the images, each with its provenance."""
     digests = _insert_provenance(connection, [image.provenance for image in images], created_at)
     cells = [
-        rows.image_cells(image, provenance_digest, created_at)
+        mapping.image_cells(image, provenance_digest, created_at)
         for image, provenance_digest in zip(images, digests, strict=True)
     ]
-    rows.insert_all(connection, tables.images, cells)
-    held = [cells for image in images for cells in rows.image_holdings(image)]
-    rows.insert_all(connection, tables.holdings, held)
+    mapping.insert_all(connection, tables.images, cells)
+    held = [cells for image in images for cells in mapping.image_holdings(image)]
+    mapping.insert_all(connection, tables.holdings, held)
 
 
 def insert_records(
@@ -50,26 +49,26 @@ def insert_records(
     provenances = [record.provenance for record in traced if record.provenance is not None]
     digests = _insert_provenance(connection, provenances, created_at)
     named = dict(zip((record.key for record in traced), digests, strict=True))
-    rows.delete_all(connection, tables.assets.c.key, fresh)
-    rows.delete_all(connection, tables.findings.c.asset_key, fresh)
+    mapping.delete_all(connection, tables.assets.c.key, fresh)
+    mapping.delete_all(connection, tables.findings.c.asset_key, fresh)
     _drop_holdings(connection, "asset", fresh)
-    rows.insert_all(
-        connection, tables.assets, [rows.asset_cells(r, named.get(r.key)) for r in records]
+    mapping.insert_all(
+        connection, tables.assets, [mapping.asset_cells(r, named.get(r.key)) for r in records]
     )
-    rows.insert_all(
-        connection, tables.findings, [c for r in records for c in rows.finding_cells(r)]
+    mapping.insert_all(
+        connection, tables.findings, [c for r in records for c in mapping.finding_cells(r)]
     )
-    held = [cells for record in records for cells in rows.asset_holdings(record)]
-    rows.insert_all(connection, tables.holdings, held)
+    held = [cells for record in records for cells in mapping.asset_holdings(record)]
+    mapping.insert_all(connection, tables.holdings, held)
     return {record.key: record for record in records}
 
 
-def overrule(connection: Connection, record: AssetRecord, *, good: bool) -> AssetRecord:
+def override_record(connection: Connection, record: AssetRecord, *, good: bool) -> AssetRecord:
     """Change a record in its place, and note that a person decided; returns it as it stands.
 
     Raises CatalogError when nothing stands under its key, or another picture.
     """
-    standing = rows.records_by_key(connection, [record.key]).get(record.key)
+    standing = mapping.records_by_key(connection, [record.key]).get(record.key)
     if standing is None or _picture(standing) != _picture(record):
         raise CatalogError(
             f"asset {record.name}@{record.version} changed while it was decided upon; look again"
@@ -79,10 +78,10 @@ def overrule(connection: Connection, record: AssetRecord, *, good: bool) -> Asse
     digest = next(iter(_insert_provenance(connection, traced, record.created_at)), None)
     change = update(tables.assets).where(tables.assets.c.key == record.key)
     connection.execute(
-        change.values(**rows.asset_cells(record, digest), human_score=1.0 if good else 0.0)
+        change.values(**mapping.asset_cells(record, digest), human_score=1.0 if good else 0.0)
     )
     _drop_holdings(connection, "asset", [record.key])
-    rows.insert_all(connection, tables.holdings, list(rows.asset_holdings(record)))
+    mapping.insert_all(connection, tables.holdings, list(mapping.asset_holdings(record)))
     return record
 
 
@@ -91,9 +90,9 @@ def insert_pages(
 ) -> None:
     """Add a run's pages, numbered from `start`."""
     for number, page in enumerate(pages, start=start):
-        cells = rows.page_cells(run_id, number, page, created_at)
-        rows.insert_all(connection, tables.pages, [cells])
-        rows.insert_all(connection, tables.holdings, rows.page_holdings(run_id, page))
+        cells = mapping.page_cells(run_id, number, page, created_at)
+        mapping.insert_all(connection, tables.pages, [cells])
+        mapping.insert_all(connection, tables.holdings, mapping.page_holdings(run_id, page))
 
 
 def _picture(record: AssetRecord) -> str | None:
@@ -104,7 +103,7 @@ def _with_committed_images(
     connection: Connection, records: Iterable[AssetRecord], created_at: str
 ) -> list[AssetRecord]:
     records = list(records)
-    committed = rows.images_by_key(connection, (r.image.key for r in records if r.image))
+    committed = mapping.images_by_key(connection, (r.image.key for r in records if r.image))
     dated = []
     for record in records:
         image = committed.get(record.image.key) if record.image else None
@@ -121,16 +120,16 @@ def _insert_provenance(
     connection: Connection, provenances: Sequence[Provenance], created_at: str
 ) -> list[str]:
     """Add those that are not there yet; returns the digest of each, in order."""
-    cells = [rows.provenance_cells(one, created_at) for one in provenances]
-    digests = [str(one["digest"]) for one in cells]
-    known = rows.present(connection, tables.provenance.c.digest, digests)
-    new = {d: one for d, one in zip(digests, cells, strict=True) if d not in known}
-    rows.insert_all(connection, tables.provenance, list(new.values()))
+    cells = [mapping.provenance_cells(provenance, created_at) for provenance in provenances]
+    digests = [str(row["digest"]) for row in cells]
+    known = mapping.present(connection, tables.provenance.c.digest, digests)
+    new = {d: row for d, row in zip(digests, cells, strict=True) if d not in known}
+    mapping.insert_all(connection, tables.provenance, list(new.values()))
     return digests
 
 
 def _drop_holdings(connection: Connection, subject: str, keys: Iterable[str]) -> None:
     held = tables.holdings
-    for piece in rows.chunks(keys):
+    for piece in mapping.chunks(keys):
         mine = delete(held).where(held.c.subject == subject, held.c.key.in_(piece))
         connection.execute(mine)

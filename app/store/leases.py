@@ -11,12 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, update
 
-from app.store import database, ledger, tables
-from app.store import mapping as rows
+from app.store import database, ledger, mapping, tables
 from app.store.budgets import Caps, admit
 from app.store.close_leases import held_leases
-from app.store.fault_injection import passing
-from app.store.ledger import Account, Attempt, Ending, Took
+from app.store.fault_injection import fault_point
+from app.store.ledger import Account, Attempt, AttemptCost, AttemptEnding
 from app.store.store import Store
 from app.types import GeneratedImage
 
@@ -53,13 +52,13 @@ def claim(
     it, which counts as a further attempt, as does a claim whose answer was lost. Attempts
     outlive the lease: only an end, good or bad, forgets them.
     """
-    passing("lease.begin")
+    fault_point("lease.begin")
     on = {key: (accounts or {}).get(key, Account()) for key in dict.fromkeys(keys)}
     claimed = store.catalog.write(
         lambda connection: _claim(connection, on, caps, owner=owner, seconds=seconds),
         names=[*on, *caps.names(on.values())],
     )
-    passing("lease.claimed")
+    fault_point("lease.claimed")
     return claimed
 
 
@@ -75,7 +74,7 @@ def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> N
 
     def prolong(connection: Connection) -> None:
         expires_at = database.clock(connection) + seconds
-        for piece in rows.chunks(keys):
+        for piece in mapping.chunks(keys):
             mine = update(tables.leases).where(lease.key.in_(piece), lease.owner == owner)
             connection.execute(mine.values(expires_at=expires_at))
 
@@ -83,7 +82,7 @@ def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> N
 
 
 def release(
-    store: Store, keys: Sequence[str], *, owner: str, took: Mapping[str, Took] | None = None
+    store: Store, keys: Sequence[str], *, owner: str, took: Mapping[str, AttemptCost] | None = None
 ) -> None:
     """End the owner's leases on keys that came to an end without an image; others' stay.
 
@@ -93,14 +92,14 @@ def release(
     def end(connection: Connection) -> None:
         held = held_leases(connection, keys)
         mine = [lease for lease in held.values() if lease.owner == owner]
-        rows.delete_all(connection, tables.leases.c.key, [lease.key for lease in mine])
-        failed = [_failed(lease, (took or {}).get(lease.key, Took())) for lease in mine]
-        ledger.book(connection, failed, database.clock(connection))
+        mapping.delete_all(connection, tables.leases.c.key, [lease.key for lease in mine])
+        failed = [_failed(lease, (took or {}).get(lease.key, AttemptCost())) for lease in mine]
+        ledger.book_attempts(connection, failed, database.clock(connection))
 
     store.catalog.write(end, names=keys)
 
 
-def forget(store: Store, *, owner: str) -> None:
+def release_all(store: Store, *, owner: str) -> None:
     """End all of an owner's leases with their count of attempts: it stopped in good order."""
     mine = tables.leases.c.owner == owner
     store.catalog.write(lambda connection: abandon(connection, mine), names=())
@@ -111,7 +110,7 @@ def hand_back(store: Store, keys: Sequence[str], *, owner: str) -> None:
     lease = tables.leases.c
 
     def end(connection: Connection) -> None:
-        for piece in rows.chunks(keys):
+        for piece in mapping.chunks(keys):
             abandon(connection, (lease.owner == owner) & lease.key.in_(piece))
 
     store.catalog.write(end, names=keys)
@@ -132,10 +131,10 @@ def _claim(
     seconds: float,
 ) -> Claim:
     now = database.clock(connection)
-    committed = rows.images_by_key(connection, accounts)
+    committed = mapping.images_by_key(connection, accounts)
     held = held_leases(connection, accounts)
     open_keys = [key for key in accounts if key not in committed]
-    barred = {key for key in open_keys if key in held and _bars(held[key], owner, now)}
+    barred = {key for key in open_keys if key in held and _blocks(held[key], owner, now)}
     free = {key: accounts[key] for key in open_keys if key not in barred}
     admission = admit(connection, free, caps, held, now)
     stopped = admission.refused.keys() | admission.waiting
@@ -143,10 +142,10 @@ def _claim(
     leases = [
         _cells(key, attempt, accounts[key], owner, now + seconds) for key, attempt in won.items()
     ]
-    rows.delete_all(connection, tables.leases.c.key, won)
+    mapping.delete_all(connection, tables.leases.c.key, won)
     ledger.book_lost(connection, [held[key] for key in won if key in held], now)
-    rows.insert_all(connection, tables.leases, leases)
-    passing("lease.counted")
+    mapping.insert_all(connection, tables.leases, leases)
+    fault_point("lease.counted")
     busy = barred | admission.waiting
     return Claim(
         won=won,
@@ -156,8 +155,10 @@ def _claim(
     )
 
 
-def _cells(key: str, attempt: int, account: Account, owner: str, expires_at: float) -> rows.Cells:
-    cells: rows.Cells = {
+def _cells(
+    key: str, attempt: int, account: Account, owner: str, expires_at: float
+) -> mapping.Cells:
+    cells: mapping.Cells = {
         "key": key,
         "owner": owner,
         "expires_at": expires_at,
@@ -167,7 +168,7 @@ def _cells(key: str, attempt: int, account: Account, owner: str, expires_at: flo
     return cells | ledger.account_cells(account)
 
 
-def _bars(lease: Row[Any], owner: str, now: float) -> bool:
+def _blocks(lease: Row[Any], owner: str, now: float) -> bool:
     return bool(lease.owner != owner and lease.expires_at > now)
 
 
@@ -175,7 +176,7 @@ def _begun(lease: Row[Any] | None) -> int:
     return int(lease.attempts) if lease is not None else 0
 
 
-def _failed(lease: Row[Any], took: Took) -> Attempt:
+def _failed(lease: Row[Any], took: AttemptCost) -> Attempt:
     return Attempt(
-        lease.key, lease.owner, lease.attempts, ledger.account_of(lease), Ending.FAILED, took
+        lease.key, lease.owner, lease.attempts, ledger.account_of(lease), AttemptEnding.FAILED, took
     )

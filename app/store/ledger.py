@@ -15,13 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from app.store import mapping as rows
-from app.store import tables
+from app.store import mapping, tables
 
 NANO = 1_000_000_000
 
 
-class Ending(StrEnum):
+class AttemptEnding(StrEnum):
     """How an attempt ended."""
 
     MADE = "made"
@@ -47,7 +46,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class AttemptCost:
     """What an attempt took; its seconds are a GPU's or a CPU's."""
 
     seconds: float = 0.0
@@ -63,8 +62,8 @@ class Attempt:
     run_id: str
     number: int
     account: Account
-    ending: Ending
-    took: Took = Took()
+    ending: AttemptEnding
+    took: AttemptCost = AttemptCost()
 
 
 def nano(usd: float) -> int:
@@ -72,14 +71,14 @@ def nano(usd: float) -> int:
     return round(usd * NANO)
 
 
-def book(connection: Connection, attempts: Iterable[Attempt], now: float) -> None:
+def book_attempts(connection: Connection, attempts: Iterable[Attempt], now: float) -> None:
     """Write a row for each, and add it to what its plan, its team and the day have spent."""
-    booked, moment = list(attempts), rows.timestamp(now)
-    rows.insert_all(connection, tables.ledger, [_cells(one, moment) for one in booked])
+    booked, moment = list(attempts), mapping.timestamp(now)
+    mapping.insert_all(connection, tables.ledger, [_cells(attempt, moment) for attempt in booked])
     spent: Counter[tuple[str, str]] = Counter()
-    for one in booked:
-        for scope in scopes(one.account, moment) if one.took.usd else ():
-            spent[scope] += nano(one.took.usd)
+    for attempt in booked:
+        for scope in scopes(attempt.account, moment) if attempt.took.usd else ():
+            spent[scope] += nano(attempt.took.usd)
     # In order, so that two who book at once never wait for each other in a ring.
     added = [
         {"scope": scope, "name": name, "nano_usd": amount}
@@ -104,11 +103,11 @@ def scopes(account: Account, moment: str) -> tuple[tuple[str, str], ...]:
 
 def book_lost(connection: Connection, leases: Iterable[Row[Any]], now: float) -> None:
     """Write for each of these leases that nobody told the end."""
-    book(connection, map(_lost, leases), now)
+    book_attempts(connection, map(_lost, leases), now)
 
 
 def _lost(lease: Row[Any]) -> Attempt:
-    return Attempt(lease.key, lease.owner, lease.attempts, account_of(lease), Ending.LOST)
+    return Attempt(lease.key, lease.owner, lease.attempts, account_of(lease), AttemptEnding.LOST)
 
 
 def account_of(row: Row[Any]) -> Account:
@@ -122,7 +121,7 @@ def account_of(row: Row[Any]) -> Account:
     )
 
 
-def account_cells(account: Account) -> rows.Cells:
+def account_cells(account: Account) -> mapping.Cells:
     """The account as columns of either table."""
     return {
         "who": account.who,
@@ -133,14 +132,14 @@ def account_cells(account: Account) -> rows.Cells:
     }
 
 
-def _cells(one: Attempt, moment: str) -> rows.Cells:
-    return account_cells(one.account) | {
-        "key": one.key,
-        "run_id": one.run_id,
-        "attempt": one.number,
-        "ending": one.ending.value,
-        "seconds": one.took.seconds,
-        "device": "gpu" if one.took.gpu else "cpu",
-        "nano_usd": nano(one.took.usd),
+def _cells(attempt: Attempt, moment: str) -> mapping.Cells:
+    return account_cells(attempt.account) | {
+        "key": attempt.key,
+        "run_id": attempt.run_id,
+        "attempt": attempt.number,
+        "ending": attempt.ending.value,
+        "seconds": attempt.took.seconds,
+        "device": "gpu" if attempt.took.gpu else "cpu",
+        "nano_usd": nano(attempt.took.usd),
         "created_at": moment,
     }

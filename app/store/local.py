@@ -10,8 +10,8 @@ from pathlib import Path
 
 from app.digest import digest_bytes
 from app.errors import BlobNotFound, DigestMismatch, StoreError
-from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
-from app.store.fault_injection import passing
+from app.store.blobs import MAX_CONCURRENT, BlobEntry, blob_path, is_digest, require_size
+from app.store.fault_injection import fault_point
 
 
 class LocalBlobs:
@@ -38,11 +38,11 @@ class LocalBlobs:
         wanted = dict(zip(digests, blobs, strict=True))
         for digest, data in wanted.items():
             require_size(f"the blob {digest}", len(data))
-        with _disk_errors(self.root), ThreadPoolExecutor(AT_ONCE) as pool:
+        with _disk_errors(self.root), ThreadPoolExecutor(MAX_CONCURRENT) as pool:
             fresh = {d: data for d, data in wanted.items() if not self._holds(d, data)}
             self._link_all(fresh, pool)
             self._sync_folders(wanted, pool)
-        passing("blob.settled")
+        fault_point("blob.settled")
         return digests
 
     def get(self, digest: str) -> bytes:
@@ -65,13 +65,13 @@ class LocalBlobs:
         with self._present(path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def kept(self) -> Iterator[Kept]:
+    def entries(self) -> Iterator[BlobEntry]:
         """See `Blobs.kept`."""
         with _disk_errors(self.root):
             for folder in _names(self.root):
                 for inner in _names(self.root / folder) if len(folder) == 2 else ():
-                    found = _files(self.root / folder / inner)
-                    yield from (one for one in found if is_digest(one.digest))
+                    files = _files(self.root / folder / inner)
+                    yield from (entry for entry in files if is_digest(entry.digest))
 
     def remove(self, digest: str) -> None:
         """See `Blobs.remove`."""
@@ -81,8 +81,8 @@ class LocalBlobs:
     def drafts(self, before: float) -> tuple[str, ...]:
         """See `Blobs.drafts`: the temporary files, by name."""
         with _disk_errors(self.root):
-            found = _files(self._drafts)
-            return tuple(one.digest for one in found if one.modified_at < before)
+            files = _files(self._drafts)
+            return tuple(entry.digest for entry in files if entry.modified_at < before)
 
     def discard(self, draft: str) -> None:
         """See `Blobs.discard`."""
@@ -94,7 +94,7 @@ class LocalBlobs:
         return self.root / "tmp"
 
     def _path(self, digest: str) -> Path:
-        return self.root / place(digest)
+        return self.root / blob_path(digest)
 
     @contextmanager
     def _present(self, path: Path) -> Iterator[None]:
@@ -109,10 +109,10 @@ class LocalBlobs:
     def _holds(self, digest: str, data: bytes) -> bool:
         path = self._path(digest)
         try:
-            found = path.read_bytes()
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        if found != data:
+        if content != data:
             raise _rotten(path)
         return True
 
@@ -126,7 +126,7 @@ class LocalBlobs:
         finally:
             for path in temporary.values():
                 path.unlink(missing_ok=True)
-        passing("blob.cleared")
+        fault_point("blob.cleared")
 
     def _link(self, temporary: Path, digest: str, data: bytes) -> None:
         path = self._path(digest)
@@ -135,13 +135,13 @@ class LocalBlobs:
         # is gone again when we look is a sweep's work, and then the name is free for us.
         while not (_linked(temporary, path) or self._holds(digest, data)):
             path.parent.mkdir(parents=True, exist_ok=True)
-        passing("blob.linked")
+        fault_point("blob.linked")
 
     def _sync_folders(self, digests: Iterable[str], pool: Executor) -> None:
         # Folders that exist may be another process's, made but not yet synced: a row must
         # not rely on them before this process has synced their entries itself.
         holding = {self._path(digest).parent for digest in digests}
-        unsettled = {folder for one in holding for folder in (one, one.parent)} - self._settled
+        unsettled = {folder for path in holding for folder in (path, path.parent)} - self._settled
         list(pool.map(_sync_folder, holding | {folder.parent for folder in unsettled}))
         self._settled |= unsettled
 
@@ -168,13 +168,13 @@ def _names(folder: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.is_dir() else []
 
 
-def _files(folder: Path) -> Iterator[Kept]:
+def _files(folder: Path) -> Iterator[BlobEntry]:
     for name in _names(folder):
         try:
             status = (folder / name).stat()
         except FileNotFoundError:
             continue  # removed while we were listing
-        yield Kept(name, status.st_size, status.st_mtime)
+        yield BlobEntry(name, status.st_size, status.st_mtime)
 
 
 def _make_folder(path: Path) -> None:
@@ -185,13 +185,13 @@ def _make_folder(path: Path) -> None:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    passing("blob.begin")
+    fault_point("blob.begin")
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444), "wb") as file:
         file.write(data)
         file.flush()
-        passing("blob.written")
+        fault_point("blob.written")
         os.fsync(file.fileno())
-    passing("blob.synced")
+    fault_point("blob.synced")
 
 
 def _linked(temporary: Path, path: Path) -> bool:

@@ -146,18 +146,18 @@ def run_holdings(run_id: str, digests: Iterable[str]) -> list[Cells]:
 def present(connection: Connection, column: Column[str], values: Iterable[str]) -> set[str]:
     """Those of the values that stand in the column."""
     return {
-        found
+        value
         for piece in chunks(values)
-        for found in connection.execute(select(column).where(column.in_(piece))).scalars()
+        for value in connection.execute(select(column).where(column.in_(piece))).scalars()
     }
 
 
 def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, GeneratedImage]:
     """The committed images among the keys."""
-    found: list[GeneratedImage] = []
+    images: list[GeneratedImage] = []
     for piece in chunks(keys):
-        found += read_images(connection, select_images().where(tables.images.c.key.in_(piece)))
-    return {image.key: image for image in found}
+        images += read_images(connection, select_images().where(tables.images.c.key.in_(piece)))
+    return {image.key: image for image in images}
 
 
 def select_images() -> Select[Any]:
@@ -184,11 +184,11 @@ def read_images(connection: Connection, query: Select[Any]) -> list[GeneratedIma
 
 def records_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, AssetRecord]:
     """The recorded assets among the keys."""
-    found: list[AssetRecord] = []
+    records: list[AssetRecord] = []
     for piece in chunks(keys):
         query = select(tables.assets).where(tables.assets.c.key.in_(piece))
-        found += read_records(connection, query)
-    return {record.key: record for record in found}
+        records += read_records(connection, query)
+    return {record.key: record for record in records}
 
 
 def read_records(connection: Connection, query: Select[Any]) -> list[AssetRecord]:

@@ -33,10 +33,10 @@ def upgrade(connection: Connection, target: str | None = None) -> None:
     from alembic.util import CommandError
 
     target = target or newest()
-    found = revision(connection)
-    if found is not None and found > target:
+    current = revision(connection)
+    if current is not None and current > target:
         raise CatalogError(
-            f"the catalog is at schema {found} and this version knows {target}; "
+            f"the catalog is at schema {current} and this version knows {target}; "
             "install the newer version that wrote it"
         )
     config = Config()

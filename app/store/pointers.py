@@ -9,8 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, Select, select
 
 from app.errors import PromotionRefused
-from app.store import database, tables
-from app.store import mapping as rows
+from app.store import database, mapping, tables
 from app.store.catalog import Catalog
 from app.types import Name, Value
 
@@ -39,7 +38,7 @@ def pointer(catalog: Catalog, name: str, alias: str) -> Pointer | None:
 def moves(catalog: Catalog, name: str, alias: str) -> list[Pointer]:
     """Every move of the alias, the newest first."""
     query = _moves(name, alias)
-    return catalog.read(lambda found: [_pointer(row) for row in found.execute(query)])
+    return catalog.read(lambda connection: [_pointer(row) for row in connection.execute(query)])
 
 
 def aliases(catalog: Catalog) -> dict[str, list[str]]:
@@ -47,12 +46,12 @@ def aliases(catalog: Catalog) -> dict[str, list[str]]:
     query = select(_COLUMNS.name, _COLUMNS.alias).distinct()
 
     def read(connection: Connection) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        by_reference: dict[str, list[str]] = {}
         for name, alias in sorted(map(tuple, connection.execute(query))):
             newest = _newest(connection, name, alias)
             assert newest is not None
-            found.setdefault(newest.target, []).append(alias)
-        return found
+            by_reference.setdefault(newest.target, []).append(alias)
+        return by_reference
 
     return catalog.read(read)
 
@@ -76,7 +75,9 @@ def step_back(catalog: Catalog, present: Pointer, *, reason: str) -> Pointer:
     nothing before it or somebody was faster.
     """
     name, alias = present.name, present.alias
-    before = next((one for one in moves(catalog, name, alias) if one.number == present.below), None)
+    before = next(
+        (move for move in moves(catalog, name, alias) if move.number == present.below), None
+    )
     if before is None:
         raise PromotionRefused(
             f"{present.target} was the first to be {name}@{alias}, there is nothing to go back to; "
@@ -95,12 +96,12 @@ def resolved(catalog: Catalog, reference: str) -> str:
     name, at, alias = reference.partition("@")
     if not at:
         return reference
-    found = pointer(catalog, name, alias)
-    if found is None:
+    current = pointer(catalog, name, alias)
+    if current is None:
         raise PromotionRefused(
             f"{reference} points nowhere; promote a version first: atelier models promote {name}/1"
         )
-    return found.target
+    return current.target
 
 
 def _append(
@@ -115,7 +116,7 @@ def _append(
             return _pointer(newest)  # it was committed, only the answer was lost
         if (newest.number if newest else None) != (present.number if present else None):
             raise _overtaken(name, alias, present, newest)
-        cells: rows.Cells = {
+        cells: mapping.Cells = {
             "name": name,
             "alias": alias,
             "number": present.number + 1 if present else 1,
@@ -123,9 +124,9 @@ def _append(
             "below": below,
             "reason": reason,
             "move_id": move_id,
-            "moved_at": rows.timestamp(database.clock(connection)),
+            "moved_at": mapping.timestamp(database.clock(connection)),
         }
-        rows.insert_all(connection, tables.pointers, [cells])
+        mapping.insert_all(connection, tables.pointers, [cells])
         return Pointer.model_validate({k: v for k, v in cells.items() if k != "move_id"})
 
     return catalog.write(decide, names=[f"{name}@{alias}"])
@@ -134,7 +135,7 @@ def _append(
 def _overtaken(
     name: str, alias: str, present: Pointer | None, newest: Row[Any] | None
 ) -> PromotionRefused:
-    then, now = (one.target if one else "nothing" for one in (present, newest))
+    then, now = (move.target if move else "nothing" for move in (present, newest))
     return PromotionRefused(
         f"{name}@{alias} points at {now} now, it was {then} when this promotion was judged; "
         f"compare with {now} and promote again"

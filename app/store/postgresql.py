@@ -17,7 +17,7 @@ _SPACE = 0x41544C52
 _STRIPES = 256
 """Names share this many locks, so that no batch, however large, fills the server's lock table."""
 _CONNECT_SECONDS = 10
-_PASSING = ("08", "40", "53300", "55P03", "57P")
+_TRANSIENT = ("08", "40", "53300", "55P03", "57P")
 """Beginnings of SQLSTATE: connection lost, serialization or deadlock, too many connections,
 lock not available, server shutting down or starting (PostgreSQL manual, appendix A)."""
 
@@ -75,11 +75,11 @@ class PostgreSQL:
             {"space": _SPACE, "stripes": stripes},
         )
 
-    def in_passing(self, error: Exception) -> bool:
+    def is_transient(self, error: Exception) -> bool:
         """Whether the same transaction may well succeed in a moment."""
         if not isinstance(error, DBAPIError):
             return False
         state = getattr(error.orig, "sqlstate", None)
         if state is None:  # the server said nothing: it is gone or was never there
             return error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
-        return str(state).startswith(_PASSING)
+        return str(state).startswith(_TRANSIENT)

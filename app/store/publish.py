@@ -12,25 +12,19 @@ from sqlalchemy import Connection
 
 from app.digest import Json, canonical_json, digest, digest_bytes
 from app.store import (
-    conflicts as alarms,
+    conflicts as key_conflicts,
 )
 from app.store import (
     database,
+    inserts,
+    mapping,
     tables,
-)
-from app.store import (
-    inserts as entries,
-)
-from app.store import (
-    mapping as rows,
-)
-from app.store import (
-    validate as evidence,
+    validate,
 )
 from app.store.catalog import RunRecord
-from app.store.close_leases import settle
-from app.store.durability import keep
-from app.store.leases import Claim, attempts, claim, forget, hand_back, release, renew
+from app.store.close_leases import close_leases
+from app.store.durability import commit_with_blobs
+from app.store.leases import Claim, attempts, claim, hand_back, release, release_all, renew
 from app.store.store import Store, open_store
 from app.types import AssetRecord, AtlasPage, GeneratedImage, Status
 
@@ -40,15 +34,15 @@ __all__ = [
     "attempts",
     "begin_run",
     "claim",
-    "forget",
     "hand_back",
     "new_run_id",
     "open_store",
-    "overrule_asset",
+    "override_asset",
     "publish_assets",
     "publish_images",
     "publish_pages",
     "release",
+    "release_all",
     "renew",
     "restore",
 ]
@@ -71,10 +65,10 @@ def begin_run(
     held = [plan_digest, *map(digest_bytes, files)]
 
     def commit(connection: Connection) -> None:
-        entries.insert_run(connection, run_id, plan=plan, plan_digest=plan_digest)
-        rows.insert_all(connection, tables.holdings, rows.run_holdings(run_id, held))
+        inserts.insert_run(connection, run_id, plan=plan, plan_digest=plan_digest)
+        mapping.insert_all(connection, tables.holdings, mapping.run_holdings(run_id, held))
 
-    keep(store, [blob, *files], commit, names=[run_id])
+    commit_with_blobs(store, [blob, *files], commit, names=[run_id])
     return store.catalog.run(run_id)
 
 
@@ -95,26 +89,28 @@ def publish_images(
     an image does not name its bytes or its provenance has a gap.
     """
     for image, data in images:
-        evidence.require_bytes(f"image {image.key}", [image.digest], [data])
-        evidence.require_image(image)
-    evidence.require_files([image for image, _ in images], files)
+        validate.require_bytes(f"image {image.key}", [image.digest], [data])
+        validate.require_image(image)
+    validate.require_files([image for image, _ in images], files)
     offered = [(image.key, image) for image, _ in images]
 
-    def commit(connection: Connection) -> tuple[dict[str, GeneratedImage], list[rows.Cells]]:
+    def commit(connection: Connection) -> tuple[dict[str, GeneratedImage], list[mapping.Cells]]:
         now = database.clock(connection)
-        created_at = rows.timestamp(now)
-        committed = rows.images_by_key(connection, (key for key, _ in offered))
-        fresh = alarms.first(offered, committed)
-        entries.insert_images(connection, list(fresh.values()), created_at)
+        created_at = mapping.timestamp(now)
+        committed = mapping.images_by_key(connection, (key for key, _ in offered))
+        fresh = key_conflicts.first_offers(offered, committed)
+        inserts.insert_images(connection, list(fresh.values()), created_at)
         standing = committed | fresh
-        settle(connection, dict(offered) | fresh, fresh, owner=owner, now=now)
-        found = alarms.differing("image", offered, standing, lambda image: image.digest)
-        alarms.record(connection, found, source=owner, created_at=created_at)
-        return standing, found
+        close_leases(connection, dict(offered) | fresh, fresh, owner=owner, now=now)
+        conflicts = key_conflicts.find_conflicts(
+            "image", offered, standing, lambda image: image.digest
+        )
+        key_conflicts.record_conflicts(connection, conflicts, source=owner, created_at=created_at)
+        return standing, conflicts
 
     blobs = [*files, *(data for _, data in images)]
-    standing, found = keep(store, blobs, commit, names=[key for key, _ in offered])
-    alarms.refuse(found)
+    standing, conflicts = commit_with_blobs(store, blobs, commit, names=[key for key, _ in offered])
+    key_conflicts.refuse_conflicts(conflicts)
     return tuple(standing[key] for key, _ in offered)
 
 
@@ -132,28 +128,32 @@ def publish_assets(
     """
     for record, files in records:
         named = [file.digest for file in record.asset.files] if record.asset else []
-        evidence.require_bytes(f"asset {record.name}@{record.version}", named, files)
-        evidence.require_record(record)
+        validate.require_bytes(f"asset {record.name}@{record.version}", named, files)
+        validate.require_record(record)
     final = [(record.key, record) for record, _ in records if record.status is not Status.FAILED]
     failed = [(record.key, record) for record, _ in records if record.status is Status.FAILED]
 
-    def commit(connection: Connection) -> tuple[dict[str, AssetRecord], list[rows.Cells]]:
-        created_at = rows.timestamp(database.clock(connection))
-        recorded = rows.records_by_key(connection, (record.key for record, _ in records))
-        standing = {k: one for k, one in recorded.items() if one.status is not Status.FAILED}
-        fresh = alarms.first(final + failed, standing)
-        standing |= entries.insert_records(connection, fresh, created_at)
-        found = alarms.differing("asset", final, standing, _content)
-        alarms.record(connection, found, source="", created_at=created_at)
-        return standing, found
+    def commit(connection: Connection) -> tuple[dict[str, AssetRecord], list[mapping.Cells]]:
+        created_at = mapping.timestamp(database.clock(connection))
+        recorded = mapping.records_by_key(connection, (record.key for record, _ in records))
+        standing = {
+            k: record for k, record in recorded.items() if record.status is not Status.FAILED
+        }
+        fresh = key_conflicts.first_offers(final + failed, standing)
+        standing |= inserts.insert_records(connection, fresh, created_at)
+        conflicts = key_conflicts.find_conflicts("asset", final, standing, _content)
+        key_conflicts.record_conflicts(connection, conflicts, source="", created_at=created_at)
+        return standing, conflicts
 
     blobs = [data for _, files in records for data in files]
-    standing, found = keep(store, blobs, commit, names=[record.key for record, _ in records])
-    alarms.refuse(found)
+    standing, conflicts = commit_with_blobs(
+        store, blobs, commit, names=[record.key for record, _ in records]
+    )
+    key_conflicts.refuse_conflicts(conflicts)
     return tuple(standing[record.key] for record, _ in records)
 
 
-def overrule_asset(
+def override_asset(
     store: Store, record: AssetRecord, files: Sequence[bytes], *, good: bool
 ) -> AssetRecord:
     """Put a person's decision in the place of what stands under the record's key.
@@ -162,12 +162,12 @@ def overrule_asset(
     files that the store may not hold yet. Safe to repeat; of two people the later one decides.
     Raises CatalogError when nothing stands there, or another picture.
     """
-    evidence.require_record(record)
+    validate.require_record(record)
 
     def commit(connection: Connection) -> AssetRecord:
-        return entries.overrule(connection, record, good=good)
+        return inserts.override_record(connection, record, good=good)
 
-    return keep(store, files, commit, names=[record.key])
+    return commit_with_blobs(store, files, commit, names=[record.key])
 
 
 def restore(store: Store, digest: str, data: bytes) -> None:
@@ -175,7 +175,7 @@ def restore(store: Store, digest: str, data: bytes) -> None:
 
     Raises DigestMismatch, with nothing changed, when these are not the bytes the digest names.
     """
-    evidence.require_bytes(f"blob {digest}", [digest], [data])
+    validate.require_bytes(f"blob {digest}", [digest], [data])
     store.blobs.remove(digest)
     store.blobs.put(data)
 
@@ -189,22 +189,24 @@ def publish_pages(
     alarm recorded, when the run has another page of the same name.
     """
     for page, image, text in pages:
-        evidence.require_bytes(f"page {page.name}", [page.image, page.metadata], [image, text])
+        validate.require_bytes(f"page {page.name}", [page.image, page.metadata], [image, text])
     offered = [(page.name, page) for page, _, _ in pages]
 
-    def commit(connection: Connection) -> tuple[dict[str, AtlasPage], list[rows.Cells]]:
-        created_at = rows.timestamp(database.clock(connection))
-        committed = {page.name: page for page in rows.read_pages(connection, run_id)}
-        fresh = alarms.first(offered, committed)
-        entries.insert_pages(connection, run_id, len(committed), fresh.values(), created_at)
+    def commit(connection: Connection) -> tuple[dict[str, AtlasPage], list[mapping.Cells]]:
+        created_at = mapping.timestamp(database.clock(connection))
+        committed = {page.name: page for page in mapping.read_pages(connection, run_id)}
+        fresh = key_conflicts.first_offers(offered, committed)
+        inserts.insert_pages(connection, run_id, len(committed), fresh.values(), created_at)
         standing = committed | fresh
-        found = alarms.differing("page", offered, standing, lambda page: digest(page.as_json()))
-        alarms.record(connection, found, source=run_id, created_at=created_at)
-        return standing, found
+        conflicts = key_conflicts.find_conflicts(
+            "page", offered, standing, lambda page: digest(page.as_json())
+        )
+        key_conflicts.record_conflicts(connection, conflicts, source=run_id, created_at=created_at)
+        return standing, conflicts
 
     blobs = [data for _, image, text in pages for data in (image, text)]
-    standing, found = keep(store, blobs, commit, names=[run_id])
-    alarms.refuse(found)
+    standing, conflicts = commit_with_blobs(store, blobs, commit, names=[run_id])
+    key_conflicts.refuse_conflicts(conflicts)
     return tuple(standing[name] for name, _ in offered)
 
 

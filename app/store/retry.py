@@ -8,13 +8,13 @@ from typing import TypeAlias, TypeVar
 Wait: TypeAlias = Callable[[float], None]
 _Result = TypeVar("_Result")
 TRIES = 7
-_FIRST_SECONDS, _MOST_SECONDS = 0.1, 5.0
+_FIRST_SECONDS, _MAX_SECONDS = 0.1, 5.0
 
 
-def insist(
+def call_with_retries(
     call: Callable[[], _Result],
     *,
-    passing: Callable[[Exception], bool],
+    is_transient: Callable[[Exception], bool],
     wait: Wait = time.sleep,
 ) -> _Result:
     """The call's result; raises its error when that is not `passing` or the tries are spent.
@@ -27,7 +27,7 @@ def insist(
         try:
             return call()
         except Exception as exc:
-            if not passing(exc):
+            if not is_transient(exc):
                 raise
             wait(seconds)
     return call()
@@ -35,4 +35,4 @@ def insist(
 
 def _pauses() -> Iterator[float]:
     for number in range(TRIES - 1):
-        yield random.uniform(0.0, min(_MOST_SECONDS, _FIRST_SECONDS * 2**number))
+        yield random.uniform(0.0, min(_MAX_SECONDS, _FIRST_SECONDS * 2**number))

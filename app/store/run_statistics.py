@@ -8,11 +8,11 @@ from sqlalchemy import Connection, case, func, literal_column, select
 
 from app.store import tables
 from app.store.catalog import Catalog
-from app.store.statistics import FAILING, usd
+from app.store.statistics import FAILURE_ENDINGS, usd
 from app.types import AssetRecord, Retry, Status, Value, Verdict
 
 
-class Taken(Value):
+class RunAttempts(Value):
     """A run's attempts, by the ledger."""
 
     attempts: int = 0
@@ -22,7 +22,7 @@ class Taken(Value):
     usd: float = 0.0
 
 
-class Delivered(Value):
+class DeliveryMoments(Value):
     """When a run's assets stood in the catalog; None where it decided none."""
 
     assets: int
@@ -32,7 +32,7 @@ class Delivered(Value):
     last_at: str | None
 
 
-class Refused(Value):
+class RefusalCount(Value):
     """How often a rule spoke against decided assets of one model in one day (UTC)."""
 
     day: str
@@ -44,21 +44,21 @@ class Refused(Value):
     """All that were decided of the model that day."""
 
 
-def taken(connection: Connection, run_ids: Sequence[str]) -> dict[str, Taken]:
+def run_attempts(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunAttempts]:
     """By run; those without an attempt are not there."""
     ledger = tables.ledger.c
-    made = func.sum(case((ledger.ending.in_(FAILING), 0), else_=1))
+    made = func.sum(case((ledger.ending.in_(FAILURE_ENDINGS), 0), else_=1))
     query = select(
         ledger.run_id, func.count(), made, func.sum(ledger.seconds), func.sum(ledger.nano_usd)
     )
     query = query.where(ledger.run_id.in_(run_ids)).group_by(ledger.run_id)
     return {
-        run_id: Taken(attempts=attempts, made=images, seconds=seconds, usd=usd(int(nano_usd)))
+        run_id: RunAttempts(attempts=attempts, made=images, seconds=seconds, usd=usd(int(nano_usd)))
         for run_id, attempts, images, seconds, nano_usd in connection.execute(query)
     }
 
 
-def delivered(connection: Connection, run_id: str) -> Delivered:
+def delivery_moments(connection: Connection, run_id: str) -> DeliveryMoments:
     """By the moments at which they were committed."""
     assets = tables.assets.c
     mine = assets.run_id == run_id
@@ -67,13 +67,13 @@ def delivered(connection: Connection, run_id: str) -> Delivered:
 
     def at(share: float) -> str | None:
         place = max(0, ceil(share * count) - 1)
-        found = connection.execute(in_order.offset(place).limit(1)).scalar()
-        return None if found is None else str(found)
+        moment = connection.execute(in_order.offset(place).limit(1)).scalar()
+        return None if moment is None else str(moment)
 
-    return Delivered(assets=count, half_at=at(0.5), most_at=at(0.95), last_at=at(1.0))
+    return DeliveryMoments(assets=count, half_at=at(0.5), most_at=at(0.95), last_at=at(1.0))
 
 
-def refusals(connection: Connection, run_ids: Sequence[str]) -> list[Refused]:
+def refusal_counts(connection: Connection, run_ids: Sequence[str]) -> list[RefusalCount]:
     """By day, model and rule, the newest day first, on it the most frequent first."""
     assets, findings = tables.assets.c, tables.findings.c
     # Written out: PostgreSQL takes two bound values for two different days.
@@ -88,15 +88,15 @@ def refusals(connection: Connection, run_ids: Sequence[str]) -> list[Refused]:
         .where(*ours, findings.verdict != Verdict.ACCEPT.value)
         .group_by(*groups)
     )
-    found = [
-        Refused(
+    counts = [
+        RefusalCount(
             day=on, model=model, measure=measure, verdict=verdict, times=times,
             assets=all_of[on, model],
         )
         for on, model, measure, verdict, times in connection.execute(spoke)
     ]  # fmt: skip
-    found.sort(key=lambda one: (-one.times, one.model, one.measure))
-    return sorted(found, key=lambda one: one.day, reverse=True)
+    counts.sort(key=lambda count: (-count.times, count.model, count.measure))
+    return sorted(counts, key=lambda count: count.day, reverse=True)
 
 
 LATEST = 20_000
@@ -104,13 +104,13 @@ LATEST = 20_000
 _FINAL = [status.value for status in (Status.ACCEPTED, Status.REVIEW, Status.REJECTED)]
 
 
-def verdicts(catalog: Catalog, *, limit: int = LATEST) -> Sequence[AssetRecord]:
+def latest_verdicts(catalog: Catalog, *, limit: int = LATEST) -> Sequence[AssetRecord]:
     """The latest assets whose fate is final, the newest first, without image and provenance."""
     bare = {"image": None, "provenance": None}
     return [AssetRecord.model_validate(json.loads(text) | bare) for text in _texts(catalog, limit)]
 
 
-def retries(catalog: Catalog, *, limit: int = LATEST) -> Iterator[Retry]:
+def latest_retries(catalog: Catalog, *, limit: int = LATEST) -> Iterator[Retry]:
     """The further attempts at the latest assets that had any with a reason.
 
     The database picks them out, for in most catalogs nearly all assets had none.

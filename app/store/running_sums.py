@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
-from app.store import mapping as rows
+from app.store import mapping
 
 SETTLED_SECONDS = 60.0
 """Longer than any transaction that writes these rows."""
@@ -20,7 +20,7 @@ Numbers: TypeAlias = tuple[Any, ...]
 """Numbers add up; of texts the last by the alphabet stands, which is how moments are written."""
 
 
-class Running:
+class RunningSums:
     """Sums by group; `groups` and `numbers` are columns over `table`, whose `query` joins others.
 
     `first` says which of the rows that stand at the first look count; all that come later do.
@@ -41,11 +41,11 @@ class Running:
         self._settled = 0
         self._sums: dict[Group, Numbers] = {}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Read everything anew at the next look."""
         self._settled, self._sums = 0, {}
 
-    def look(
+    def read(
         self, connection: Connection, now: float, *, first: ColumnElement[bool] | None = None
     ) -> dict[Group, Numbers]:
         """The sums as they stand in this snapshot: two or three queries."""
@@ -55,18 +55,18 @@ class Running:
             fresh = self._query.where(sequence > self._settled, sequence <= settled)
             if not self._settled and first is not None:
                 fresh = fresh.where(first)
-            self._sums = merged(self._sums, self._read(connection, fresh))
+            self._sums = merge_sums(self._sums, self._read(connection, fresh))
             self._settled = settled
         rest = self._query.where(sequence > self._settled)
-        return merged(self._sums, self._read(connection, rest))
+        return merge_sums(self._sums, self._read(connection, rest))
 
     def _newest_settled(self, connection: Connection, now: float) -> int:
         """Looked for from the end: the rows that have not settled are few."""
         column = self._table.c
-        old = column.created_at < rows.timestamp(now - SETTLED_SECONDS)
+        old = column.created_at < mapping.timestamp(now - SETTLED_SECONDS)
         query = select(column.sequence).where(column.sequence > self._settled, old)
-        found = connection.execute(query.order_by(column.sequence.desc()).limit(1)).scalar()
-        return int(found) if found is not None else self._settled
+        sequence = connection.execute(query.order_by(column.sequence.desc()).limit(1)).scalar()
+        return int(sequence) if sequence is not None else self._settled
 
     def _read(self, connection: Connection, query: Select[Any]) -> dict[Group, Numbers]:
         width = len(self._groups)
@@ -76,7 +76,9 @@ class Running:
         }
 
 
-def merged(sums: Mapping[Group, Numbers], others: Mapping[Group, Numbers]) -> dict[Group, Numbers]:
+def merge_sums(
+    sums: Mapping[Group, Numbers], others: Mapping[Group, Numbers]
+) -> dict[Group, Numbers]:
     """Both together; neither is changed."""
     together = dict(sums)
     for group, numbers in others.items():
@@ -84,12 +86,12 @@ def merged(sums: Mapping[Group, Numbers], others: Mapping[Group, Numbers]) -> di
     return together
 
 
-def counted(connection: Connection, table: Table) -> int:
+def count_rows(connection: Connection, table: Table) -> int:
     """How many rows there are; a database reads its smallest index for this."""
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-def _added(one: Numbers, other: Numbers) -> Numbers:
+def _added(numbers: Numbers, other: Numbers) -> Numbers:
     return tuple(
-        max(a, b) if isinstance(a, str) else a + b for a, b in zip(one, other, strict=True)
+        max(a, b) if isinstance(a, str) else a + b for a, b in zip(numbers, other, strict=True)
     )

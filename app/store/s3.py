@@ -18,17 +18,17 @@ from typing import Any, Final
 
 from app.digest import digest_bytes
 from app.errors import BlobNotFound, DigestMismatch, StoreError
-from app.store.blobs import AT_ONCE, Kept, is_digest, place, require_size
-from app.store.fault_injection import passing
-from app.store.retry import Wait, insist
+from app.store.blobs import MAX_CONCURRENT, BlobEntry, blob_path, is_digest, require_size
+from app.store.fault_injection import fault_point
+from app.store.retry import Wait, call_with_retries
 
-_PASSING_STATUS = (408, 409, 429, 500, 502, 503, 504)
+_TRANSIENT_STATUS = (408, 409, 429, 500, 502, 503, 504)
 """409 is ConditionalRequestConflict: two conditional writes met; S3 asks to try again."""
-_PASSING_CODES = ("BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody")
+_TRANSIENT_CODES = ("BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody")
 """400s that say that the body was damaged or cut on its way."""
 
 
-class Unsettled(Exception):
+class NotYetConsistent(Exception):
     """An object is not what was just put: damaged on its way, or swept away meanwhile."""
 
 
@@ -38,7 +38,7 @@ def status_of(exc: BaseException) -> int:
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def in_passing(exc: Exception) -> bool:
+def is_transient(exc: Exception) -> bool:
     """Whether the same call may well succeed in a moment."""
     from botocore.exceptions import (
         ClientError,
@@ -48,18 +48,20 @@ def in_passing(exc: Exception) -> bool:
     )
 
     if isinstance(exc, ClientError):
-        return status_of(exc) in _PASSING_STATUS or _code(exc) in _PASSING_CODES
-    return isinstance(exc, ConnectionError | HTTPClientError | IncompleteReadError | Unsettled)
+        return status_of(exc) in _TRANSIENT_STATUS or _code(exc) in _TRANSIENT_CODES
+    return isinstance(
+        exc, ConnectionError | HTTPClientError | IncompleteReadError | NotYetConsistent
+    )
 
 
 @contextmanager
-def explained(address: str) -> Iterator[None]:
+def translate_errors(address: str) -> Iterator[None]:
     """Turn whatever boto3 raises into a StoreError that names the object and the remedy."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BotoCoreError, ClientError, Unsettled) as exc:
+    except (BotoCoreError, ClientError, NotYetConsistent) as exc:
         if status_of(exc) == 404 and _code(exc) != "NoSuchBucket":
             raise BlobNotFound(
                 f"no blob {address}; make the asset again or restore a backup"
@@ -69,7 +71,7 @@ def explained(address: str) -> Iterator[None]:
 
 def _cause(exc: Exception) -> str:
     status, code = status_of(exc), _code(exc)
-    if isinstance(exc, Unsettled):
+    if isinstance(exc, NotYetConsistent):
         return (
             "the object is damaged or gone every time; look for a faulty proxy, or sweep less often"
         )
@@ -109,7 +111,7 @@ def open_s3(bucket: str, prefix: str, *, wait: Wait = time.sleep) -> "S3Blobs":
     config = Config(
         retries={"total_max_attempts": 1},  # ours are counted in one place: retry.py
         s3={"addressing_style": "path" if own else "auto"},
-        max_pool_connections=2 * AT_ONCE,
+        max_pool_connections=2 * MAX_CONCURRENT,
         request_checksum_calculation="when_required",  # put sends the sha256 it has already
         response_checksum_validation="when_required",  # get hashes what it has read itself
         **_SECONDS,
@@ -160,19 +162,19 @@ class S3Blobs:
         digest = digest_bytes(data)
         require_size(f"the blob {digest}", len(data))
         conditions = {"IfNoneMatch": "*"}
-        passing("blob.begin")
-        with explained(self._address(digest)):
-            insist(
+        fault_point("blob.begin")
+        with translate_errors(self._address(digest)):
+            call_with_retries(
                 lambda: self._create(digest, data, conditions),
-                passing=in_passing,
+                is_transient=is_transient,
                 wait=self._wait,
             )
-        passing("blob.verified")
+        fault_point("blob.verified")
         return digest
 
     def put_all(self, blobs: Sequence[bytes]) -> tuple[str, ...]:
         """See `Blobs.put_all`."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
             list(pool.map(self.put, dict.fromkeys(blobs)))
         return tuple(digest_bytes(data) for data in blobs)
 
@@ -196,18 +198,20 @@ class S3Blobs:
 
     def rehash(self, digest: str) -> str:
         """See `Blobs.rehash`."""
-        with explained(self._address(digest)):
-            return insist(lambda: self._rehash_once(digest), passing=in_passing, wait=self._wait)
+        with translate_errors(self._address(digest)):
+            return call_with_retries(
+                lambda: self._rehash_once(digest), is_transient=is_transient, wait=self._wait
+            )
 
-    def kept(self) -> Iterator[Kept]:
+    def entries(self) -> Iterator[BlobEntry]:
         """See `Blobs.kept`."""
         token: dict[str, str] = {}
         while True:
             page = self._listed(token)
             for item in page.get("Contents", ()):
                 digest = item["Key"].rpartition("/")[2]
-                if is_digest(digest) and item["Key"] == self._prefix + place(digest):
-                    yield Kept(digest, item["Size"], item["LastModified"].timestamp())
+                if is_digest(digest) and item["Key"] == self._prefix + blob_path(digest):
+                    yield BlobEntry(digest, item["Size"], item["LastModified"].timestamp())
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -240,12 +244,12 @@ class S3Blobs:
             if not self._is_whole(digest, len(data)):
                 raise self._rotten(digest) from exc
             return
-        passing("blob.sent")
+        fault_point("blob.sent")
         if answer.get("ChecksumSHA256") != checksum and not self._is_whole(digest, len(data)):
             # Damaged on its way to a store that does not check. What we put over it are the
             # bytes of this name, so it can only become right; to remove it could be wrong.
             conditions.clear()
-            raise Unsettled
+            raise NotYetConsistent
 
     def _is_whole(self, digest: str, size: int) -> bool:
         """Whether the object has the size and the sha256; it is read only if it must be."""
@@ -254,7 +258,7 @@ class S3Blobs:
             return bool(head["ContentLength"] == size) and self._hashes_to(digest, head)
         except Exception as exc:
             if status_of(exc) == 404:
-                raise Unsettled from exc
+                raise NotYetConsistent from exc
             raise
 
     def _hashes_to(self, digest: str, head: dict[str, Any]) -> bool:
@@ -271,8 +275,10 @@ class S3Blobs:
         return running.hexdigest()
 
     def _read(self, digest: str) -> list[bytes]:
-        with explained(self._address(digest)):
-            return insist(lambda: list(self._pieces(digest)), passing=in_passing, wait=self._wait)
+        with translate_errors(self._address(digest)):
+            return call_with_retries(
+                lambda: list(self._pieces(digest)), is_transient=is_transient, wait=self._wait
+            )
 
     def _pieces(self, digest: str) -> Iterator[bytes]:
         answer = self._client.get_object(**self._named(digest))
@@ -286,25 +292,25 @@ class S3Blobs:
     def _ask(self, digest: str, operation: str) -> None:
         named = self._named(digest)
         call = getattr(self._client, operation)
-        with explained(self._address(digest)):
-            insist(lambda: call(**named), passing=in_passing, wait=self._wait)
+        with translate_errors(self._address(digest)):
+            call_with_retries(lambda: call(**named), is_transient=is_transient, wait=self._wait)
 
     def _listed(self, token: dict[str, str]) -> dict[str, Any]:
-        with explained(f"s3://{self._bucket}/{self._prefix}"):
-            page: dict[str, Any] = insist(
+        with translate_errors(f"s3://{self._bucket}/{self._prefix}"):
+            page: dict[str, Any] = call_with_retries(
                 lambda: self._client.list_objects_v2(
                     Bucket=self._bucket, Prefix=self._prefix, MaxKeys=self._listed_at_once, **token
                 ),
-                passing=in_passing,
+                is_transient=is_transient,
                 wait=self._wait,
             )
         return page
 
     def _named(self, digest: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": self._prefix + place(digest)}
+        return {"Bucket": self._bucket, "Key": self._prefix + blob_path(digest)}
 
     def _address(self, digest: str) -> str:
-        return f"s3://{self._bucket}/{self._prefix}{place(digest)}"
+        return f"s3://{self._bucket}/{self._prefix}{blob_path(digest)}"
 
     def _rotten(self, digest: str) -> DigestMismatch:
         return DigestMismatch(

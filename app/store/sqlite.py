@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_SECONDS = 20
-_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Sqlite:
@@ -45,11 +45,11 @@ class Sqlite:
     def lock(self, connection: Connection, names: Iterable[str]) -> None:
         """The immediate transaction holds the only lock there is."""
 
-    def in_passing(self, error: Exception) -> bool:
+    def is_transient(self, error: Exception) -> bool:
         """Whether another connection was merely in the way."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         # The low byte is the error, the rest says more about it.
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT
 
 
 def _create(path: Path) -> None:

@@ -9,22 +9,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
 
-from app.store import database, tables
-from app.store import mapping as rows
+from app.store import database, mapping, tables
 from app.store.catalog import Catalog
-from app.store.ledger import NANO, Ending
-from app.store.running_sums import Group, Numbers, Running, counted
+from app.store.ledger import NANO, AttemptEnding
+from app.store.running_sums import Group, Numbers, RunningSums, count_rows
 from app.types import Status, Value, Verdict
 
 OPEN_RUNS = 20
 """Runs without an end that are looked at, the newest; who was killed has none either."""
 LATEST = 1000
 """Attempts and decided assets, each, that say how a model does lately."""
-FAILING = (Ending.FAILED, Ending.LOST)
+FAILURE_ENDINGS = (AttemptEnding.FAILED, AttemptEnding.LOST)
 """How attempts end of which no image comes."""
 
 
-class Tried(Value):
+class AttemptCounts(Value):
     """Attempts that ended one way, of one run (or of all), model and team."""
 
     run_id: str
@@ -40,7 +39,7 @@ class Tried(Value):
     """When the newest of them was booked."""
 
 
-class Decided(Value):
+class DecisionCounts(Value):
     """Assets of one run (or of all) and model with one fate."""
 
     run_id: str
@@ -49,7 +48,7 @@ class Decided(Value):
     assets: int
 
 
-class Spoke(Value):
+class RuleHits(Value):
     """How often one check's rule spoke of decided assets of one run (or of all) and model."""
 
     run_id: str
@@ -67,7 +66,7 @@ class OpenRun(Value):
     started_at: str
 
 
-class UnderWay(Value):
+class ActiveAttempts(Value):
     """Attempts that a living lease is held on."""
 
     run_id: str
@@ -75,7 +74,7 @@ class UnderWay(Value):
     attempts: int
 
 
-class Purse(Value):
+class BudgetSpending(Value):
     """What was spent of what a budget may count: a day's, or a team's month's."""
 
     scope: str
@@ -83,7 +82,7 @@ class Purse(Value):
     nano_usd: int
 
 
-class Lately(Value):
+class RecentOutcomes(Value):
     """How a model does: its latest attempts and decided assets, the oldest first."""
 
     model: str
@@ -95,21 +94,21 @@ class Lately(Value):
     """Of each decided asset, whether it was accepted; what failed was not decided by its look."""
 
 
-class Books(Value):
+class Statistics(Value):
     """One consistent look."""
 
     at: float
     """Seconds since 1970 on the catalog's clock."""
-    tried: tuple[Tried, ...]
-    decided: tuple[Decided, ...]
-    spoke: tuple[Spoke, ...]
+    tried: tuple[AttemptCounts, ...]
+    decided: tuple[DecisionCounts, ...]
+    spoke: tuple[RuleHits, ...]
     runs: tuple[OpenRun, ...]
-    under_way: tuple[UnderWay, ...]
-    purses: tuple[Purse, ...]
-    lately: tuple[Lately, ...]
+    under_way: tuple[ActiveAttempts, ...]
+    purses: tuple[BudgetSpending, ...]
+    lately: tuple[RecentOutcomes, ...]
 
 
-class Bookkeeper:
+class StatisticsReader:
     """Looks at one catalog again and again, from one thread.
 
     With `by_run` only what belongs to runs without an end, and to those that begin later, is
@@ -120,15 +119,15 @@ class Bookkeeper:
         self._catalog, self._by_run = catalog, by_run
         ledger, assets, findings = tables.ledger.c, tables.assets.c, tables.findings.c
         run, decider = ([ledger.run_id], [assets.run_id]) if by_run else ([], [])
-        self._tried = Running(
-            tables.ledger, [*run, ledger.model, ledger.team, ledger.ending], _TAKEN
+        self._tried = RunningSums(
+            tables.ledger, [*run, ledger.model, ledger.team, ledger.ending], _ATTEMPT_COLUMNS
         )
-        self._decided = Running(
+        self._decided = RunningSums(
             tables.assets, [*decider, assets.model, assets.status], [func.count()],
             query=select(*decider, assets.model, assets.status, func.count()).where(_IS_FINAL),
         )  # fmt: skip
         spoke = [*decider, assets.model, findings.measure, findings.verdict]
-        self._spoke = Running(
+        self._spoke = RunningSums(
             tables.assets, spoke, [func.count()],
             query=select(*spoke, func.count())
             .join_from(tables.assets, tables.findings, findings.asset_key == assets.key)
@@ -136,17 +135,17 @@ class Bookkeeper:
         )  # fmt: skip
         self._elsewhere: int | None = None
 
-    def look(self) -> Books:
+    def read(self) -> Statistics:
         """What stands now. Raises CatalogError when the database fails."""
-        return self._catalog.read(self._look)
+        return self._catalog.read(self._read)
 
-    def _look(self, connection: Connection) -> Books:
+    def _read(self, connection: Connection) -> Statistics:
         now = database.clock(connection)
         runs = _open_runs(connection)
         begun = [run.run_id for run in runs]
         ours = tables.assets.c.run_id.in_(begun) if self._by_run else None
-        decided = self._decided.look(connection, now, first=ours)
-        return Books(
+        decided = self._decided.read(connection, now, first=ours)
+        return Statistics(
             at=now,
             tried=self._all_tried(connection, now, begun),
             decided=(
@@ -154,49 +153,49 @@ class Bookkeeper:
                 *self._failed(connection, begun),
             ),
             spoke=tuple(
-                Spoke(run_id=run_id, model=model, measure=measure, verdict=verdict, times=times)
+                RuleHits(run_id=run_id, model=model, measure=measure, verdict=verdict, times=times)
                 for (run_id, model, measure, verdict), (times,) in self._named(
-                    self._spoke.look(connection, now, first=ours)
+                    self._spoke.read(connection, now, first=ours)
                 )
             ),
             runs=runs,
             under_way=_under_way(connection, now),
-            purses=_purses(connection, rows.timestamp(now)),
-            lately=_lately(connection),
+            purses=_budget_spending(connection, mapping.timestamp(now)),
+            lately=_recent_outcomes(connection),
         )
 
     def _all_tried(
         self, connection: Connection, now: float, begun: Sequence[str]
-    ) -> tuple[Tried, ...]:
+    ) -> tuple[AttemptCounts, ...]:
         """A lost attempt that turns out to have ended is booked anew, and its row taken back:
         then all is read again."""
         ours = tables.ledger.c.run_id.in_(begun) if self._by_run else None
-        standing = counted(connection, tables.ledger)
-        found = self._tried.look(connection, now, first=ours)
-        elsewhere = standing - sum(numbers[0] for numbers in found.values())
+        standing = count_rows(connection, tables.ledger)
+        sums = self._tried.read(connection, now, first=ours)
+        elsewhere = standing - sum(numbers[0] for numbers in sums.values())
         if self._elsewhere not in (None, elsewhere):
-            self._tried.forget()
-            found = self._tried.look(connection, now, first=ours)
-            elsewhere = standing - sum(numbers[0] for numbers in found.values())
+            self._tried.reset()
+            sums = self._tried.read(connection, now, first=ours)
+            elsewhere = standing - sum(numbers[0] for numbers in sums.values())
         self._elsewhere = elsewhere
         return tuple(
-            Tried(
+            AttemptCounts(
                 run_id=run_id, model=model, team=team, ending=ending, attempts=attempts,
                 again=again, seconds=seconds, nano_usd=int(nano_usd), latest=latest,
             )
             for (run_id, model, team, ending), (attempts, again, seconds, nano_usd, latest)
-            in self._named(found)
+            in self._named(sums)
         )  # fmt: skip
 
     def _named(self, sums: Mapping[Group, Numbers]) -> list[tuple[Group, Numbers]]:
         """With a run's id before each group, empty where they are not told apart."""
         return [(group if self._by_run else ("", *group), sums[group]) for group in sorted(sums)]
 
-    def _fate(self, group: Group, numbers: Numbers) -> Decided:
+    def _fate(self, group: Group, numbers: Numbers) -> DecisionCounts:
         run_id, model, status = group if self._by_run else ("", *group)
-        return Decided(run_id=run_id, model=model, status=Status(status), assets=numbers[0])
+        return DecisionCounts(run_id=run_id, model=model, status=Status(status), assets=numbers[0])
 
-    def _failed(self, connection: Connection, begun: Sequence[str]) -> list[Decided]:
+    def _failed(self, connection: Connection, begun: Sequence[str]) -> list[DecisionCounts]:
         """Counted anew each time: a later run may replace them.
 
         The index on the status finds them; named in the grouping as they are, run and model
@@ -214,7 +213,7 @@ class Bookkeeper:
 
 
 _LEDGER = tables.ledger.c
-_TAKEN: tuple[ColumnElement[Any], ...] = (
+_ATTEMPT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     func.count(),
     func.sum(case((_LEDGER.attempt > 1, 1), else_=0)),
     func.sum(_LEDGER.seconds),
@@ -222,7 +221,7 @@ _TAKEN: tuple[ColumnElement[Any], ...] = (
     func.max(_LEDGER.created_at),
 )
 # Not "is one of": a database would then go by the index on the status, through all there is.
-_ACCEPTED_ALONE = '},"verdict":"accept"}'
+_ACCEPTED_AUTOMATICALLY = '},"verdict":"accept"}'
 """In an asset's canonical JSON only the end of a report that accepts: of no finding, of no text."""
 _IS_FINAL = tables.assets.c.status != Status.FAILED.value
 
@@ -230,51 +229,53 @@ _IS_FINAL = tables.assets.c.status != Status.FAILED.value
 def _open_runs(connection: Connection) -> tuple[OpenRun, ...]:
     column = tables.runs.c
     query = select(column.run_id, column.plan, column.started_at).where(column.ended_at.is_(None))
-    found = connection.execute(query.order_by(column.sequence.desc()).limit(OPEN_RUNS))
-    return tuple(OpenRun(run_id=one, plan=plan, started_at=at) for one, plan, at in found)
+    rows = connection.execute(query.order_by(column.sequence.desc()).limit(OPEN_RUNS))
+    return tuple(OpenRun(run_id=run_id, plan=plan, started_at=at) for run_id, plan, at in rows)
 
 
-def _under_way(connection: Connection, now: float) -> tuple[UnderWay, ...]:
+def _under_way(connection: Connection, now: float) -> tuple[ActiveAttempts, ...]:
     lease = tables.leases.c
     groups = (lease.owner, lease.model)
     query = select(*groups, func.count()).where(lease.expires_at > now).group_by(*groups)
     return tuple(
-        UnderWay(run_id=owner, model=model or "", attempts=attempts)
+        ActiveAttempts(run_id=owner, model=model or "", attempts=attempts)
         for owner, model, attempts in connection.execute(query.order_by(*groups))
     )
 
 
-def _purses(connection: Connection, moment: str) -> tuple[Purse, ...]:
+def _budget_spending(connection: Connection, moment: str) -> tuple[BudgetSpending, ...]:
     """Today's, and of this month each team's."""
     column = tables.spending.c
     today = (column.scope == "day") & (column.name == moment[:10])
     month = (column.scope == "team") & column.name.like(f"% {moment[:7]}")
     query = select(column.scope, column.name, column.nano_usd).where(today | month)
     return tuple(
-        Purse(scope=scope, name=name.rpartition(" ")[0] or name, nano_usd=int(nano))
+        BudgetSpending(scope=scope, name=name.rpartition(" ")[0] or name, nano_usd=int(nano))
         for scope, name, nano in connection.execute(query.order_by(column.scope, column.name))
     )
 
 
-def _lately(connection: Connection) -> tuple[Lately, ...]:
+def _recent_outcomes(connection: Connection) -> tuple[RecentOutcomes, ...]:
     """By the primary keys from their ends; two queries, however many models there are."""
     ledger, assets = tables.ledger.c, tables.assets.c
     attempts = select(ledger.model, ledger.ending, ledger.seconds)
     # What people said of the older ones since would make those that nobody saw yet look worse.
     passed = case(
         (assets.human_score.is_(None), assets.status == Status.ACCEPTED.value),
-        else_=assets.value.contains(_ACCEPTED_ALONE, autoescape=True),
+        else_=assets.value.contains(_ACCEPTED_AUTOMATICALLY, autoescape=True),
     )
     fates = select(assets.model, passed.label("passed")).where(_IS_FINAL)
     ended = connection.execute(attempts.order_by(ledger.sequence.desc()).limit(LATEST)).all()[::-1]
     judged = connection.execute(fates.order_by(assets.sequence.desc()).limit(LATEST)).all()[::-1]
     models = sorted({row.model for row in (*ended, *judged)})
     return tuple(
-        Lately(
+        RecentOutcomes(
             model=model,
-            failures=tuple(row.ending in FAILING for row in ended if row.model == model),
+            failures=tuple(row.ending in FAILURE_ENDINGS for row in ended if row.model == model),
             seconds=tuple(
-                row.seconds for row in ended if row.model == model and row.ending not in FAILING
+                row.seconds
+                for row in ended
+                if row.model == model and row.ending not in FAILURE_ENDINGS
             ),
             acceptances=tuple(bool(row.passed) for row in judged if row.model == model),
         )
@@ -287,7 +288,7 @@ def usd(nano_usd: int) -> float:
     return nano_usd / NANO
 
 
-def tally(catalog: Catalog, run_id: str) -> dict[Status, int]:
+def run_tally(catalog: Catalog, run_id: str) -> dict[Status, int]:
     """The counts of the statuses that occur. Raises CatalogError when the database fails."""
     column = tables.assets.c
     query = select(column.status, func.count()).where(column.run_id == run_id)

@@ -6,9 +6,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, delete, select
 
-from app.store import database, tables
-from app.store import mapping as rows
-from app.store.blobs import Kept
+from app.store import database, mapping, tables
+from app.store.blobs import BlobEntry
 from app.store.durability import swept
 from app.store.leases import abandon
 from app.store.store import Store
@@ -21,7 +20,7 @@ _NOTED_SECONDS = 7 * 24 * 3600.0
 """How long it stays noted that a blob was swept: far longer than any publish takes."""
 
 
-class Sweep(Value):
+class SweepReport(Value):
     """What a sweep took away, or, when it was a dry run, would have taken."""
 
     dry_run: bool
@@ -41,7 +40,7 @@ def sweep(
     lease_seconds: float = 3600.0,
     grace_seconds: float = 24 * 3600.0,
     dry_run: bool = False,
-) -> Sweep:
+) -> SweepReport:
     """Take away temporary files older than a lease, and leases and blobs beyond their grace.
 
     Safe beside writers, and safe to repeat after a death anywhere. The grace is for those who
@@ -56,26 +55,26 @@ def sweep(
         for draft in drafts:
             store.blobs.discard(draft)
         for batch in _batches(orphans):
-            _take(store, [one.digest for one in batch], now)
+            _mark_swept(store, [entry.digest for entry in batch], now)
         _forget(store, leases, now, grace_seconds)
-    return Sweep(
+    return SweepReport(
         dry_run=dry_run,
         drafts=drafts,
         leases=leases,
-        blobs=tuple(one.digest for one in orphans),
-        freed_bytes=sum(one.size for one in orphans),
+        blobs=tuple(orphan.digest for orphan in orphans),
+        freed_bytes=sum(orphan.size for orphan in orphans),
     )
 
 
-def _orphans(store: Store, before: float) -> Iterator[Kept]:
-    old = (one for one in store.blobs.kept() if one.modified_at < before)
+def _orphans(store: Store, before: float) -> Iterator[BlobEntry]:
+    old = (entry for entry in store.blobs.entries() if entry.modified_at < before)
     for batch in _batches(old, 500):
-        digests = [one.digest for one in batch]
+        digests = [entry.digest for entry in batch]
         named = store.catalog.read(lambda connection: _named(connection, digests))  # noqa: B023
-        yield from (one for one in batch if one.digest not in named)
+        yield from (entry for entry in batch if entry.digest not in named)
 
 
-def _take(store: Store, digests: Sequence[str], now: float) -> None:
+def _mark_swept(store: Store, digests: Sequence[str], now: float) -> None:
     """Note what is to go, then take it away while nobody can name it: see keeping.py."""
     store.catalog.write(lambda connection: _note(connection, digests, now), names=digests)
     store.catalog.write(lambda connection: _remove(store, connection, digests), names=digests)
@@ -83,9 +82,9 @@ def _take(store: Store, digests: Sequence[str], now: float) -> None:
 
 def _note(connection: Connection, digests: Sequence[str], now: float) -> None:
     going = set(digests) - _named(connection, digests)
-    rows.delete_all(connection, tables.swept.c.digest, going)
-    cells: list[rows.Cells] = [{"digest": digest, "swept_at": now} for digest in sorted(going)]
-    rows.insert_all(connection, tables.swept, cells)
+    mapping.delete_all(connection, tables.swept.c.digest, going)
+    cells: list[mapping.Cells] = [{"digest": digest, "swept_at": now} for digest in sorted(going)]
+    mapping.insert_all(connection, tables.swept, cells)
 
 
 def _remove(store: Store, connection: Connection, digests: Sequence[str]) -> None:
@@ -94,7 +93,7 @@ def _remove(store: Store, connection: Connection, digests: Sequence[str]) -> Non
 
 
 def _named(connection: Connection, digests: Iterable[str]) -> set[str]:
-    return rows.present(connection, tables.holdings.c.digest, digests)
+    return mapping.present(connection, tables.holdings.c.digest, digests)
 
 
 def _ended(connection: Connection, before: float) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ def _forget(store: Store, keys: Sequence[str], now: float, grace_seconds: float)
     lease = tables.leases.c
 
     def forget(connection: Connection) -> None:
-        for piece in rows.chunks(keys):
+        for piece in mapping.chunks(keys):
             old = lease.key.in_(piece) & (lease.expires_at < now - grace_seconds)
             abandon(connection, old)
         connection.execute(

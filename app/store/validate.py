@@ -30,7 +30,7 @@ def require_image(image: GeneratedImage) -> None:
 def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> None:
     """Raise DigestMismatch for a file that no image was drawn from, nor left as its latents."""
     requests = [image.provenance.request for image in images]
-    named = {one for request in requests for one in (request.init_image, request.mask_image)}
+    named = {digest for request in requests for digest in (request.init_image, request.mask_image)}
     named |= {image.latents for image in images}
     strange = [digest for digest in map(digest_bytes, files) if digest not in named]
     if strange:
@@ -76,8 +76,8 @@ def _contradictions(record: AssetRecord) -> Iterator[str]:
 
 
 def _refuse(what: str, faults: Iterator[str] | Sequence[str]) -> None:
-    if found := ", ".join(faults):
-        raise CatalogError(f"{what} lacks or misstates {found}; give it before publishing")
+    if text := ", ".join(faults):
+        raise CatalogError(f"{what} lacks or misstates {text}; give it before publishing")
 
 
 def _short(digests: Sequence[str]) -> str:

@@ -14,16 +14,15 @@ from pydantic import ValidationError
 from sqlalchemy import Column, Connection, select
 
 from app.errors import BlobNotFound, DigestMismatch
-from app.store import mapping as rows
-from app.store import tables
-from app.store.blobs import AT_ONCE
+from app.store import mapping, tables
+from app.store.blobs import MAX_CONCURRENT
 from app.store.store import Store
 from app.types import Value
 
 _PAGE = 200
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """What is wrong."""
 
     MISSING = "missing"
@@ -43,7 +42,7 @@ class Kind(StrEnum):
 class Difference(Value):
     """One thing that is not as it was committed."""
 
-    kind: Kind
+    kind: DifferenceKind
     named_by: tuple[str, ...]
     """The rows concerned, each as subject and key: image 12ab..."""
     digest: str = ""
@@ -69,43 +68,43 @@ def verify(store: Store) -> list[Difference]:
 
 def _of_blobs(store: Store) -> Iterator[Difference]:
     digest = tables.holdings.c.digest
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         for page in _pages(store, digest):
-            found = pool.map(lambda one: _found_under(store, one), page)
-            for named, bytes_of in zip(page, found, strict=True):
+            actual_digests = pool.map(lambda digest: _actual_digest(store, digest), page)
+            for named, bytes_of in zip(page, actual_digests, strict=True):
                 if bytes_of != named:
-                    yield from store.catalog.read(partial(_wrong, digest=named, found=bytes_of))
+                    yield from store.catalog.read(partial(_wrong, digest=named, actual=bytes_of))
 
 
-def _found_under(store: Store, digest: str) -> str | None:
+def _actual_digest(store: Store, digest: str) -> str | None:
     """The digest of what stands there; what seems wrong is read once more to be sure."""
     for _ in range(2):
         try:
-            found: str | None = store.blobs.rehash(digest)
+            actual: str | None = store.blobs.rehash(digest)
         except BlobNotFound:
-            found = None
-        if found == digest:
+            actual = None
+        if actual == digest:
             break
-    return found
+    return actual
 
 
-def _wrong(connection: Connection, digest: str, found: str | None) -> list[Difference]:
+def _wrong(connection: Connection, digest: str, actual: str | None) -> list[Difference]:
     named_by = _named_by(connection, digest)
     if not named_by:
         return []  # the row that named it has given way in the meantime
-    if found is None:
-        return [Difference(kind=Kind.MISSING, named_by=named_by, digest=digest)]
-    other = _named_by(connection, found)
-    kind = Kind.SWAPPED if other else Kind.DAMAGED
-    detail = f"its bytes hash to {found}" + (f", which {', '.join(other)} names" if other else "")
+    if actual is None:
+        return [Difference(kind=DifferenceKind.MISSING, named_by=named_by, digest=digest)]
+    other = _named_by(connection, actual)
+    kind = DifferenceKind.SWAPPED if other else DifferenceKind.DAMAGED
+    detail = f"its bytes hash to {actual}" + (f", which {', '.join(other)} names" if other else "")
     return [Difference(kind=kind, named_by=named_by, digest=digest, detail=detail)]
 
 
 def _named_by(connection: Connection, digest: str) -> tuple[str, ...]:
     held = tables.holdings.c
     query = select(held.subject, held.key).where(held.digest == digest)
-    found = connection.execute(query.order_by(held.subject, held.key).limit(_PAGE))
-    return tuple(f"{row.subject} {row.key}" for row in found)
+    rows = connection.execute(query.order_by(held.subject, held.key).limit(_PAGE))
+    return tuple(f"{row.subject} {row.key}" for row in rows)
 
 
 def _of_rows(store: Store, column: Column[str], check: _Check) -> Iterator[Difference]:
@@ -114,23 +113,23 @@ def _of_rows(store: Store, column: Column[str], check: _Check) -> Iterator[Diffe
 
 
 def _checked(connection: Connection, keys: Sequence[str], check: _Check) -> list[Difference]:
-    return [one for key in keys for one in check(connection, key)]
+    return [difference for key in keys for difference in check(connection, key)]
 
 
 def _check_image(connection: Connection, key: str) -> Iterator[Difference]:
     named = f"image {key}"
     try:
-        images = rows.read_images(
-            connection, rows.select_images().where(tables.images.c.key == key)
+        images = mapping.read_images(
+            connection, mapping.select_images().where(tables.images.c.key == key)
         )
     except (DigestMismatch, ValidationError) as exc:
         yield _altered(named, exc)
         return
     row = connection.execute(select(tables.images).where(tables.images.c.key == key)).one()
     for image in images:
-        cells = rows.image_cells(image, row.provenance_digest, row.created_at)
+        cells = mapping.image_cells(image, row.provenance_digest, row.created_at)
         yield from _mismatched(named, row, cells)
-        yield from _misnamed(connection, named, "image", key, rows.image_holdings(image))
+        yield from _misnamed(connection, named, "image", key, mapping.image_holdings(image))
 
 
 def _check_asset(connection: Connection, key: str) -> Iterator[Difference]:
@@ -140,13 +139,13 @@ def _check_asset(connection: Connection, key: str) -> Iterator[Difference]:
         return  # it gave way to a later one in the meantime, which has the same key
     named = f"asset {key}"
     try:
-        records = rows.read_records(connection, query)
+        records = mapping.read_records(connection, query)
     except (DigestMismatch, ValidationError) as exc:
         yield _altered(named, exc)
         return
     for record in records:
-        yield from _mismatched(named, row, rows.asset_cells(record, row.provenance_digest))
-        yield from _misnamed(connection, named, "asset", key, rows.asset_holdings(record))
+        yield from _mismatched(named, row, mapping.asset_cells(record, row.provenance_digest))
+        yield from _misnamed(connection, named, "asset", key, mapping.asset_holdings(record))
 
 
 def _check_pages(connection: Connection, run_id: str) -> Iterator[Difference]:
@@ -154,39 +153,43 @@ def _check_pages(connection: Connection, run_id: str) -> Iterator[Difference]:
     query = select(stored).where(stored.c.run_id == run_id).order_by(stored.c.position)
     for row in connection.execute(query).all():
         named = f"page {run_id}/{row.name}"
-        one = query.where(stored.c.name == row.name)
+        page_query = query.where(stored.c.name == row.name)
         try:
-            page = rows.read_page_rows(connection, one)[0]
+            page = mapping.read_page_rows(connection, page_query)[0]
         except (DigestMismatch, ValidationError) as exc:
             yield _altered(named, exc)
             continue
-        cells = rows.page_cells(run_id, row.position, page, row.created_at)
+        cells = mapping.page_cells(run_id, row.position, page, row.created_at)
         yield from _mismatched(named, row, cells)
-        held = rows.page_holdings(run_id, page)
+        held = mapping.page_holdings(run_id, page)
         yield from _misnamed(connection, named, "page", f"{run_id}/{row.name}", held)
 
 
 def _altered(named: str, exc: Exception) -> Difference:
-    return Difference(kind=Kind.ALTERED, named_by=(named,), detail=str(exc).splitlines()[0])
+    return Difference(
+        kind=DifferenceKind.ALTERED, named_by=(named,), detail=str(exc).splitlines()[0]
+    )
 
 
-def _mismatched(named: str, row: Any, cells: rows.Cells) -> Iterator[Difference]:
+def _mismatched(named: str, row: Any, cells: mapping.Cells) -> Iterator[Difference]:
     stored = row._mapping
     wrong = [name for name, cell in cells.items() if stored[name] != cell]
     if wrong:
         detail = f"its value says otherwise than {', '.join(wrong)}"
-        yield Difference(kind=Kind.MISMATCHED, named_by=(named,), detail=detail)
+        yield Difference(kind=DifferenceKind.MISMATCHED, named_by=(named,), detail=detail)
 
 
 def _misnamed(
-    connection: Connection, named: str, subject: str, key: str, cells: Sequence[rows.Cells]
+    connection: Connection, named: str, subject: str, key: str, cells: Sequence[mapping.Cells]
 ) -> Iterator[Difference]:
     held = tables.holdings.c
     query = select(held.digest).where(held.subject == subject, held.key == key)
     noted = set(connection.execute(query).scalars())
-    for digest in sorted(noted ^ {str(one["digest"]) for one in cells}):
+    for digest in sorted(noted ^ {str(cell["digest"]) for cell in cells}):
         detail = "noted, not held" if digest in noted else "held, not noted"
-        yield Difference(kind=Kind.UNNAMED, named_by=(named,), digest=digest, detail=detail)
+        yield Difference(
+            kind=DifferenceKind.UNNAMED, named_by=(named,), digest=digest, detail=detail
+        )
 
 
 def _pages(store: Store, column: Column[str]) -> Iterator[list[str]]:

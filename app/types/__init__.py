@@ -7,7 +7,7 @@ from app.types.asset import (
     FinishedFile,
     Placement,
     Retry,
-    Turn,
+    StageResult,
     version_of,
 )
 from app.types.base import Pivot, Pixels, Rect, Size, Value
@@ -27,7 +27,7 @@ from app.types.fields import (
     Steps,
     Tier,
 )
-from app.types.hosted_model import Hosted
+from app.types.hosted_model import HostedEndpoint
 from app.types.judgement import BrandRule, Finding, QualityReport, Rule, Verdict
 from app.types.measures import Measure
 from app.types.model_version import ModelVersion, Route
@@ -59,7 +59,7 @@ __all__ = [
     "GeneratedImage",
     "GenerationRequest",
     "GuidanceScale",
-    "Hosted",
+    "HostedEndpoint",
     "Kind",
     "Measure",
     "ModelVersion",
@@ -79,12 +79,12 @@ __all__ = [
     "Sampler",
     "Seed",
     "Size",
+    "StageResult",
     "Status",
     "Steps",
     "Tags",
     "TextLayer",
     "Tier",
-    "Turn",
     "Value",
     "Verdict",
     "version_of",

@@ -55,7 +55,7 @@ class AtlasPage(Value):
     placements: tuple[Placement, ...]
 
 
-class Turn(Value):
+class StageResult(Value):
     """What one model's turn at an asset came to."""
 
     model: str
@@ -87,8 +87,8 @@ class Retry(Value):
         """The attempt in one line: steps changed on 1f2e3d4c for agreement: passed."""
         on = f" on {self.parent[:12]}" if self.parent else ""
         wrong = f" for {', '.join(self.after)}" if self.after else ""
-        came = "passed" if self.passed else "not passed" if self.image else "came to no image"
-        return f"{self.change} changed{on}{wrong}: {came}, {self.seconds:.2f} s"
+        outcome = "passed" if self.passed else "not passed" if self.image else "came to no image"
+        return f"{self.change} changed{on}{wrong}: {outcome}, {self.seconds:.2f} s"
 
 
 class AssetRecord(Value):
@@ -108,7 +108,7 @@ class AssetRecord(Value):
     attempts: int
     phash: int = 0
     run_id: str
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[StageResult, ...] = ()
     retries: tuple[Retry, ...] = ()
     """The further attempts in their order, where they were made with a reason."""
     explained: Digest | None = None

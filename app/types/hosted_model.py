@@ -21,7 +21,7 @@ _URL = re.compile(r"(?:https|http)://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5
 _WORD = r"^[\x21-\x7e]{1,200}$"
 
 
-class Hosted(Value):
+class HostedEndpoint(Value):
     """Where a hosted version is reached, and what every call to it says beside the request."""
 
     url: str

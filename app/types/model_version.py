@@ -7,7 +7,7 @@ from pydantic import Field
 from app.digest import digest
 from app.types.base import Size, Value
 from app.types.fields import PIPELINE_VERSION, Digest, Name
-from app.types.hosted_model import Hosted
+from app.types.hosted_model import HostedEndpoint
 
 
 class ModelVersion(Value):
@@ -34,7 +34,7 @@ class ModelVersion(Value):
     """The folder of the image-text critic that knows the same words, beside the model's own."""
     folder: str = ""
     """Where its files stand on every machine that renders it; empty: they ship with Atelier."""
-    hosted: Hosted | None = None
+    hosted: HostedEndpoint | None = None
     """Where it is reached when it has no files: somebody else's service renders it."""
 
     @property

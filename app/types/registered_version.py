@@ -24,9 +24,9 @@ class Tolerance(Value):
     damaged_passes: Share = 0.02
 
 
-Look = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{8}\.[0-9a-f]{16})?$")]
+LookResult = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{8}\.[0-9a-f]{16})?$")]
 """The beginning of the pixels' sha256 and the perceptual hash; empty where no picture came."""
-LOOKS = 64
+LOOK_RESULTS = 64
 """Pictures of a golden set that leave their look with its result."""
 
 
@@ -50,7 +50,7 @@ class GoldenResult(Value):
     """The share of deliberately damaged pictures that the same rules accept."""
     complaints: dict[str, int]
     """How often each rule spoke, by its measure."""
-    looks: tuple[Look, ...] = ()
+    looks: tuple[LookResult, ...] = ()
     """Of the first pictures of the set, in its order, to say how far another version's differ."""
     processor: str
     measured_at: str

@@ -117,7 +117,7 @@ class Window(Value):
             yield datetime.combine(day, time(hour, minute, fold=fold), _zone(self.zone)).timestamp()
 
 
-def highest(floors: Iterable[tuple[Window, int]], moment: float) -> int:
+def highest_floors(floors: Iterable[tuple[Window, int]], moment: float) -> int:
     """The highest number among the windows that hold at that moment; 0 where none does."""
     return max((number for window, number in floors if window.holds(moment)), default=0)
 

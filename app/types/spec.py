@@ -55,9 +55,9 @@ class AssetSpec(Value):
 
         Whichever model makes it, they are the same.
         """
-        asked, size = self.request, max(self.sizes, key=lambda one: one.width * one.height)
-        found = {*asked.tags.labels, *(f"{axis}={value}" for axis, value in self.axes.items())}
-        return tuple(sorted(found | {str(size)} | ({"text"} if asked.text_layers else set())))
+        request, size = self.request, max(self.sizes, key=lambda size: size.width * size.height)
+        labels = {*request.tags.labels, *(f"{axis}={value}" for axis, value in self.axes.items())}
+        return tuple(sorted(labels | {str(size)} | ({"text"} if request.text_layers else set())))
 
     def candidate(self, index: int) -> GenerationRequest:
         """The request for candidate `index`, counted from 0: the seeds follow each other."""

@@ -13,9 +13,9 @@ ColourOrNone: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-f]
 ColourOrAuto: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-f]{6})?$")]
 
 
-BAND = 4
+BAND_SHARE = 4
 """Text without a box gets this part of the canvas: below the picture, or beside it when wide."""
-WIDE = 1.5
+WIDE_RATIO = 1.5
 MARGIN = 24
 """Of a side, one part in so many stays free around it."""
 
@@ -49,7 +49,7 @@ class TextLayer(Value):
     """The same for a plate behind the text; where both are auto, the outline is tried first."""
 
 
-def boxed(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLayer, ...]:
+def with_boxes(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLayer, ...]:
     """The layers with a box each: those without share a band of the canvas, in their order."""
     loose = [layer for layer in layers if layer.box is None]
     slots = iter(_slots(_band(width, height), len(loose)))
@@ -60,10 +60,10 @@ def boxed(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLay
 
 def _band(width: int, height: int) -> Rect:
     margin = min(width, height) // MARGIN
-    if width >= WIDE * height:
+    if width >= WIDE_RATIO * height:
         left = width // 2
         return Rect(x=left, y=margin, width=width - left - margin, height=height - 2 * margin)
-    top = height - height // BAND
+    top = height - height // BAND_SHARE
     return Rect(x=margin, y=top, width=width - 2 * margin, height=height - top - margin)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.api.responses import Made, Problem
+from app.api.responses import CallResult, Problem
 from app.errors import AtelierError
 
 
-class NotAnswered(AtelierError):
+class CallRefused(AtelierError):
     """A call that comes to nothing, and what its caller is told."""
 
     def __init__(self, problem: Problem) -> None:
@@ -33,18 +33,18 @@ class CallKey:
 @dataclass(slots=True)
 class _Entry:
     fingerprint: str
-    made: Made | None = None
+    made: CallResult | None = None
 
 
-class Ledger:
+class IdempotencyCache:
     """What keyed calls came to: at most `answers` of at most `max_bytes`, the oldest leave first.
 
     Calls under way never leave. A call that came to nothing is forgotten, so that it may be
     made again.
     """
 
-    def __init__(self, *, answers: int, max_bytes: int) -> None:
-        self._answers = answers
+    def __init__(self, *, max_answers: int, max_bytes: int) -> None:
+        self._answers = max_answers
         self._max_bytes = max_bytes
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
 
@@ -73,9 +73,9 @@ class Ledger:
             entry = self._entries[place] = _Entry(fingerprint)
             return entry
         if entry.fingerprint != fingerprint:
-            raise NotAnswered(_reused(place[1]))
+            raise CallRefused(_reused(place[1]))
         if entry.made is None:
-            raise NotAnswered(_under_way(place[1]))
+            raise CallRefused(_under_way(place[1]))
         self._entries.move_to_end(place)
         return entry
 
@@ -90,7 +90,7 @@ class Ledger:
         return sum(made.bytes for made in self._made.values())
 
     @property
-    def _made(self) -> dict[tuple[str, str], Made]:
+    def _made(self) -> dict[tuple[str, str], CallResult]:
         return {place: entry.made for place, entry in self._entries.items() if entry.made}
 
     def _shrink(self) -> None:
@@ -105,11 +105,11 @@ class Claim:
         self._entry = entry
 
     @property
-    def made(self) -> Made | None:
+    def made(self) -> CallResult | None:
         """What the same call came to."""
         return self._entry.made
 
-    def keep(self, made: Made) -> None:
+    def keep(self, made: CallResult) -> None:
         """Answer the same call with this from now on."""
         self._entry.made = made
 

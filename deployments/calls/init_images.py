@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.api.requests import ImagesRequest, Origin, size_of
+from app.api.requests import ImagesRequest, InitImageSource, size_of
 from app.api.responses import Problem
 from app.digest import digest_bytes
 from app.image.png import Pixels, png_bytes, read_any_png, read_png
 from app.image.resize import resize
-from app.route.by_role import Served
+from app.route.by_role import DeployedModel
 from app.types import Size
-from deployments.calls.idempotency import NotAnswered
-from deployments.calls.recent_images import Recent
+from deployments.calls.idempotency import CallRefused
+from deployments.calls.recent_images import RecentImage
 
 CLEAR = 128
 """Alpha below this is clear: there a mask asks for new pixels, as in OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentFiles:
     """The files that came along with a call, as they came."""
 
     picture: bytes
@@ -26,21 +26,21 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class InitImage:
     """Where requests begin, and the files that they name."""
 
-    origin: Origin | None = None
+    origin: InitImageSource | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def from_sent(asked: ImagesRequest, sent: Sent, served: Served) -> Start:
+def from_sent_files(body: ImagesRequest, sent: SentFiles, served: DeployedModel) -> InitImage:
     """Start from a picture of the caller's, brought to size; raises BadImage."""
-    size = size_of(asked.size, served)
+    size = size_of(body.size, served)
     picture = _fitted(read_any_png(sent.picture), size)
-    mask = None if sent.mask is None else _fitted(_white_where_clear(sent.mask), size)
+    mask = None if sent.mask is None else _fitted(_mask_from_alpha(sent.mask), size)
     files = {digest_bytes(file): file for file in (picture, mask) if file is not None}
-    return Start(
-        Origin(
+    return InitImage(
+        InitImageSource(
             request=None,
             start=digest_bytes(picture),
             mask=None if mask is None else digest_bytes(mask),
@@ -49,26 +49,26 @@ def from_sent(asked: ImagesRequest, sent: Sent, served: Served) -> Start:
     )
 
 
-def from_recent(asked: ImagesRequest, recent: Recent, served: Served) -> Start:
+def from_recent(body: ImagesRequest, recent: RecentImage, served: DeployedModel) -> InitImage:
     """Go on from what was painted here: the same picture, or with a strength a new one from it.
 
     Its latents serve a model of the same latent space; any other sees its pixels.
     """
-    painted = recent.painted
-    if asked.strength is None:
-        origin = Origin(request=painted.request, start=digest_bytes(painted.png))
-        return Start(origin, recent.files)
-    if painted.latents is not None and _same_space(recent.served, served):
-        file = painted.latents
+    image = recent.image
+    if body.strength is None:
+        origin = InitImageSource(request=image.request, start=digest_bytes(image.png))
+        return InitImage(origin, recent.files)
+    if image.latents is not None and _same_space(recent.served, served):
+        file = image.latents
     else:
-        file = _fitted(read_png(painted.png), size_of(asked.size, served))
-    origin = Origin(request=painted.request, start=digest_bytes(file))
-    return Start(origin, {digest_bytes(file): file})
+        file = _fitted(read_png(image.png), size_of(body.size, served))
+    origin = InitImageSource(request=image.request, start=digest_bytes(file))
+    return InitImage(origin, {digest_bytes(file): file})
 
 
-def forgotten(code: str, what: str) -> NotAnswered:
+def unknown_image(code: str, what: str) -> CallRefused:
     """What is not among the pictures painted a short while ago."""
-    return NotAnswered(
+    return CallRefused(
         Problem(
             status=404,
             code=code,
@@ -79,8 +79,8 @@ def forgotten(code: str, what: str) -> NotAnswered:
     )
 
 
-def _same_space(one: Served, other: Served) -> bool:
-    space = one.model.latent_space
+def _same_space(model: DeployedModel, other: DeployedModel) -> bool:
+    space = model.model.latent_space
     return bool(space) and space == other.model.latent_space
 
 
@@ -88,11 +88,11 @@ def _fitted(pixels: Pixels, size: Size) -> bytes:
     return png_bytes(resize(pixels, size), text={})
 
 
-def _white_where_clear(data: bytes) -> Pixels:
+def _mask_from_alpha(data: bytes) -> Pixels:
     mask = read_any_png(data)
     clear = mask[..., 3] < CLEAR
     if not clear.any():
-        raise NotAnswered(
+        raise CallRefused(
             Problem(
                 status=422,
                 code="invalid_mask",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from math import ceil
 from time import monotonic
 
-from app.api.keys import Owner
+from app.api.keys import KeyOwner
 from app.api.responses import Problem
-from deployments.calls.idempotency import NotAnswered
+from deployments.calls.idempotency import CallRefused
 
 MINUTE = 60.0
 AT_ONCE_SECONDS = 1
@@ -29,7 +29,7 @@ class _Bucket:
     at_once: int = 0
 
 
-class Quota:
+class RateLimiter:
     """Keeps callers to the limits of their keys; what they do not use is kept for one minute.
 
     A bucket of `images_per_minute` images fills again evenly in a minute: no minute sees more
@@ -39,7 +39,7 @@ class Quota:
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[Owner, _Bucket] = {}
+        self._buckets: dict[KeyOwner, _Bucket] = {}
 
     @property
     def held(self) -> int:
@@ -47,7 +47,7 @@ class Quota:
         return len(self._buckets)
 
     @contextmanager
-    def claim(self, owner: Owner, images: int) -> Iterator[None]:
+    def claim(self, owner: KeyOwner, images: int) -> Iterator[None]:
         """The right to make so many images, as long as it is held.
 
         Raises NotAnswered, and charges nothing: 422 `over_limit` for more than the caller could
@@ -59,44 +59,44 @@ class Quota:
             yield
             return
         _check_size(owner, images)
-        bucket = self._filled(owner)
+        bucket = self._refilled_bucket(owner)
         _check_room(owner, bucket, images)
         charged = images if owner.images_per_minute else 0
         bucket.images -= charged
         bucket.at_once += images
         try:
             yield
-        except NotAnswered:
+        except CallRefused:
             bucket.images += charged
             raise
         finally:
             bucket.at_once -= images
 
-    def _filled(self, owner: Owner) -> _Bucket:
+    def _refilled_bucket(self, owner: KeyOwner) -> _Bucket:
         """The owner's bucket as it stands now."""
         now = self._clock()
-        for one, bucket in list(self._buckets.items()):
-            _fill(one, bucket, now)
-            if not bucket.at_once and bucket.images >= _capacity(one):
-                del self._buckets[one]
+        for name, bucket in list(self._buckets.items()):
+            _refill(name, bucket, now)
+            if not bucket.at_once and bucket.images >= _capacity(name):
+                del self._buckets[name]
         return self._buckets.setdefault(owner, _Bucket(_capacity(owner), now))
 
 
-def _fill(owner: Owner, bucket: _Bucket, now: float) -> None:
+def _refill(owner: KeyOwner, bucket: _Bucket, now: float) -> None:
     grown = (now - bucket.counted_at) * _capacity(owner) / MINUTE
     bucket.images = min(_capacity(owner), bucket.images + grown)
     bucket.counted_at = now
 
 
-def _capacity(owner: Owner) -> float:
+def _capacity(owner: KeyOwner) -> float:
     return owner.images_per_minute or 0.0
 
 
-def _check_size(owner: Owner, images: int) -> None:
+def _check_size(owner: KeyOwner, images: int) -> None:
     limits = {"a minute": owner.images_per_minute, "at once": owner.images_at_once}
     for words, most in limits.items():
         if most is not None and images > most:
-            raise NotAnswered(
+            raise CallRefused(
                 Problem(
                     status=422,
                     code="over_limit",
@@ -107,20 +107,20 @@ def _check_size(owner: Owner, images: int) -> None:
             )
 
 
-def _check_room(owner: Owner, bucket: _Bucket, images: int) -> None:
+def _check_room(owner: KeyOwner, bucket: _Bucket, images: int) -> None:
     most = owner.images_at_once
     if most is not None and bucket.at_once + images > most:
         message = f"{owner.name} may have {most} images under way and has {bucket.at_once}"
-        raise _refused("too_many_at_once", message, AT_ONCE_SECONDS)
+        raise _rate_limited("too_many_at_once", message, AT_ONCE_SECONDS)
     rate = owner.images_per_minute
     missing = images - bucket.images
     if rate is not None and missing > ROUNDING:
         message = f"{owner.name} may ask for {rate} images a minute and has asked for them"
-        raise _refused("rate_limit_exceeded", message, ceil(missing * MINUTE / rate))
+        raise _rate_limited("rate_limit_exceeded", message, ceil(missing * MINUTE / rate))
 
 
-def _refused(code: str, message: str, seconds: int) -> NotAnswered:
-    return NotAnswered(
+def _rate_limited(code: str, message: str, seconds: int) -> CallRefused:
+    return CallRefused(
         Problem(
             status=429,
             code=code,

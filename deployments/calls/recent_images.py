@@ -4,25 +4,25 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.api.responses import Painted
-from app.route.by_role import Served
+from app.api.responses import ServedImage
+from app.route.by_role import DeployedModel
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentImage:
     """A picture, who painted it, and the files that its request names."""
 
-    painted: Painted
-    served: Served
+    image: ServedImage
+    served: DeployedModel
     files: Mapping[str, bytes]
 
     @property
     def bytes(self) -> int:
         """What it takes."""
-        return self.painted.bytes + sum(map(len, self.files.values()))
+        return self.image.bytes + sum(map(len, self.files.values()))
 
 
-class Recents:
+class RecentImages:
     """At most `max_bytes` of pictures, those that nobody asked for the longest leave first.
 
     Each caller finds its own alone: the name of a picture follows from what was asked, so
@@ -31,19 +31,19 @@ class Recents:
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held: OrderedDict[tuple[str, str], Recent] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], RecentImage] = OrderedDict()
         self._bytes = 0
 
-    def add(self, owner: str, recent: Recent) -> None:
+    def add(self, owner: str, recent: RecentImage) -> None:
         """Remember a picture under its request's id."""
-        place = (owner, recent.painted.request.id)
+        place = (owner, recent.image.request.id)
         self._forget(place)
         self._held[place] = recent
         self._bytes += recent.bytes
         while self._bytes > self._max_bytes:
             self._forget(next(iter(self._held)))
 
-    def find(self, owner: str, request_id: str) -> Recent | None:
+    def find(self, owner: str, request_id: str) -> RecentImage | None:
         """The picture; None when it is not here, or no longer."""
         recent = self._held.get((owner, request_id))
         if recent is not None:

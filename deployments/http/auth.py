@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.keys import Owner
+from app.api.keys import KeyOwner
 from app.api.responses import Problem
-from deployments.args import Limits
-from deployments.calls.idempotency import NotAnswered
+from deployments.args import CallLimits
+from deployments.calls.idempotency import CallRefused
 from deployments.problems import respond
 
-OPEN_DOORS = frozenset({"/", "/healthz", "/readyz"})
+OPEN_ENDPOINTS = frozenset({"/", "/healthz", "/readyz"})
 """Answered without a key, and without a body: a page has yet to ask for the key."""
 OPEN_FILES = "/static/"
-PICTURE_DOORS = frozenset({"/v1/images/edits"})
+IMAGE_ENDPOINTS = frozenset({"/v1/images/edits"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = "atelier.owner"
-"""Where the scope says whose key it was: an `Owner`, `ANYONE` where none was needed."""
-ANYONE = Owner()
+"""Where the scope says whose key it was: an `KeyOwner`, `ANONYMOUS` where none was needed."""
+ANONYMOUS = KeyOwner()
 
 
 class Keys(Protocol):
@@ -38,15 +38,15 @@ class Keys(Protocol):
         """Whether callers need a key."""
         ...
 
-    def owner(self, key: str) -> Owner | None:
+    def owner(self, key: str) -> KeyOwner | None:
         """Whose key it is; None when it is nobody's."""
         ...
 
 
-class Guard:
+class AuthMiddleware:
     """Lets through to `app` what `limits` and `keys` allow, and answers the rest itself."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, *, limits: CallLimits, keys: Keys) -> None:
         self._app = app
         self._limits = limits
         self._keys = keys
@@ -60,10 +60,10 @@ class Guard:
             headers = self._headers(scope)
             owner = self._owner(scope, headers)
             body = await self._body(scope, headers, receive)
-        except NotAnswered as refused:
+        except CallRefused as refused:
             await respond(refused.problem)(scope, receive, send)
             return
-        await self._app({**scope, OWNER: owner}, _Replayed(body, receive), send)
+        await self._app({**scope, OWNER: owner}, _ReplayedBody(body, receive), send)
 
     def _headers(self, scope: Scope) -> Headers:
         size = sum(len(name) + len(value) for name, value in scope["headers"])
@@ -75,27 +75,27 @@ class Guard:
             )
         return Headers(scope=scope)
 
-    def _owner(self, scope: Scope, headers: Headers) -> Owner:
+    def _owner(self, scope: Scope, headers: Headers) -> KeyOwner:
         if not self._keys.required:
             _check_local(scope, headers)
-            return ANYONE
+            return ANONYMOUS
         if is_open(scope["path"]):
-            return ANYONE
+            return ANONYMOUS
         scheme, _, key = headers.get("authorization", "").partition(" ")
         owner = self._keys.owner(key.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
             raise _refused(401, "invalid_api_key", "no such key; send Authorization: Bearer KEY")
         return owner
 
-    def _most(self, path: str) -> int:
+    def _max_body(self, path: str) -> int:
         """What a body may have: nothing where nobody is known, more where a picture comes along."""
         if is_open(path):
             return 0
-        return self._limits.picture_bytes if path in PICTURE_DOORS else self._limits.body_bytes
+        return self._limits.picture_bytes if path in IMAGE_ENDPOINTS else self._limits.body_bytes
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
-        limit = self._most(scope["path"])
-        if _declared(headers) > limit:
+        limit = self._max_body(scope["path"])
+        if _declared_length(headers) > limit:
             raise _too_large(limit)
         body = bytearray()
         try:
@@ -115,7 +115,7 @@ class Guard:
             ) from slow
 
 
-class _Replayed:
+class _ReplayedBody:
     """The body as one message, then whatever else the connection says."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
@@ -131,7 +131,7 @@ class _Replayed:
 
 def is_open(path: str) -> bool:
     """Whether a door is answered without a key."""
-    return path in OPEN_DOORS or path.startswith(OPEN_FILES)
+    return path in OPEN_ENDPOINTS or path.startswith(OPEN_FILES)
 
 
 def _check_local(scope: Scope, headers: Headers) -> None:
@@ -162,16 +162,16 @@ def _host_name(host: str) -> str | None:
         return None
 
 
-def _declared(headers: Headers) -> int:
+def _declared_length(headers: Headers) -> int:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
         raise _refused(400, "invalid_length", "Content-Length is no number")
     return int(length)
 
 
-def _too_large(limit: int) -> NotAnswered:
+def _too_large(limit: int) -> CallRefused:
     return _refused(413, "body_too_large", f"the body is beyond {limit} bytes")
 
 
-def _refused(status: int, code: str, message: str) -> NotAnswered:
-    return NotAnswered(Problem(status=status, code=code, message=message))
+def _refused(status: int, code: str, message: str) -> CallRefused:
+    return CallRefused(Problem(status=status, code=code, message=message))

@@ -9,10 +9,10 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-SHUT = frozenset({"/-/routes"})
+HIDDEN = frozenset({"/-/routes"})
 
 
-class ShutRoutes:
+class HiddenRoutes:
     """Passes everything on but these, which are forbidden to everybody."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -20,11 +20,11 @@ class ShutRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call; what is no HTTP passes."""
-        shut = scope["type"] == "http" and scope["path"] in SHUT
+        shut = scope["type"] == "http" and scope["path"] in HIDDEN
         answer = PlainTextResponse("not told to callers\n", status_code=403) if shut else self._app
         await answer(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:
     """What Serve's proxy puts before everything that it answers."""
-    return [Middleware(ShutRoutes)]
+    return [Middleware(HiddenRoutes)]

@@ -6,12 +6,12 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 
-from app.api.keys import KeyRing, Owner, read_keys
+from app.api.keys import KeyOwner, KeyRing, read_keys
 from app.errors import InvalidRequest
 
 log = logging.getLogger("ray.serve")
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """The file is looked at when somebody knocks, and at most so often."""
 
 
@@ -34,18 +34,18 @@ class LiveKeys:
         """Whether callers need a key."""
         return self._now().required
 
-    def owner(self, key: str) -> Owner | None:
+    def owner(self, key: str) -> KeyOwner | None:
         """Whose key it is; None when it is nobody's, or not any more."""
         return self._now().owner(key)
 
     def _now(self) -> KeyRing:
         file, now = self._ring.file, self._clock()
-        if file is not None and now - self._looked_at >= LOOK_SECONDS:
+        if file is not None and now - self._looked_at >= POLL_SECONDS:
             self._looked_at = now
-            self._look(file)
+            self._poll(file)
         return self._ring
 
-    def _look(self, file: Path) -> None:
+    def _poll(self, file: Path) -> None:
         state = _state(file)  # before it is read, so that what changes meanwhile is seen next time
         if (state and state == self._seen) or not file.parent.is_dir():
             return

@@ -10,26 +10,26 @@ from starlette.requests import Request
 
 from app.api.requests import MAX_TEXT_LAYERS, EditRequest
 from app.types.text_layer import TextLayer
-from deployments.calls.init_images import Sent
+from deployments.calls.init_images import SentFiles
 
 MAX_FIELDS = 40
 FILES = ("image", "image[]", "mask")
 _LAYERS: TypeAdapter[list[TextLayer]] = TypeAdapter(list[TextLayer])
 
 
-async def read_edit(request: Request) -> tuple[EditRequest, Sent]:
+async def read_edit(request: Request) -> tuple[EditRequest, SentFiles]:
     """The fields and the files; raises RequestValidationError naming the field that is wrong."""
     try:
         async with request.form(max_files=len(FILES), max_fields=MAX_FIELDS) as form:
             pictures = [*form.getlist("image"), *form.getlist("image[]")]
             picture = await _file("image", pictures, needed=True)
             mask = await _file("mask", form.getlist("mask"), needed=False)
-            asked = _fields(form, masked=mask is not None)
+            body = _fields(form, masked=mask is not None)
     except HTTPException as exc:
         raise _fault("body", "it is no multipart form of at most "
                      f"{MAX_FIELDS} fields and {len(FILES)} files") from exc  # fmt: skip
     assert picture is not None
-    return asked, Sent(picture=picture, mask=mask)
+    return body, SentFiles(picture=picture, mask=mask)
 
 
 def edit_body() -> dict[str, Any]:
@@ -61,17 +61,17 @@ def _fields(form: FormData, *, masked: bool) -> EditRequest:
     }
     written = texts.pop("text_layers", None)
     if "tags" in texts:
-        texts["tags"] = [one for name in ("tags", "tags[]") for one in form.getlist(name)]
+        texts["tags"] = [value for name in ("tags", "tags[]") for value in form.getlist(name)]
     if masked:
         texts.setdefault("strength", "1")
     try:
-        asked = EditRequest.model_validate_strings(texts)
+        body = EditRequest.model_validate_strings(texts)
         layers = () if written is None else tuple(_LAYERS.validate_json(written))
     except ValidationError as exc:
         raise RequestValidationError(exc.errors()) from exc
     if len(layers) > MAX_TEXT_LAYERS:
         raise _fault("text_layers", f"at most {MAX_TEXT_LAYERS} are taken")
-    return asked.replace(text_layers=layers) if layers else asked
+    return body.replace(text_layers=layers) if layers else body
 
 
 def _fault(field: str, message: str) -> RequestValidationError:

@@ -9,7 +9,7 @@ from deployments.http.auth import Keys, is_open
 SCHEME = "key"
 
 
-class Documented(FastAPI):
+class DocumentedApp(FastAPI):
     """An application whose document says which doors need a key, when `keys` are required."""
 
     def __init__(self, *, keys: Keys, **options: Any) -> None:

@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.digest import digest_bytes
-from app.review.page import POLICY, page, static_file
+from app.review.page import POLICY, page_html, static_file
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -20,14 +20,14 @@ def add_page(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def whole(request: Request) -> Response:
-        return _answer(request, page(), "text/html")
+        return _answer(request, page_html(), "text/html")
 
     @app.get("/static/{name}", include_in_schema=False)
     async def part(name: str, request: Request) -> Response:
-        found = static_file(name)
-        if found is None:
+        file = static_file(name)
+        if file is None:
             raise HTTPException(404, "Not Found")
-        return _answer(request, *found)
+        return _answer(request, *file)
 
 
 def _answer(request: Request, content: bytes, media_type: str) -> Response:

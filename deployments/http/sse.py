@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from app.api.responses import Made, completed_event, partial_event
-from deployments.calls.call_service import Completed, Sketched
+from app.api.responses import CallResult, completed_event, partial_event
+from deployments.calls.call_service import CompletedImageEvent, PartialImageEvent
 from deployments.problems import problem_of
 
 
-async def written(
-    first: Sketched | Completed | Made,
-    rest: AsyncGenerator[Sketched | Completed | Made],
+async def event_stream(
+    first: PartialImageEvent | CompletedImageEvent | CallResult,
+    rest: AsyncGenerator[PartialImageEvent | CompletedImageEvent | CallResult],
     *,
     explain: bool,
     created: int,
@@ -26,25 +26,27 @@ async def written(
                 for event in _events(word, explain=explain, created=created):
                     yield event
         except Exception as error:  # the status has been sent: the stream itself must say it
-            yield _written("error", problem_of(error).as_answer().as_json())
+            yield _written("error", problem_of(error).as_response().as_json())
 
 
-def _events(word: Sketched | Completed | Made, *, explain: bool, created: int) -> list[str]:
+def _events(
+    word: PartialImageEvent | CompletedImageEvent | CallResult, *, explain: bool, created: int
+) -> list[str]:
     """None for a call's sum: its images have been told."""
-    if isinstance(word, Made):
+    if isinstance(word, CallResult):
         return []
-    if isinstance(word, Sketched):
+    if isinstance(word, PartialImageEvent):
         event = partial_event(
             word.request,
             word.choice,
-            word.sketch.png,
-            image=word.sketch.index,
-            index=word.nth,
+            word.partial.png,
+            image=word.partial.index,
+            index=word.partial_index,
             created=created,
         )
     else:
         event = completed_event(
-            word.painted, word.choice, image=word.image, created=created, explain=explain
+            word.image, word.choice, image=word.index, created=created, explain=explain
         )
     return [_written(event["type"], event)]
 

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from uuid import uuid4
 
-from deployments.calls.idempotency import NotAnswered
-from deployments.monitoring.metrics import BULK, INTERACTIVE, Meters
+from deployments.calls.idempotency import CallRefused
+from deployments.monitoring.metrics import BULK, INTERACTIVE, Metrics
 from deployments.problems import CODES, FAILED
 
 ID_LENGTH = 64
 SHORT = 12
 """Of a request's digest, as everywhere else."""
-ANSWERED, LEFT = "answered", "left"
+COMPLETED, LEFT = "answered", "left"
 
 
 @dataclass(slots=True)
-class Course:
+class CallRecord:
     """Filled while the call goes its way; seconds by stage are summed over its images."""
 
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -38,18 +38,18 @@ class Course:
     outcome: str = ""
     bulk: bool = False
 
-    def answered(self) -> None:
+    def complete(self) -> None:
         """All that was asked for has come."""
-        self.outcome = ANSWERED
+        self.outcome = COMPLETED
 
     @classmethod
-    def of(cls, given: str, door: str, *, bulk: bool = False) -> "Course":
+    def begin(cls, given: str, door: str, *, bulk: bool = False) -> "CallRecord":
         """With the id that came along, shortened if need be; a new one where none did."""
         return cls(id=given[:ID_LENGTH] or uuid4().hex, door=door, bulk=bulk)
 
 
 @contextmanager
-def observed(course: Course, meters: Meters) -> Iterator[None]:
+def observe_call(record: CallRecord, metrics: Metrics) -> Iterator[None]:
     """Count the call and tell its course when it ends; `answered` says that it did so well.
 
     Who has all of a call's words closes the stream, which is no going away.
@@ -57,55 +57,55 @@ def observed(course: Course, meters: Meters) -> Iterator[None]:
     try:
         yield
     except (GeneratorExit, CancelledError):
-        course.outcome = course.outcome or LEFT
+        record.outcome = record.outcome or LEFT
         raise
     except Exception as error:
-        course.outcome = code_of(error)
+        record.outcome = code_of(error)
         raise
     finally:
-        course.seconds["total"] = perf_counter() - course.began
-        _count(course, meters)
-        _tell_call(course)
+        record.seconds["total"] = perf_counter() - record.began
+        _count(record, metrics)
+        _log_call(record)
 
 
-def _count(course: Course, meters: Meters) -> None:
+def _count(record: CallRecord, metrics: Metrics) -> None:
     """Nobody waits for bulk: its times are no news, and that some of it is shed is its way."""
-    if course.bulk:
-        meters.bulk_calls.labels(course.role, course.model, course.outcome).inc()
+    if record.bulk:
+        metrics.bulk_calls.labels(record.role, record.model, record.outcome).inc()
         return
-    meters.requests.labels(course.door, course.role, course.model, course.outcome).inc()
-    if course.outcome == ANSWERED:
-        seconds = meters.request_seconds.labels(course.door, course.role)
-        seconds.observe(course.seconds["total"])
+    metrics.requests.labels(record.door, record.role, record.model, record.outcome).inc()
+    if record.outcome == COMPLETED:
+        seconds = metrics.request_seconds.labels(record.door, record.role)
+        seconds.observe(record.seconds["total"])
 
 
 def code_of(error: Exception) -> str:
     """What the caller is told in one word."""
-    if isinstance(error, NotAnswered):
+    if isinstance(error, CallRefused):
         return error.problem.code
     codes = (code for kind, _, code in CODES if isinstance(error, kind))
     return next(codes, FAILED.code)
 
 
-def tell_image(
+def log_image(
     call: str, request: str, ticket: int, ending: str, seconds: Mapping[str, float]
 ) -> None:
     """One line about one image, where it was painted; the ticket is its engine's."""
-    said = {"call": call, "request": request[:SHORT], "ticket": ticket, "ending": ending}
-    _tell(said | {"ms": _milliseconds(seconds)})
+    fields = {"call": call, "request": request[:SHORT], "ticket": ticket, "ending": ending}
+    _log_line(fields | {"ms": _milliseconds(seconds)})
 
 
-def _tell_call(course: Course) -> None:
-    _tell(
+def _log_call(record: CallRecord) -> None:
+    _log_line(
         {
-            "call": course.id,
-            "door": course.door,
-            "role": course.role,
-            "model": course.model,
-            "outcome": course.outcome,
-            "class": BULK if course.bulk else INTERACTIVE,
-            "requests": [one[:SHORT] for one in course.requests],
-            "ms": _milliseconds(course.seconds),
+            "call": record.id,
+            "door": record.door,
+            "role": record.role,
+            "model": record.model,
+            "outcome": record.outcome,
+            "class": BULK if record.bulk else INTERACTIVE,
+            "requests": [request_id[:SHORT] for request_id in record.requests],
+            "ms": _milliseconds(record.seconds),
         }
     )
 
@@ -114,7 +114,7 @@ def _milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(1000 * took, 1) for stage, took in seconds.items()}
 
 
-def _tell(line: Mapping[str, object]) -> None:
+def _log_line(line: Mapping[str, object]) -> None:
     """Into the service's own log, whose level keeps Serve's chatter out and not these lines."""
     log = logging.getLogger("ray.serve.calls")
     if log.level == logging.NOTSET:

@@ -21,7 +21,7 @@ COST = 'atelier_cost_usd_total{model=~"$model"}'
 FINAL = 'atelier_assets{status=~"accepted|review|rejected",model=~"$model"}'
 ACCEPTED = 'atelier_assets{status="accepted",model=~"$model"}'
 CALLS = "sum by (le) (rate(atelier_request_seconds_bucket[10m]))"
-Look = Literal["stat", "timeseries", "bargauge"]
+PanelLook = Literal["stat", "timeseries", "bargauge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Panel:
     """One panel: what it shows, in which unit, and a query for each legend."""
 
     title: str
-    says: str
+    description: str
     unit: str
     queries: tuple[tuple[str, str], ...]
     """Pairs of legend and PromQL."""
-    look: Look = "timeseries"
+    look: PanelLook = "timeseries"
     width: int = 8
     stacked: bool = False
     limits: tuple[tuple[str, float | None], ...] = (("green", None),)
@@ -205,7 +205,7 @@ ROWS = {
     "Money": MONEY,
     "The service": SERVICE,
 }
-HEIGHTS: dict[Look, int] = {"stat": 5, "timeseries": 8, "bargauge": 8}
+HEIGHTS: dict[PanelLook, int] = {"stat": 5, "timeseries": 8, "bargauge": 8}
 
 
 def dashboard() -> dict[str, Json]:
@@ -255,7 +255,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
     return {
         "type": panel.look,
         "title": panel.title,
-        "description": panel.says,
+        "description": panel.description,
         "datasource": SOURCE,
         "fieldConfig": {
             "defaults": {
@@ -314,10 +314,10 @@ def _model() -> dict[str, Any]:
     }
 
 
-def written() -> str:
+def dashboard_json() -> str:
     """The file's text."""
     return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(written(), encoding="utf-8")
+    FILE.write_text(dashboard_json(), encoding="utf-8")

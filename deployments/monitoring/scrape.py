@@ -17,9 +17,9 @@ from app.fleet.prices import Budgets, budgets
 from app.route.by_role import Role
 from app.settings import Settings
 from app.store.catalog import Catalog
-from app.store.statistics import Bookkeeper, Books, usd
+from app.store.statistics import Statistics, StatisticsReader, usd
 from deployments.monitoring import metrics
-from deployments.monitoring.metrics import BULK, Declared, Meters
+from deployments.monitoring.metrics import BULK, Metrics, MetricSpec
 
 log = logging.getLogger("ray.serve")
 
@@ -31,21 +31,21 @@ Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 Replicas = Callable[[], Awaitable[Mapping[Role, int]]]
 
 
-class Scrape:
+class MetricsPage:
     """Prometheus' text of everything; a catalog that does not answer costs only its own part."""
 
     def __init__(
         self,
-        meters: Meters,
+        metrics: Metrics,
         settings: Settings,
         *,
         replicas: Replicas | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._meters, self._settings, self._replicas = meters, settings, replicas
+        self._metrics, self._settings, self._replicas = metrics, settings, replicas
         self._clock = clock
-        self._booked = _Booked(meters)
-        meters.registry.register(self._booked)
+        self._booked = _CatalogMetrics(metrics)
+        metrics.registry.register(self._booked)
         self._looked: float | None = None
 
     async def text(self) -> bytes:
@@ -53,12 +53,12 @@ class Scrape:
         async with self._looking:
             if self._looked is None or self._clock() - self._looked >= FRESH_SECONDS:
                 self._booked.caps = await asyncio.to_thread(self._caps)
-                self._booked.books = await asyncio.to_thread(self._look)
+                self._booked.books = await asyncio.to_thread(self._read_catalog)
                 self._looked = self._clock()
         if self._replicas is not None:
             for role, number in (await self._replicas()).items():
-                self._meters.replicas.labels(role).set(number)
-        return generate_latest(self._meters.registry)
+                self._metrics.replicas.labels(role).set(number)
+        return generate_latest(self._metrics.registry)
 
     def _caps(self) -> Budgets:
         """Read anew, for people change the file; a faulty one keeps nobody from the rest."""
@@ -68,9 +68,9 @@ class Scrape:
             log.warning("the budgets' metrics are missing: %s", error)
             return Budgets()
 
-    def _look(self) -> Books | None:
+    def _read_catalog(self) -> Statistics | None:
         try:
-            return self._bookkeeper.look()
+            return self._statistics_reader.read()
         except CatalogError as error:
             log.warning("the catalog's metrics are missing: %s", error)
             return None
@@ -80,18 +80,18 @@ class Scrape:
         return asyncio.Lock()
 
     @cached_property
-    def _bookkeeper(self) -> Bookkeeper:
+    def _statistics_reader(self) -> StatisticsReader:
         """Opened by whoever asks first."""
-        return Bookkeeper(Catalog.open(self._settings.catalog))
+        return StatisticsReader(Catalog.open(self._settings.catalog))
 
 
-class _Booked(Collector):
+class _CatalogMetrics(Collector):
     """The books as families."""
 
-    def __init__(self, meters: Meters) -> None:
-        self.books: Books | None = None
+    def __init__(self, metrics: Metrics) -> None:
+        self.books: Statistics | None = None
         self.caps = Budgets()
-        self._meters = meters
+        self._metrics = metrics
 
     def describe(self) -> list[Family]:
         """Nothing is looked up to be registered."""
@@ -109,13 +109,15 @@ class _Booked(Collector):
 
     def _in_flight(self) -> Counter[Labels]:
         under_way: Counter[Labels] = Counter()
-        under_way.update(self._meters.in_flight)
-        for one in self.books.under_way if self.books else ():
-            under_way[BULK, one.model] += one.attempts
+        under_way.update(self._metrics.in_flight)
+        for active in self.books.under_way if self.books else ():
+            under_way[BULK, active.model] += active.attempts
         return under_way
 
-    def _of_budgets(self, books: Books) -> Iterator[Family]:
-        spent = {(one.scope, one.name): one.nano_usd for one in books.purses}
+    def _of_budgets(self, statistics: Statistics) -> Iterator[Family]:
+        spent = {
+            (spending.scope, spending.name): spending.nano_usd for spending in statistics.purses
+        }
         today = next((name for scope, name in spent if scope == "day"), "")
         caps: dict[Labels, float] = {("team", team): cap for team, cap in self.caps.teams.items()}
         left: dict[Labels, float] = {
@@ -129,34 +131,37 @@ class _Booked(Collector):
         yield _family(metrics.BUDGET_LEFT, left)
 
 
-def _of_ledger(books: Books) -> Iterator[Family]:
+def _of_ledger(statistics: Statistics) -> Iterator[Family]:
     images: Counter[Labels] = Counter()
     again: Counter[Labels] = Counter()
     nano: Counter[Labels] = Counter()
     seconds: dict[Labels, float] = {}
-    for one in books.tried:
-        place = (one.model, one.team)
-        images[*place, one.ending] += one.attempts
-        again[place] += one.again
-        nano[place] += one.nano_usd
-        seconds[place] = seconds.get(place, 0.0) + one.seconds
+    for attempt in statistics.tried:
+        place = (attempt.model, attempt.team)
+        images[*place, attempt.ending] += attempt.attempts
+        again[place] += attempt.again
+        nano[place] += attempt.nano_usd
+        seconds[place] = seconds.get(place, 0.0) + attempt.seconds
     yield _family(metrics.IMAGES, images)
     yield _family(metrics.RETRIES, again)
     yield _family(metrics.GENERATION_SECONDS, seconds)
     yield _family(metrics.COST, {place: usd(amount) for place, amount in nano.items()})
 
 
-def _of_assets(books: Books) -> Iterator[Family]:
-    yield _family(metrics.ASSETS, {(one.model, one.status): one.assets for one in books.decided})
+def _of_assets(statistics: Statistics) -> Iterator[Family]:
+    yield _family(
+        metrics.ASSETS,
+        {(decision.model, decision.status): decision.assets for decision in statistics.decided},
+    )
     yield _family(
         metrics.FINDINGS,
-        {(one.model, one.measure, one.verdict): one.times for one in books.spoke},
+        {(hits.model, hits.measure, hits.verdict): hits.times for hits in statistics.spoke},
     )
 
 
-def _family(declared: Declared, values: Mapping[Labels, float]) -> Family:
-    kind = CounterMetricFamily if declared.kind == "counter" else GaugeMetricFamily
-    family = kind(declared.name, declared.help, labels=declared.labels)
+def _family(spec: MetricSpec, values: Mapping[Labels, float]) -> Family:
+    kind = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
+    family = kind(spec.name, spec.help, labels=spec.labels)
     for labels, value in values.items():
         family.add_metric(labels, value)
     return family

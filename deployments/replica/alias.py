@@ -25,7 +25,7 @@ class Alias:
         """The alias that a reference is; None for a bundled model and for `name/number`."""
         return cls(reference, settings) if "@" in reference else None
 
-    def now(self) -> Pointer | None:
+    def newest_move(self) -> Pointer | None:
         """The newest move; None when it never pointed anywhere."""
         return pointer(self._catalog, self._name, self._alias)
 
@@ -46,15 +46,15 @@ async def follow(
     Whatever fails is logged, once in a row, and tried again at the next look: a catalog that
     does not answer must not end what is being served.
     """
-    said = ""
+    last_error = ""
     while True:
         try:
-            pointed = await asyncio.to_thread(alias.now)
+            pointed = await asyncio.to_thread(alias.newest_move)
             if pointed is not None:
                 await look(pointed)
-            said = ""
+            last_error = ""
         except Exception as error:
-            if str(error) != said:
+            if str(error) != last_error:
                 log.exception("%s could not be followed and is looked at again", alias.reference)
-            said = str(error)
+            last_error = str(error)
         await asyncio.sleep(look_seconds)

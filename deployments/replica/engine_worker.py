@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import monotonic, perf_counter
 
-from app.api.responses import Painted
+from app.api.responses import ServedImage
 from app.check.text_readback import read_back
-from app.engine.async_engine import Asked, AsyncEngine
+from app.engine.async_engine import AsyncEngine, RequestHandle
 from app.engine.engine import Engine
-from app.engine.results import Preview, Rendered
-from app.engine.state import Delivery, Service
+from app.engine.results import Preview, RenderedImage
+from app.engine.state import Delivery, ServiceClass
 from app.errors import AtelierError, EngineError, InvalidRequest, OutOfCapacity
 from app.generate.provenance import provenance_of
 from app.image.init_image import latents_bytes
@@ -18,15 +18,26 @@ from app.image.png import png_bytes
 from app.image.resize import resize
 from app.store.png_metadata import image_text, page_text
 from app.types import GenerationRequest, ModelVersion, Route, Size
-from deployments.messages import Commission, Picture, ReplicaState, Sketch, Turned, Word
-from deployments.monitoring.call_log import tell_image
-from deployments.replica.inputs import Album
+from deployments.messages import (
+    ImageDone,
+    PartialImage,
+    Refused,
+    RenderEvent,
+    RenderJob,
+    ReplicaState,
+)
+from deployments.monitoring.call_log import log_image
+from deployments.replica.inputs import InputFiles
 
-LATE = Turned(reason="late", message="the deadline passed before the pictures were done")
-FAILED = "the engine could not paint this; ask again, and if it stays so tell whoever runs it"
+DEADLINE_PASSED = Refused(
+    reason="late", message="the deadline passed before the pictures were done"
+)
+FAILED_MESSAGE = (
+    "the engine could not paint this; ask again, and if it stays so tell whoever runs it"
+)
 
 
-class Studio:
+class EngineWorker:
     """Paints with one engine, each commission as a whole or not at all.
 
     At most `capacity` images that people wait for are under way, and as many of bulk, which has
@@ -42,53 +53,55 @@ class Studio:
         *,
         capacity: int,
         stuck_seconds: float,
-        album: Album | None = None,
+        input_files: InputFiles | None = None,
         usd_per_hour: float = 0.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._engine = engine
-        self._served = AsyncEngine(engine, capacity=capacity)
+        self._async_engine = AsyncEngine(engine, capacity=capacity)
         self._capacity = capacity
         self._route = Route(backend="engine", model=model, reason="deployed")
         self._stuck_seconds = stuck_seconds
-        self._album = album or Album()
+        self._input_files = input_files or InputFiles()
         self._usd_per_hour = usd_per_hour
         self._clock = clock
         self._ended = 0
         self._broken: EngineError | None = None
-        self._seen = (0, 0)
-        self._moved = clock()
+        self._progress = (0, 0)
+        self._progress_at = clock()
 
     @property
     def model(self) -> ModelVersion:
         """The version that paints here."""
         return self._route.model
 
-    async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
+    async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
         """Words as they come; closing it early frees its rows before the next step."""
-        with self._album.lent(commission.files):
-            async with aclosing(self._painted(commission)) as words:
-                async for word in words:
-                    yield word
+        with self._input_files.holding(job.files):
+            async with aclosing(self._render(job)) as events:
+                async for event in events:
+                    yield event
 
-    async def _painted(self, commission: Commission) -> AsyncGenerator[Word]:
-        words: asyncio.Queue[Word] = asyncio.Queue()
+    async def _render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
+        events: asyncio.Queue[RenderEvent] = asyncio.Queue()
         try:
-            asked = self._accept(commission)
+            handles = self._accept(job)
         except AtelierError as error:
-            yield self._turned(error)
+            yield self._refused(error)
             return
         hands = [
-            asyncio.create_task(self._listen(index, one, words, commission.call))
-            for index, one in enumerate(asked)
+            asyncio.create_task(self._forward_events(index, handle, events, job.call))
+            for index, handle in enumerate(handles)
         ]
-        due = _due(commission, words)
+        due = _deadline_timer(job, events)
         try:
             missing = len(hands)
             while missing:
-                word = await words.get()
-                missing = 0 if isinstance(word, Turned) else missing - isinstance(word, Picture)
-                yield word
+                event = await events.get()
+                missing = (
+                    0 if isinstance(event, Refused) else missing - isinstance(event, ImageDone)
+                )
+                yield event
         finally:
             if due:
                 due.cancel()
@@ -100,8 +113,8 @@ class Studio:
         """What is under way, and the engine's counters."""
         return ReplicaState(
             model=self.model,
-            in_flight=self._served.in_flight,
-            bulk_in_flight=self._served.in_flight_of(Service.BULK),
+            in_flight=self._async_engine.in_flight,
+            bulk_in_flight=self._async_engine.in_flight_of(ServiceClass.BULK),
             forward_passes=self._engine.forward_passes,
             row_steps=self._engine.row_steps,
             exact_rows={
@@ -115,75 +128,77 @@ class Studio:
         if self._broken is not None:
             raise self._broken
         now, seen = self._clock(), (self._engine.forward_passes, self._ended)
-        if seen != self._seen or not self._served.in_flight:
-            self._seen, self._moved = seen, now
-        if now - self._moved > self._stuck_seconds:
+        if seen != self._progress or not self._async_engine.in_flight:
+            self._progress, self._progress_at = seen, now
+        if now - self._progress_at > self._stuck_seconds:
             raise EngineError(
-                f"the engine holds {self._served.in_flight} images and has not moved for "
-                f"{now - self._moved:.0f} s; replace this replica"
+                f"the engine holds {self._async_engine.in_flight} images and has not moved for "
+                f"{now - self._progress_at:.0f} s; replace this replica"
             )
 
     async def drain(self) -> None:
         """Refuse what comes, and wait for what is under way."""
-        await self._served.drain()
+        await self._async_engine.drain()
 
-    def _accept(self, commission: Commission) -> list[Asked]:
+    def _accept(self, job: RenderJob) -> list[RequestHandle]:
         """All or none; only this loop submits, so nobody takes the room in between."""
-        wanted, service = len(commission.requests), _service(commission)
-        under_way = self._served.in_flight_of(service)
+        wanted, service = len(job.requests), _service_class(job)
+        under_way = self._async_engine.in_flight_of(service)
         if under_way + wanted > self._capacity:
             raise OutOfCapacity(
-                f"{under_way} images{' of bulk' if commission.bulk else ''} of at most "
+                f"{under_way} images{' of bulk' if job.bulk else ''} of at most "
                 f"{self._capacity} are under way and {wanted} more do not fit; ask again later"
             )
         return [
-            self._served.submit(request, self._delivery(request, commission))
-            for request in commission.requests
+            self._async_engine.submit(request, self._delivery(request, job))
+            for request in job.requests
         ]
 
-    def _delivery(self, request: GenerationRequest, commission: Commission) -> Delivery:
-        due = commission.deadline_ms
+    def _delivery(self, request: GenerationRequest, job: RenderJob) -> Delivery:
+        due = job.deadline_ms
         return Delivery(
-            service=_service(commission),
+            service=_service_class(job),
             deadline=None if due is None else self._clock() + due / 1000,
-            preview_every=commission.preview_every,
+            preview_every=job.preview_every,
             keep_latents=True,
             team=request.tags.team,
-            share=commission.share,
+            share=job.share,
             priority=request.tags.priority,
         )
 
-    async def _listen(
-        self, index: int, asked: Asked, words: "asyncio.Queue[Word]", call: str
+    async def _forward_events(
+        self, index: int, handle: RequestHandle, events: "asyncio.Queue[RenderEvent]", call: str
     ) -> None:
         began, ending, seconds = perf_counter(), "cancelled", dict[str, float]()
         try:
-            async with aclosing(asked.words()) as said:
-                async for one in said:
-                    if isinstance(one, Preview):
-                        words.put_nowait(await asyncio.to_thread(self._sketch, index, one))
+            async with aclosing(handle.events()) as stream:
+                async for event in stream:
+                    if isinstance(event, Preview):
+                        events.put_nowait(
+                            await asyncio.to_thread(self._partial_image, index, event)
+                        )
                     else:
-                        seconds = _stages(perf_counter() - began, one)
-                        picture = await asyncio.to_thread(self._picture, index, one)
+                        seconds = _stages(perf_counter() - began, event)
+                        picture = await asyncio.to_thread(self._image_done, index, event)
                         seconds["encode"] = perf_counter() - began - sum(seconds.values())
-                        words.put_nowait(picture.replace(stages=seconds))
+                        events.put_nowait(picture.replace(stages=seconds))
                         ending = "made"
         except AtelierError as error:
             ending = type(error).__name__
-            words.put_nowait(self._turned(error))
+            events.put_nowait(self._refused(error))
         finally:
             self._ended += 1
-            tell_image(call, asked.request.id, asked.ticket, ending, seconds)
+            log_image(call, handle.request.id, handle.ticket, ending, seconds)
 
-    def _sketch(self, index: int, preview: Preview) -> Sketch:
+    def _partial_image(self, index: int, preview: Preview) -> PartialImage:
         size = Size(width=preview.request.width, height=preview.request.height)
         png = png_bytes(resize(preview.pixels, size), text=page_text())
-        return Sketch(index=index, step=preview.step, png=png)
+        return PartialImage(index=index, step=preview.step, png=png)
 
-    def _picture(self, index: int, rendered: Rendered) -> Picture:
+    def _image_done(self, index: int, rendered: RenderedImage) -> ImageDone:
         """The same bytes as a run of a plan writes for this request."""
         provenance = provenance_of(rendered, self._route, attempt=1)
-        painted = Painted(
+        image = ServedImage(
             request=rendered.request,
             png=png_bytes(rendered.pixels, text=image_text(provenance)),
             latents=None if rendered.latents is None else latents_bytes(rendered.latents),
@@ -192,29 +207,31 @@ class Studio:
             cost_usd=rendered.seconds * self._usd_per_hour / 3600,
             text=read_back(rendered.pixels, rendered.request.text_layers),
         )
-        return Picture(index=index, painted=painted)
+        return ImageDone(index=index, image=image)
 
-    def _turned(self, error: AtelierError) -> Turned:
+    def _refused(self, error: AtelierError) -> Refused:
         if type(error) is EngineError:  # not of one request: the engine itself is done for
             self._broken = error
         if isinstance(error, OutOfCapacity):
-            return Turned(reason="capacity", message=str(error))
+            return Refused(reason="capacity", message=str(error))
         if isinstance(error, InvalidRequest):
-            return Turned(reason="invalid", message=str(error))
-        return Turned(reason="failed", message=FAILED)
+            return Refused(reason="invalid", message=str(error))
+        return Refused(reason="failed", message=FAILED_MESSAGE)
 
 
-def _service(commission: Commission) -> Service:
-    return Service.BULK if commission.bulk else Service.INTERACTIVE
+def _service_class(job: RenderJob) -> ServiceClass:
+    return ServiceClass.BULK if job.bulk else ServiceClass.INTERACTIVE
 
 
-def _stages(passed: float, rendered: Rendered) -> dict[str, float]:
+def _stages(passed: float, rendered: RenderedImage) -> dict[str, float]:
     """What was not the engine's work on this image was waiting, also for others' rows."""
     return {"queue": max(passed - rendered.seconds, 0.0), "engine": rendered.seconds}
 
 
-def _due(commission: Commission, words: "asyncio.Queue[Word]") -> asyncio.TimerHandle | None:
-    if commission.deadline_ms is None:
+def _deadline_timer(
+    job: RenderJob, events: "asyncio.Queue[RenderEvent]"
+) -> asyncio.TimerHandle | None:
+    if job.deadline_ms is None:
         return None
     loop = asyncio.get_running_loop()
-    return loop.call_later(commission.deadline_ms / 1000, words.put_nowait, LATE)
+    return loop.call_later(job.deadline_ms / 1000, events.put_nowait, DEADLINE_PASSED)

@@ -9,7 +9,7 @@ from app.errors import InvalidRequest
 from app.image.init_image import read_init_image
 
 
-class Album:
+class InputFiles:
     """What an engine asks for a picture that a request names; holds no more than is under way."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Album:
         return read_init_image(self._files[digest])
 
     @contextmanager
-    def lent(self, files: Mapping[str, bytes]) -> Iterator[None]:
+    def holding(self, files: Mapping[str, bytes]) -> Iterator[None]:
         """Hold these files until whoever lent them is done, and longer if others lent them too."""
         self._files |= files
         self._borrowers.update(files.keys())
@@ -33,5 +33,5 @@ class Album:
             yield
         finally:
             self._borrowers.subtract(files.keys())
-            for digest in [one for one in files if not self._borrowers[one]]:
+            for digest in [digest for digest in files if not self._borrowers[digest]]:
                 del self._files[digest], self._borrowers[digest]

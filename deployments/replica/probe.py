@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.engine.engine import Engine
-from app.engine.results import Failed, Preview, Rendered
+from app.engine.results import FailedRequest, Preview, RenderedImage
 from app.engine.state import Delivery
 from app.errors import (
     DigestMismatch,
@@ -12,12 +12,12 @@ from app.errors import (
     ModelNotFound,
     OutOfMemory,
 )
-from app.generate.renderer import driver_of
-from app.models.any_diffusers import WholePipeline
+from app.generate.renderer import load_engine
+from app.models.any_diffusers import DiffusersBackend
 from app.settings import Settings
 from app.types import GenerationRequest, ModelVersion
-from deployments.args import PainterArgs
-from deployments.replica.inputs import Album
+from deployments.args import RendererArgs
+from deployments.replica.inputs import InputFiles
 
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (DigestMismatch, "its files are not those that were registered"),
@@ -41,29 +41,31 @@ def check_fit(model: ModelVersion, deployed: ModelVersion) -> None:
     whose latents are to be gone on from: whatever one could do, both must.
     """
     if model.latent_space != deployed.latent_space:
-        raise _misfit(model, f"its latent space is {model.latent_space!r}", deployed)
+        raise _mismatch(model, f"its latent space is {model.latent_space!r}", deployed)
     if not set(deployed.capabilities) <= set(model.capabilities):
-        raise _misfit(model, f"it can only do {', '.join(model.capabilities)}", deployed)
+        raise _mismatch(model, f"it can only do {', '.join(model.capabilities)}", deployed)
     if model.sizes and not (deployed.sizes and set(deployed.sizes) <= set(model.sizes)):
-        raise _misfit(model, f"it only paints {', '.join(map(str, model.sizes))}", deployed)
+        raise _mismatch(model, f"it only paints {', '.join(map(str, model.sizes))}", deployed)
 
 
-def _misfit(model: ModelVersion, found: str, deployed: ModelVersion) -> InvalidRequest:
+def _mismatch(model: ModelVersion, value: str, deployed: ModelVersion) -> InvalidRequest:
     return InvalidRequest(
         f"{model.reference} cannot take over from {deployed.reference}, with which the service was "
-        f"deployed: {found}; deploy again to change what the role can do"
+        f"deployed: {value}; deploy again to change what the role can do"
     )
 
 
-def engine_of(args: PainterArgs, model: ModelVersion, settings: Settings, album: Album) -> Engine:
+def load_probed_engine(
+    args: RendererArgs, model: ModelVersion, settings: Settings, input_files: InputFiles
+) -> Engine:
     """The model loaded, its files verified, and warm: it has painted once.
 
     Raises ModelNotFound, DigestMismatch, InvalidRequest for a model that takes no steps,
     EngineError for one whose picture is none, and what its libraries say of files they cannot
     read.
     """
-    driver = driver_of(model, settings, mode=args.mode, threads=args.threads, images=album)
-    if isinstance(driver, WholePipeline):
+    driver = load_engine(model, settings, mode=args.mode, threads=args.threads, images=input_files)
+    if isinstance(driver, DiffusersBackend):
         raise InvalidRequest(f"{model.reference} cannot be driven step by step; deploy another")
     try:
         _warm_up(driver, args, model)
@@ -73,7 +75,7 @@ def engine_of(args: PainterArgs, model: ModelVersion, settings: Settings, album:
     return driver
 
 
-def _warm_up(engine: Engine, args: PainterArgs, model: ModelVersion) -> None:
+def _warm_up(engine: Engine, args: RendererArgs, model: ModelVersion) -> None:
     """Paint once before anybody waits: a first pass loads kernels, a preview fits its colours."""
     request = GenerationRequest(
         prompt="warm",
@@ -86,14 +88,17 @@ def _warm_up(engine: Engine, args: PainterArgs, model: ModelVersion) -> None:
     with np.errstate(invalid="ignore"):  # previews are shown of what turns out to be no numbers
         while engine.busy:
             for event in engine.step():
-                _check(event.said, model)
+                _check(event.result, model)
 
 
-def _check(said: Preview | Rendered | Failed, model: ModelVersion) -> None:
+def _check(probe_events: Preview | RenderedImage | FailedRequest, model: ModelVersion) -> None:
     """The engine refuses latents that are no numbers; pixels that were none are one colour."""
-    if isinstance(said, Failed):
-        raise said.error
-    if isinstance(said, Rendered) and (said.pixels == said.pixels[0, 0]).all():
+    if isinstance(probe_events, FailedRequest):
+        raise probe_events.error
+    if (
+        isinstance(probe_events, RenderedImage)
+        and (probe_events.pixels == probe_events.pixels[0, 0]).all()
+    ):
         raise EngineError(
             f"{model.reference} paints a single colour; its weights are damaged, register others"
         )

@@ -5,17 +5,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from app.errors import ModelNotFound, RegistryError
-from app.registry.references import registered
+from app.registry.references import find_registered
 from app.settings import Settings
 from app.types import ModelVersion
-from deployments.args import Follow, PainterArgs
+from deployments.args import AliasFollowing, RendererArgs
 from deployments.loopback import keep_on_loopback
-from deployments.messages import Commission, ReplicaState, Word
+from deployments.messages import RenderEvent, RenderJob, ReplicaState
 from deployments.replica.alias import Alias, follow, log
-from deployments.replica.engine_worker import Studio
-from deployments.replica.inputs import Album
-from deployments.replica.probe import engine_of
-from deployments.replica.rollover import Studios, Succession
+from deployments.replica.engine_worker import EngineWorker
+from deployments.replica.inputs import InputFiles
+from deployments.replica.probe import load_probed_engine
+from deployments.replica.rollover import EngineWorkers, VersionRollover
 
 
 class Replica:
@@ -26,55 +26,55 @@ class Replica:
     """
 
     def __init__(
-        self, args: PainterArgs, model: ModelVersion, settings: Settings, following: Follow
+        self, args: RendererArgs, model: ModelVersion, settings: Settings, following: AliasFollowing
     ) -> None:
         keep_on_loopback()
         self._args, self._settings = args, settings
-        self._succession: Succession | None = None
+        self._succession: VersionRollover | None = None
         self._following: asyncio.Task[None] | None = None
         alias = Alias.read(args.model, settings)
         if alias is None:
-            self._studios = Studios(self._open_studio(model))
+            self._workers = EngineWorkers(self._open_worker(model))
         else:
             self._follow(alias, model, following)
 
-    async def paint(self, commission: Commission) -> AsyncGenerator[Word]:
+    async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
         """Words as they come."""
-        async with aclosing(self._studios.paint(commission)) as words:
-            async for word in words:
-                yield word
+        async with aclosing(self._workers.render(job)) as events:
+            async for event in events:
+                yield event
 
     async def state(self) -> ReplicaState:
         """What is under way here, and which version takes what comes."""
-        state = await self._studios.state()
+        state = await self._workers.state()
         if self._succession is None:
             return state
         return state.replace(as_of=self._succession.as_of, refused=self._succession.refused)
 
     def check_health(self) -> None:
         """Serve replaces a replica whose engine broke or stands still."""
-        self._studios.check()
+        self._workers.check()
 
     async def __del__(self) -> None:
         """Serve calls this once nothing is under way or the time for that is up."""
         if self._following is not None:
             self._following.cancel()
-        await self._studios.drain()
+        await self._workers.drain()
 
-    def _follow(self, alias: Alias, model: ModelVersion, following: Follow) -> None:
-        succession = self._succession = Succession(
+    def _follow(self, alias: Alias, model: ModelVersion, following: AliasFollowing) -> None:
+        rollover = self._succession = VersionRollover(
             alias,
             model,
-            find=lambda reference: registered(reference, self._settings).model,
-            open_studio=self._open_studio,
+            find=lambda reference: find_registered(reference, self._settings).model,
+            open_worker=self._open_worker,
             retry_seconds=following.retry_seconds,
         )
         self._load_registry(model)
-        studios = self._studios = Studios(succession.begin())
+        workers = self._workers = EngineWorkers(rollover.open_first())
         self._following = asyncio.get_running_loop().create_task(
             follow(
                 alias,
-                lambda pointed: succession.look(studios, pointed),
+                lambda pointed: rollover.follow_move(workers, pointed),
                 look_seconds=following.look_seconds,
             )
         )
@@ -82,17 +82,17 @@ class Replica:
     def _load_registry(self, model: ModelVersion) -> None:
         """MLflow takes seconds to load: now, and not when the alias moves and callers wait."""
         try:
-            registered(model.reference, self._settings)
+            find_registered(model.reference, self._settings)
         except (ModelNotFound, RegistryError) as error:
             log.warning("%s cannot be looked up now: %s", model.reference, error)
 
-    def _open_studio(self, model: ModelVersion) -> Studio:
-        album = Album()
-        return Studio(
-            engine_of(self._args, model, self._settings, album),
+    def _open_worker(self, model: ModelVersion) -> EngineWorker:
+        input_files = InputFiles()
+        return EngineWorker(
+            load_probed_engine(self._args, model, self._settings, input_files),
             model,
             capacity=self._args.capacity,
             stuck_seconds=self._args.stuck_seconds,
-            album=album,
+            input_files=input_files,
             usd_per_hour=self._args.usd_per_hour,
         )

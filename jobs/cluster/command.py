@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import AllowLarge, AsJson, PlanFile, answer, doors, print_json
+from app.cli.output import AllowLarge, AsJson, PlanFile, exit_codes, print_json, print_result
 from app.errors import InvalidRequest
 from app.settings import Settings
 from jobs.render import show_summary
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
-    from jobs.cluster.follow import Ended
+    from jobs.cluster.follow import JobEnd
 
 ClusterUrl = Annotated[
     str,
@@ -40,20 +40,20 @@ def submit_command(
     Ctrl-C only stops following. The same command follows the same job again; when that has
     ended, it goes on where it stopped. Exit codes: those of `bulk`.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         from app.plan.read import read_plan
-        from app.registry.references import fleet, pinned
+        from app.registry.references import available_models, pin_references
         from jobs.cluster.submit import follow_to_end, submit
 
         settings = Settings()
-        models = fleet(settings)
+        models = available_models(settings)
         read = read_plan(plan, allow_large=allow_large, models=models)
-        written = pinned(read, models, settings)
+        written = pin_references(read, models, settings)
         options = ["--allow-large"] if allow_large else []
         options += [f"--workers={workers}"] if workers else []
         submission = submit(written, plan, cluster, options, _say)
         ended = follow_to_end(submission, cluster, _say, stops=stop)
-        _answer(ended, as_json)
+        _print_summary(ended, as_json)
     raise typer.Exit(ended.exit_code)
 
 
@@ -68,24 +68,24 @@ def stop_command(
 
     A run on a machine of yours is stopped by Ctrl-C in its terminal.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         if not cluster:
             raise InvalidRequest(
                 f"run {run} can be stopped from here where it was submitted to a cluster: name it "
                 "with --cluster URL; a run on this machine is stopped by Ctrl-C in its terminal, "
                 "or by kill -TERM with the process id of its `jobs bulk`"
             )
-        from jobs.cluster.submit import find, stop
+        from jobs.cluster.submit import find_job, stop_job
 
-        ended = stop(find(run, cluster, Settings()), _say)
-        _answer(ended, as_json)
+        ended = stop_job(find_job(run, cluster, Settings()), _say)
+        _print_summary(ended, as_json)
 
 
-def _answer(ended: "Ended", as_json: bool) -> None:
+def _print_summary(ended: "JobEnd", as_json: bool) -> None:
     """The run's summary, or why there is none."""
     document = ended.document or {"error": "BackendError", "message": ended.message, "faults": []}
     if "error" not in document:
-        answer(Summary.model_validate(document), as_json, _show)
+        print_result(Summary.model_validate(document), as_json, _show)
     elif as_json:
         print_json(document)
     else:

@@ -12,16 +12,16 @@ import requests
 from ray.job_submission import JobDetails, JobSubmissionClient
 
 from app.cli.output import FAILED, INTERRUPTED
-from jobs.cluster.job_client import ACTIVE, unreachable
+from jobs.cluster.job_client import ACTIVE, unreachable_error
 
-BREATH_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
 LOST_AFTER = 30
 """So often in a row the cluster may not answer before it counts as lost."""
 _LOST = (RuntimeError, aiohttp.ClientError, requests.exceptions.RequestException, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobEnd:
     """How a job ended: its process's exit code, and the one JSON document it printed."""
 
     exit_code: int
@@ -29,7 +29,7 @@ class Ended:
     message: str
 
 
-class Lines:
+class LogLines:
     """The log in whole lines: `say` gets each but those of the JSON document."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -70,12 +70,12 @@ class Lines:
         self._held = []
 
 
-def follow(client: JobSubmissionClient, job_id: str, say: Callable[[str], None]) -> Ended:
+def follow(client: JobSubmissionClient, job_id: str, say: Callable[[str], None]) -> JobEnd:
     """Say the job's lines until it has ended; a line that breaks is taken up again.
 
     Raises BackendUnavailable when the cluster stays away, which does not end the job.
     """
-    lines, lost = Lines(say), 0
+    lines, lost = LogLines(say), 0
     while True:
         try:
             asyncio.run(_tail(client, job_id, lines))
@@ -83,23 +83,23 @@ def follow(client: JobSubmissionClient, job_id: str, say: Callable[[str], None])
         except _LOST as exc:
             lost += 1
             if lost > LOST_AFTER:
-                raise unreachable(client.get_address(), type(exc).__name__) from exc
+                raise unreachable_error(client.get_address(), type(exc).__name__) from exc
         else:
             lost = 0
             if job.status not in ACTIVE:
                 lines.end()
                 return _ended(job, lines)
-        sleep(BREATH_SECONDS)
+        sleep(PAUSE_SECONDS)
 
 
-async def _tail(client: JobSubmissionClient, job_id: str, lines: Lines) -> None:
+async def _tail(client: JobSubmissionClient, job_id: str, lines: LogLines) -> None:
     at = 0
     async for text in client.tail_job_logs(job_id):
         at = lines.take(text, at)
 
 
-def _ended(job: JobDetails, lines: Lines) -> Ended:
+def _ended(job: JobDetails, lines: LogLines) -> JobEnd:
     code = job.driver_exit_code
     if code is None:
         code = INTERRUPTED if job.status == "STOPPED" else FAILED
-    return Ended(exit_code=code, document=lines.document, message=job.message or "")
+    return JobEnd(exit_code=code, document=lines.document, message=job.message or "")

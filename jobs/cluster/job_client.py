@@ -18,10 +18,10 @@ from app.errors import BackendUnavailable, InvalidRequest
 
 ANSWER_SECONDS = 15
 ACTIVE = (JobStatus.PENDING, JobStatus.RUNNING)
-MARK = "atelier"
+JOB_TAG = "atelier"
 """The key in a job's metadata by which ours are known."""
 _TOKEN_FILE = Path("~/.ray/auth_token")
-_CHATTY = (
+_NOISY_LOGGERS = (
     "ray.dashboard.modules.job.sdk",
     "ray.dashboard.modules.dashboard_sdk",
     "ray._private.runtime_env.packaging",
@@ -41,22 +41,22 @@ def connect(url: str) -> JobSubmissionClient:
             "`ray dashboard cluster.yaml` or `kubectl port-forward` brings it"
         )
     headers = _headers()
-    _require_same_ray(_asked(url.rstrip("/"), headers), url)
-    for name in _CHATTY:
+    _require_same_ray(_version_answer(url.rstrip("/"), headers), url)
+    for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     with _own_address():
         return JobSubmissionClient(url, headers=headers)
 
 
-def ours(client: JobSubmissionClient) -> list[JobDetails]:
+def atelier_jobs(client: JobSubmissionClient) -> list[JobDetails]:
     """Our jobs on the cluster, the newest first."""
-    found = [
-        job for job in client.list_jobs() if job.submission_id and MARK in (job.metadata or {})
+    jobs = [
+        job for job in client.list_jobs() if job.submission_id and JOB_TAG in (job.metadata or {})
     ]
-    return sorted(found, key=lambda job: job.start_time or 0, reverse=True)
+    return sorted(jobs, key=lambda job: job.start_time or 0, reverse=True)
 
 
-def unreachable(url: str, reason: str) -> BackendUnavailable:
+def unreachable_error(url: str, reason: str) -> BackendUnavailable:
     """Nobody answers there, or not as a job server."""
     return BackendUnavailable(
         f"no job server answers at {url} ({reason}); see that the cluster is up and the way to it "
@@ -82,11 +82,11 @@ def _token() -> str:
     return file.read_text().strip() if file.is_file() else ""
 
 
-def _asked(url: str, headers: dict[str, str]) -> Any:
+def _version_answer(url: str, headers: dict[str, str]) -> Any:
     try:
         answer = requests.get(f"{url}/api/version", headers=headers, timeout=ANSWER_SECONDS)
     except requests.exceptions.RequestException as exc:
-        raise unreachable(url, type(exc).__name__) from exc
+        raise unreachable_error(url, type(exc).__name__) from exc
     if answer.status_code == requests.codes.unauthorized:
         raise InvalidRequest(
             f"the cluster at {url} asks for its token; put it into {_TOKEN_FILE} with mode 0600, "
@@ -98,17 +98,17 @@ def _asked(url: str, headers: dict[str, str]) -> Any:
             f"in {_TOKEN_FILE}, or in the file that RAY_AUTH_TOKEN_PATH names"
         )
     if answer.status_code != requests.codes.ok:
-        raise unreachable(url, f"status {answer.status_code}")
+        raise unreachable_error(url, f"status {answer.status_code}")
     try:
         return answer.json()
     except requests.exceptions.JSONDecodeError as exc:
-        raise unreachable(url, "something else listens there") from exc
+        raise unreachable_error(url, "something else listens there") from exc
 
 
 def _require_same_ray(answer: Any, url: str) -> None:
     theirs = answer.get("ray_version") if isinstance(answer, dict) else None
     if theirs is None:
-        raise unreachable(url, "something else listens there")
+        raise unreachable_error(url, "something else listens there")
     if theirs != ray.__version__:
         raise InvalidRequest(
             f"the cluster at {url} runs Ray {theirs}, and this is made for {ray.__version__}; "

@@ -23,17 +23,17 @@ from ray.util.placement_group import (
 
 from app.errors import InvalidRequest
 from app.types.base import Value
-from app.types.schedule import Window, highest
+from app.types.schedule import Window, highest_floors
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """What a pool's machines bear, sorted, so that two ways to write it are one pool."""
-Word: TypeAlias = Annotated[str, Field(min_length=1)]
+NonEmptyText: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 class MachineWindow(Window):
     """While it holds, and for `lead_seconds` before, the pool has no fewer machines than this."""
 
-    labels: Annotated[dict[Word, Word], Field(min_length=1)]
+    labels: Annotated[dict[NonEmptyText, NonEmptyText], Field(min_length=1)]
     """Of the pool's machines, as `cluster.yaml` has them: without any, the head would count."""
     min_machines: PositiveInt
 
@@ -43,11 +43,11 @@ class MachineWindow(Window):
         return tuple(sorted(self.labels.items()))
 
 
-class Floors(Value):
+class MachineFloors(Value):
     """All windows of one cluster."""
 
     windows: Annotated[tuple[MachineWindow, ...], Field(min_length=1)]
-    held_by: dict[Word, PositiveFloat] = Field(default={"memory": 1}, min_length=1)
+    held_by: dict[NonEmptyText, PositiveFloat] = Field(default={"memory": 1}, min_length=1)
     """What a machine gives up while it is held: so little that nobody misses it, of something
     that the autoscaler knows the pool's machines to have. Clouds and Kubernetes tell it memory.
     Only object_store_memory will not do: a machine counts as idle while it is merely reserved."""
@@ -57,14 +57,14 @@ class Floors(Value):
         pools: dict[Labels, list[tuple[Window, int]]] = {}
         for window in self.windows:
             pools.setdefault(window.pool, []).append((window, window.min_machines))
-        return {pool: highest(own, moment) for pool, own in pools.items()}
+        return {pool: highest_floors(own, moment) for pool, own in pools.items()}
 
 
-def read_floors(file: Path) -> Floors:
+def read_floors(file: Path) -> MachineFloors:
     """The windows of a file; raises InvalidRequest with the place and the value that is wrong."""
     try:
         written: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Floors.model_validate(written)
+        return MachineFloors.model_validate(written)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -74,11 +74,11 @@ def read_floors(file: Path) -> Floors:
         raise InvalidRequest(f"{file} cannot be read as a cluster's floor: {reason}") from exc
 
 
-class Keeper:
+class FloorKeeper:
     """What is asked for at present, by pool; to be used by a driver that has joined the cluster."""
 
     def __init__(self, held_by: Mapping[str, float], say: Callable[[str], None]) -> None:
-        self._pools: dict[Labels, _Pool] = {}
+        self._pools: dict[Labels, _PoolFloor] = {}
         self._held_by, self._say = dict(held_by), say
 
     def keep(self, floors: Mapping[Labels, int]) -> None:
@@ -88,12 +88,12 @@ class Keeper:
         what was held before stays held.
         """
         for labels, machines in floors.items():
-            pool = self._pools.setdefault(labels, _Pool(labels, self._held_by, self._say))
+            pool = self._pools.setdefault(labels, _PoolFloor(labels, self._held_by, self._say))
             pool.ask(machines)
             pool.settle()
 
 
-class _Pool:
+class _PoolFloor:
     """The groups that hold a pool's machines: the one that is wanted, and before it those which
     go when it is there, so that machines that are held stay held while more come."""
 
@@ -127,7 +127,7 @@ class _Pool:
 
     def settle(self) -> None:
         """Drop what is no longer needed once the last that was asked for is there."""
-        if self._asked_at is None or not self._groups or not _there(self._groups[-1]):
+        if self._asked_at is None or not self._groups or not _is_placed(self._groups[-1]):
             return
         self._remove(len(self._groups) - 1)
         waited = monotonic() - self._asked_at
@@ -140,5 +140,5 @@ class _Pool:
         del self._groups[:number]
 
 
-def _there(group: PlacementGroup) -> bool:
+def _is_placed(group: PlacementGroup) -> bool:
     return bool(placement_group_table(group)["state"] == "CREATED")

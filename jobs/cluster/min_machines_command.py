@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import doors
+from app.cli.output import exit_codes
 from app.errors import InvalidRequest
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 def floor_command(
@@ -26,7 +26,7 @@ def floor_command(
     It runs in the cluster and beside everything else: as a Ray job, or wherever RAY_ADDRESS names
     the cluster. When it ends the floor ends, and idle machines go as they always do.
     """
-    with doors(as_json=False):
+    with exit_codes(as_json=False):
         from jobs.cluster.min_machines import read_floors
 
         floors = read_floors(file)
@@ -35,14 +35,16 @@ def floor_command(
                 "RAY_ADDRESS names no cluster to keep a floor under; set it, or send this as a "
                 "job: ray job submit --no-wait --working-dir . -- python -m jobs floor FILE"
             )
-        from jobs.cluster.min_machines import Keeper
-        from jobs.runtime.ray_data import cluster
+        from jobs.cluster.min_machines import FloorKeeper
+        from jobs.runtime.ray_data import joined_cluster
 
         stopped = Event()
-        with cluster():
-            for one in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(one, lambda *_: stopped.set())
-            keeper = Keeper(floors.held_by, lambda line: print(line, file=sys.stderr, flush=True))
+        with joined_cluster():
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signal_number, lambda *_: stopped.set())
+            keeper = FloorKeeper(
+                floors.held_by, lambda line: print(line, file=sys.stderr, flush=True)
+            )
             while not stopped.is_set():
                 keeper.keep(floors.at(time()))
-                stopped.wait(LOOK_SECONDS)
+                stopped.wait(POLL_SECONDS)

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from app.errors import InvalidRequest
-from app.plan.background import Background, data_of
-from app.plan.brand_file import data_of as brand_of
+from app.plan.background import Background, background_bytes
+from app.plan.brand_file import brand_bytes as brand_of
 from app.plan.schema import Plan
 
 CODE = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ LARGEST_BYTES = 256 << 20
 """Of all files together; Ray itself takes no package beyond 512 MiB, and keeps it in memory."""
 
 
-def fill(folder: Path, plan: Plan, file: Path) -> int:
+def write_package(folder: Path, plan: Plan, file: Path) -> int:
     """Write into the folder all that a run of the plan needs; returns how many bytes that is.
 
     Raises InvalidRequest when that is more than a job may bring along, or when a picture is no
@@ -31,7 +31,7 @@ def fill(folder: Path, plan: Plan, file: Path) -> int:
     written.parent.mkdir()
     written.write_bytes(file.read_bytes())
     for picture in _pictures(plan):
-        _add(picture.file, data_of(picture), written.parent)
+        _add(picture.file, background_bytes(picture), written.parent)
     if plan.brand is not None and plan.brand.file:
         _add(plan.brand.file, brand_of(plan.brand), written.parent)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -45,7 +45,7 @@ def fill(folder: Path, plan: Plan, file: Path) -> int:
 
 def _pictures(plan: Plan) -> list[Background]:
     named = [asset.background for asset in (plan.defaults, *plan.assets)]
-    return [one for one in named if one is not None]
+    return [background for background in named if background is not None]
 
 
 def _add(file: str, data: bytes, folder: Path) -> None:

@@ -19,9 +19,9 @@ from app.plan.schema import Plan
 from app.settings import Settings
 from app.store.catalog import Catalog, RunRecord
 from app.store.mapping import timestamp
-from jobs.cluster.follow import Ended, follow
-from jobs.cluster.job_client import ACTIVE, MARK, connect, ours
-from jobs.cluster.package import PLAN_FILE, fill
+from jobs.cluster.follow import JobEnd, follow
+from jobs.cluster.job_client import ACTIVE, JOB_TAG, atelier_jobs, connect
+from jobs.cluster.package import PLAN_FILE, write_package
 
 STOP_SECONDS = 30
 """What a stopped run has to give back its claims and note its end, before it is killed."""
@@ -47,7 +47,7 @@ def submit(plan: Plan, file: Path, url: str, options: list[str], say: Say) -> Su
     client = connect(url)
     digest = digest_bytes(canonical_json(plan.as_json()))
     with tempfile.TemporaryDirectory() as folder:
-        size = fill(Path(folder), plan, file)
+        size = write_package(Path(folder), plan, file)
         while True:
             before = _jobs_of(client, plan, digest)
             if before and before[0].status in ACTIVE:
@@ -56,11 +56,11 @@ def submit(plan: Plan, file: Path, url: str, options: list[str], say: Say) -> Su
                 return Submission(job_id, client)
             job_id = f"{_stem(plan, digest)}-{len(before) + 1}"
             say(f"job {job_id}: {size / 2**20:.1f} MiB of code, plan and pictures")
-            if _sent(client, job_id, plan, digest, folder, options):
+            if _try_submit(client, job_id, plan, digest, folder, options):
                 return Submission(job_id, client)
 
 
-def _sent(
+def _try_submit(
     client: JobSubmissionClient,
     job_id: str,
     plan: Plan,
@@ -75,10 +75,10 @@ def _sent(
             entrypoint=_entrypoint(options),
             submission_id=job_id,
             runtime_env={"working_dir": folder, "env_vars": environment},
-            metadata={MARK: "bulk", "plan": plan.name, "plan_digest": digest},
+            metadata={JOB_TAG: "bulk", "plan": plan.name, "plan_digest": digest},
         )
     except RuntimeError:
-        if any(job.submission_id == job_id for job in ours(client)):
+        if any(job.submission_id == job_id for job in atelier_jobs(client)):
             return False
         raise
     return True
@@ -97,11 +97,11 @@ def _stem(plan: Plan, digest: str) -> str:
 def _jobs_of(client: JobSubmissionClient, plan: Plan, digest: str) -> list[JobDetails]:
     """The plan's jobs, those under way first."""
     numbered = re.compile(re.escape(_stem(plan, digest)) + r"-\d+")
-    found = [job for job in ours(client) if numbered.fullmatch(job.submission_id or "")]
-    return sorted(found, key=lambda job: job.status not in ACTIVE)
+    jobs = [job for job in atelier_jobs(client) if numbered.fullmatch(job.submission_id or "")]
+    return sorted(jobs, key=lambda job: job.status not in ACTIVE)
 
 
-def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) -> Ended:
+def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) -> JobEnd:
     """Follow a job until it ends. Ctrl-C leaves it going; with `stops` it stops it in good order.
 
     Raises KeyboardInterrupt, with how to go on, when somebody leaves.
@@ -114,34 +114,34 @@ def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) ->
                 f"job {submission.id} goes on without you; the same command follows it again, and "
                 f"this stops it: atelier runs stop {submission.id} --cluster {url}"
             ) from interrupt
-    return stop(submission, say)
+    return stop_job(submission, say)
 
 
-def stop(submission: Submission, say: Say) -> Ended:
+def stop_job(submission: Submission, say: Say) -> JobEnd:
     """Stop a job in good order and wait until it has ended; the same plan goes on later."""
     say(f"stopping job {submission.id}; it has {STOP_SECONDS} s to put things in order")
     submission.client.stop_job(submission.id)
     return follow(submission.client, submission.id, say)
 
 
-def find(name: str, url: str, settings: Settings) -> Submission:
+def find_job(name: str, url: str, settings: Settings) -> Submission:
     """The job under way that bears this name, or that makes the run of this name.
 
     Raises InvalidRequest when there is none, CatalogError for a run that is not known.
     """
     client = connect(url)
-    active = [job for job in ours(client) if job.status in ACTIVE]
+    active = [job for job in atelier_jobs(client) if job.status in ACTIVE]
     ids = [str(job.submission_id) for job in active]
     if name in ids:
         return Submission(name, client)
     run = Catalog.open(settings.catalog).run(name)
-    found = [str(job.submission_id) for job in active if _may_make(job, run)]
-    if run.ended_at or len(found) != 1:
+    job_ids = [str(job.submission_id) for job in active if _could_be_run(job, run)]
+    if run.ended_at or len(job_ids) != 1:
         raise InvalidRequest(_not_found(run, url, ids))
-    return Submission(found[0], client)
+    return Submission(job_ids[0], client)
 
 
-def _may_make(job: JobDetails, run: RunRecord) -> bool:
+def _could_be_run(job: JobDetails, run: RunRecord) -> bool:
     """The run is of the job's plan, and began after it."""
     began = timestamp((job.start_time or 0) / 1000)
     return (job.metadata or {}).get("plan_digest") == run.plan_digest and began <= run.started_at

@@ -7,9 +7,9 @@ from time import monotonic
 from typing import TypeAlias
 
 from app.errors import BackendError
-from jobs.crash_tests.home import Home, trial_plan
-from jobs.crash_tests.invariants import manifest, steps
-from jobs.crash_tests.job import Job, cleared
+from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.invariants import count_steps, manifest
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 Say: TypeAlias = Callable[[str], None]
 ASSETS = 24
@@ -18,7 +18,7 @@ SLOW = {"ATELIER_ECHO_SECONDS": "0.3"}
 
 
 @dataclass(frozen=True, slots=True)
-class Calm:
+class Baseline:
     """What the plan comes to when nothing happens, and how long that takes."""
 
     manifest: bytes
@@ -27,15 +27,17 @@ class Calm:
     steps: int
 
 
-def calm(folder: Path, say: Say, *, assets: int = ASSETS) -> Calm:
+def run_baseline(folder: Path, say: Say, *, assets: int = ASSETS) -> Baseline:
     """Run the trials' plan once in a home of its own."""
-    home = Home(folder)
+    home = TestHome(folder)
     started = monotonic()
-    job = Job(home.write(trial_plan(assets)), home.environment(**SLOW))
-    with cleared([job]):
+    job = BulkProcess(home.write(crash_test_plan(assets)), home.environment(**SLOW))
+    with ending_all([job]):
         code, output = job.end()
     if code != 0:
         raise BackendError(f"the undisturbed run ended with {code}: {output}", backend="bulk")
-    found = Calm(manifest(home), monotonic() - started, len(home.painted()), steps(home))
-    say(f"undisturbed: {found.images} images in {found.seconds:.0f} s")
-    return found
+    baseline = Baseline(
+        manifest(home), monotonic() - started, len(home.rendered()), count_steps(home)
+    )
+    say(f"undisturbed: {baseline.images} images in {baseline.seconds:.0f} s")
+    return baseline

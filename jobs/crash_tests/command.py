@@ -4,49 +4,49 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.corruption import rot
-from jobs.crash_tests.counters import TrialKind, Trials, TrialsReport
-from jobs.crash_tests.driver import driver
-from jobs.crash_tests.kill_points import point
-from jobs.crash_tests.poison import poison
-from jobs.crash_tests.syscall import syscall
-from jobs.crash_tests.worker import worker
-from jobs.crash_tests.writers import writers
+from jobs.crash_tests.corruption import corrupt_files
+from jobs.crash_tests.counters import CrashTestKind, CrashTestReport, CrashTestResult
+from jobs.crash_tests.driver import kill_driver
+from jobs.crash_tests.kill_points import kill_at_points
+from jobs.crash_tests.poison import poison_requests
+from jobs.crash_tests.syscall import fail_syscalls
+from jobs.crash_tests.worker import kill_workers
+from jobs.crash_tests.writers import concurrent_writers
 
-KINDS: dict[TrialKind, Callable[[int, int, Say], Trials]] = {
-    TrialKind.POINT: point,
-    TrialKind.SYSCALL: syscall,
-    TrialKind.ROT: rot,
-    TrialKind.WRITERS: writers,
-    TrialKind.POISON: poison,
-    TrialKind.WORKER: worker,
-    TrialKind.DRIVER: driver,
+KINDS: dict[CrashTestKind, Callable[[int, int, Say], CrashTestResult]] = {
+    CrashTestKind.POINT: kill_at_points,
+    CrashTestKind.SYSCALL: fail_syscalls,
+    CrashTestKind.ROT: corrupt_files,
+    CrashTestKind.WRITERS: concurrent_writers,
+    CrashTestKind.POISON: poison_requests,
+    CrashTestKind.WORKER: kill_workers,
+    CrashTestKind.DRIVER: kill_driver,
 }
 
 
-def trials(kind: TrialKind, n: int, seed: int, say: Say) -> TrialsReport:
+def run_crash_tests(kind: CrashTestKind, n: int, seed: int, say: Say) -> CrashTestReport:
     """`n` trials of one kind or of each, in the order of what they take."""
-    chosen = KINDS if kind is TrialKind.ALL else {kind: KINDS[kind]}
-    return TrialsReport(seed=seed, kinds=tuple(run(n, seed, say) for run in chosen.values()))
+    chosen = KINDS if kind is CrashTestKind.ALL else {kind: KINDS[kind]}
+    return CrashTestReport(seed=seed, kinds=tuple(run(n, seed, say) for run in chosen.values()))
 
 
-def show_trials(report: TrialsReport) -> None:
+def show_crash_tests(report: CrashTestReport) -> None:
     """One line per counter: those that must be 0 first, then what else was counted."""
-    out = console()
+    out = make_console()
     table = Table("kind", "trials", "counted", "", box=None)
-    for one in report.kinds:
-        label = (one.kind, str(one.trials))
-        for name, count in one.broken.items():
+    for kind in report.kinds:
+        label = (kind.kind, str(kind.trials))
+        for name, count in kind.broken.items():
             table.add_row(*label, name, f"[bold red]{count}[/]" if count else "0")
             label = ("", "")
-        for name, count in one.counted.items():
+        for name, count in kind.counted.items():
             table.add_row(*label, f"[dim]{name}[/]", f"[dim]{count}[/]")
             label = ("", "")
     out.print(table)
-    for one in report.kinds:
-        for note in one.notes:
-            out.print(f"{one.kind}: {note}", soft_wrap=True, markup=False)
-    verdict = "nothing broke" if report.hold else "[bold red]something broke[/]"
+    for kind in report.kinds:
+        for note in kind.notes:
+            out.print(f"{kind.kind}: {note}", soft_wrap=True, markup=False)
+    verdict = "nothing broke" if report.holds else "[bold red]something broke[/]"
     out.print(f"seed {report.seed}: {verdict}")

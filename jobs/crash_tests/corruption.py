@@ -8,41 +8,41 @@ from tempfile import TemporaryDirectory
 from app.assets.export import export
 from app.digest import digest_file
 from app.errors import DigestMismatch, StoreError
-from app.store.blobs import place
+from app.store.blobs import blob_path
 from app.store.publish import Store
-from app.store.verify import Kind, verify
+from app.store.verify import DifferenceKind, verify
 from app.types import AssetRecord, Status
-from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.workload import do_all, done_by, processes
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.workload import processes, run_all_steps, run_in_process
 
 
-def rot(n: int, seed: int, say: Say) -> Trials:
+def corrupt_files(n: int, seed: int, say: Say) -> CrashTestResult:
     """`n` flipped bits, a fifth as many truncations and a tenth as many exchanges, at once."""
-    tally, rng = Tally("rot"), Random(f"rot {seed}")
+    tally, rng = Counters("rot"), Random(f"rot {seed}")
     flips, cuts, swaps = n, max(n // 5, 1), max(n // 10, 1)
     tally.trials = flips + cuts + swaps
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         home = _made(Path(folder), blobs=flips + cuts + 2 * swaps)
         store = home.open()
-        victims = rng.sample(sorted(laws.named(store)), flips + cuts + 2 * swaps)
+        victims = rng.sample(sorted(invariants.referenced_blobs(store)), flips + cuts + 2 * swaps)
         exchanged = set(victims[flips + cuts :])
-        _damage([home.root / "blobs" / place(one) for one in victims], flips, cuts, rng)
-        found = _verified(store, victims, exchanged) | _read(store, victims)
-        found |= _exported(store, set(victims), Path(folder) / "out")
-        tally.add("rot", found, flips=flips, truncations=cuts, swaps=swaps)
+        _damage([home.root / "blobs" / blob_path(digest) for digest in victims], flips, cuts, rng)
+        broken = _verified(store, victims, exchanged) | _read(store, victims)
+        broken |= _exported(store, set(victims), Path(folder) / "out")
+        tally.add("rot", broken, flips=flips, truncations=cuts, swaps=swaps)
         store.catalog.close()
     say(f"rot: {tally.trials} damages, {tally.notes or 'nothing broke'}")
-    return tally.done()
+    return tally.result()
 
 
-def _made(folder: Path, *, blobs: int) -> Home:
+def _made(folder: Path, *, blobs: int) -> TestHome:
     """A home with so many blobs, and an eighth more that stay sound: three for each asset."""
-    home = Home(folder)
-    plan = trial_plan(blobs * 3 // 8 + 2, rules=list(CALM), candidates=1, attempts=1)
-    done_by(processes(), do_all, home.write(plan), home.environment())
+    home = TestHome(folder)
+    plan = crash_test_plan(blobs * 3 // 8 + 2, rules=list(LENIENT_RULES), candidates=1, attempts=1)
+    run_in_process(processes(), run_all_steps, home.write(plan), home.environment())
     return home
 
 
@@ -53,17 +53,20 @@ def _damage(files: Sequence[Path], flips: int, cuts: int, rng: Random) -> None:
     for file in files[flips : flips + cuts]:
         _rewrite(file, lambda data: data[: rng.randrange(len(data))])
     rest = files[flips + cuts :]
-    for one, other in zip(rest[::2], rest[1::2], strict=True):
-        _exchange(one, other)
+    for path, other in zip(rest[::2], rest[1::2], strict=True):
+        _swap(path, other)
 
 
 def _verified(store: Store, victims: Sequence[str], exchanged: set[str]) -> dict[str, int]:
-    found = {difference.digest: difference.kind for difference in verify(store)}
-    kinds = {one: Kind.SWAPPED if one in exchanged else Kind.DAMAGED for one in victims}
+    reported = {difference.digest: difference.kind for difference in verify(store)}
+    kinds = {
+        digest: DifferenceKind.SWAPPED if digest in exchanged else DifferenceKind.DAMAGED
+        for digest in victims
+    }
     return {
-        "damage not found": len(kinds.keys() - found.keys()),
-        "sound blobs accused": len(found.keys() - kinds.keys()),
-        "called another damage": sum(found.get(k, kind) != kind for k, kind in kinds.items()),
+        "damage not found": len(kinds.keys() - reported.keys()),
+        "sound blobs accused": len(reported.keys() - kinds.keys()),
+        "called another damage": sum(reported.get(k, kind) != kind for k, kind in kinds.items()),
     }
 
 
@@ -81,7 +84,9 @@ def _read(store: Store, victims: Sequence[str]) -> dict[str, int]:
 def _exported(store: Store, victims: set[str], folder: Path) -> dict[str, int]:
     """Export asset by asset: a damaged one must be refused, the others come out whole."""
     assets = store.catalog.find_assets(status=Status.ACCEPTED)
-    wrong = sum(_refused(store, one, folder) is not bool(_files(one) & victims) for one in assets)
+    wrong = sum(
+        _refused(store, record, folder) is not bool(_files(record) & victims) for record in assets
+    )
     named = {f"{a.name}-{f.size}.png": f.digest for a in assets if a.asset for f in a.asset.files}
     out = {path.name: digest_file(path) for path in folder.iterdir()}
     damaged = sum(named[name] != digest for name, digest in out.items())
@@ -113,7 +118,7 @@ def _flipped(data: bytes, rng: Random) -> bytes:
     return bytes(changed)
 
 
-def _exchange(one: Path, other: Path) -> None:
-    first, second = one.read_bytes(), other.read_bytes()
-    _rewrite(one, lambda _: second)
+def _swap(path: Path, other: Path) -> None:
+    first, second = path.read_bytes(), other.read_bytes()
+    _rewrite(path, lambda _: second)
     _rewrite(other, lambda _: first)

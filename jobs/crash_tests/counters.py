@@ -8,7 +8,7 @@ from enum import StrEnum
 from app.types import Value
 
 
-class TrialKind(StrEnum):
+class CrashTestKind(StrEnum):
     """What is broken."""
 
     POINT = "point"
@@ -21,7 +21,7 @@ class TrialKind(StrEnum):
     ALL = "all"
 
 
-class Trials(Value):
+class CrashTestResult(Value):
     """All trials of one kind."""
 
     kind: str
@@ -33,25 +33,25 @@ class Trials(Value):
     """What broke where, and what could not be tried."""
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether nothing broke."""
         return not any(self.broken.values())
 
 
-class TrialsReport(Value):
+class CrashTestReport(Value):
     """Every kind that was tried, with the seed that chose the moments."""
 
     seed: int
-    kinds: tuple[Trials, ...]
+    kinds: tuple[CrashTestResult, ...]
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether nothing broke in any of them."""
-        return all(one.hold for one in self.kinds)
+        return all(kind.holds for kind in self.kinds)
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Counts while trials of one kind go on."""
 
     kind: str
@@ -64,13 +64,13 @@ class Tally:
         """Add what a trial, or a look in the middle of one, found."""
         self.broken.update(broken)
         self.counted.update({name.replace("_", " "): count for name, count in counted.items()})
-        found = ", ".join(f"{name} {count}" for name, count in broken.items() if count)
-        if found:
-            self.notes.append(f"{where}: {found}")
+        text = ", ".join(f"{name} {count}" for name, count in broken.items() if count)
+        if text:
+            self.notes.append(f"{where}: {text}")
 
-    def done(self) -> Trials:
+    def result(self) -> CrashTestResult:
         """The sum."""
-        return Trials(
+        return CrashTestResult(
             kind=self.kind,
             trials=self.trials,
             broken=dict(self.broken),

@@ -16,11 +16,13 @@ RULES = (
     {"check": "softness", "at_most": 1},
     {"check": "duplicate_distance", "at_least": 2},
 )
-CALM = (*({"check": check, "at_least": 0} for check in ("sharpness", "duplicate_distance")),)
+LENIENT_RULES = (
+    *({"check": check, "at_least": 0} for check in ("sharpness", "duplicate_distance")),
+)
 """Rules that every card passes, where a trial wants no second round."""
 
 
-class Home:
+class TestHome:
     """A folder with `home/`, where everything of one trial is kept."""
 
     def __init__(self, folder: Path, *, catalog_url: str = "") -> None:
@@ -51,7 +53,7 @@ class Home:
         return open_store(self.settings.blobs, self.settings.catalog)
 
     @property
-    def begun(self) -> bool:
+    def has_catalog(self) -> bool:
         """Whether there is a catalog yet."""
         return bool(self._catalog_url) or (self.root / "catalog.db").exists()
 
@@ -61,7 +63,7 @@ class Home:
         path.write_text(json.dumps(plan))
         return path
 
-    def painted(self) -> list[tuple[float, str]]:
+    def rendered(self) -> list[tuple[float, str]]:
         """The diary: when, in seconds since 1970, and which request."""
         if not self.diary.exists():
             return []
@@ -69,10 +71,15 @@ class Home:
         return [(float(when), request_id) for when, request_id in lines]
 
 
-def trial_plan(assets: int, **defaults: Any) -> dict[str, Any]:
+def crash_test_plan(assets: int, **defaults: Any) -> dict[str, Any]:
     """A plan of so many echo cards at two sizes, two candidates each."""
     variants = -(-assets // (len(COLOURS) * len(ITEMS)))
-    said = {"sizes": ["64x64", "32x32"], "candidates": 2, "attempts": 6, "rules": list(RULES)}
+    plan_defaults = {
+        "sizes": ["64x64", "32x32"],
+        "candidates": 2,
+        "attempts": 6,
+        "rules": list(RULES),
+    }
     names = [
         (colour, item, f"v{number}")
         for number in range(variants)
@@ -91,6 +98,6 @@ def trial_plan(assets: int, **defaults: Any) -> dict[str, Any]:
         "atelier": 1,
         "name": "trial",
         "model": "echo",
-        "defaults": said | defaults,
+        "defaults": plan_defaults | defaults,
         "assets": entries,
     }

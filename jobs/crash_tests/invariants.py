@@ -10,28 +10,30 @@ from sqlalchemy import Connection, func, select
 
 from app.digest import Json, canonical_json
 from app.errors import StoreError
-from app.store import mapping as rows
-from app.store import tables
+from app.store import mapping, tables
 from app.store.publish import Store
 from app.store.verify import verify
 from app.types import AssetRecord, AtlasPage, Status
-from jobs.crash_tests.home import Home
+from jobs.crash_tests.home import TestHome
 
 
-def broken(home: Home, seen: Mapping[str, str] | None = None) -> Counter[str]:
+def broken_invariants(home: TestHome, seen: Mapping[str, str] | None = None) -> Counter[str]:
     """The laws that are broken now; `seen` is what stood at an earlier moment."""
-    if not home.begun:
+    if not home.has_catalog:
         return Counter({"lost": len(seen or {})})
     store = home.open()
     try:
-        now = standing(store)
+        now = committed(store)
         return Counter(
             {
-                "made again after commit": _made_again(home, store),
+                "made again after commit": _rendered_again(home, store),
                 "lost": sum(now.get(key) != digest for key, digest in (seen or {}).items()),
-                "rows without whole blob": sum(not _whole(store, d) for d in named(store)),
+                "rows without whole blob": sum(
+                    not _is_intact(store, d) for d in referenced_blobs(store)
+                ),
                 "torn blobs readable": sum(
-                    store.blobs.rehash(one.digest) != one.digest for one in store.blobs.kept()
+                    store.blobs.rehash(entry.digest) != entry.digest
+                    for entry in store.blobs.entries()
                 ),
                 "differences verify finds": len(verify(store)),
                 "alarms": len(store.catalog.read(_alarms)),
@@ -41,28 +43,28 @@ def broken(home: Home, seen: Mapping[str, str] | None = None) -> Counter[str]:
         store.catalog.close()
 
 
-def standing(store: Store) -> dict[str, str]:
+def committed(store: Store) -> dict[str, str]:
     """Every committed image and every final asset, with what must never differ under its key."""
     images = {image.key: image.digest for image in store.catalog.find_images()}
-    final = [one for one in store.catalog.find_assets() if one.status is not Status.FAILED]
-    return images | {one.key: canonical_json(_content(one)).decode() for one in final}
+    final = [record for record in store.catalog.find_assets() if record.status is not Status.FAILED]
+    return images | {record.key: canonical_json(_content(record)).decode() for record in final}
 
 
-def seen(home: Home) -> dict[str, str]:
+def snapshot(home: TestHome) -> dict[str, str]:
     """What stands in a home at this moment."""
-    if not home.begun:
+    if not home.has_catalog:
         return {}
     store = home.open()
     try:
-        return standing(store)
+        return committed(store)
     finally:
         store.catalog.close()
 
 
-def steps(home: Home) -> int:
+def count_steps(home: TestHome) -> int:
     """How far a run has come: images painted, and rows of assets and pages; it only grows."""
-    done = len(home.painted())
-    if home.begun:
+    done = len(home.rendered())
+    if home.has_catalog:
         store = home.open()
         try:
             done += store.catalog.read(_rows_made)
@@ -71,7 +73,7 @@ def steps(home: Home) -> int:
     return done
 
 
-def manifest(home: Home) -> bytes:
+def manifest(home: TestHome) -> bytes:
     """What a plan has come to: every asset's content, every page's files; nothing of when or who.
 
     Two runs of one plan are alike when these bytes are.
@@ -84,7 +86,9 @@ def manifest(home: Home) -> bytes:
         store.catalog.close()
     return canonical_json(
         {
-            "assets": [_content(one) for one in sorted(records, key=lambda one: one.key)],
+            "assets": [
+                _content(record) for record in sorted(records, key=lambda record: record.key)
+            ],
             "pages": [[page.name, page.image, page.metadata] for page in pages],
         }
     )
@@ -104,20 +108,20 @@ def _content(record: AssetRecord) -> Json:
 def _rows_made(connection: Connection) -> int:
     made = (tables.assets, tables.pages)
     return sum(
-        connection.execute(select(func.count()).select_from(one)).scalar_one() for one in made
+        connection.execute(select(func.count()).select_from(table)).scalar_one() for table in made
     )
 
 
 def _pages(connection: Connection) -> tuple[AtlasPage, ...]:
     query = select(tables.pages).order_by(tables.pages.c.run_id, tables.pages.c.position)
-    return rows.read_page_rows(connection, query)
+    return mapping.read_page_rows(connection, query)
 
 
 def _alarms(connection: Connection) -> list[str]:
     return list(connection.execute(select(tables.alarms.c.key)).scalars())
 
 
-def _made_again(home: Home, store: Store) -> int:
+def _rendered_again(home: TestHome, store: Store) -> int:
     """Cards in the diary that were painted after their image had been committed."""
     image = tables.images.c
     query = select(image.request_id, image.created_at)
@@ -125,23 +129,23 @@ def _made_again(home: Home, store: Store) -> int:
         lambda connection: {row.request_id: row.created_at for row in connection.execute(query)}
     )
     return sum(
-        request_id in committed and rows.timestamp(when) > committed[request_id]
-        for when, request_id in home.painted()
+        request_id in committed and mapping.timestamp(when) > committed[request_id]
+        for when, request_id in home.rendered()
     )
 
 
-def named(store: Store) -> set[str]:
+def referenced_blobs(store: Store) -> set[str]:
     """Every blob that an image, an asset or a page names, whatever is noted beside its row."""
     records = store.catalog.find_assets()
     pages = store.catalog.read(_pages)
     return {
         *(image.digest for image in store.catalog.find_images()),
-        *(file.digest for one in records if one.asset for file in one.asset.files),
+        *(file.digest for record in records if record.asset for file in record.asset.files),
         *(digest for page in pages for digest in (page.image, page.metadata)),
     }
 
 
-def _whole(store: Store, digest: str) -> bool:
+def _is_intact(store: Store, digest: str) -> bool:
     try:
         store.blobs.get(digest)
     except StoreError:

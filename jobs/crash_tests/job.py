@@ -15,10 +15,10 @@ from app.errors import BackendError
 
 PATIENCE_SECONDS = 900.0
 """A run that has not ended by itself for so long counts as one that never ends."""
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
-class Job:
+class BulkProcess:
     """One `python -m jobs bulk PLAN`; whatever it started belongs to its session."""
 
     def __init__(self, plan: Path, environment: Mapping[str, str], *, workers: int = 2) -> None:
@@ -51,31 +51,33 @@ class Job:
 
     def members(self) -> list[psutil.Process]:
         """Every living process of the session."""
-        return [one for one in psutil.process_iter() if _session(one.pid) == self.pid]
+        return [process for process in psutil.process_iter() if _session(process.pid) == self.pid]
 
     def workers(self, *stages: str) -> list[psutil.Process]:
         """The Ray workers of these stages, or of all."""
-        found = []
-        for one in self.members():
+        running = []
+        for member in self.members():
             with suppress(psutil.Error):
-                title = " ".join(one.cmdline())
+                title = " ".join(member.cmdline())
                 if "MapWorker" in title and (not stages or any(s in title for s in stages)):
-                    found.append(one)
-        return found
+                    running.append(member)
+        return running
 
     def clear(self) -> None:
         """End what is left of the session, and wait until it is gone."""
         started = monotonic()
         while (left := self.members()) and monotonic() - started < PATIENCE_SECONDS:
-            for one in left:
-                kill(one)
-            sleep(LOOK_SECONDS)
+            for process in left:
+                kill(process)
+            sleep(POLL_SECONDS)
         if left:
-            raise BackendError(f"processes {[one.pid for one in left]} do not die", backend="ray")
+            raise BackendError(
+                f"processes {[process.pid for process in left]} do not die", backend="ray"
+            )
 
 
 @contextmanager
-def cleared(jobs: list[Job]) -> Iterator[None]:
+def ending_all(jobs: list[BulkProcess]) -> Iterator[None]:
     """In the end, whatever happened, nothing of these jobs is left."""
     try:
         yield

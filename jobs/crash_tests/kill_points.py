@@ -13,36 +13,45 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 from app.settings import Settings
-from app.store.fault_injection import POINTS, passing
-from jobs.crash_tests import invariants as laws
+from app.store.fault_injection import POINTS, fault_point
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.workload import STEPS, Work, do_all, done_by, ending, processes
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.workload import (
+    STEPS,
+    StepwiseRun,
+    ending,
+    processes,
+    run_all_steps,
+    run_in_process,
+)
 
 OF_BUCKETS = {"blob.sent", "blob.verified"}
 """Points that only object stores pass; tests/store kills a store on a bucket there."""
 ASSETS = 3
 
 
-def point(n: int, seed: int, say: Say) -> Trials:
+def kill_at_points(n: int, seed: int, say: Say) -> CrashTestResult:
     """The first, a middle and the last passing of every point; at most `n` of these trials."""
-    tally, context = Tally("point"), processes()
+    tally, context = Counters("point"), processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         undisturbed = _home(Path(folder), "calm")
         passings = _passings(context, undisturbed)
-        expected = laws.manifest(undisturbed)
+        expected = invariants.manifest(undisturbed)
         tally.broken["points never passed"] = len(set(POINTS) - OF_BUCKETS - set(passings))
         chosen = _chosen(passings)
         for name, number in sorted(Random(seed).sample(chosen, min(n, len(chosen)))):
-            _trial(_home(Path(folder), f"{name}-{number}"), name, number, expected, tally, context)
+            _run_one(
+                _home(Path(folder), f"{name}-{number}"), name, number, expected, tally, context
+            )
         say(f"point: {tally.trials} trials, {tally.notes or 'nothing broke'}")
-    return tally.done()
+    return tally.result()
 
 
-def _home(folder: Path, name: str) -> Home:
-    home = Home(folder / name)
-    home.write(trial_plan(ASSETS, rules=list(CALM)))
+def _home(folder: Path, name: str) -> TestHome:
+    home = TestHome(folder / name)
+    home.write(crash_test_plan(ASSETS, rules=list(LENIENT_RULES)))
     return home
 
 
@@ -55,25 +64,33 @@ def _chosen(passings: Mapping[str, int]) -> list[tuple[str, int]]:
     ]
 
 
-def _trial(
-    home: Home, name: str, number: int, expected: bytes, tally: Tally, context: ForkServerContext
+def _run_one(
+    home: TestHome,
+    name: str,
+    number: int,
+    expected: bytes,
+    tally: Counters,
+    context: ForkServerContext,
 ) -> None:
     tally.trials += 1
     plan, environment = home.folder / "plan.yaml", home.environment()
     fault = environment | {"ATELIER_FAULT": f"{name}:{number}"}
-    died = done_by(context, do_all, plan, fault) == -signal.SIGKILL
-    tally.add(f"{name}:{number}", laws.broken(home) | {"deaths that did not come": int(not died)})
-    seen = laws.seen(home)
-    code = done_by(context, do_all, plan, environment)
-    final = laws.broken(home, seen)
+    died = run_in_process(context, run_all_steps, plan, fault) == -signal.SIGKILL
+    tally.add(
+        f"{name}:{number}",
+        invariants.broken_invariants(home) | {"deaths that did not come": int(not died)},
+    )
+    seen = invariants.snapshot(home)
+    code = run_in_process(context, run_all_steps, plan, environment)
+    final = invariants.broken_invariants(home, seen)
     final["runs that did not end well"] = int(code != 0)
-    final["other results"] = int(laws.manifest(home) != expected)
-    painted = [request_id for _, request_id in home.painted()]
+    final["other results"] = int(invariants.manifest(home) != expected)
+    painted = [request_id for _, request_id in home.rendered()]
     repeated = len(painted) - len(set(painted))
     tally.add(f"{name}:{number} and again", final, kills=int(died), made_twice_amid_a_kill=repeated)
 
 
-def _passings(context: ForkServerContext, home: Home) -> dict[str, int]:
+def _passings(context: ForkServerContext, home: TestHome) -> dict[str, int]:
     """How often the undisturbed work passes each point."""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
@@ -91,13 +108,13 @@ def _count(plan: Path, environment: Mapping[str, str], answer: Connection) -> No
     passings: Counter[str] = Counter()
 
     def look(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is passing.__code__:
+        if event == "call" and frame.f_code is fault_point.__code__:
             passings[frame.f_locals["point"]] += 1
 
     with ending(environment):
         threading.setprofile(look)
         sys.setprofile(look)
-        work = Work(plan, Settings())
+        work = StepwiseRun(plan, Settings())
         for step in STEPS.values():
             step(work)
         sys.setprofile(None)

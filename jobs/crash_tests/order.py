@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from app.store.blobs import is_digest
-from jobs.crash_tests.strace import Call
+from jobs.crash_tests.strace import SystemCall
 
 
-def out_of_order(calls: Sequence[Call]) -> list[str]:
+def order_violations(calls: Sequence[SystemCall]) -> list[str]:
     """What a publish to a folder and a SQLite file did too early or not at all; empty when right.
 
     Each blob's draft is written and synced before it is linked, the link fails if the name is
@@ -27,11 +27,11 @@ def out_of_order(calls: Sequence[Call]) -> list[str]:
     return faults + [f"not create-only: {text}" for text in renamed]
 
 
-def _links_blob(call: Call) -> bool:
+def _links_blob(call: SystemCall) -> bool:
     return call.name.startswith("link") and not call.failed and is_digest(_name(call.paths[-1]))
 
 
-def _before(calls: Sequence[Call], draft: str, blob: str) -> list[str]:
+def _before(calls: Sequence[SystemCall], draft: str, blob: str) -> list[str]:
     of_draft = [call.name for call in calls if draft in call.paths and not call.failed]
     written = [n for n, name in enumerate(of_draft) if "write" in name]
     synced = [n for n, name in enumerate(of_draft) if name in ("fsync", "fdatasync")]
@@ -42,7 +42,7 @@ def _before(calls: Sequence[Call], draft: str, blob: str) -> list[str]:
     return []
 
 
-def _after(calls: Sequence[Call], blob: str) -> list[str]:
+def _after(calls: Sequence[SystemCall], blob: str) -> list[str]:
     folder = str(PurePath(blob).parent)
     settled = [n for n, call in enumerate(calls) if call.name == "fsync" and folder in call.paths]
     rows = [n for n, call in enumerate(calls) if call.name == "pwrite64" and _of_log(call)]
@@ -56,7 +56,7 @@ def _after(calls: Sequence[Call], blob: str) -> list[str]:
     return []
 
 
-def _settled(calls: Sequence[Call], made: str) -> list[str]:
+def _settled(calls: Sequence[SystemCall], made: str) -> list[str]:
     above = str(PurePath(made).parent)
     for call in calls:
         if call.name == "fsync" and above in call.paths:
@@ -66,7 +66,7 @@ def _settled(calls: Sequence[Call], made: str) -> list[str]:
     return [f"{made}: a row was written before the folder above it was synced"]
 
 
-def _of_log(call: Call) -> bool:
+def _of_log(call: SystemCall) -> bool:
     return any(path.endswith("-wal") for path in call.paths)
 
 

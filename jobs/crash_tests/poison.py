@@ -13,57 +13,57 @@ from sqlalchemy import Connection, func, select
 from app.generate.generate import MAX_TRIES
 from app.store import tables
 from app.types import AssetRecord, Status
-from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.job import Job, cleared
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 ASSETS = 24
 WORDS = {"ATELIER_ECHO_DIES_AT": "deadly", "ATELIER_ECHO_HANGS_AT": "endless"}
 ENVIRONMENT = {**WORDS, "ATELIER_STUCK_SECONDS": "5", "ATELIER_ECHO_SECONDS": "0.02"}
 WORKERS = 2
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
-def poison(n: int, seed: int, say: Say) -> Trials:
+def poison_requests(n: int, seed: int, say: Say) -> CrashTestResult:
     """So many jobs, each with one request of either kind among two dozen."""
-    tally = Tally("poison")
+    tally = Counters("poison")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         for number in range(n):
             rng = Random(f"poison {seed} {number}")
-            _trial(Home(Path(folder) / str(number)), rng, tally)
+            _run_one(TestHome(Path(folder) / str(number)), rng, tally)
             say(f"poison {number + 1}/{n}: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.done()
+    return tally.result()
 
 
-def _trial(home: Home, rng: Random, tally: Tally) -> None:
+def _run_one(home: TestHome, rng: Random, tally: Counters) -> None:
     tally.trials += 1
-    plan = trial_plan(ASSETS, candidates=1, attempts=1, rules=list(CALM))
-    bad = _spoil(plan, rng)
-    job = Job(home.write(plan), home.environment(**ENVIRONMENT), workers=WORKERS)
+    plan = crash_test_plan(ASSETS, candidates=1, attempts=1, rules=list(LENIENT_RULES))
+    bad = _poison_prompts(plan, rng)
+    job = BulkProcess(home.write(plan), home.environment(**ENVIRONMENT), workers=WORKERS)
     seen: set[int] = set()
     begun = 0
-    with cleared([job]):
+    with ending_all([job]):
         while job.running:
-            seen |= {one.pid for one in job.workers("GenerateStage")}
-            begun = max(begun, _begun(home))
-            sleep(LOOK_SECONDS)
+            seen |= {worker.pid for worker in job.workers("GenerateStage")}
+            begun = max(begun, _max_attempts_begun(home))
+            sleep(POLL_SECONDS)
         code, output = job.end()
     store = home.open()
     records = store.catalog.find_assets()
     store.catalog.close()
-    found = laws.broken(home) | _fates(records, bad)
-    found["runs that did not end with 1"] = int(code != 1)
-    found["answers that are not one document"] = int(not _is_json(output))
-    found["begun more often than allowed"] = int(begun > MAX_TRIES + 1)
+    broken_laws = invariants.broken_invariants(home) | _outcome_counts(records, bad)
+    broken_laws["runs that did not end with 1"] = int(code != 1)
+    broken_laws["answers that are not one document"] = int(not _is_json(output))
+    broken_laws["begun more often than allowed"] = int(begun > MAX_TRIES + 1)
     died = len(seen) - WORKERS
-    tally.add(f"trial {tally.trials}", found, poisonous=len(bad), workers_that_died=died)
+    tally.add(f"trial {tally.trials}", broken_laws, poisonous=len(bad), workers_that_died=died)
 
 
-def _begun(home: Home) -> int:
+def _max_attempts_begun(home: TestHome) -> int:
     """The most attempts that any request counts now; the one after the last allowed is refused."""
-    if not home.begun:
+    if not home.has_catalog:
         return 0
     store = home.open()
     try:
@@ -76,7 +76,7 @@ def _most_attempts(connection: Connection) -> int:
     return connection.execute(select(func.max(tables.leases.c.attempts))).scalar_one() or 0
 
 
-def _spoil(plan: dict[str, Any], rng: Random) -> set[str]:
+def _poison_prompts(plan: dict[str, Any], rng: Random) -> set[str]:
     """Put each word into one prompt; the names of those assets.
 
     The two follow each other in the order of prompts, so that they mostly share a row.
@@ -89,9 +89,11 @@ def _spoil(plan: dict[str, Any], rng: Random) -> set[str]:
     return {entry["name"] for entry in chosen}
 
 
-def _fates(records: list[AssetRecord], bad: set[str]) -> dict[str, int]:
-    ended = {one.name for one in records if one.status is Status.FAILED and _poisoned(one)}
-    accepted = {one.name for one in records if one.status is Status.ACCEPTED}
+def _outcome_counts(records: list[AssetRecord], bad: set[str]) -> dict[str, int]:
+    ended = {
+        record.name for record in records if record.status is Status.FAILED and _poisoned(record)
+    }
+    accepted = {record.name for record in records if record.status is Status.ACCEPTED}
     return {
         "poison not ended as such": len(bad - ended),
         "neighbours not accepted": ASSETS - len(bad) - len(accepted - bad),

@@ -28,7 +28,7 @@ _PATH = re.compile(r'<(/[^>]*)>|"(/[^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SystemCall:
     """One system call: who made it, the paths it names, and what it answered."""
 
     thread: int
@@ -43,13 +43,13 @@ class Call:
         return "(INJECTED)" in self.text
 
     @property
-    def meant(self) -> str:
+    def target(self) -> str:
         """The call and what sort of file it was for."""
-        suffixes = [_sort_of(path) for path in self.paths]
+        suffixes = [_file_kind(path) for path in self.paths]
         return f"{self.name} {suffixes[-1] if suffixes else ''}".strip()
 
 
-def missing() -> str:
+def missing_tool() -> str:
     """Why nothing can be traced here; empty when it can."""
     if shutil.which("strace") is None:
         return "strace is not installed here; run: apt-get install strace"
@@ -60,13 +60,13 @@ def missing() -> str:
 
 
 @contextmanager
-def attached(pid: int, *, inject: str = "") -> Iterator[list[Call]]:
+def attach_strace(pid: int, *, inject: str = "") -> Iterator[list[SystemCall]]:
     """Watch a process until it ends; its calls are in the list once this is left.
 
     `inject` is strace's own expression, `fsync:error=EIO:when=2` say; calls are counted for
     each thread of their own.
     """
-    calls: list[Call] = []
+    calls: list[SystemCall] = []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         command = ["strace", "-f", "-y", "-s", "0", "-o", str(log), "-p", str(pid)]
@@ -79,34 +79,34 @@ def attached(pid: int, *, inject: str = "") -> Iterator[list[Call]]:
         calls += _read(log)
 
 
-def _await_attachment(said: IO[str]) -> None:
+def _await_attachment(log: IO[str]) -> None:
     heard = ""
-    for line in said:
+    for line in log:
         heard += line
         if "attached" in line:
             return
     raise BackendError(f"strace did not attach: {heard.strip()}", backend="strace")
 
 
-def _read(log: Path) -> list[Call]:
+def _read(log: Path) -> list[SystemCall]:
     """The calls in the order in which they ended."""
     begun: dict[tuple[int, str], str] = {}
-    calls: list[Call] = []
+    calls: list[SystemCall] = []
     for line in log.read_text().splitlines():
-        found = _LINE.match(line)
-        if not found:
+        match = _LINE.match(line)
+        if not match:
             continue  # an exit or a signal
-        thread, name = int(found["thread"]), found["name"] or found["resumed"]
-        text = begun.pop((thread, name), "") + found["rest"]
+        thread, name = int(match["thread"]), match["name"] or match["resumed"]
+        text = begun.pop((thread, name), "") + match["rest"]
         if text.endswith("<unfinished ...>"):
             begun[thread, name] = text
             continue
         paths = tuple(bracketed or quoted for bracketed, quoted in _PATH.findall(text))
-        calls.append(Call(thread, name, paths, text, failed=_FAILED.search(text) is not None))
+        calls.append(SystemCall(thread, name, paths, text, failed=_FAILED.search(text) is not None))
     return calls
 
 
-def _sort_of(path: str) -> str:
+def _file_kind(path: str) -> str:
     """A draft and a blob have long random names; other files are called by their own."""
     name, folder = PurePath(path).name, PurePath(path).parent.name
     if folder == "tmp":

@@ -8,99 +8,109 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from jobs.crash_tests import invariants as laws
-from jobs.crash_tests import strace
+from jobs.crash_tests import invariants, strace
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.order import out_of_order
-from jobs.crash_tests.strace import Call
-from jobs.crash_tests.workload import FAILED_BARE, STEPS, do_all, do_one, done_by, processes
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.order import order_violations
+from jobs.crash_tests.strace import SystemCall
+from jobs.crash_tests.workload import (
+    FAILED_BARE,
+    STEPS,
+    processes,
+    run_all_steps,
+    run_in_process,
+    run_one_step,
+)
 
 FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
 
 
-def syscall(n: int, seed: int, say: Say) -> Trials:
+def fail_syscalls(n: int, seed: int, say: Say) -> CrashTestResult:
     """At most `n` calls of each step's publish, each killed, then failed in two ways."""
-    tally = Tally("syscall")
-    if reason := strace.missing():
+    tally = Counters("syscall")
+    if reason := strace.missing_tool():
         tally.broken["could not be tried"] = 1
         tally.notes.append(reason)
-        return tally.done()
+        return tally.result()
     context = processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        bench = Bench(Path(folder), context, tally)
+        bench = SyscallBench(Path(folder), context, tally)
         for step in STEPS:
-            calls = bench.watch(step)
-            tally.add(f"order of {step}", {"out of order": len(found := out_of_order(calls))})
-            tally.notes += found
+            calls = bench.record_calls(step)
+            tally.add(
+                f"order of {step}", {"out of order": len(problems := order_violations(calls))}
+            )
+            tally.notes += problems
             for name, number in _turns(calls, n, seed):
                 for fault in FAULTS:
-                    bench.disturb(step, f"{name}:{fault}:when={number}")
-                said = f"{step}, {tally.trials} trials, {dict(tally.counted)}"
-                say(f"syscall, {said} {tally.notes or ''}")
-    return tally.done()
+                    bench.inject_fault(step, f"{name}:{fault}:when={number}")
+                text = f"{step}, {tally.trials} trials, {dict(tally.counted)}"
+                say(f"syscall, {text} {tally.notes or ''}")
+    return tally.result()
 
 
-class Bench:
+class SyscallBench:
     """Where one publish after the other is disturbed, each from the same beginning."""
 
-    def __init__(self, folder: Path, context: ForkServerContext, tally: Tally) -> None:
+    def __init__(self, folder: Path, context: ForkServerContext, tally: Counters) -> None:
         self._folder, self._context, self._tally = folder, context, tally
         self._fresh = b""
         calm = self._home("calm")
         calm.open().catalog.close()
         self._fresh = (calm.root / "catalog.db").read_bytes()
         self._run(calm)
-        self._expected = laws.manifest(calm)
+        self._expected = invariants.manifest(calm)
 
-    def watch(self, step: str) -> list[Call]:
+    def record_calls(self, step: str) -> list[SystemCall]:
         """The calls of a step nobody disturbs."""
         code, calls = self._traced(self._home(f"watched-{step}"), step)
         self._tally.broken["runs that did not end well"] += code != 0
         return calls
 
-    def disturb(self, step: str, inject: str) -> None:
+    def inject_fault(self, step: str, inject: str) -> None:
         """One step with one fault, and then the whole work again."""
         tally = self._tally
         tally.trials += 1
         home = self._home(f"{tally.trials}")
         code, calls = self._traced(home, step, inject)
-        seen = laws.seen(home)
+        seen = invariants.snapshot(home)
         where = f"{step} {inject}"
-        tally.add(where, laws.broken(home) | _badly_ended(code, inject))
+        tally.add(where, invariants.broken_invariants(home) | _unexpected_end(code, inject))
         tally.counted[_ended(code, calls)] += 1
         final = {"runs that did not end well": int(self._run(home) != 0)}
-        final |= laws.broken(home, seen)
-        final["other results"] = int(laws.manifest(home) != self._expected)
+        final |= invariants.broken_invariants(home, seen)
+        final["other results"] = int(invariants.manifest(home) != self._expected)
         tally.add(f"{where} and again", final)
 
-    def _home(self, name: str) -> Home:
-        home = Home(self._folder / name)
-        home.write(trial_plan(1, rules=list(CALM), candidates=1, attempts=1))
+    def _home(self, name: str) -> TestHome:
+        home = TestHome(self._folder / name)
+        home.write(crash_test_plan(1, rules=list(LENIENT_RULES), candidates=1, attempts=1))
         for root in (home.root, home.root / "warm") if self._fresh else ():
             root.mkdir()
             (root / "catalog.db").write_bytes(self._fresh)
         return home
 
-    def _run(self, home: Home) -> int:
-        return done_by(self._context, do_all, home.folder / "plan.yaml", home.environment())
+    def _run(self, home: TestHome) -> int:
+        return run_in_process(
+            self._context, run_all_steps, home.folder / "plan.yaml", home.environment()
+        )
 
-    def _traced(self, home: Home, step: str, inject: str = "") -> tuple[int, list[Call]]:
+    def _traced(self, home: TestHome, step: str, inject: str = "") -> tuple[int, list[SystemCall]]:
         ours, theirs = self._context.Pipe()
         environment = home.environment()
         del environment["ATELIER_ECHO_DIARY"]  # its writes would be among what is watched
         arguments = (home.folder / "plan.yaml", environment, step, theirs)
-        process = self._context.Process(target=do_one, args=arguments)
+        process = self._context.Process(target=run_one_step, args=arguments)
         process.start()
         theirs.close()
-        with strace.attached(ours.recv(), inject=inject) as calls:
+        with strace.attach_strace(ours.recv(), inject=inject) as calls:
             ours.send("go")
             process.join()
         return process.exitcode or 0, calls
 
 
-def _turns(calls: Sequence[Call], n: int, seed: int) -> list[tuple[str, int]]:
+def _turns(calls: Sequence[SystemCall], n: int, seed: int) -> list[tuple[str, int]]:
     """The calls there are to be met, each by its number within its thread; `n` of them at most."""
     numbers: Counter[tuple[int, str]] = Counter()
     turns: dict[tuple[str, int], None] = {}
@@ -110,7 +120,7 @@ def _turns(calls: Sequence[Call], n: int, seed: int) -> list[tuple[str, int]]:
     return sorted(Random(seed).sample(list(turns), min(n, len(turns))))
 
 
-def _badly_ended(code: int, inject: str) -> dict[str, int]:
+def _unexpected_end(code: int, inject: str) -> dict[str, int]:
     died = code == -signal.SIGKILL
     return {
         "errors no border translated": int(code == FAILED_BARE),
@@ -118,7 +128,7 @@ def _badly_ended(code: int, inject: str) -> dict[str, int]:
     }
 
 
-def _ended(code: int, calls: Sequence[Call]) -> str:
+def _ended(code: int, calls: Sequence[SystemCall]) -> str:
     """How it went, in words that can be counted."""
     if code == -signal.SIGKILL:
         return "killed"
@@ -127,4 +137,4 @@ def _ended(code: int, calls: Sequence[Call]) -> str:
     if code:
         return "failed loudly"
     met = next(call for call in calls if call.injected)
-    return f"went on in spite of {met.meant}"
+    return f"went on in spite of {met.target}"

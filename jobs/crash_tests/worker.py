@@ -5,50 +5,52 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import sleep
 
-from jobs.crash_tests import invariants as laws
-from jobs.crash_tests.baseline import ASSETS, SLOW, Calm, Say, calm
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import Home, trial_plan
-from jobs.crash_tests.job import LOOK_SECONDS, Job, cleared, kill
+from jobs.crash_tests import invariants
+from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, Say, run_baseline
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.job import POLL_SECONDS, BulkProcess, ending_all, kill
 
 KILLS = 4
-BESIDE = ("CheckStage", "FinishStage", "PackStage")
+OTHER_STAGES = ("CheckStage", "FinishStage", "PackStage")
 """The stages beside generation."""
 
 
-def worker(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> Trials:
+def kill_workers(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashTestResult:
     """So many jobs with random kills, and one whose checks are besieged while images are made."""
-    tally = Tally("worker")
+    tally = Counters("worker")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        undisturbed = calm(Path(folder) / "calm", say, assets=assets)
+        undisturbed = run_baseline(Path(folder) / "calm", say, assets=assets)
         for number in range(n + 1):
-            home = Home(Path(folder) / str(number))
+            home = TestHome(Path(folder) / str(number))
             rng = Random(f"worker {seed} {number}") if number < n else None
-            _trial(home, undisturbed, rng, tally, assets=assets)
+            _run_one(home, undisturbed, rng, tally, assets=assets)
             say(f"worker {number + 1}/{n + 1}: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.done()
+    return tally.result()
 
 
-def _trial(home: Home, undisturbed: Calm, rng: Random | None, tally: Tally, *, assets: int) -> None:
+def _run_one(
+    home: TestHome, undisturbed: Baseline, rng: Random | None, tally: Counters, *, assets: int
+) -> None:
     tally.trials += 1
-    job = Job(home.write(trial_plan(assets)), home.environment(**SLOW))
-    with cleared([job]):
+    job = BulkProcess(home.write(crash_test_plan(assets)), home.environment(**SLOW))
+    with ending_all([job]):
         if rng is None:
-            _besiege(home, job, 2 * assets, tally)
+            _kill_other_stages(home, job, 2 * assets, tally)
         else:
             _kill_some(job, undisturbed, rng, tally)
-        seen = laws.seen(home)
+        seen = invariants.snapshot(home)
         code, _ = job.end()
-    final = laws.broken(home, seen)
+    final = invariants.broken_invariants(home, seen)
     final["runs that did not end well"] = int(code != 0)
-    final["other results"] = int(laws.manifest(home) != undisturbed.manifest)
-    painted = [request_id for _, request_id in home.painted()]
+    final["other results"] = int(invariants.manifest(home) != undisturbed.manifest)
+    painted = [request_id for _, request_id in home.rendered()]
     repeated = len(painted) - len(set(painted))
     name = f"trial {tally.trials}" + ("" if rng else " (siege)")
     tally.add(name, final, images=len(set(painted)), made_twice_amid_a_kill=repeated)
 
 
-def _kill_some(job: Job, undisturbed: Calm, rng: Random, tally: Tally) -> None:
+def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, tally: Counters) -> None:
     """Random workers of any stage at random moments."""
     done = 0
     while job.running and done < KILLS:
@@ -59,10 +61,10 @@ def _kill_some(job: Job, undisturbed: Calm, rng: Random, tally: Tally) -> None:
     tally.counted["kills"] += done
 
 
-def _besiege(home: Home, job: Job, first_round: int, tally: Tally) -> None:
+def _kill_other_stages(home: TestHome, job: BulkProcess, first_round: int, tally: Counters) -> None:
     """No worker beside generation lives until the first round's images have all been made."""
-    while job.running and len(home.painted()) < first_round:
-        for one in job.workers(*BESIDE):
-            tally.counted["kills in the siege"] += kill(one)
-        sleep(LOOK_SECONDS)
-    tally.counted["images committed in the siege"] += len(laws.seen(home))
+    while job.running and len(home.rendered()) < first_round:
+        for worker in job.workers(*OTHER_STAGES):
+            tally.counted["kills in the siege"] += kill(worker)
+        sleep(POLL_SECONDS)
+    tally.counted["images committed in the siege"] += len(invariants.snapshot(home))

@@ -16,11 +16,11 @@ from app.flow.complete import complete
 from app.flow.decide import decide
 from app.flow.examine import examine
 from app.generate.generate import Generator
-from app.models.bundled import fleet
+from app.models.bundled import bundled_models
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.refine import next_attempts
-from app.route.by_name import route
+from app.route.by_name import route_by_name
 from app.settings import Settings
 from app.store.publish import Store, open_store, publish_assets
 from app.types import AssetSpec, Status
@@ -28,21 +28,21 @@ from app.types.candidate import Candidate, Decision
 from jobs.runtime.batches import SpriteFile
 from jobs.stages.pack import PackStage, atlases
 
-Step: TypeAlias = Callable[["Work"], None]
+Step: TypeAlias = Callable[["StepwiseRun"], None]
 FAILED_LOUDLY, FAILED_BARE = 1, 70
 """Exit codes: an error of the house, or one that no border translated."""
 
 
-class Work:
+class StepwiseRun:
     """One run's way through a plan; each step publishes, and may be done again at any time."""
 
     def __init__(self, plan: Path, settings: Settings) -> None:
         self.settings = settings
         self.store: Store = open_store(self.settings.blobs, self.settings.catalog)
         self.plan = read_plan(plan)
-        models = fleet()
+        models = bundled_models()
         self.specs = list(expand(self.plan, models))
-        self.route = route(self.specs[0], models)
+        self.route = route_by_name(self.specs[0], models)
         self.generator = Generator(self.route, EchoBackend(EchoSettings()), self.store, "trial")
 
     def images(self) -> None:
@@ -64,10 +64,10 @@ class Work:
         """Pack what was accepted, one atlas after the other."""
         accepted = self.store.catalog.find_assets(status=Status.ACCEPTED)
         sprites = [
-            SpriteFile(name=one.name, file=file)
-            for one in accepted
-            if one.asset
-            for file in one.asset.files
+            SpriteFile(name=record.name, file=file)
+            for record in accepted
+            if record.asset
+            for file in record.asset.files
         ]
         for atlas in atlases(self.plan.name, sprites, self.plan.pack):
             PackStage(self.settings).run(atlas)
@@ -80,29 +80,33 @@ class Work:
             yield spec, decide(spec, candidates, neighbours, last=True)
 
 
-STEPS: dict[str, Step] = {"images": Work.images, "assets": Work.assets, "pages": Work.pages}
+STEPS: dict[str, Step] = {
+    "images": StepwiseRun.images,
+    "assets": StepwiseRun.assets,
+    "pages": StepwiseRun.pages,
+}
 
 
-def do_all(plan: Path, environment: Mapping[str, str]) -> None:
+def run_all_steps(plan: Path, environment: Mapping[str, str]) -> None:
     """Every step in order; ends the process."""
     with ending(environment):
-        work = Work(plan, Settings())
+        work = StepwiseRun(plan, Settings())
         for step in STEPS.values():
             step(work)
         work.store.catalog.close()
 
 
-def do_one(plan: Path, environment: Mapping[str, str], name: str, gate: Connection) -> None:
+def run_one_step(plan: Path, environment: Mapping[str, str], name: str, gate: Connection) -> None:
     """The steps before silently, then one once somebody watches; ends the process.
 
     Everything is done once in another home before, so that what the libraries read and start
     when they are first used is not among what is watched.
     """
     with ending(environment):
-        elsewhere = Work(plan, Settings(home=Settings().home / "warm"))
+        elsewhere = StepwiseRun(plan, Settings(home=Settings().home / "warm"))
         for step in STEPS.values():
             step(elsewhere)
-        work = Work(plan, Settings())
+        work = StepwiseRun(plan, Settings())
         for earlier in list(STEPS)[: list(STEPS).index(name)]:
             STEPS[earlier](work)
         gate.send(os.getpid())
@@ -132,7 +136,9 @@ def processes() -> ForkServerContext:
     return context
 
 
-def done_by(context: ForkServerContext, work: Callable[..., None], *arguments: object) -> int:
+def run_in_process(
+    context: ForkServerContext, work: Callable[..., None], *arguments: object
+) -> int:
     """Let a process do it; its exit code, negative for a signal."""
     process = context.Process(target=work, args=arguments)
     process.start()

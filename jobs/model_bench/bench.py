@@ -8,102 +8,106 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.fleet.prices import price_sheet
-from app.generate.renderer import route_of
-from app.registry.benchmark import Bench, Entrant, Slack, ranked
-from app.registry.references import fleet
+from app.generate.renderer import find_route
+from app.registry.benchmark import BenchmarkResult, BenchTolerance, Participant, ranked
+from app.registry.references import available_models
 from app.settings import Settings
 from app.store.publish import new_run_id
 from jobs.model_bench.aggregate import figures_of
 from jobs.model_bench.compare import against_each_other, against_last
-from jobs.model_bench.participants import LAST, Starter, opponents, starters
-from jobs.model_bench.record import History
-from jobs.model_bench.runner import Studio, Thumbnails, Turn
+from jobs.model_bench.participants import LAST, NamedModel, named_models, opponent_models
+from jobs.model_bench.record import BenchHistory
+from jobs.model_bench.runner import BenchRunner, ModelRun, Thumbnails
 from jobs.model_bench.workload import Workload
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.ray_data import cluster
+from jobs.runtime.ray_data import joined_cluster
 
 Pictures = dict[str, Thumbnails]
 """By reference: what the report shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class BenchRequest:
     """What a benchmark is asked for."""
 
     models: Sequence[str]
     workload: Workload
     against: str = ""
-    slack: Slack = field(default_factory=Slack)
+    slack: BenchTolerance = field(default_factory=BenchTolerance)
     workers: int | None = None
 
 
-def bench(
-    asking: Asking, settings: Settings, progress: RunProgress, history: History
-) -> tuple[Bench, Pictures]:
+def run_benchmark(
+    asking: BenchRequest, settings: Settings, progress: RunProgress, history: BenchHistory
+) -> tuple[BenchmarkResult, Pictures]:
     """Everything measured and compared; nothing is recorded yet.
 
     Raises InvalidRequest (NoRoute for unknown models) before any work.
     """
-    models = fleet(settings)
-    named = starters(asking.models, models)
-    others: dict[str, Starter] = {}
+    models = available_models(settings)
+    named = named_models(asking.models, models)
+    others: dict[str, NamedModel] = {}
     if asking.against and asking.against != LAST:
-        others = opponents(asking.against, named, models)
-    everybody = _with(named, others)
-    turns = [_turn(one, asking.workload, settings) for one in everybody]
+        others = opponent_models(asking.against, named, models)
+    everybody = _with_references(named, others)
+    turns = [_turn(participant, asking.workload, settings) for participant in everybody]
     earlier = history.newest(asking.workload.digest) if asking.against == LAST else {}
-    entrants, pictures = _painted(turns, asking, settings, progress)
-    found = _bench(asking, entrants)
+    participants, pictures = _render_all(turns, asking, settings, progress)
+    benchmark = _bench(asking, participants)
     if asking.against == LAST:
-        return against_last(found, earlier, asking.slack), pictures
+        return against_last(benchmark, earlier, asking.slack), pictures
     pairs = {reference: other.model.reference for reference, other in others.items()}
-    return against_each_other(found, pairs, asking.slack), pictures
+    return against_each_other(benchmark, pairs, asking.slack), pictures
 
 
-def _with(named: Sequence[Starter], others: dict[str, Starter]) -> list[Starter]:
+def _with_references(
+    named: Sequence[NamedModel], others: dict[str, NamedModel]
+) -> list[NamedModel]:
     """The named ones, then whoever is only compared with."""
-    every: dict[str, Starter] = {}
-    for one in (*named, *others.values()):
-        every.setdefault(one.model.reference, one)
+    every: dict[str, NamedModel] = {}
+    for participant in (*named, *others.values()):
+        every.setdefault(participant.model.reference, participant)
     return list(every.values())
 
 
-def _turn(one: Starter, workload: Workload, settings: Settings) -> Turn:
-    model = one.model
-    route = route_of(model.reference, {model.reference: model})
-    return Turn(
-        starter=one,
+def _turn(participant: NamedModel, workload: Workload, settings: Settings) -> ModelRun:
+    model = participant.model
+    route = find_route(model.reference, {model.reference: model})
+    return ModelRun(
+        starter=participant,
         route=route,
         price=price_sheet(settings).price(model, route.backend),
-        asked=workload.asked(model, settings),
-        refused=workload.refused(model),
+        asked=workload.requests(model, settings),
+        refused=workload.refusals(model),
     )
 
 
-def _painted(
-    turns: Sequence[Turn], asking: Asking, settings: Settings, progress: RunProgress
-) -> tuple[list[Entrant], Pictures]:
-    entrants: list[Entrant] = []
+def _render_all(
+    turns: Sequence[ModelRun], asking: BenchRequest, settings: Settings, progress: RunProgress
+) -> tuple[list[Participant], Pictures]:
+    participants: list[Participant] = []
     pictures: Pictures = {}
-    with cluster(), progress:
-        studio = Studio(settings, workers=asking.workers)
+    with joined_cluster(), progress:
+        worker = BenchRunner(settings, workers=asking.workers)
         for turn in turns:
             with progress.stage(turn.starter.named, 2 * len(turn.asked)) as stage:
-                entrant, shown = studio.run(turn, stage.advance)
-            entrants.append(entrant)
-            pictures[entrant.reference] = shown
-    return entrants, pictures
+                participant, shown = worker.run(turn, stage.advance)
+            participants.append(participant)
+            pictures[participant.reference] = shown
+    return participants, pictures
 
 
-def _bench(asking: Asking, entrants: Sequence[Entrant]) -> Bench:
-    found = Bench(
+def _bench(asking: BenchRequest, participants: Sequence[Participant]) -> BenchmarkResult:
+    benchmark = BenchmarkResult(
         id=new_run_id(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         workload=asking.workload.digest,
         works=asking.workload.works,
         samples=asking.workload.samples,
-        entrants=tuple(entrants),
+        entrants=tuple(participants),
         figures=(),
         against=asking.against,
     )
-    return found.replace(figures=tuple(ranked([figures_of(found, one) for one in entrants])))
+    return benchmark.replace(
+        figures=tuple(ranked([figures_of(benchmark, entrant) for entrant in participants]))
+    )

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from PIL import Image
 
 from app.check.agreement import Critic
-from app.check.integrity import decoded
+from app.check.integrity import decode_or_none
 from app.check.judge import judge, reasons
-from app.check.scores import scores_of
+from app.check.scores import score_image
 from app.types import GenerationRequest, Measure, Rule, Value, Verdict
-from jobs.model_bench.render_worker import Painted, Took
+from jobs.model_bench.render_worker import RenderTime, TimedImage
 from jobs.model_bench.workload import critic_folder
 
 THUMBNAIL = 320
 """Pixels of the longer side of a picture in the report; smaller ones are kept as they are."""
 
 
-class Examined(Value):
+class CheckedImage(Value):
     """What was said of one picture, and the picture as the report shows it."""
 
-    took: Took
+    took: RenderTime
     verdict: Verdict | None
     reasons: tuple[str, ...]
     complaints: tuple[Measure, ...] = ()
@@ -29,32 +29,35 @@ class Examined(Value):
     thumbnail: bytes = b""
 
 
-class Examiner:
+class CheckWorker:
     """Keeps the critic and the reader loaded."""
 
     def __init__(self) -> None:
         self._critic = Critic.load(critic_folder())
 
-    def examine(
-        self, painted: Painted, request: GenerationRequest, rules: Sequence[Rule], *, show: bool
-    ) -> Examined:
+    def check(
+        self, image: TimedImage, request: GenerationRequest, rules: Sequence[Rule], *, show: bool
+    ) -> CheckedImage:
         """The judge's word by these rules; nothing is said of a picture that did not come."""
-        if painted.error:
-            return Examined(took=painted.took, verdict=None, reasons=(painted.error,))
+        if image.error:
+            return CheckedImage(took=image.took, verdict=None, reasons=(image.error,))
         judges = any(rule.check is Measure.AGREEMENT for rule in rules)
-        scores = scores_of(
-            decoded(painted.png), request, self._critic if judges else None, prompt=request.prompt
+        scores = score_image(
+            decode_or_none(image.png),
+            request,
+            self._critic if judges else None,
+            prompt=request.prompt,
         )
         report = judge(scores, rules)
         error = report.scores.get(Measure.TEXT_ERROR)
-        return Examined(
-            took=painted.took,
+        return CheckedImage(
+            took=image.took,
             verdict=report.verdict,
             reasons=reasons(report),
             complaints=tuple(finding.check for finding in report.findings),
             agreement=report.scores.get(Measure.AGREEMENT),
             legibility=None if error is None else max(0.0, 1 - error),
-            thumbnail=thumbnail(painted.png) if show else b"",
+            thumbnail=thumbnail(image.png) if show else b"",
         )
 
 

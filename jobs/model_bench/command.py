@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import FAILED, AsJson, answer, answer_all, doors
+from app.cli.output import FAILED, AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
-from app.registry.benchmark import Slack
+from app.registry.benchmark import BenchTolerance
 from app.settings import Settings
 from jobs.model_bench.participants import BUNDLED
 
 if TYPE_CHECKING:
-    from jobs.model_bench.record import History
-    from jobs.model_bench.render import Kept
+    from jobs.model_bench.record import BenchHistory
+    from jobs.model_bench.render import StoredBenchmark
     from jobs.model_bench.workload import Workload
 
 
@@ -65,19 +65,19 @@ def bench(
     Exit codes: 0 all is well, 1 something is worse than --against allows or broke, 2 the call
     is faulty, 130 interrupted.
     """  # fmt: skip
-    with doors(as_json):
-        from jobs.model_bench.record import History
+    with exit_codes(as_json):
+        from jobs.model_bench.record import BenchHistory
         from jobs.model_bench.render import show_bench, show_rated
 
-        known = History(Settings())
+        known = BenchHistory(Settings())
         if rate is not None:
-            return answer(known.rate(*rate), as_json, show_rated)
+            return print_result(known.rate(*rate), as_json, show_rated)
         workload = _workload(prompts, samples)
         if history:
             return _show_history(known, workload, as_json)
-        kept = _run(models, workload, against, _slack(tolerance or []), workers, known)
-        answer(kept, as_json, show_bench)
-        if kept.bench.regressions:
+        stored = _run(models, workload, against, _slack(tolerance or []), workers, known)
+        print_result(stored, as_json, show_bench)
+        if stored.bench.regressions:
             raise typer.Exit(FAILED)
 
 
@@ -85,24 +85,24 @@ def _run(
     models: str,
     workload: "Workload",
     against: str,
-    slack: Slack,
+    tolerance: BenchTolerance,
     workers: int | None,
-    known: "History",
-) -> "Kept":
-    from jobs.model_bench.bench import Asking
-    from jobs.model_bench.bench import bench as run
-    from jobs.model_bench.render import Kept
+    known: "BenchHistory",
+) -> "StoredBenchmark":
+    from jobs.model_bench.bench import BenchRequest
+    from jobs.model_bench.bench import run_benchmark as run
+    from jobs.model_bench.render import StoredBenchmark
     from jobs.runtime.progress import RunProgress
 
     names = [name.strip() for name in models.split(",") if name.strip()]
-    asking = Asking(names, workload, against, slack, workers)
+    asking = BenchRequest(names, workload, against, tolerance, workers)
     console = Console(stderr=True)
     if any(work.text for work in workload.works) and not _reader():
         console.print("no OCR is installed, so no text is accepted: pip install 'atelier[ocr]'")
     known.open()
-    found, pictures = run(asking, Settings(), RunProgress(console), known)
-    folder = known.keep(found, pictures)
-    return Kept(bench=found, report=str(folder / "report.html"))
+    benchmark, pictures = run(asking, Settings(), RunProgress(console), known)
+    folder = known.keep(benchmark, pictures)
+    return StoredBenchmark(bench=benchmark, report=str(folder / "report.html"))
 
 
 def _reader() -> bool:
@@ -117,7 +117,7 @@ def _workload(prompts: Path | None, samples: int) -> "Workload":
     return Workload(read_works(prompts or REPRESENTATIVE), samples)
 
 
-def _show_history(known: "History", workload: "Workload", as_json: bool) -> None:
+def _show_history(known: "BenchHistory", workload: "Workload", as_json: bool) -> None:
     from jobs.model_bench.render import show_history
 
     rows = known.rows(workload.digest)
@@ -127,14 +127,14 @@ def _show_history(known: "History", workload: "Workload", as_json: bool) -> None
             f"benchmarked, {known.workloads()} other workloads were; give their --prompts and "
             "--samples, or run this one"
         )
-    answer_all(rows, as_json, show_history)
+    print_results(rows, as_json, show_history)
 
 
-def _slack(texts: list[str]) -> Slack:
+def _slack(texts: list[str]) -> BenchTolerance:
     try:
-        return Slack.model_validate(dict(text.split("=", 1) for text in texts))
+        return BenchTolerance.model_validate(dict(text.split("=", 1) for text in texts))
     except ValueError as exc:
         raise InvalidRequest(
             f"--tolerance {' '.join(texts)} is not understood; write numbers for "
-            f"{', '.join(Slack.model_fields)}, as in acceptance=0.05"
+            f"{', '.join(BenchTolerance.model_fields)}, as in acceptance=0.05"
         ) from exc

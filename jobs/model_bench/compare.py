@@ -3,67 +3,83 @@
 from collections.abc import Iterator, Mapping
 
 from app.errors import InvalidRequest
-from app.registry.benchmark import Axis, Bench, Entrant, Figures, Slack
+from app.registry.benchmark import (
+    AxisComparison,
+    BenchmarkResult,
+    BenchTolerance,
+    ModelFigures,
+    Participant,
+)
 from jobs.model_bench.aggregate import figures_of
 
 CLOCK_SECONDS = 0.002
 """Below this, times say more about the machine's other programs than about a model."""
 
 
-def against_each_other(found: Bench, pairs: Mapping[str, str], slack: Slack) -> Bench:
+def against_each_other(
+    benchmark: BenchmarkResult, pairs: Mapping[str, str], tolerance: BenchTolerance
+) -> BenchmarkResult:
     """The benchmark with each reference held against its pair, over the lines that both can do."""
-    by_reference = {one.reference: one for one in found.entrants}
-    axes: list[Axis] = []
+    by_reference = {participant.reference: participant for participant in benchmark.entrants}
+    axes: list[AxisComparison] = []
     notes: list[str] = []
     for reference, other in pairs.items():
-        one = by_reference[reference]
+        participant = by_reference[reference]
         if reference == other:
-            notes.append(f"{one.named} is {reference}, with which it would be compared")
+            notes.append(f"{participant.named} is {reference}, with which it would be compared")
             continue
-        mine, theirs = _on_common_ground(found, one, by_reference[other])
-        axes += compare(mine, theirs, slack)
-    return found.replace(axes=tuple(axes), notes=tuple(notes))
+        mine, theirs = _comparable_rows(benchmark, participant, by_reference[other])
+        axes += compare(mine, theirs, tolerance)
+    return benchmark.replace(axes=tuple(axes), notes=tuple(notes))
 
 
-def _on_common_ground(found: Bench, one: Entrant, other: Entrant) -> Iterator[Figures]:
+def _comparable_rows(
+    benchmark: BenchmarkResult, participant: Participant, other: Participant
+) -> Iterator[ModelFigures]:
     """How many lines each cannot do is said in full."""
-    common = set(range(len(found.works))) - set(one.refused) - set(other.refused)
-    for each in (one, other):
-        yield figures_of(found, each, common).replace(not_applicable=len(each.refused))
+    common = set(range(len(benchmark.works))) - set(participant.refused) - set(other.refused)
+    for each in (participant, other):
+        yield figures_of(benchmark, each, common).replace(not_applicable=len(each.refused))
 
 
-def against_last(found: Bench, earlier: Mapping[str, Figures], slack: Slack) -> Bench:
+def against_last(
+    benchmark: BenchmarkResult, earlier: Mapping[str, ModelFigures], tolerance: BenchTolerance
+) -> BenchmarkResult:
     """The benchmark with each model held against the earlier row of the same name, if any."""
-    axes: list[Axis] = []
+    axes: list[AxisComparison] = []
     notes: list[str] = []
-    for one in found.figures:
-        last = earlier.get(one.named)
+    for figure in benchmark.figures:
+        last = earlier.get(figure.named)
         if last is None:
-            notes.append(f"{one.named} has no earlier result of this workload: this is the first")
-            continue
-        axes += compare(one, last, slack)
-        if last.machine != one.machine:
             notes.append(
-                f"{one.named}: times and memory are not compared, {last.bench} ran on "
-                f"{last.machine}, this one on {one.machine}"
+                f"{figure.named} has no earlier result of this workload: this is the first"
             )
-    return found.replace(axes=tuple(axes), notes=tuple(notes))
+            continue
+        axes += compare(figure, last, tolerance)
+        if last.machine != figure.machine:
+            notes.append(
+                f"{figure.named}: times and memory are not compared, {last.bench} ran on "
+                f"{last.machine}, this one on {figure.machine}"
+            )
+    return benchmark.replace(axes=tuple(axes), notes=tuple(notes))
 
 
-def compare(found: Figures, other: Figures, slack: Slack) -> tuple[Axis, ...]:
+def compare(
+    ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance
+) -> tuple[AxisComparison, ...]:
     """Every axis on which both were measured; times and memory only on machines that are alike.
 
     Raises InvalidRequest for results of unlike workloads: their figures say nothing together.
     """
-    if found.workload != other.workload:
+    if ours.workload != other.workload:
         raise InvalidRequest(
-            f"{found.named} was measured on the workload {found.workload[:12]}, {other.named} on "
+            f"{ours.named} was measured on the workload {ours.workload[:12]}, {other.named} on "
             f"{other.workload[:12]}; measure both on one prompt file with the same samples"
         )
-    against = other.named if other.bench == found.bench else f"{other.named} of {other.bench}"
+    against = other.named if other.bench == ours.bench else f"{other.named} of {other.bench}"
     return tuple(
-        Axis(
-            model=found.named,
+        AxisComparison(
+            model=ours.named,
             against=against,
             asks=asks,
             found=f"{mine:.4g}",
@@ -71,7 +87,7 @@ def compare(found: Figures, other: Figures, slack: Slack) -> tuple[Axis, ...]:
             limit=f"{'>=' if more else '<='} {limit:.4g}",
             holds=mine >= limit if more else mine <= limit,
         )
-        for asks, mine, theirs, limit, more in _rows(found, other, slack)
+        for asks, mine, theirs, limit, more in _rows(ours, other, tolerance)
     )
 
 
@@ -79,38 +95,40 @@ _Row = tuple[str, float, float, float, bool]
 """What is asked, the two figures, the limit, and whether more is better."""
 
 
-def _rows(found: Figures, other: Figures, slack: Slack) -> Iterator[_Row]:
+def _rows(ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance) -> Iterator[_Row]:
     yield (
-        "prompts it cannot do", found.not_applicable, other.not_applicable,
+        "prompts it cannot do", ours.not_applicable, other.not_applicable,
         other.not_applicable, False,
     )  # fmt: skip
-    share = found.failed / max(found.images, 1), other.failed / max(other.images, 1)
+    share = ours.failed / max(ours.images, 1), other.failed / max(other.images, 1)
     yield "share of failed images", *share, share[1], False
-    shares = ("acceptance", slack.acceptance), ("agreement", slack.agreement)
-    for name, less in (*shares, ("legibility", slack.legibility)):
-        mine, theirs = getattr(found, name), getattr(other, name)
+    shares = ("acceptance", tolerance.acceptance), ("agreement", tolerance.agreement)
+    for name, less in (*shares, ("legibility", tolerance.legibility)):
+        mine, theirs = getattr(ours, name), getattr(other, name)
         if theirs is not None:  # what the other had and this one has not counts as nothing
             yield name, mine or 0.0, theirs, theirs - less, True
-    if found.machine == other.machine:
-        yield from _resources(found, other, slack)
+    if ours.machine == other.machine:
+        yield from _resources(ours, other, tolerance)
 
 
-def _resources(found: Figures, other: Figures, slack: Slack) -> Iterator[_Row]:
+def _resources(
+    ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance
+) -> Iterator[_Row]:
     """On a GPU the clock's seconds, on a CPU its own: other programs hardly change those."""
-    timed = _seconds(found), _seconds(other)
+    timed = _seconds(ours), _seconds(other)
     for name, mine, theirs in zip(("seconds alone", "seconds in a batch"), *timed, strict=True):
         if mine is not None and theirs is not None:
-            limit = theirs * (1 + slack.seconds_share) + CLOCK_SECONDS
+            limit = theirs * (1 + tolerance.seconds_share) + CLOCK_SECONDS
             yield name, mine, theirs, limit, False
-    memory = "peak memory, MiB", found.memory_mib, other.memory_mib
-    yield *memory, other.memory_mib + slack.memory_mib, False
-    if found.gpu_memory_mib is not None and other.gpu_memory_mib is not None:
-        limit = other.gpu_memory_mib + slack.memory_mib
-        yield "peak GPU memory, MiB", found.gpu_memory_mib, other.gpu_memory_mib, limit, False
+    memory = "peak memory, MiB", ours.memory_mib, other.memory_mib
+    yield *memory, other.memory_mib + tolerance.memory_mib, False
+    if ours.gpu_memory_mib is not None and other.gpu_memory_mib is not None:
+        limit = other.gpu_memory_mib + tolerance.memory_mib
+        yield "peak GPU memory, MiB", ours.gpu_memory_mib, other.gpu_memory_mib, limit, False
 
 
-def _seconds(one: Figures) -> tuple[float | None, float | None]:
-    if one.machine.device.startswith("cuda"):
-        pace = one.images_per_second
-        return one.median_seconds, 1 / pace if pace else None
-    return one.processor_seconds, one.batch_processor_seconds
+def _seconds(figures: ModelFigures) -> tuple[float | None, float | None]:
+    if figures.machine.device.startswith("cuda"):
+        pace = figures.images_per_second
+        return figures.median_seconds, 1 / pace if pace else None
+    return figures.processor_seconds, figures.batch_processor_seconds

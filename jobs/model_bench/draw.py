@@ -4,8 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.registry.benchmark import Bench
-from app.sheets.bench_report import said
+from app.registry.benchmark import BenchmarkResult
+from app.sheets.bench_report import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,19 +14,19 @@ INCHES, DPI = (11.0, 2.2), 110
 INKS = ("#c2410c", "#2563eb", "#15803d", "#7c3aed", "#0e7490", "#a16207")
 
 
-def draw_bench(found: Bench) -> bytes:
+def draw_bench(benchmark: BenchmarkResult) -> bytes:
     """A PNG: seconds, accepted share, legibility, and what the money or the time buys."""
     from matplotlib.figure import Figure
 
-    rows = found.figures
+    rows = benchmark.figures
     page = Figure(figsize=(INCHES[0], INCHES[1] + 0.25 * len(rows)), dpi=DPI, layout="constrained")
     alone, accepted, legible, worth = page.subplots(1, 4, sharey=True)
-    _bars(alone, found, [one.median_seconds for one in rows], "one image alone, s")
-    _bars(accepted, found, [one.acceptance for one in rows], "accepted, share")
-    _bars(legible, found, [one.legibility for one in rows], "text read by OCR, share")
-    value = [one.accepted_per_second if found.free else one.accepted_per_usd for one in rows]
-    title = "accepted images a second" if found.free else "accepted images for a dollar"
-    _bars(worth, found, value, title)
+    _bars(alone, benchmark, [row.median_seconds for row in rows], "one image alone, s")
+    _bars(accepted, benchmark, [row.acceptance for row in rows], "accepted, share")
+    _bars(legible, benchmark, [row.legibility for row in rows], "text read by OCR, share")
+    value = [row.accepted_per_second if benchmark.free else row.accepted_per_usd for row in rows]
+    title = "accepted images a second" if benchmark.free else "accepted images for a dollar"
+    _bars(worth, benchmark, value, title)
     for axes in (accepted, legible):
         axes.set_xlim(0, 1.25)
     file = io.BytesIO()
@@ -34,14 +34,16 @@ def draw_bench(found: Bench) -> bytes:
     return file.getvalue()
 
 
-def _bars(axes: "Axes", found: Bench, values: Sequence[float | None], title: str) -> None:
+def _bars(
+    axes: "Axes", benchmark: BenchmarkResult, values: Sequence[float | None], title: str
+) -> None:
     """The best on top; no bar where nothing was measured."""
     places = range(len(values))
     inks = [INKS[place % len(INKS)] for place in places]
     bars = axes.barh(list(places), [value or 0.0 for value in values], color=inks)
-    labels = ["not measured" if value is None else said(value) for value in values]
+    labels = ["not measured" if value is None else number(value) for value in values]
     axes.bar_label(bars, labels, fontsize=8, padding=3)
-    axes.set_yticks(list(places), [one.named for one in found.figures], fontsize=9)
+    axes.set_yticks(list(places), [figure.named for figure in benchmark.figures], fontsize=9)
     if not axes.yaxis_inverted():
         axes.invert_yaxis()
     axes.margins(x=0.3)

@@ -16,41 +16,44 @@ LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
-class Starter:
+class NamedModel:
     """A model at the start: what it was called, and the version that this stands for."""
 
     named: str
     model: ModelVersion
 
 
-def starters(names: Iterable[str], models: Mapping[str, ModelVersion]) -> list[Starter]:
+def named_models(names: Iterable[str], models: Mapping[str, ModelVersion]) -> list[NamedModel]:
     """One for each version; a version that is named twice takes part once, by its first name.
 
     Raises NoRoute for a name behind which nothing stands.
     """
-    found: dict[str, Starter] = {}
+    participants: dict[str, NamedModel] = {}
     for name in names:
         model = resolve(name, models)
-        found.setdefault(model.reference, Starter(name, model))
-    if not found:
+        participants.setdefault(model.reference, NamedModel(name, model))
+    if not participants:
         raise InvalidRequest("--models names no model; write starter,draft@champion,draft/8")
-    return list(found.values())
+    return list(participants.values())
 
 
-def opponents(
-    against: str, taking_part: Sequence[Starter], models: Mapping[str, ModelVersion]
-) -> dict[str, Starter]:
+def opponent_models(
+    against: str, taking_part: Sequence[NamedModel], models: Mapping[str, ModelVersion]
+) -> dict[str, NamedModel]:
     """Whom each reference is compared with: one model for all, or each one's own by an alias.
 
     Raises NoRoute, and InvalidRequest for an alias of a bundled model, which bears none.
     """
     if "/" in against or "@" in against or against in bundled_names():
-        other = Starter(against, resolve(against, models))
-        return {one.model.reference: other for one in taking_part}
+        other = NamedModel(against, resolve(against, models))
+        return {participant.model.reference: other for participant in taking_part}
     require_name(against)
-    aliased = {one.model.reference: _aliased(one.model, against) for one in taking_part}
+    aliased = {
+        participant.model.reference: _aliased(participant.model, against)
+        for participant in taking_part
+    }
     return {
-        reference: Starter(alias, resolve(alias, models)) for reference, alias in aliased.items()
+        reference: NamedModel(alias, resolve(alias, models)) for reference, alias in aliased.items()
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.digest import canonical_json
 from app.errors import InvalidRequest
 from app.image.png import read_png
-from app.registry.benchmark import Bench, Figures
+from app.registry.benchmark import BenchmarkResult, ModelFigures
 from app.registry.registry import Registry, open_registry
 from app.settings import Settings
 from app.sheets.bench_grid import draw_bench_grid
@@ -27,7 +27,7 @@ METRICS = (
 )  # fmt: skip
 
 
-class History:
+class BenchHistory:
     """What benchmarks are known; the registry is opened when somebody asks."""
 
     def __init__(self, settings: Settings) -> None:
@@ -41,42 +41,44 @@ class History:
         """Raise RegistryError now rather than after the work."""
         assert self._registry
 
-    def rows(self, workload: str) -> list[Figures]:
+    def rows(self, workload: str) -> list[ModelFigures]:
         """Every row of a workload, the newest first. Raises RegistryError."""
-        kept = self._registry.kept(_ROW, workload=workload)
-        return [Figures.model_validate_json(tags[_FIGURES]) for tags in kept.values()]
+        kept = self._registry.tagged_runs(_ROW, workload=workload)
+        return [ModelFigures.model_validate_json(tags[_FIGURES]) for tags in kept.values()]
 
-    def newest(self, workload: str) -> dict[str, Figures]:
+    def newest(self, workload: str) -> dict[str, ModelFigures]:
         """The newest row of a workload by the name that was written for the model."""
         return {row.named: row for row in reversed(self.rows(workload))}
 
     def workloads(self) -> int:
         """How many different workloads were ever benchmarked."""
-        return len({tags["workload"] for tags in self._registry.kept(_ROW).values()})
+        return len({tags["workload"] for tags in self._registry.tagged_runs(_ROW).values()})
 
-    def keep(self, found: Bench, pictures: Mapping[str, Mapping[tuple[int, int], bytes]]) -> Path:
+    def keep(
+        self, benchmark: BenchmarkResult, pictures: Mapping[str, Mapping[tuple[int, int], bytes]]
+    ) -> Path:
         """Write the files below the home, and all of it to MLflow; the folder."""
-        folder = self.folder(found.id)
+        folder = self.folder(benchmark.id)
         for reference, shown in pictures.items():
             for (work, seed), png in shown.items():
                 file = _file(folder, reference, work, seed)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(png)
-        files = self._written(found)
+        files = self._written(benchmark)
         registry = self._registry
-        run = registry.keep(
+        run = registry.save_run(
             _BENCH,
-            f"bench {found.id}",
-            tags={"bench": found.id, "workload": found.workload},
-            params=_params(found),
+            f"bench {benchmark.id}",
+            tags={"bench": benchmark.id, "workload": benchmark.workload},
+            params=_params(benchmark),
             files=files,
         )
-        for row in found.figures:
-            registry.keep(
+        for row in benchmark.figures:
+            registry.save_run(
                 _ROW,
-                f"{row.named} in {found.id}",
+                f"{row.named} in {benchmark.id}",
                 tags=_tags(row) | {"mlflow.parentRunId": run},
-                params=_params(found) | {"model": row.reference, "machine": str(row.machine)},
+                params=_params(benchmark) | {"model": row.reference, "machine": str(row.machine)},
                 metrics=_metrics(row),
             )
         return folder
@@ -85,7 +87,7 @@ class History:
         """Where the files of a benchmark stand in this home."""
         return self._settings.home / "bench" / bench
 
-    def rate(self, bench: str, model: str, score: float) -> Figures:
+    def rate(self, bench: str, model: str, score: float) -> ModelFigures:
         """Keep how legible people find a model's texts, beside what OCR says; the last word counts.
 
         Raises InvalidRequest when there is no such benchmark or model.
@@ -93,8 +95,8 @@ class History:
         if not 0 <= score <= 1:
             raise InvalidRequest(f"{score:g} is no score; write a share from 0 to 1, 0.9 say")
         registry = self._registry
-        found = registry.kept(_ROW, bench=bench) if ID.fullmatch(bench) else {}
-        kept = {run: Figures.model_validate_json(tags[_FIGURES]) for run, tags in found.items()}
+        rows = registry.tagged_runs(_ROW, bench=bench) if ID.fullmatch(bench) else {}
+        kept = {run: ModelFigures.model_validate_json(tags[_FIGURES]) for run, tags in rows.items()}
         rated = {run: row for run, row in kept.items() if model in (row.named, row.reference)}
         if not rated:
             known = ", ".join(row.named for row in kept.values())
@@ -109,43 +111,45 @@ class History:
         self._rewrite(registry, row)
         return row
 
-    def _rewrite(self, registry: Registry, row: Figures) -> None:
+    def _rewrite(self, registry: Registry, row: ModelFigures) -> None:
         """The files again with the new score, where they stand in this home."""
         file = self.folder(row.bench) / "bench.json"
         if not file.is_file():
             return
-        found = Bench.model_validate_json(file.read_bytes())
-        figures = [row if one.reference == row.reference else one for one in found.figures]
-        files = self._written(found.replace(figures=figures))
-        for run in registry.kept(_BENCH, bench=row.bench):
+        benchmark = BenchmarkResult.model_validate_json(file.read_bytes())
+        figures = [
+            row if figure.reference == row.reference else figure for figure in benchmark.figures
+        ]
+        files = self._written(benchmark.replace(figures=figures))
+        for run in registry.tagged_runs(_BENCH, bench=row.bench):
             registry.amend(run, files=files)
 
-    def _written(self, found: Bench) -> dict[str, bytes]:
+    def _written(self, benchmark: BenchmarkResult) -> dict[str, bytes]:
         """The figures before the pictures of them: what was measured is not lost to a drawing."""
-        folder = self.folder(found.id)
+        folder = self.folder(benchmark.id)
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = _pictures(folder, found)
+        pictures = _pictures(folder, benchmark)
         makers: dict[str, Callable[[], bytes]] = {
-            "bench.json": lambda: canonical_json(found.as_json()),
-            "report.html": lambda: bench_report(found, pictures).encode(),
-            "grid.png": lambda: draw_bench_grid(found, pictures),
-            "chart.png": lambda: draw_bench(found),
+            "bench.json": lambda: canonical_json(benchmark.as_json()),
+            "report.html": lambda: bench_report(benchmark, pictures).encode(),
+            "grid.png": lambda: draw_bench_grid(benchmark, pictures),
+            "chart.png": lambda: draw_bench(benchmark),
         }
         for name, made in makers.items():
             (folder / name).write_bytes(made())
         return {name: (folder / name).read_bytes() for name in makers}
 
 
-def _pictures(folder: Path, found: Bench) -> Pictures:
+def _pictures(folder: Path, benchmark: BenchmarkResult) -> Pictures:
     """By reference, line and seed."""
     return {
-        one.reference: {
+        participant.reference: {
             (shot.work, shot.seed): read_png(file.read_bytes())
-            for shot in one.shots
-            for file in [_file(folder, one.reference, shot.work, shot.seed)]
+            for shot in participant.shots
+            for file in [_file(folder, participant.reference, shot.work, shot.seed)]
             if file.is_file()
         }
-        for one in found.entrants
+        for participant in benchmark.entrants
     }
 
 
@@ -153,7 +157,7 @@ def _file(folder: Path, reference: str, work: int, seed: int) -> Path:
     return folder / "pictures" / reference.replace("/", "-") / f"{work:03d}-{seed}.png"
 
 
-def _tags(row: Figures) -> dict[str, str]:
+def _tags(row: ModelFigures) -> dict[str, str]:
     return {
         "bench": row.bench,
         "workload": row.workload,
@@ -162,26 +166,26 @@ def _tags(row: Figures) -> dict[str, str]:
     }
 
 
-def _params(found: Bench) -> dict[str, str]:
+def _params(benchmark: BenchmarkResult) -> dict[str, str]:
     return {
-        "models": ",".join(one.named for one in found.entrants),
-        "prompts": str(len(found.works)),
-        "samples": str(found.samples),
-        "workload": found.workload,
-        "against": found.against or "nothing",
+        "models": ",".join(participant.named for participant in benchmark.entrants),
+        "prompts": str(len(benchmark.works)),
+        "samples": str(benchmark.samples),
+        "workload": benchmark.workload,
+        "against": benchmark.against or "nothing",
     }
 
 
-def _metrics(row: Figures) -> dict[str, float]:
+def _metrics(row: ModelFigures) -> dict[str, float]:
     """Those that were measured, and how often each rule spoke."""
     known = {name: getattr(row, name) for name in METRICS}
     spoke = {f"spoke.{name}": float(times) for name, times in row.complaints.items()}
     return {name: float(value) for name, value in known.items() if value is not None} | spoke
 
 
-def shown_rows(rows: Sequence[Figures]) -> list[tuple[Figures, Figures | None]]:
+def shown_rows(rows: Sequence[ModelFigures]) -> list[tuple[ModelFigures, ModelFigures | None]]:
     """The oldest first, each with the one before it of the same name."""
-    last: dict[str, Figures] = {}
+    last: dict[str, ModelFigures] = {}
     pairs = []
     for row in sorted(rows, key=lambda row: row.bench):
         pairs.append((row, last.get(row.named)))

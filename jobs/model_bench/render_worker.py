@@ -11,9 +11,9 @@ from time import perf_counter, process_time
 import psutil
 
 from app.backends.base import Backend
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.environment import environment
-from app.generate.renderer import renderer
+from app.generate.renderer import open_renderer
 from app.image.png import png_bytes
 from app.registry.benchmark import Machine
 from app.settings import Settings
@@ -24,22 +24,22 @@ from app.types.registered_version import Amount
 _MIB = 2**20
 
 
-class Took(Value):
+class RenderTime(Value):
     """Seconds by the clock and by the processor."""
 
     seconds: Amount = 0.0
     processor_seconds: Amount = 0.0
 
 
-class Painted(Value):
+class TimedImage(Value):
     """One picture as PNG, or why there is none; and what it took."""
 
     png: bytes = b""
     error: str = ""
-    took: Took = Took()
+    took: RenderTime = RenderTime()
 
 
-class Place(Value):
+class WorkerUsage(Value):
     """Where the model ran, and the memory it took at its peak."""
 
     machine: Machine
@@ -47,7 +47,7 @@ class Place(Value):
     gpu_memory_mib: Amount | None
 
 
-class Painter:
+class RenderWorker:
     """Loads the model when first asked, and paints one picture that nobody counts."""
 
     def __init__(self, route: Route, settings: Settings, first: GenerationRequest) -> None:
@@ -62,38 +62,38 @@ class Painter:
 
         A hosted model does nothing of the kind, and every call of it is paid for.
         """
-        backend = renderer(self._route, self._settings, self._store, fresh=True)
+        backend = open_renderer(self._route, self._settings, self._store, fresh=True)
         for _ in backend.generate([self._first] if self._route.model.hosted is None else []):
             pass
         return backend
 
-    def ready(self) -> None:
+    def load(self) -> None:
         """Load; raises what loading raises."""
         assert self._backend
 
-    def alone(self, request: GenerationRequest) -> Painted:
+    def render_one(self, request: GenerationRequest) -> TimedImage:
         """One picture with nothing beside it; a failure is a value."""
         backend = self._backend
         with _timed() as took:
             (outcome,) = list(backend.generate([request]))
-        if isinstance(outcome, Failed):
-            return Painted(error=str(outcome.error), took=took[0])
-        self._note(outcome)
-        return Painted(png=png_bytes(outcome.pixels, text={}), took=took[0])
+        if isinstance(outcome, FailedRequest):
+            return TimedImage(error=str(outcome.error), took=took[0])
+        self._record_usage(outcome)
+        return TimedImage(png=png_bytes(outcome.pixels, text={}), took=took[0])
 
-    def together(self, requests: Sequence[GenerationRequest]) -> list[Took]:
+    def render_batch(self, requests: Sequence[GenerationRequest]) -> list[RenderTime]:
         """Each request's share of a batch: they add up to what the whole batch took."""
         backend = self._backend
         seconds: dict[str, float] = {}
         with _timed() as took:
             for outcome in backend.generate(requests):
-                if isinstance(outcome, Rendered):
+                if isinstance(outcome, RenderedImage):
                     seconds[outcome.request.id] = outcome.seconds
-        return shares(took[0], [seconds.get(request.id) for request in requests])
+        return share_batch_time(took[0], [seconds.get(request.id) for request in requests])
 
-    def place(self) -> Place:
+    def usage(self) -> WorkerUsage:
         """Where it ran and what memory it took so far."""
-        return Place(
+        return WorkerUsage(
             machine=Machine(
                 processor=environment().processor, device=self._device, mode=self._mode
             ),
@@ -101,24 +101,24 @@ class Painter:
             gpu_memory_mib=_gpu_peak_mib(),
         )
 
-    def _note(self, outcome: Rendered) -> None:
+    def _record_usage(self, outcome: RenderedImage) -> None:
         if outcome.engine is not None:
             self._device, self._mode = outcome.engine.device, outcome.engine.mode
 
 
-def shares(whole: Took, seconds: Sequence[float | None]) -> list[Took]:
+def share_batch_time(whole: RenderTime, seconds: Sequence[float | None]) -> list[RenderTime]:
     """What a batch took, shared out by the engine's own seconds.
 
     Who failed (None) has an even share, and so has everybody where the engine counted nothing.
     """
-    known = [one for one in seconds if one]
+    known = [value for value in seconds if value]
     usual = sum(known) / len(known) if known else 1.0
-    weights = [usual if one is None or not known else one for one in seconds]
+    weights = [usual if value is None or not known else value for value in seconds]
     largest = max(weights)  # the smallest numbers there are cannot be multiplied exactly
     weights = [weight / largest for weight in weights]
     total = sum(weights)
     return [
-        Took(
+        RenderTime(
             seconds=whole.seconds * weight / total,
             processor_seconds=whole.processor_seconds * weight / total,
         )
@@ -127,19 +127,21 @@ def shares(whole: Took, seconds: Sequence[float | None]) -> list[Took]:
 
 
 @contextmanager
-def _timed() -> Iterator[list[Took]]:
+def _timed() -> Iterator[list[RenderTime]]:
     """What the block takes, as the one item of the list once it has ended."""
-    took: list[Took] = []
+    took: list[RenderTime] = []
     clock, processor = perf_counter(), process_time()
     yield took
-    took.append(Took(seconds=perf_counter() - clock, processor_seconds=process_time() - processor))
+    took.append(
+        RenderTime(seconds=perf_counter() - clock, processor_seconds=process_time() - processor)
+    )
 
 
 def _peak_bytes() -> int:
     """The most memory this process ever held: Linux says it itself, other systems less exactly."""
     status = Path("/proc/self/status")
     if status.is_file():
-        (line,) = [one for one in status.read_text().splitlines() if one.startswith("VmHWM")]
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

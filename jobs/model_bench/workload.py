@@ -13,7 +13,7 @@ from app.errors import InvalidRequest
 from app.models.bundled import FOLDERS, critic_folder_of, read_version
 from app.plan.schema import RULES, TEXT_RULES
 from app.plan.templates import unknown_words
-from app.registry.benchmark import Work
+from app.registry.benchmark import WorkItem
 from app.registry.references import with_fonts
 from app.settings import Settings
 from app.types import GenerationRequest, Kind, Measure, ModelVersion, Rule, Size
@@ -30,7 +30,7 @@ _MOST_LABELS, _LONGEST_LABEL = 16, 40
 _INK = {"colour": "#1b1f24", "outline": "auto", "plate": "auto"}
 
 
-def read_works(path: Path) -> tuple[Work, ...]:
+def read_works(path: Path) -> tuple[WorkItem, ...]:
     """A prompt a line; a line that begins with `{` is JSON and may say more; `#` begins a comment.
 
     Raises InvalidRequest with the line that is faulty.
@@ -40,10 +40,10 @@ def read_works(path: Path) -> tuple[Work, ...]:
     except (OSError, UnicodeDecodeError) as exc:
         raise InvalidRequest(f"{path} cannot be read as a prompt file: {exc}") from exc
     written = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    said = [(number, line) for number, line in written if line and not line.startswith("#")]
-    if not said:
+    rows = [(number, line) for number, line in written if line and not line.startswith("#")]
+    if not rows:
         raise InvalidRequest(f"{path} holds no prompt; write one on each line")
-    works = tuple(_work(line, f"{path}:{number}") for number, line in said)
+    works = tuple(_work(line, f"{path}:{number}") for number, line in rows)
     labels = {label for work in works for label in work.labels}
     if len(labels) > _MOST_LABELS or any(len(label) > _LONGEST_LABEL for label in labels):
         raise InvalidRequest(
@@ -53,10 +53,10 @@ def read_works(path: Path) -> tuple[Work, ...]:
     return works
 
 
-def _work(line: str, where: str) -> Work:
+def _work(line: str, where: str) -> WorkItem:
     try:
         fields = json.loads(line) if line.startswith("{") else {"prompt": line}
-        return Work.model_validate(fields | _size(fields))
+        return WorkItem.model_validate(fields | _size(fields))
     except (ValidationError, ValueError) as exc:
         if isinstance(exc, ValidationError):
             first = exc.errors(include_url=False)[0]
@@ -66,7 +66,7 @@ def _work(line: str, where: str) -> Work:
         raise InvalidRequest(
             f"{where}: {reason}; write a prompt, or JSON such as "
             '{"prompt": "a red potion", "text": "Haste", "size": "256x256", "labels": ["hero"]}, '
-            f"which knows {', '.join(Work.model_fields)}"
+            f"which knows {', '.join(WorkItem.model_fields)}"
         ) from exc
 
 
@@ -78,7 +78,7 @@ def _size(fields: dict[str, object]) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WorkloadRequest:
     """One picture to make: its line, the request, and the rules that it must pass."""
 
     work: int
@@ -90,7 +90,7 @@ class Asked:
 class Workload:
     """Lines and seeds; the same critic, the starter's, judges whoever takes part."""
 
-    works: tuple[Work, ...]
+    works: tuple[WorkItem, ...]
     samples: int
 
     @cached_property
@@ -104,25 +104,25 @@ class Workload:
     def _critic(self) -> Critic:
         return Critic.load(critic_folder())
 
-    def refused(self, model: ModelVersion) -> dict[int, str]:
+    def refusals(self, model: ModelVersion) -> dict[int, str]:
         """The lines that a model cannot do, each with the reason."""
         reasons = {index: _reason(work, model) for index, work in enumerate(self.works)}
         return {index: reason for index, reason in reasons.items() if reason}
 
-    def asked(self, model: ModelVersion, settings: Settings) -> list[Asked]:
+    def requests(self, model: ModelVersion, settings: Settings) -> list[WorkloadRequest]:
         """Every line that the model can do with the seeds from 0, seed by seed.
 
         Steps and guidance are the model's own. Raises InvalidRequest when a font is missing.
         """
-        refused = self.refused(model)
+        refused = self.refusals(model)
         return [
-            Asked(index, _request(work, model, settings, seed), self._rules(work, model))
+            WorkloadRequest(index, _request(work, model, settings, seed), self._rules(work, model))
             for seed in range(self.samples)
             for index, work in enumerate(self.works)
             if index not in refused
         ]
 
-    def _rules(self, work: Work, model: ModelVersion) -> tuple[Rule, ...]:
+    def _rules(self, work: WorkItem, model: ModelVersion) -> tuple[Rule, ...]:
         """Those of the kind that one picture alone can be judged by, and that the critic knows."""
         if work.text:
             return TEXT_RULES
@@ -140,7 +140,7 @@ def critic_folder() -> Path:
     return folder
 
 
-def _reason(work: Work, model: ModelVersion) -> str:
+def _reason(work: WorkItem, model: ModelVersion) -> str:
     unknown = unknown_words(work.prompt, model.vocabulary)
     if unknown:
         return f"was never taught {', '.join(unknown)}"
@@ -153,7 +153,9 @@ def _reason(work: Work, model: ModelVersion) -> str:
     return ""
 
 
-def _request(work: Work, model: ModelVersion, settings: Settings, seed: int) -> GenerationRequest:
+def _request(
+    work: WorkItem, model: ModelVersion, settings: Settings, seed: int
+) -> GenerationRequest:
     own = model.sizes[0] if model.sizes else (_TEXT_SIZE if work.text else _SIZE)
     size = work.size or own
     layers = (TextLayer(text=work.text, **_INK),) if work.text else ()

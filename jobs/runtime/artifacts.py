@@ -11,13 +11,13 @@ from app.image.png import read_png
 from app.sheets.contact_sheet import SheetEntry, contact_sheet
 from app.store.publish import Store
 from app.types import AssetRecord, AssetSpec, AtlasPage, Status
-from jobs.runtime.summary import Fates, Summary
+from jobs.runtime.summary import Outcomes, Summary
 
 COUNTS = ("asked", "reused", "accepted", "review", "rejected", "failed", "made")
 
 
-def report(
-    fates: Fates,
+def write_artifacts(
+    outcomes: Outcomes,
     pages: Sequence[AtlasPage],
     summary: Summary,
     store: Store,
@@ -30,7 +30,7 @@ def report(
     written = tuple(str(path) for page in pages for path in write_page(page, store, folder))
     figures = {name: getattr(summary, name) for name in (*COUNTS, "seconds", "images_per_hour")}
     html, _ = contact_sheet(
-        _entries(fates, store), folder, title=title, summary=figures, counts=fates.counts
+        _entries(outcomes, store), folder, title=title, summary=figures, counts=outcomes.counts
     )
     return summary.replace(pages=written, contact_sheet=str(html))
 
@@ -43,9 +43,9 @@ def write_page(page: AtlasPage, store: Store, folder: Path) -> tuple[Path, Path]
     return image, metadata
 
 
-def _entries(fates: Fates, store: Store) -> Iterator[SheetEntry]:
+def _entries(outcomes: Outcomes, store: Store) -> Iterator[SheetEntry]:
     """One entry per asset that is shown, in the plan's order."""
-    for shown in fates.shown:
+    for shown in outcomes.shown:
         if shown.record is None:
             yield _unrecorded(shown.spec, shown.error)
         else:

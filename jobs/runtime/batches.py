@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import ceil
 
-from app.engine.fair_share import Shares
+from app.engine.fair_share import FairShares
 from app.types import (
     AssetRecord,
     AssetSpec,
@@ -12,7 +12,7 @@ from app.types import (
     GenerationRequest,
     Retry,
     Route,
-    Turn,
+    StageResult,
     Value,
 )
 from app.types.candidate import Candidate, Decision, Outcome
@@ -20,7 +20,7 @@ from app.types.candidate import Candidate, Decision, Outcome
 REQUESTS_PER_BATCH = 32
 
 
-class Asked(Value):
+class GenerateRow(Value):
     """An asset and the candidates asked for now."""
 
     spec: AssetSpec
@@ -29,21 +29,21 @@ class Asked(Value):
     """Whether another model may go on from them."""
 
 
-class Generated(Value):
+class GeneratedRow(Value):
     """The same asset with what became of each request."""
 
     spec: AssetSpec
     outcomes: tuple[Outcome, ...]
 
 
-class Examined(Value):
+class ExaminedRow(Value):
     """The asset's name with its candidates as the checks saw them."""
 
     name: str
     candidates: tuple[Candidate, ...]
 
 
-class Decided(Value):
+class DecidedAsset(Value):
     """An asset whose fate is known, to be finished and published; `index` is its place."""
 
     index: int
@@ -51,23 +51,23 @@ class Decided(Value):
     spec: AssetSpec
     decision: Decision
     attempts: int
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[StageResult, ...] = ()
     retries: tuple[Retry, ...] = ()
     explained: str | None = None
 
 
-class AskedBatch(Value):
+class GenerateBatch(Value):
     """One row for the generate stage: one team, one model, one size."""
 
     route: Route
-    items: tuple[Asked, ...]
+    items: tuple[GenerateRow, ...]
 
 
 class GeneratedBatch(Value):
     """One row for the check stage."""
 
     route: Route
-    items: tuple[Generated, ...]
+    items: tuple[GeneratedRow, ...]
     loads: int = 0
     """Models that were loaded for it."""
 
@@ -75,7 +75,7 @@ class GeneratedBatch(Value):
 class ExaminedBatch(Value):
     """One row back to the driver."""
 
-    items: tuple[Examined, ...]
+    items: tuple[ExaminedRow, ...]
     loads: int = 0
 
 
@@ -83,7 +83,7 @@ class DecidedBatch(Value):
     """One row for the finish stage."""
 
     route: Route
-    items: tuple[Decided, ...]
+    items: tuple[DecidedAsset, ...]
 
 
 class CompletedBatch(Value):
@@ -100,38 +100,38 @@ class SpriteFile(Value):
     file: FinishedFile
 
 
-def asked_batches(
-    asked: Sequence[Asked],
+def generate_batches(
+    rows: Sequence[GenerateRow],
     routes: Mapping[str, Route],
     *,
     workers: int,
     share: Callable[[str], float] = lambda team: 1.0,
-) -> Iterator[AskedBatch]:
+) -> Iterator[GenerateBatch]:
     """Rows that keep every worker busy; teams take turns, each by its share of row-steps.
 
     Of one team's requests those of higher priority come first, and of one priority those of one
     model, size and text stand side by side.
     """
-    ordered = sorted(asked, key=_bucket)
-    total = sum(len(item.requests) for item in asked)
+    ordered = sorted(rows, key=_bucket)
+    total = sum(len(item.requests) for item in rows)
     limit = min(max(total // (workers * 4), 8), REQUESTS_PER_BATCH)
     batches = [
-        AskedBatch(route=routes[items[0].spec.model], items=tuple(items))
+        GenerateBatch(route=routes[items[0].spec.model], items=tuple(items))
         for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1])
         for items in _filled(bucket, limit)
     ]
-    turns: Shares[AskedBatch] = Shares(team_of)
-    for batch in turns.in_turn(batches):
+    turns: FairShares[GenerateBatch] = FairShares(team_of)
+    for batch in turns.in_fair_order(batches):
         turns.charge(batch, row_steps(batch), share(team_of(batch)))
         yield batch
 
 
-def team_of(batch: AskedBatch) -> str:
+def team_of(batch: GenerateBatch) -> str:
     """Whose a row is."""
     return batch.items[0].spec.request.tags.team
 
 
-def row_steps(batch: AskedBatch) -> int:
+def row_steps(batch: GenerateBatch) -> int:
     """The work of a row, as an engine counts it: the transformer's rows, step by step."""
     return sum(_row_steps(request) for item in batch.items for request in item.requests)
 
@@ -141,7 +141,7 @@ def _row_steps(request: GenerationRequest) -> int:
     return ceil(request.num_inference_steps * strength) * (2 if request.guidance_scale > 1 else 1)
 
 
-def _bucket(item: Asked) -> tuple[str, int, str, int, int, bool, str]:
+def _bucket(item: GenerateRow) -> tuple[str, int, str, int, int, bool, str]:
     request = item.spec.request
     return (
         request.tags.team,
@@ -154,9 +154,9 @@ def _bucket(item: Asked) -> tuple[str, int, str, int, int, bool, str]:
     )
 
 
-def _filled(items: Iterable[Asked], limit: int) -> Iterator[list[Asked]]:
+def _filled(items: Iterable[GenerateRow], limit: int) -> Iterator[list[GenerateRow]]:
     """Fill rows up to the limit of requests; an asset's requests stay together."""
-    batch: list[Asked] = []
+    batch: list[GenerateRow] = []
     size = 0
     for item in items:
         if batch and size + len(item.requests) > limit:
@@ -169,7 +169,7 @@ def _filled(items: Iterable[Asked], limit: int) -> Iterator[list[Asked]]:
 
 
 def decided_batches(
-    decided: Sequence[Decided], routes: Mapping[str, Route]
+    decided: Sequence[DecidedAsset], routes: Mapping[str, Route]
 ) -> Iterator[DecidedBatch]:
     """Decided assets by model, a handful a row."""
     for model, bucket in groupby(

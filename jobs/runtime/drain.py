@@ -18,11 +18,11 @@ import ray
 import ray.exceptions
 from ray._private.state import state
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """How often the head is asked; its answer takes a millisecond."""
 
 
-class Notice:
+class DrainNotice:
     """One worker's; to be made in the main thread of its process, where signals are taken."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Notice:
         self._room = Lock()
 
     @property
-    def going(self) -> bool:
+    def draining(self) -> bool:
         """Whether the machine, or this process alone, is to go."""
         return self._going.is_set()
 
@@ -44,20 +44,20 @@ class Notice:
     def working(self) -> Iterator[None]:
         """Around a row: none is begun once it is known that the process goes."""
         with self._room:
-            if self.going:
-                end_here()
+            if self.draining:
+                exit_process()
             yield
 
     def _watch(self, node: str) -> None:
-        while not self._going.wait(LOOK_SECONDS):
+        while not self._going.wait(POLL_SECONDS):
             if _drains(node):
                 self._going.set()
         with self._room:  # when the row under way has ended
-            sleep(LOOK_SECONDS)  # what it came to is on its way to the driver
-            end_here()
+            sleep(POLL_SECONDS)  # what it came to is on its way to the driver
+            exit_process()
 
 
-def end_here() -> NoReturn:
+def exit_process() -> NoReturn:
     """End this process in the one way after which Ray starts an actor again and repeats its rows.
 
     An exit in good order would count as wanted.

@@ -11,7 +11,7 @@ MEMORY_SECONDS = 3.0
 """Reading proportional set sizes costs the kernel enough to disturb what is measured."""
 
 
-class Watch:
+class ProcessUsage:
     """Runs a command and adds up what its whole process tree used."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
@@ -30,10 +30,10 @@ class Watch:
             tree = psutil.Process(process.pid)
             looked = started
             while process.poll() is None:
-                self._add_up(tree)
+                self._sample_cpu(tree)
                 if perf_counter() - looked > MEMORY_SECONDS:
                     looked = perf_counter()
-                    self._weigh(tree)
+                    self._sample_memory(tree)
                 sleep(SAMPLE_SECONDS)
             self.wall_seconds = perf_counter() - started
             self.exit_code = process.returncode
@@ -45,21 +45,21 @@ class Watch:
         """CPU time of every process seen, up to its last sample."""
         return sum(self._cpu.values())
 
-    def _add_up(self, tree: psutil.Process) -> None:
-        for process in _family(tree):
+    def _sample_cpu(self, tree: psutil.Process) -> None:
+        for process in _process_tree(tree):
             with suppress(psutil.Error):  # it ended between the listing and the look
                 used = process.cpu_times()
                 self._cpu[process.pid, process.create_time()] = used.user + used.system
 
-    def _weigh(self, tree: psutil.Process) -> None:
+    def _sample_memory(self, tree: psutil.Process) -> None:
         total = 0
-        for process in _family(tree):
+        for process in _process_tree(tree):
             with suppress(psutil.Error):
                 total += process.memory_full_info().pss
         self.peak_memory_mib = max(self.peak_memory_mib, total / 2**20)
 
 
-def _family(tree: psutil.Process) -> list[psutil.Process]:
+def _process_tree(tree: psutil.Process) -> list[psutil.Process]:
     try:
         return [tree, *tree.children(recursive=True)]
     except psutil.NoSuchProcess:

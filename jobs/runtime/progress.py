@@ -85,7 +85,7 @@ class StageProgress:
         self._seen = 0
         self._passing = 0
 
-    def seen(self, candidates: Sequence[Candidate]) -> None:
+    def count_candidates(self, candidates: Sequence[Candidate]) -> None:
         """Count one asset's images and what the checks said of them."""
         for candidate in candidates:
             self._run.count(candidate.outcome)

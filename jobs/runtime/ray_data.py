@@ -18,11 +18,11 @@ import ray.data
 import ray.exceptions
 
 from app.errors import BackendError
-from app.generate.generate import HandedBack
+from app.generate.generate import WorkerLeaving
 from app.ray_environment import quiet_start
 from app.settings import Settings
 from app.types import Value
-from jobs.runtime.drain import Notice, end_here, in_actor
+from jobs.runtime.drain import DrainNotice, exit_process, in_actor
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
@@ -34,10 +34,10 @@ _stop = Event()
 """Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray,
 so `values` looks here as well."""
 
-DEATHS = 30
+MAX_DEATHS = 30
 """How many deaths of a stage's worker are made good. Each takes a retry from every row that
 waits for that worker, guilty or not: a handful would let one bad row break its neighbours."""
-GENERATION_DEATHS = 1000
+MAX_GENERATION_DEATHS = 1000
 """The ledger refuses a request after it has killed a few workers, however many such requests
 there are; this bounds only what the ledger does not see, a model that dies while it loads."""
 
@@ -46,7 +46,7 @@ Out = TypeVar("Out", bound=Value)
 
 
 @contextmanager
-def cluster() -> Iterator[None]:
+def joined_cluster() -> Iterator[None]:
     """Join `RAY_ADDRESS` if it is set, else start Ray here; ends only what it started."""
     if ray.is_initialized():
         yield
@@ -56,14 +56,16 @@ def cluster() -> Iterator[None]:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local())
     _stop.clear()
     signals = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(one, _interrupt) for one in signals]  # after init, which sets its own
+    previous = [
+        signal.signal(number, _interrupt) for number in signals
+    ]  # after init, which sets its own
     with redirect_stdout(sys.stderr):  # where Ray would say, to its end, which workers died
         try:
             _bound_and_quiet()
             yield
         finally:
-            for one, handler in zip(signals, previous, strict=True):
-                signal.signal(one, handler)
+            for number, handler in zip(signals, previous, strict=True):
+                signal.signal(number, handler)
             ray.shutdown()
 
 
@@ -117,18 +119,18 @@ def generation_workers(asked: int | None, images: int) -> int:
     return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
 
 
-class Stage(ABC, Generic[In, Out]):
+class StageWorker(ABC, Generic[In, Out]):
     """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
 
     takes: type[In]
-    notice: Notice
+    drain_notice: DrainNotice
 
     def __new__(cls, *_: object, **__: object) -> Self:
         """Listens for the machine's end before it is built, in the thread that takes signals."""
         stage = super().__new__(cls)
-        stage.notice = Notice()
+        stage.drain_notice = DrainNotice()
         if in_actor():
-            stage.notice.listen()
+            stage.drain_notice.listen()
         return stage
 
     @abstractmethod
@@ -138,28 +140,28 @@ class Stage(ABC, Generic[In, Out]):
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Ray Data's calling convention around `run`."""
         value = self.takes.model_validate_json(batch["payload"][0])
-        with self.notice.working():
+        with self.drain_notice.working():
             try:
                 done = self.run(value)
-            except HandedBack:
-                end_here()  # Ray repeats the row on another machine, where what was made stands
+            except WorkerLeaving:
+                exit_process()  # Ray repeats the row on another machine, where what was made stands
         return {"payload": np.array([done.model_dump_json()], dtype=object)}
 
 
-def rows(values: Iterable[Value]) -> ray.data.Dataset:
+def to_dataset(values: Iterable[Value]) -> ray.data.Dataset:
     """One block per value, so that a value is the unit of work, retry and loss."""
     items = [{"payload": value.model_dump_json()} for value in values]
     return ray.data.from_items(items, override_num_blocks=max(len(items), 1))
 
 
-def through(
+def run_stage(
     dataset: ray.data.Dataset,
-    stage: type[Stage[In, Out]],
+    stage: type[StageWorker[In, Out]],
     *,
     workers: int,
     num_cpus: float,
     num_gpus: float = 0,
-    deaths: int = DEATHS,
+    max_deaths: int = MAX_DEATHS,
     **constructor: Any,
 ) -> ray.data.Dataset:
     """Send the rows through a pool of at most `workers` warm actors of a stage.
@@ -181,12 +183,12 @@ def through(
             num_cpus=0 if num_gpus else num_cpus,  # a GPU worker would reserve a core as well
             num_gpus=num_gpus or None,
             udf_modifying_row_count=False,
-            max_restarts=deaths,
-            max_task_retries=deaths,
+            max_restarts=max_deaths,
+            max_task_retries=max_deaths,
         )
 
 
-def values(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
+def from_dataset(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
     """The rows' values as they come, in no fixed order.
 
     Raises BackendError when a stage broke in a way that its own rules do not know.

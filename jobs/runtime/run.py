@@ -5,31 +5,31 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from app.accept.gate import Guard, open_guard
-from app.check.duplicates import Neighbours, Seen
-from app.costs.estimate import Forecast, longest
+from app.accept.gate import AcceptanceGate, open_gate
+from app.check.duplicates import KnownImage, Neighbours
+from app.costs.estimate import Estimator, max_attempt_seconds
 from app.errors import InvalidRequest
 from app.fleet.prices import Budgets, PriceSheet, budgets, price_sheet
 from app.fleet.versions import resolve
-from app.generate.generate import Terms
+from app.generate.generate import GenerationTerms
 from app.generate.renderer import require_service
-from app.plan.expand import count, drafted, expand_ways
+from app.plan.expand import count, draft_plan, expand_variants
 from app.plan.schema import Budget, Plan, PlanAsset, RoutePlan
 from app.refine.attempts import Refiner
-from app.refine.changes import DEAREST
-from app.refine.statistics import experience_of
-from app.registry.references import pictures_of, pinned
-from app.route.by_name import way_to
-from app.route.router import Routing, routes_of
+from app.refine.changes import MAX_COST_FACTOR
+from app.refine.statistics import load_statistics
+from app.registry.references import background_files, pin_references
+from app.route.by_name import route_to
+from app.route.router import ModelRouter, routes_of
 from app.settings import Settings
 from app.store.budgets import Caps
 from app.store.catalog import Catalog
-from app.store.publish import Store, begin_run, forget, new_run_id, open_store
+from app.store.publish import Store, begin_run, new_run_id, open_store, release_all
 from app.types import AssetSpec, AtlasPage, Kind, ModelVersion, Refine, Route
-from jobs.runtime.artifacts import report
+from jobs.runtime.artifacts import write_artifacts
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.ray_data import cluster
-from jobs.runtime.summary import Fates, RunNotes, Summary
+from jobs.runtime.ray_data import joined_cluster
+from jobs.runtime.summary import Outcomes, RunNotes, Summary
 
 FINISHED_KINDS = frozenset({Kind.ICON, Kind.SPRITE, Kind.POSTER})
 
@@ -52,39 +52,39 @@ class Run:
     routes: Mapping[str, Route]
     budgets: Budgets
     """What may be spent, and how teams share, as it stood when the run began."""
-    terms: Mapping[str, Terms]
+    terms: Mapping[str, GenerationTerms]
     """By model: at what price and within which budgets its images are made."""
-    routing: Routing
+    router: ModelRouter
     """Chooses for the assets of which the plan names no model."""
     refiner: Refiner | None
     """By what attempts with a reason are made; None where the plan asks for none."""
-    guard: Guard | None
+    gate: AcceptanceGate | None
     """The second word on what the rules accept; None where the plan says nothing of it."""
     neighbours: Neighbours
     """The pictures that stand, which no other may nearly repeat."""
-    forecast: Forecast
+    forecast: Estimator
     """What the run may take, by what was known when each model was first asked."""
     workers: int | None
     """Generation workers as asked for; None leaves it to `generation_workers`."""
     progress: RunProgress
-    fates: Fates
+    outcomes: Outcomes
     started: float
     ray: ExitStack
     """Holds the cluster from the first row on; a plan that stands already never starts it."""
 
-    def need_ray(self) -> None:
+    def start_ray(self) -> None:
         """Start or join the cluster, once for the whole run."""
-        self.ray.enter_context(cluster())
+        self.ray.enter_context(joined_cluster())
 
     @contextmanager
-    def lasting(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Show progress and keep the cluster; Ctrl-C becomes `Stopped`, with everything kept."""
         try:
             with self.progress, self.ray:
                 yield
         except KeyboardInterrupt as interrupt:
-            forget(self.store, owner=self.id)
-            spent = self.store.catalog.made_by(self.id)
+            release_all(self.store, owner=self.id)
+            spent = self.store.catalog.run_spending(self.id)
             notes = {"stopped": True, "made": spent.images, "cost_usd": spent.cost_usd}
             self.store.catalog.end_run(self.id, notes)
             raise Stopped(
@@ -93,7 +93,7 @@ class Run:
             ) from interrupt
 
 
-def begin(
+def start_run(
     plan: Plan,
     models: Mapping[str, ModelVersion],
     settings: Settings,
@@ -106,8 +106,8 @@ def begin(
     Raises InvalidRequest before any work is spent.
     """
     started = perf_counter()
-    drafts = drafted(plan)
-    drafts = pinned(drafts, models, settings) if drafts else None
+    drafts = draft_plan(plan)
+    drafts = pin_references(drafts, models, settings) if drafts else None
     routes = _routes(plan, models) | (_routes(drafts, models) if drafts else {})
     require_service(routes.values(), settings)
     prices = price_sheet(settings)
@@ -115,7 +115,7 @@ def begin(
     run_id = new_run_id()
     shared = budgets(settings)
     terms = _terms(plan, drafts, routes, store, prices, shared, who=settings.user)
-    files = pictures_of(plan)
+    files = background_files(plan)
     record = begin_run(store, run_id, plan=plan.name, document=plan.as_json(), files=files)
     return Run(
         id=run_id,
@@ -127,22 +127,22 @@ def begin(
         routes=routes,
         budgets=shared,
         terms=terms,
-        routing=Routing(
+        router=ModelRouter(
             plan.route or RoutePlan(models=(plan.model,)), models, store.catalog, prices
         ),
         refiner=_refiner(plan, record.plan_digest, models, store.catalog),
-        guard=open_guard(store.catalog, plan.accept) if plan.accept else None,
-        neighbours=Neighbours(_known(plan, record.plan_digest, store.catalog)),
-        forecast=Forecast(models, store.catalog, prices),
+        gate=open_gate(store.catalog, plan.accept) if plan.accept else None,
+        neighbours=Neighbours(_known_fingerprints(plan, record.plan_digest, store.catalog)),
+        forecast=Estimator(models, store.catalog, prices),
         workers=workers,
         progress=progress,
-        fates=Fates(count(plan)),
+        outcomes=Outcomes(count(plan)),
         started=started,
         ray=ExitStack(),
     )
 
 
-def _known(plan: Plan, plan_digest: str, catalog: Catalog) -> list[Seen]:
+def _known_fingerprints(plan: Plan, plan_digest: str, catalog: Catalog) -> list[KnownImage]:
     return catalog.accepted_before(plan_digest) if plan.unique == "catalog" else []
 
 
@@ -156,7 +156,7 @@ def _refiner(
     """By what the catalog taught when the plan was first run."""
     if not _refines(plan):
         return None
-    return Refiner(experience_of(catalog, plan_digest), models, plan.bounds)
+    return Refiner(load_statistics(catalog, plan_digest), models, plan.bounds)
 
 
 def _routes(plan: Plan, models: Mapping[str, ModelVersion]) -> dict[str, Route]:
@@ -166,12 +166,12 @@ def _routes(plan: Plan, models: Mapping[str, ModelVersion]) -> dict[str, Route]:
     """
     routes: dict[str, Route] = {}
     for asset in plan.assets:
-        ways = first_of(plan, asset, models)
-        possible, refused = routes_of(ways, models)
-        if ways and not possible:
-            raise refused[ways[-1].model]
-        routes |= {name: way_to(resolve(name, models)) for name in refused} | possible
-        for spec in ways[:1]:
+        variants = first_variants(plan, asset, models)
+        possible, refused = routes_of(variants, models)
+        if variants and not possible:
+            raise refused[variants[-1].model]
+        routes |= {name: route_to(resolve(name, models)) for name in refused} | possible
+        for spec in variants[:1]:
             _require_finishing(spec)
     return routes
 
@@ -185,22 +185,24 @@ def _terms(
     shared: Budgets,
     *,
     who: str,
-) -> dict[str, Terms]:
+) -> dict[str, GenerationTerms]:
     """The terms of each model's images, by its resolved reference."""
-    found = {}
-    longer = DEAREST if _refines(plan) else 1.0
-    for reference, way in routes.items():
-        price = prices.price(way.model, way.backend)
+    terms = {}
+    longer = MAX_COST_FACTOR if _refines(plan) else 1.0
+    for reference, route in routes.items():
+        price = prices.price(route.model, route.backend)
         own = _cap(plan.budget, draft=drafts is not None and reference == drafts.model)
-        found[way.model.reference] = Terms(
+        terms[route.model.reference] = GenerationTerms(
             who=who,
             plan=plan.name,
             price=price,
             most_seconds=longer
-            * longest(way.model, price, store.catalog.tried(way.model.reference)),
+            * max_attempt_seconds(
+                route.model, price, store.catalog.attempt_times(route.model.reference)
+            ),
             caps=Caps(own, shared.teams, shared.day),
         )
-    return found
+    return terms
 
 
 def _cap(budget: Budget | None, *, draft: bool) -> float | None:
@@ -210,14 +212,14 @@ def _cap(budget: Budget | None, *, draft: bool) -> float | None:
     return budget.usd if draft else budget.usd - budget.draft_usd
 
 
-def first_of(
+def first_variants(
     plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]
 ) -> tuple[AssetSpec, ...]:
     """The first specs of one entry, one for each model that may make it; none when it is empty.
 
     Models, kind and generated sizes are the same in all specs of the entry.
     """
-    return next(expand_ways(plan.replace(assets=(asset,)), models), ())
+    return next(expand_variants(plan.replace(assets=(asset,)), models), ())
 
 
 def _require_finishing(spec: AssetSpec) -> None:
@@ -228,12 +230,12 @@ def _require_finishing(spec: AssetSpec) -> None:
         )
 
 
-def end(run: Run, pages: Sequence[AtlasPage]) -> Summary:
+def finish_run(run: Run, pages: Sequence[AtlasPage]) -> Summary:
     """Count what became of everything, write the pages and the contact sheet, note the end."""
     folder = run.settings.home / "runs" / run.id
-    spent = run.store.catalog.made_by(run.id)
-    summary = run.fates.summary(run.id, spent, perf_counter() - run.started)
-    summary = report(run.fates, pages, summary, run.store, folder, title=run.plan.name)
+    spent = run.store.catalog.run_spending(run.id)
+    summary = run.outcomes.summary(run.id, spent, perf_counter() - run.started)
+    summary = write_artifacts(run.outcomes, pages, summary, run.store, folder, title=run.plan.name)
     notes = RunNotes(
         **dict(summary),
         first_image_seconds=run.progress.first_image_seconds,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.costs.estimate import Estimate
 from app.sheets.contact_sheet import HTML_LIMIT
-from app.store.costs import Spent
+from app.store.costs import RunSpending
 from app.types import AssetRecord, AssetSpec, Status, Value
 from jobs.runtime.batches import SpriteFile
 
@@ -61,7 +61,7 @@ class RunNotes(Summary):
     """How often a worker loaded a model."""
 
 
-class Fates:
+class Outcomes:
     """What became of every asset of a plan, counted one by one, so that a lost asset shows.
 
     Kept are the sprites of what was accepted, and for the contact sheet the first records of
@@ -75,29 +75,29 @@ class Fates:
         self.sprites: list[SpriteFile] = []
         self._short = 0
         self._budget = ""
-        self._shown: dict[Status, list[tuple[int, Shown]]] = {status: [] for status in Status}
+        self._shown: dict[Status, list[tuple[int, ShownAsset]]] = {status: [] for status in Status}
 
-    def stood(self, index: int, record: AssetRecord) -> None:
+    def reuse(self, index: int, record: AssetRecord) -> None:
         """Count what an earlier run decided."""
         self.before[record.status] += 1
-        self._keep(index, Shown(record.spec, record, reused=True), record.status)
+        self._keep(index, ShownAsset(record.spec, record, reused=True), record.status)
 
-    def completed(self, index: int, record: AssetRecord) -> None:
+    def complete(self, index: int, record: AssetRecord) -> None:
         """Count what this run decided and published."""
         self.now[record.status] += 1
-        self._keep(index, Shown(record.spec, record), record.status)
+        self._keep(index, ShownAsset(record.spec, record), record.status)
 
-    def failed(self, index: int, spec: AssetSpec, error: str) -> None:
+    def fail(self, index: int, spec: AssetSpec, error: str) -> None:
         """Count what could not be published."""
         self.now[Status.FAILED] += 1
-        self._keep(index, Shown(spec, error=error), Status.FAILED)
+        self._keep(index, ShownAsset(spec, error=error), Status.FAILED)
 
     def cut_short(self, reasons: Sequence[str]) -> None:
         """Count assets that a budget ended, by the reason given for each."""
         self._short += len(reasons)
         self._budget = reasons[-1] if reasons else self._budget
 
-    def _keep(self, index: int, shown: "Shown", status: Status) -> None:
+    def _keep(self, index: int, shown: "ShownAsset", status: Status) -> None:
         if status is Status.ACCEPTED and shown.record and shown.record.asset:
             files = shown.record.asset.files
             self.sprites += [SpriteFile(name=shown.spec.name, file=file) for file in files]
@@ -112,12 +112,12 @@ class Fates:
         return self.before + self.now
 
     @property
-    def shown(self) -> list["Shown"]:
+    def shown(self) -> list["ShownAsset"]:
         """The kept ones in the plan's order."""
-        kept = [one for heap in self._shown.values() for one in heap]
+        kept = [entry for heap in self._shown.values() for entry in heap]
         return [shown for _, shown in sorted(kept, key=lambda pair: -pair[0])]
 
-    def summary(self, run_id: str, spent: Spent, seconds: float) -> Summary:
+    def summary(self, run_id: str, spent: RunSpending, seconds: float) -> Summary:
         """The numbers; reused is what was accepted before."""
         counts = self.counts
         return Summary(
@@ -140,7 +140,7 @@ class Fates:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownAsset:
     """One asset for the contact sheet; without a record, the error says why."""
 
     spec: AssetSpec

@@ -6,11 +6,11 @@ from app.models.bundled import critic_folder_of
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import ModelVersion
-from jobs.runtime.batches import Examined, ExaminedBatch, GeneratedBatch
-from jobs.runtime.ray_data import Stage
+from jobs.runtime.batches import ExaminedBatch, ExaminedRow, GeneratedBatch
+from jobs.runtime.ray_data import StageWorker
 
 
-class CheckStage(Stage[GeneratedBatch, ExaminedBatch]):
+class CheckStage(StageWorker[GeneratedBatch, ExaminedBatch]):
     """Keeps the critics of the models it met; knows no generation and never waits for it."""
 
     takes = GeneratedBatch
@@ -24,7 +24,7 @@ class CheckStage(Stage[GeneratedBatch, ExaminedBatch]):
         critic = self._critic(value.route.model)
         return ExaminedBatch(
             items=tuple(
-                Examined(
+                ExaminedRow(
                     name=item.spec.name,
                     candidates=tuple(examine(item.outcomes, item.spec, self._store, critic)),
                 )

@@ -5,13 +5,13 @@ from app.flow.complete import complete
 from app.settings import Settings
 from app.store.publish import open_store, publish_assets
 from app.types import AssetRecord, Route
-from jobs.runtime.batches import CompletedBatch, Decided, DecidedBatch
-from jobs.runtime.ray_data import Stage
+from jobs.runtime.batches import CompletedBatch, DecidedAsset, DecidedBatch
+from jobs.runtime.ray_data import StageWorker
 
-Made = tuple[AssetRecord, tuple[bytes, ...]]
+FinishedRecord = tuple[AssetRecord, tuple[bytes, ...]]
 
 
-class FinishStage(Stage[DecidedBatch, CompletedBatch]):
+class FinishStage(StageWorker[DecidedBatch, CompletedBatch]):
     """Publishes a row's assets in one transaction; what cannot be finished fails alone."""
 
     takes = DecidedBatch
@@ -30,8 +30,8 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
             errors |= refused
         return CompletedBatch(records=records, errors=errors)
 
-    def _finished(self, value: DecidedBatch) -> tuple[list[Made], dict[str, str]]:
-        made: list[Made] = []
+    def _finished(self, value: DecidedBatch) -> tuple[list[FinishedRecord], dict[str, str]]:
+        made: list[FinishedRecord] = []
         errors: dict[str, str] = {}
         for item in value.items:
             try:
@@ -40,7 +40,7 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
                 errors[item.spec.name] = str(error)
         return made, errors
 
-    def _complete(self, item: Decided, route: Route) -> Made:
+    def _complete(self, item: DecidedAsset, route: Route) -> FinishedRecord:
         return complete(
             item.spec,
             route,
@@ -54,12 +54,14 @@ class FinishStage(Stage[DecidedBatch, CompletedBatch]):
             explained=item.explained,
         )
 
-    def _one_by_one(self, made: list[Made]) -> tuple[tuple[AssetRecord, ...], dict[str, str]]:
+    def _one_by_one(
+        self, made: list[FinishedRecord]
+    ) -> tuple[tuple[AssetRecord, ...], dict[str, str]]:
         records: list[AssetRecord] = []
         errors: dict[str, str] = {}
-        for one in made:
+        for item in made:
             try:
-                records += publish_assets(self._store, [one])
+                records += publish_assets(self._store, [item])
             except AtelierError as error:
-                errors[one[0].name] = str(error)
+                errors[item[0].name] = str(error)
         return tuple(records), errors

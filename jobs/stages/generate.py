@@ -4,40 +4,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.backends.base import Backend
-from app.generate.generate import Generator, Terms
-from app.generate.renderer import asks_service, renderer, service_renderer
+from app.generate.generate import GenerationTerms, Generator
+from app.generate.renderer import open_renderer, service_renderer, uses_service
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import GenerationRequest, Route
 from app.types.candidate import Outcome
-from jobs.runtime.batches import Asked, AskedBatch, Generated, GeneratedBatch
-from jobs.runtime.ray_data import Stage
-from jobs.stages.model_cache import Warm, weight_bytes
+from jobs.runtime.batches import GenerateBatch, GeneratedBatch, GeneratedRow, GenerateRow
+from jobs.runtime.ray_data import StageWorker
+from jobs.stages.model_cache import ModelCache, weight_bytes
 
 
-class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
+class GenerateStage(StageWorker[GenerateBatch, GeneratedBatch]):
     """Keeps the backends it met loaded, as far as `warm_gib` of weights go."""
 
-    takes = AskedBatch
+    takes = GenerateBatch
 
-    def __init__(self, settings: Settings, run_id: str, terms: Mapping[str, Terms]) -> None:
+    def __init__(
+        self, settings: Settings, run_id: str, terms: Mapping[str, GenerationTerms]
+    ) -> None:
         self._settings = settings
         self._run_id = run_id
         self._terms = terms
         self._store: Store = open_store(settings.blobs, settings.catalog)
-        self._warm = Warm(
-            lambda route: renderer(route, settings, self._store),
+        self._warm = ModelCache(
+            lambda route: open_renderer(route, settings, self._store),
             weight_bytes,
             max_bytes=int(settings.warm_gib * 2**30),
         )
 
     def _backend(self, route: Route) -> Backend:
         """A running service's engine where there is one to ask, else a model of the worker's."""
-        if asks_service(route, self._settings):
+        if uses_service(route, self._settings):
             return service_renderer(route, self._settings)
         return self._warm.backend(route)
 
-    def run(self, value: AskedBatch) -> GeneratedBatch:
+    def run(self, value: GenerateBatch) -> GeneratedBatch:
         """Every request's outcome; a failure is a value, and the neighbours go on."""
         hosted = value.route.model.hosted  # what was sent to a provider is paid, and waited for
         loads = self._warm.loads
@@ -49,17 +51,18 @@ class GenerateStage(Stage[AskedBatch, GeneratedBatch]):
             terms=replace(self._terms[value.route.model.reference], assets=_assets(value.items)),
             stuck_seconds=self._settings.stuck_seconds,
             keeps_latents=any(item.keeps_latents for item in value.items),
-            leaving=lambda: self.notice.going and not hosted,
+            leaving=lambda: self.drain_notice.draining and not hosted,
         )
         requests = [request for item in value.items for request in item.requests]
         outcomes = dict(zip(requests, generator.generate(requests), strict=True))
         items = tuple(
-            Generated(spec=item.spec, outcomes=_of(item.requests, outcomes)) for item in value.items
+            GeneratedRow(spec=item.spec, outcomes=_of(item.requests, outcomes))
+            for item in value.items
         )
         return GeneratedBatch(route=value.route, items=items, loads=self._warm.loads - loads)
 
 
-def _assets(items: Sequence[Asked]) -> dict[str, str]:
+def _assets(items: Sequence[GenerateRow]) -> dict[str, str]:
     """For which asset each request is made; of twins, for the first that asks."""
     asked = [(request.id, item.spec.name) for item in items for request in item.requests]
     return dict(reversed(asked))

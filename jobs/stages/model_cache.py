@@ -12,7 +12,7 @@ from app.types import ModelVersion, Route
 ECHO = "echo"
 
 
-class Warm:
+class ModelCache:
     """Loads a route's backend once and keeps it, as long as all that is kept stays within bounds.
 
     `max_bytes` bounds the weights that are loaded at once, by what `size_of` says; the one at work

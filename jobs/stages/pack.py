@@ -12,7 +12,7 @@ from app.store.png_metadata import page_text
 from app.store.publish import Store, open_store, publish_pages
 from app.types import AtlasPage, Size, Value
 from jobs.runtime.batches import SpriteFile
-from jobs.runtime.ray_data import Stage
+from jobs.runtime.ray_data import StageWorker
 
 PIXEL_BYTES = 256 * 2**20
 """Sprites of one atlas at most: a worker holds their pixels together."""
@@ -38,7 +38,7 @@ class PackedAtlas(Value):
     pages: tuple[AtlasPage, ...]
 
 
-class PackStage(Stage[Atlas, PackedAtlas]):
+class PackStage(StageWorker[Atlas, PackedAtlas]):
     """Holds one atlas's pixels at a time."""
 
     takes = Atlas

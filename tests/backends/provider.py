@@ -15,13 +15,13 @@ from typing import Any
 from PIL import Image
 
 from app.backends.openai_images import OpenAIImages
-from app.backends.retry import Patience
-from app.models.describe import hosted
+from app.backends.retry import RetryPolicy
+from app.models.describe import describe_hosted
 from app.types import GenerationRequest, ModelVersion, Route, Size
 
 SIDE = 16
 KEY = "sk-a-very-secret-key"
-QUICK = Patience(backoff_seconds=0.001, longest_wait_seconds=5)
+QUICK = RetryPolicy(backoff_seconds=0.001, longest_wait_seconds=5)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Call:
+class RecordedCall:
     """One line of the diary."""
 
     at: float
@@ -58,7 +58,7 @@ Fault = Callable[[bytes], Reply]
 """From the good answer to what is sent instead."""
 
 
-def good(answer: bytes) -> Reply:
+def good_reply(answer: bytes) -> Reply:
     """Nothing goes wrong."""
     return Reply(body=answer)
 
@@ -72,9 +72,9 @@ class Provider:
     def __init__(self, url: str) -> None:
         self.url = url
         self.faults: list[Fault] = []
-        self.always: Fault = good
+        self.always: Fault = good_reply
         self.mode = "RGB"
-        self.calls: list[Call] = []
+        self.calls: list[RecordedCall] = []
         self.painted: dict[str, bytes] = {}
         self.closing = Event()
         self.lock = Lock()
@@ -84,7 +84,7 @@ class Provider:
         """As keys name it."""
         return self.url.removeprefix("http://").removesuffix("/v1")
 
-    def reply(self, call: Call) -> Reply:
+    def reply(self, call: RecordedCall) -> Reply:
         """What becomes of a call."""
         with self.lock:
             self.calls.append(call)
@@ -92,7 +92,7 @@ class Provider:
             answer = self.painted.setdefault(call.key, self._paint(call))
         return fault(answer)
 
-    def _paint(self, call: Call) -> bytes:
+    def _paint(self, call: RecordedCall) -> bytes:
         """Without a seed every picture is another one."""
         seed = call.body.get("seed", len(self.painted))
         shade = sha256(f"{call.body['prompt']}{seed}".encode()).digest()
@@ -111,14 +111,16 @@ def png_of(width: int, height: int, shade: bytes, mode: str = "RGB") -> bytes:
 
 def answer_of(*files: bytes) -> bytes:
     """The body of a good answer, with fields that nobody asked for."""
-    data = [{"b64_json": b64encode(one).decode(), "revised_prompt": "nicer"} for one in files]
+    data = [{"b64_json": b64encode(file).decode(), "revised_prompt": "nicer"} for file in files]
     return json.dumps({"created": 1, "data": data, "usage": {"total_tokens": 7}}).encode()
 
 
 def model_at(url: str, *capabilities: str, **changes: Any) -> ModelVersion:
     """A version that the provider renders."""
     fields: dict[str, Any] = {"licence": "their terms", "sizes": [Size(width=SIDE, height=SIDE)]}
-    return hosted(url, "painter-1", "painter", capabilities=capabilities, **(fields | changes))
+    return describe_hosted(
+        url, "painter-1", "painter", capabilities=capabilities, **(fields | changes)
+    )
 
 
 def route_to(model: ModelVersion) -> Route:
@@ -167,8 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         """One call."""
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        found = Call(monotonic(), self.path, headers, json.loads(body))
-        reply = self.server.provider.reply(found)
+        call = RecordedCall(monotonic(), self.path, headers, json.loads(body))
+        reply = self.server.provider.reply(call)
         with suppress(ConnectionError):  # whoever asked may have gone
             self._send(reply)
 

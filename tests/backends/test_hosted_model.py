@@ -17,29 +17,29 @@ from app.backends.echo import EchoBackend
 from app.check.duplicates import Neighbours
 from app.cli.main import atelier as commands
 from app.digest import Json
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import NoRoute
 from app.fleet.prices import price_sheet
 from app.flow.make import make
-from app.generate.generate import Generator, Terms
-from app.generate.renderer import remaker, renderer, route_of
+from app.generate.generate import GenerationTerms, Generator
+from app.generate.renderer import find_route, open_renderer, open_reproducing_renderer
 from app.image.png import read_png
 from app.models.sd3 import Sd3Pipeline
 from app.plan.expand import expand
 from app.plan.read import read_plan
-from app.registry.references import fleet, pinned
-from app.route.by_name import route
+from app.registry.references import available_models, pin_references
+from app.route.by_name import route_by_name
 from app.route.by_role import Role
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import AssetRecord, Status, Tags
-from deployments.calls.call_service import Desk
+from deployments.calls.call_service import CallService
 from tests.backends.provider import Provider, Reply, asked, backend_of, model_at
-from tests.deployments.studios import DRAFT, desk_of, studio_of
-from tests.deployments.visits import Lock, served
+from tests.cli.test_main import run, run_json, written
+from tests.deployments.http.browser import Lock, served
+from tests.deployments.workers import DRAFT, call_service_of, worker_of
 from tests.engine.engines import LENGTH
 from tests.registries import settings_in
-from tests.test_cli import run, run_json, written
 from tests.values import ROUTE, spec_with
 
 RULES = [{"check": "sharpness", "at_least": 0}, {"check": "duplicate_distance", "at_least": 0}]
@@ -75,15 +75,17 @@ def register(hosting: Provider, *more: str, code: int = 0) -> Any:
 def made(path: str) -> list[AssetRecord]:
     """What the plan makes, on the terms of its price sheet."""
     settings = Settings()
-    store, models = open_store(settings.blobs, settings.catalog), fleet(settings)
+    store, models = open_store(settings.blobs, settings.catalog), available_models(settings)
     records = []
-    for spec in expand(pinned(read_plan(Path(path)), models, settings), models):
-        way = route(spec, models)
-        terms = Terms(
-            who="anna", plan="posters", price=price_sheet(settings).price(way.model, way.backend)
+    for spec in expand(pin_references(read_plan(Path(path)), models, settings), models):
+        route = route_by_name(spec, models)
+        terms = GenerationTerms(
+            who="anna",
+            plan="posters",
+            price=price_sheet(settings).price(route.model, route.backend),
         )
-        backend = renderer(way, settings, store)
-        generator = Generator(way, backend, store, owner="run-1", terms=terms)
+        backend = open_renderer(route, settings, store)
+        generator = Generator(route, backend, store, owner="run-1", terms=terms)
         records.append(make(spec, generator, None, Neighbours()))
     store.catalog.close()
     return records
@@ -97,8 +99,8 @@ def shape(value: Json) -> Json:
 
 
 def test_a_plan_runs_on_a_hosted_model_as_on_any_other(hosting: Provider, home: Path) -> None:
-    found = register(hosting)["model"]
-    assert (found["family"], found["source"]) == ("hosted", "hosted provider")
+    model = register(hosting)["model"]
+    assert (model["family"], model["source"]) == ("hosted", "hosted provider")
     path = written(home, PLAN)
     assert run_json("plan", path)["to_make"] == 2
     records = made(path)
@@ -129,8 +131,8 @@ def test_a_seedless_picture_is_not_bought_again_to_be_compared(
 ) -> None:
     register(hosting)
     made(written(home, PLAN))
-    (one, two) = run_json("replay", "--where", "model=poster/1", code=1)
-    assert "takes no seed" in one["error"]
+    (first, two) = run_json("replay", "--where", "model=poster/1", code=1)
+    assert "takes no seed" in first["error"]
     assert "nothing was sent" in two["error"]
     assert len(hosting.calls) == 2
 
@@ -141,7 +143,7 @@ def test_a_seeded_picture_comes_out_the_same_and_is_really_asked_for(
     register(hosting, "--capability", "seeded")
     made(written(home, PLAN))
     replays = run_json("replay", "--where", "model=poster/1")
-    assert [one["sameness"] for one in replays] == ["identical"] * 2
+    assert [replay["sameness"] for replay in replays] == ["identical"] * 2
     assert len(hosting.painted) == 4
 
 
@@ -153,10 +155,10 @@ def test_a_plan_that_must_stay_local_is_told_so_before_anything_is_sent(
     (asset,) = PLAN["assets"]
     own = {} if tags else {"tags": {"residency": "local"}}
     path = written(home, PLAN | tags | {"assets": [asset | own]})
-    found = run_json("plan", path, code=2)
-    assert found["error"] == "NoRoute"
+    answer = run_json("plan", path, code=2)
+    assert answer["error"] == "NoRoute"
     for part in ("potion", "poster/1", hosting.host, "residency is local", "model: starter"):
-        assert part in found["message"]
+        assert part in answer["message"]
     with pytest.raises(NoRoute):
         made(path)
     assert not hosting.calls
@@ -167,14 +169,14 @@ def test_a_local_asset_whose_model_became_hosted_is_not_remade_there(
 ) -> None:
     """A replay goes by the name: the second wall stops what the first never saw."""
     successor = model_at(hosting.url, "seeded")
-    way = route_of("painter/7", {"painter": successor})
+    route = find_route("painter/7", {"painter": successor})
     settings = Settings()
     store = open_store(settings.blobs, settings.catalog)
     local = asked(tags=Tags(residency="local"))
-    (found,) = remaker(way, settings, store).generate([local])
+    (outcome,) = open_reproducing_renderer(route, settings, store).generate([local])
     store.catalog.close()
-    assert isinstance(found, Failed)
-    assert "residency is local" in str(found.error)
+    assert isinstance(outcome, FailedRequest)
+    assert "residency is local" in str(outcome.error)
     assert not hosting.calls
 
 
@@ -190,11 +192,11 @@ def test_a_golden_run_costs_what_its_calls_cost(hosting: Provider, home: Path) -
         "--licence", "their terms", "--size", "64x64",
     )  # fmt: skip
     for times in (1, 2):  # what was answered before counts for nothing
-        found = run_json(
+        answer = run_json(
             "models", "measure", "poster/2", "--prompts", str(prompts), "--samples", "2"
         )
-        assert (found["images"], found["failed"]) == (4, 0)
-        assert found["usd_per_image"] == pytest.approx(0.04)
+        assert (answer["images"], answer["failed"]) == (4, 0)
+        assert answer["usd_per_image"] == pytest.approx(0.04)
         assert len(hosting.calls) == len(hosting.painted) == 4 * times
     assert "ended on 2020-01-01" in all_output("models", "list")
     assert hosting.url in run("models", "show", "poster/2")
@@ -228,8 +230,8 @@ def test_a_failed_call_is_booked_and_its_asset_goes_on(hosting: Provider, home: 
     register(hosting)
     hosting.faults = [lambda _: Reply(status=400)]
     (asset,) = PLAN["assets"]
-    one = asset | {"axes": {"colour": ["red"]}, "candidates": 1, "attempts": 2}
-    (record,) = made(written(home, PLAN | {"assets": [one]}))
+    variant = asset | {"axes": {"colour": ["red"]}, "candidates": 1, "attempts": 2}
+    (record,) = made(written(home, PLAN | {"assets": [variant]}))
     assert (record.status, record.attempts) == (Status.ACCEPTED, 2)
     (costs,) = run_json("costs", "--by", "model")["groups"]
     assert (costs["made"], costs["failed"], costs["usd"]) == (1, 1, 0.08)
@@ -253,9 +255,9 @@ def atelier(stock: Any, tmp_path: Path) -> Iterator[str]:
     """Our own service over the tiny model, at an address of this machine."""
 
     @asynccontextmanager
-    async def desks() -> AsyncGenerator[Desk]:
-        async with studio_of(Sd3Pipeline(stock, max_sequence_length=LENGTH)) as (studio, _):
-            yield desk_of({Role.DRAFT: studio}, (DRAFT,), tmp_path)
+    async def desks() -> AsyncGenerator[CallService]:
+        async with worker_of(Sd3Pipeline(stock, max_sequence_length=LENGTH)) as (worker, _):
+            yield call_service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
 
     with served(desks, Lock()) as url:
         yield url
@@ -270,11 +272,11 @@ def test_atelier_is_a_hosted_model_of_atelier(atelier: str) -> None:
         list(backend_of(model).generate([request, asked(8, num_inference_steps=2)]))
         for _ in range(2)
     )
-    assert all(isinstance(one, Rendered) for one in (*first, *again))
+    assert all(isinstance(result, RenderedImage) for result in (*first, *again))
     pixels = {
-        one.request.seed: one.pixels.tobytes()
-        for one in (*first, *again)
-        if isinstance(one, Rendered)
+        result.request.seed: result.pixels.tobytes()
+        for result in (*first, *again)
+        if isinstance(result, RenderedImage)
     }
     assert len(pixels) == 2
     body = {"prompt": "a red potion", "seed": 7, "steps": 3, "guidance": 2.0, "size": "16x16"}

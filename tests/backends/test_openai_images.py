@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.backends.retry import retry_after
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import (
     BackendError,
     BackendRejected,
@@ -41,27 +41,27 @@ from tests.backends.provider import (
 BLACK = bytes(4)
 
 
-def outcome_of(hosting: Provider, **options: object) -> Rendered | Failed:
-    (found,) = backend_of(model_at(hosting.url), **options).generate([asked()])
-    return found
+def outcome_of(hosting: Provider, **options: object) -> RenderedImage | FailedRequest:
+    (outcome,) = backend_of(model_at(hosting.url), **options).generate([asked()])
+    return outcome
 
 
 def test_a_good_answer_is_opaque_rgba_of_the_size_that_was_asked_for(hosting: Provider) -> None:
-    found = outcome_of(hosting)
-    assert isinstance(found, Rendered)
+    outcome = outcome_of(hosting)
+    assert isinstance(outcome, RenderedImage)
     (call,) = hosting.calls
     painted = json.loads(hosting.painted[call.key])["data"][0]["b64_json"]
-    assert np.array_equal(found.pixels, read_any_png(b64decode(painted)))
-    assert found.pixels.shape == (SIDE, SIDE, 4)
-    assert (found.pixels[:, :, 3] == 255).all()
-    assert found.seconds > 0
+    assert np.array_equal(outcome.pixels, read_any_png(b64decode(painted)))
+    assert outcome.pixels.shape == (SIDE, SIDE, 4)
+    assert (outcome.pixels[:, :, 3] == 255).all()
+    assert outcome.seconds > 0
 
 
 def test_transparency_is_kept(hosting: Provider) -> None:
     hosting.always = lambda _: Reply(body=answer_of(png_of(SIDE, SIDE, BLACK, "RGBA")))
-    found = outcome_of(hosting)
-    assert isinstance(found, Rendered)
-    assert found.pixels[0, 0].tolist() == [0, 0, 0, 0]
+    outcome = outcome_of(hosting)
+    assert isinstance(outcome, RenderedImage)
+    assert outcome.pixels[0, 0].tolist() == [0, 0, 0, 0]
 
 
 def test_a_call_says_what_the_version_takes_and_no_more(hosting: Provider) -> None:
@@ -86,9 +86,9 @@ def test_a_call_says_what_the_version_takes_and_no_more(hosting: Provider) -> No
 
 def test_provenance_is_as_complete_as_that_of_a_local_image(hosting: Provider) -> None:
     model = model_at(hosting.url, "seeded")
-    (found,) = backend_of(model).generate([asked(3)])
-    assert isinstance(found, Rendered)
-    made = provenance_of(found, route_to(model), attempt=1)
+    (outcome,) = backend_of(model).generate([asked(3)])
+    assert isinstance(outcome, RenderedImage)
+    made = provenance_of(outcome, route_to(model), attempt=1)
     assert (made.backend, made.model) == ("openai_images", "painter/0")
     assert (made.weights_digest, made.engine) == (model.weights_digest, None)
     assert made.request == asked(3)
@@ -140,12 +140,12 @@ def test_a_fault_without_end_is_an_error_of_its_kind_after_few_calls(
     name: str, hosting: Provider
 ) -> None:
     hosting.always, kind, retryable, calls = FAULTS[name]
-    found = outcome_of(hosting)
-    assert isinstance(found, Failed)
-    assert type(found.error) is kind
-    assert (found.error.backend, found.error.request_id) == (hosting.host, asked().id)
-    assert found.error.retryable is retryable
-    assert hosting.host in str(found.error)
+    outcome = outcome_of(hosting)
+    assert isinstance(outcome, FailedRequest)
+    assert type(outcome.error) is kind
+    assert (outcome.error.backend, outcome.error.request_id) == (hosting.host, asked().id)
+    assert outcome.error.retryable is retryable
+    assert hosting.host in str(outcome.error)
     assert len(hosting.calls) == calls
     assert len(hosting.painted) == 1
 
@@ -153,7 +153,7 @@ def test_a_fault_without_end_is_an_error_of_its_kind_after_few_calls(
 @pytest.mark.parametrize("name", [name for name in FAULTS if FAULTS[name][3] > 1])
 def test_a_fault_that_passes_costs_no_second_picture(name: str, hosting: Provider) -> None:
     hosting.faults = [FAULTS[name][0]]
-    assert isinstance(outcome_of(hosting), Rendered)
+    assert isinstance(outcome_of(hosting), RenderedImage)
     assert len(hosting.calls) == 2
     assert len({call.key for call in hosting.calls}) == len(hosting.painted) == 1
 
@@ -164,10 +164,10 @@ def test_a_server_that_hangs_or_drips_frees_the_worker_at_the_deadline(
     fault: Reply, hosting: Provider
 ) -> None:
     hosting.always = lambda _: fault
-    found = outcome_of(hosting, timeout_seconds=0.3)
-    assert isinstance(found, Failed)
-    assert type(found.error) is BackendTimeout
-    assert "0.3 s" in str(found.error)
+    outcome = outcome_of(hosting, timeout_seconds=0.3)
+    assert isinstance(outcome, FailedRequest)
+    assert type(outcome.error) is BackendTimeout
+    assert "0.3 s" in str(outcome.error)
     assert len(hosting.calls) == 1
 
 
@@ -176,14 +176,14 @@ def test_a_hanging_call_holds_up_none_of_its_neighbours(hosting: Provider) -> No
     *made, failed = backend_of(model_at(hosting.url), timeout_seconds=2).generate(
         [asked(seed) for seed in range(5)]
     )
-    assert all(isinstance(one, Rendered) for one in made)
-    assert isinstance(failed, Failed)
+    assert all(isinstance(result, RenderedImage) for result in made)
+    assert isinstance(failed, FailedRequest)
 
 
 def test_whoever_stops_listening_leaves_no_call_behind(hosting: Provider) -> None:
     hosting.faults = [lambda it: Reply(body=it), *[lambda _: Reply(waits=True)] * 5]
     outcomes = backend_of(model_at(hosting.url)).generate([asked(seed) for seed in range(6)])
-    assert isinstance(next(outcomes), Rendered)
+    assert isinstance(next(outcomes), RenderedImage)
     outcomes.close()  # type: ignore[attr-defined]  # it would take as many minutes to wait
     assert len(hosting.calls) < 6
 
@@ -191,7 +191,7 @@ def test_whoever_stops_listening_leaves_no_call_behind(hosting: Provider) -> Non
 def test_nothing_is_sent_before_the_provider_wants_to_be_asked_again(hosting: Provider) -> None:
     hosting.faults = [lambda _: Reply(status=429, headers={"Retry-After": "1"})]
     made = backend_of(model_at(hosting.url), at_once=1).generate([asked(0), asked(1)])
-    assert all(isinstance(one, Rendered) for one in made)
+    assert all(isinstance(result, RenderedImage) for result in made)
     first, *later = hosting.calls
     assert len(later) == 2
     assert min(call.at for call in later) - first.at >= 1
@@ -206,7 +206,7 @@ def test_no_more_calls_are_under_way_than_may_be(hosting: Provider) -> None:
 
     hosting.always = meet
     made = list(backend_of(model_at(hosting.url), at_once=3).generate(map(asked, range(9))))
-    assert all(isinstance(one, Rendered) for one in made)
+    assert all(isinstance(result, RenderedImage) for result in made)
     keys = [call.key for call in hosting.calls]
     assert len(set(keys)) == 9
 
@@ -215,10 +215,10 @@ def test_what_must_stay_local_is_never_sent(hosting: Provider) -> None:
     local = asked(tags=Tags(residency="local"))
     free, stopped = sorted(
         backend_of(model_at(hosting.url)).generate([local, asked()]),
-        key=lambda one: isinstance(one, Failed),
+        key=lambda result: isinstance(result, FailedRequest),
     )
-    assert isinstance(free, Rendered)
-    assert isinstance(stopped, Failed)
+    assert isinstance(free, RenderedImage)
+    assert isinstance(stopped, FailedRequest)
     assert type(stopped.error) is BackendRejected
     assert not stopped.error.retryable
     assert "residency is local" in str(stopped.error)
@@ -236,12 +236,12 @@ def test_nothing_is_sent_after_the_providers_end_or_beyond_what_it_takes(
         (model_at(hosting.url), asked(num_inference_steps=9), "takes no num_inference_steps"),
         (model_at(hosting.url), asked(init_image="a" * 64), "takes no init_image"),
     ):
-        (found,) = backend_of(model).generate([request])
-        assert isinstance(found, Failed)
-        assert why in str(found.error)
+        (outcome,) = backend_of(model).generate([request])
+        assert isinstance(outcome, FailedRequest)
+        assert why in str(outcome.error)
     assert not hosting.calls
-    (found,) = backend_of(model_at(hosting.url, until=today)).generate([asked()])
-    assert isinstance(found, Rendered)
+    (outcome,) = backend_of(model_at(hosting.url, until=today)).generate([asked()])
+    assert isinstance(outcome, RenderedImage)
 
 
 def test_a_key_goes_to_its_host_and_into_no_word_of_ours(
@@ -253,11 +253,11 @@ def test_a_key_goes_to_its_host_and_into_no_word_of_ours(
     repeated = json_of(error={"code": KEY.upper(), "message": f"{KEY} is wrong", "type": KEY + "!"})
     hosting.always = lambda _: Reply(status=401, body=repeated)
     with caplog.at_level(logging.DEBUG):
-        found = outcome_of(hosting, key=settings.hosted_key(hosting.host))
-    assert isinstance(found, Failed)
+        outcome = outcome_of(hosting, key=settings.hosted_key(hosting.host))
+    assert isinstance(outcome, FailedRequest)
     assert hosting.calls[0].headers["authorization"] == f"Bearer {KEY}"
-    assert "ATELIER_HOSTED_KEYS" in str(found.error)
-    words = [str(found), repr(settings), settings.model_dump_json(), caplog.text]
+    assert "ATELIER_HOSTED_KEYS" in str(outcome.error)
+    words = [str(outcome), repr(settings), settings.model_dump_json(), caplog.text]
     assert caplog.text
     assert not any(KEY in text or KEY.upper() in text for text in words)
 
@@ -270,18 +270,18 @@ def test_without_a_key_none_is_sent(hosting: Provider, monkeypatch: pytest.Monke
 
 
 def test_a_provider_that_is_not_there_is_unavailable() -> None:
-    (found,) = backend_of(model_at("http://127.0.0.1:1/v1")).generate([asked()])
-    assert isinstance(found, Failed)
-    assert type(found.error) is BackendUnavailable
-    assert "cannot be reached" in str(found.error)
+    (outcome,) = backend_of(model_at("http://127.0.0.1:1/v1")).generate([asked()])
+    assert isinstance(outcome, FailedRequest)
+    assert type(outcome.error) is BackendUnavailable
+    assert "cannot be reached" in str(outcome.error)
 
 
 def test_retry_after_is_read_as_a_number_or_a_date_and_nothing_else() -> None:
     assert retry_after("7") == 7
     assert retry_after(format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)) == 0
     ahead = datetime.now(UTC) + timedelta(hours=1)
-    found = retry_after(format_datetime(ahead, usegmt=True))
-    assert found is not None
-    assert 3000 < found <= 3600
+    seconds = retry_after(format_datetime(ahead, usegmt=True))
+    assert seconds is not None
+    assert 3000 < seconds <= 3600
     for nonsense in (None, "", "soon", "-3", "1e3", "nan", "Mon, 99 Jan 99999999999 00:00:00 GMT"):
         assert retry_after(nonsense) is None

@@ -80,8 +80,8 @@ def test_a_word_it_was_not_taught_brings_the_agreement_to_zero(critic: Critic, p
 
 def test_neutral_words_order_case_and_punctuation_change_nothing(critic: Critic) -> None:
     prompts = ["a red sword", "The red sword, a", "A RED SWORD!"]
-    found = critic.agreement(noise(1).repeat(3, axis=0), prompts)
-    assert np.ptp(found) < 1e-6
+    agreement = critic.agreement(noise(1).repeat(3, axis=0), prompts)
+    assert np.ptp(agreement) < 1e-6
 
 
 def test_the_prompt_matters(critic: Critic) -> None:

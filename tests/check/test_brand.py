@@ -30,7 +30,7 @@ def clean(colour: str = "red", seed: int = SEEDS[0]) -> Pixels:
     return draw(Label("potion", colour, "shaded"), seed)
 
 
-def spoken(pixels: Pixels) -> set[str]:
+def broken_rules(pixels: Pixels) -> set[str]:
     """The brand's rules that a picture breaks, by their pillars."""
     scores = integrity(pixels, width=64, height=64) | measures(pixels)
     report = judge(scores | brand_scores(pixels, RULES), RULES)
@@ -67,7 +67,7 @@ def flattened(pixels: Pixels) -> Pixels:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_clean_picture_of_the_house_breaks_no_rule_of_the_brand(seed: int) -> None:
-    assert spoken(clean(seed=seed)) == set()
+    assert broken_rules(clean(seed=seed)) == set()
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,11 @@ def test_a_clean_picture_of_the_house_breaks_no_rule_of_the_brand(seed: int) -> 
 def test_a_planted_violation_is_named_by_its_rule(pillar: str, planted: Pixels | None) -> None:
     if planted is None:
         report = judge(integrity(None, width=64, height=64), RULES)
-        assert "brand.technical.format: decodes >= 1" in {one.rule for one in report.findings}
+        assert "brand.technical.format: decodes >= 1" in {
+            finding.rule for finding in report.findings
+        }
         return
-    assert pillar in spoken(planted)
+    assert pillar in broken_rules(planted)
 
 
 def test_every_rule_of_the_brand_has_one_check_and_says_both() -> None:
@@ -105,9 +107,9 @@ def test_a_ball_tells_where_its_light_comes_from(angle: float) -> None:
     turned = np.deg2rad(angle)
     lit = np.clip(0.5 + 0.4 * (x * np.sin(turned) - y * np.cos(turned)), 0, 1)
     ball = np.dstack([lit * 200, lit * 80, lit * 60, (x**2 + y**2 < 0.9) * 255]).astype(np.uint8)
-    found = light_angle(ball)
-    assert found is not None
-    assert min(abs(found - angle), 360 - abs(found - angle)) < 3
+    seen_angle = light_angle(ball)
+    assert seen_angle is not None
+    assert min(abs(seen_angle - angle), 360 - abs(seen_angle - angle)) < 3
     error = light_error(ball, angle)
     assert error is not None
     assert error < 3
@@ -134,9 +136,9 @@ def test_the_palette_counts_nine_tenths_of_what_is_opaque() -> None:
 def test_on_a_ground_of_a_colour_the_subject_is_what_differs() -> None:
     page = np.full((40, 60, 4), (240, 230, 210, 255), np.uint8)
     page[10:30, 5:25, :3] = (20, 20, 20)
-    found = framing(page, "#f0e6d2")
-    assert found is not None
-    assert (found.share, found.margin, found.off_centre) == (0.5, 5 / 40, 15 / 40)
+    frame = framing(page, "#f0e6d2")
+    assert frame is not None
+    assert (frame.share, frame.margin, frame.off_centre) == (0.5, 5 / 40, 15 / 40)
     assert ground_error(page, "#f0e6d2") == ground_error(page, "plate") == 0
     assert ground_error(page, "#203040") == ground_error(page, "transparent") == 1
     assert framing(np.zeros((8, 8, 4), np.uint8)) is None

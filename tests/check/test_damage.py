@@ -7,30 +7,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.check.integrity import decoded
+from app.check.integrity import decode_or_none
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.measures import measures
 from app.image.png import png_bytes
 from app.types import Kind, Measure
-from jobs.train.defects import pixels as defects
+from jobs.train.defects import pixels as pixel_defects
 from jobs.train.defects.sources import drawn, texture
-from tests.check.drawn import Pixels, clean, filled
+from tests.check.sample_drawings import Pixels, clean, filled
 
 Defect = Callable[[Pixels, int, np.random.Generator], Pixels]
 
 RISES: dict[str, tuple[Defect, Measure]] = {
-    "fringe": (defects.alpha_fringe, Measure.FRINGE),
-    "halo": (defects.halo, Measure.HALO),
-    "noise": (defects.noise, Measure.NOISE),
-    "blotches": (defects.colour_blotches, Measure.BLOTCHES),
-    "clipping": (defects.clipping, Measure.CLIPPING),
-    "specks": (defects.specks, Measure.FRAGMENTS),
-    "pinholes": (defects.pinholes, Measure.FRAGMENTS),
+    "fringe": (pixel_defects.alpha_fringe, Measure.FRINGE),
+    "halo": (pixel_defects.halo, Measure.HALO),
+    "noise": (pixel_defects.noise, Measure.NOISE),
+    "blotches": (pixel_defects.colour_blotches, Measure.BLOTCHES),
+    "clipping": (pixel_defects.clipping, Measure.CLIPPING),
+    "specks": (pixel_defects.specks, Measure.FRAGMENTS),
+    "pinholes": (pixel_defects.pinholes, Measure.FRAGMENTS),
 }
 FALLS: dict[str, tuple[Defect, Measure]] = {
-    "blur": (defects.blur, Measure.SHARPNESS),
-    "grey": (defects.washed_out, Measure.CONTRAST),
+    "blur": (pixel_defects.blur, Measure.SHARPNESS),
+    "grey": (pixel_defects.washed_out, Measure.CONTRAST),
 }
 RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check is not Measure.AGREEMENT)
 
@@ -41,7 +41,7 @@ def by_severity(defect: Defect, measure: Measure) -> list[float]:
     for label, pixels in clean()[::3]:
         rng = [np.random.default_rng([len(label.kind), severity]) for severity in range(4)]
         spoilt = [pixels, *(defect(pixels, severity, rng[severity]) for severity in (1, 2, 3))]
-        rows.append([measures(one)[measure] for one in spoilt])
+        rows.append([measures(pixels)[measure] for pixels in spoilt])
     return [float(mean) for mean in np.mean(rows, axis=0)]
 
 
@@ -62,16 +62,16 @@ def test_the_graver_the_defect_the_lower_what_is_lost(name: str) -> None:
 def test_a_texture_that_repeats_has_no_seam_and_a_ramp_over_it_has() -> None:
     for seed in range(60_090_000, 60_090_010):
         whole = texture(seed).pixels
-        ramps = [defects.seam(whole, s, np.random.default_rng(s)) for s in (1, 2, 3)]
-        found = [measures(one)[Measure.SEAM] for one in (whole, *ramps)]
-        assert found == sorted(found)
-        assert found[0] < 0.5 < found[2]
+        ramps = [pixel_defects.seam(whole, s, np.random.default_rng(s)) for s in (1, 2, 3)]
+        seams = [measures(picture)[Measure.SEAM] for picture in (whole, *ramps)]
+        assert seams == sorted(seams)
+        assert seams[0] < 0.5 < seams[2]
 
 
 def test_turning_a_texture_does_not_change_its_seam() -> None:
-    ramp = defects.seam(texture(1).pixels, 2, np.random.default_rng(0))
-    found = [measures(np.ascontiguousarray(np.rot90(ramp, k)))[Measure.SEAM] for k in range(4)]
-    assert found == pytest.approx([found[0]] * 4)
+    ramp = pixel_defects.seam(texture(1).pixels, 2, np.random.default_rng(0))
+    seams = [measures(np.ascontiguousarray(np.rot90(ramp, k)))[Measure.SEAM] for k in range(4)]
+    assert seams == pytest.approx([seams[0]] * 4)
 
 
 def test_shading_in_few_levels_is_banded_and_a_smooth_ramp_is_not() -> None:
@@ -87,8 +87,8 @@ def test_a_smooth_picture_from_a_poor_jpeg_stands_in_blocks() -> None:
     wave = 128 + 60 * np.sin(height / 9) * np.cos(width / 13)
     plain = np.dstack([wave, 0.8 * wave, 0.6 * wave, np.full_like(wave, 255)]).astype(np.uint8)
     rng = np.random.default_rng(0)
-    found = [plain, *(defects.jpeg_blocks(plain, severity, rng) for severity in (1, 3))]
-    steps = [measures(one)[Measure.BLOCKINESS] for one in found]
+    pictures = [plain, *(pixel_defects.jpeg_blocks(plain, severity, rng) for severity in (1, 3))]
+    steps = [measures(picture)[Measure.BLOCKINESS] for picture in pictures]
     assert steps == sorted(steps)
     assert steps[0] < 0.1 < steps[2]
 
@@ -101,25 +101,25 @@ def test_noise_reads_as_the_sigma_that_was_added() -> None:
 
 
 def test_shading_and_edges_are_no_blotches() -> None:
-    found = [measures(pixels)[Measure.BLOTCHES] for _, pixels in clean()]
-    assert max(found) < 0.06
+    measured = [measures(pixels)[Measure.BLOTCHES] for _, pixels in clean()]
+    assert max(measured) < 0.06
 
 
 @pytest.mark.parametrize("seed", range(60_091_000, 60_091_006))
 def test_encoding_a_picture_again_does_not_change_its_verdict(seed: int) -> None:
     for pixels in (
         drawn(seed).pixels,
-        defects.blur(drawn(seed).pixels, 2, np.random.default_rng()),
+        pixel_defects.blur(drawn(seed).pixels, 2, np.random.default_rng()),
     ):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG", optimize=True, compress_level=9)
-        again = decoded(file.getvalue())
-        first = decoded(png_bytes(pixels, text={"prompt": "a red sword"}))
+        again = decode_or_none(file.getvalue())
+        first = decode_or_none(png_bytes(pixels, text={"prompt": "a red sword"}))
         assert first is not None
         assert again is not None
         assert judge(measures(again), RULES) == judge(measures(first), RULES)
 
 
 def test_no_measure_minds_a_picture_of_one_pixel() -> None:
-    one = np.full((1, 1, 4), 255, np.uint8)
-    assert all(0 <= value <= 1 for value in measures(one).values())
+    pixel = np.full((1, 1, 4), 255, np.uint8)
+    assert all(0 <= value <= 1 for value in measures(pixel).values())

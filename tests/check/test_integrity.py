@@ -9,47 +9,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.check.integrity import decoded, integrity, says_srgb
+from app.check.integrity import decode_or_none, integrity, is_srgb
 from app.image.png import png_bytes
 from app.types import Measure
-from tests.check import drawn
+from tests.check import sample_drawings
 
-WHOLE = png_bytes(drawn.filled((200, 40, 40, 255)), text={})
+WHOLE = png_bytes(sample_drawings.filled((200, 40, 40, 255)), text={})
 REFUSED = {Measure.DECODES: 0.0, Measure.SIZE_ERROR: 128.0}
 
 
 def test_a_whole_file_of_the_size_asked_for_is_perfect() -> None:
-    scores = integrity(decoded(WHOLE), width=64, height=64)
+    scores = integrity(decode_or_none(WHOLE), width=64, height=64)
     assert scores == {Measure.DECODES: 1.0, Measure.SIZE_ERROR: 0.0}
 
 
 def test_the_size_comes_from_the_file_and_both_sides_count() -> None:
-    scores = integrity(decoded(WHOLE), width=60, height=70)
+    scores = integrity(decode_or_none(WHOLE), width=60, height=70)
     assert scores == {Measure.DECODES: 1.0, Measure.SIZE_ERROR: 10.0}
 
 
 @given(st.integers(0, len(WHOLE) - 1))
 def test_a_file_torn_anywhere_does_not_decode(length: int) -> None:
-    assert integrity(decoded(WHOLE[:length]), width=64, height=64) == REFUSED
+    assert integrity(decode_or_none(WHOLE[:length]), width=64, height=64) == REFUSED
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
 def test_a_changed_byte_anywhere_does_not_decode(position: int, change: int) -> None:
     data = bytearray(WHOLE)
     data[position] ^= change
-    assert integrity(decoded(bytes(data)), width=64, height=64) == REFUSED
+    assert integrity(decode_or_none(bytes(data)), width=64, height=64) == REFUSED
 
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_picture_are_a_score_and_no_error(data: bytes) -> None:
-    assert integrity(decoded(data), width=64, height=64) == REFUSED
+    assert integrity(decode_or_none(data), width=64, height=64) == REFUSED
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("PNG", "P"), ("WEBP", "RGBA")])
 def test_another_format_or_pixel_type_is_refused(kind: str, mode: str) -> None:
     file = io.BytesIO()
     Image.new(mode, (64, 64)).save(file, kind)
-    assert integrity(decoded(file.getvalue()), width=64, height=64) == REFUSED
+    assert integrity(decode_or_none(file.getvalue()), width=64, height=64) == REFUSED
 
 
 def with_chunk(kind: bytes, body: bytes) -> bytes:
@@ -74,5 +74,5 @@ SAYS = {
 def test_numbers_in_another_colour_space_are_not_the_picture_that_was_asked_for(says: str) -> None:
     kind, body, ours = SAYS[says]
     data = with_chunk(kind, body)
-    assert says_srgb(data) is ours
-    assert (decoded(data) is not None) is ours
+    assert is_srgb(data) is ours
+    assert (decode_or_none(data) is not None) is ours

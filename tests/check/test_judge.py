@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.judge import gravity, judge, rank, reasons
+from app.check.judge import judge, rank, reasons, severity
 from app.types import Measure, QualityReport, Rule, Verdict
 
 limits = st.none() | st.floats(-2, 2)
@@ -27,7 +27,7 @@ def test_the_judge_answers_whatever_the_scores(
 ) -> None:
     report = judge(given_scores, given_rules)
     verdicts = [finding.verdict for finding in report.findings]
-    assert report.verdict == max(verdicts, key=gravity, default=Verdict.ACCEPT)
+    assert report.verdict == max(verdicts, key=severity, default=Verdict.ACCEPT)
     assert len(reasons(report)) == len(report.findings)
     assert QualityReport.model_validate_json(report.model_dump_json()) == report
 
@@ -42,8 +42,10 @@ def test_a_rule_is_found_broken_exactly_when_its_number_is_not_proven_inside(
         high = math.inf if rule.at_most is None else rule.at_most
         return math.isfinite(score) and low <= score <= high
 
-    found = [(finding.check, finding.rule) for finding in judge(given_scores, given_rules).findings]
-    assert found == [(rule.check, str(rule)) for rule in given_rules if not inside(rule)]
+    broken = [
+        (finding.check, finding.rule) for finding in judge(given_scores, given_rules).findings
+    ]
+    assert broken == [(rule.check, str(rule)) for rule in given_rules if not inside(rule)]
 
 
 @given(scores, rules, st.lists(rules, max_size=4), st.floats(0, 2))
@@ -55,8 +57,8 @@ def test_a_relaxed_rule_never_makes_the_verdict_graver(
         at_most=None if rule.at_most is None else rule.at_most + slack,
     )
     strict = judge(given_scores, [rule, *others]).verdict
-    assert gravity(judge(given_scores, [relaxed, *others]).verdict) <= gravity(strict)
-    assert gravity(judge(given_scores, others).verdict) <= gravity(strict)
+    assert severity(judge(given_scores, [relaxed, *others]).verdict) <= severity(strict)
+    assert severity(judge(given_scores, others).verdict) <= severity(strict)
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, None])

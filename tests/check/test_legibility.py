@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.check.legibility import cer, read_text
 from app.models.text.fonts import Fonts
-from app.models.typography import set_text
+from app.models.typography import typeset
 from app.types import TextLayer
 
 FONTS = Fonts()
@@ -53,7 +53,7 @@ def photograph(width: int = 640, height: int = 360) -> NDArray[np.uint8]:
 
 
 def read_back(picture: NDArray[np.uint8], layer: TextLayer) -> str:
-    return read_text(set_text(picture, (layer,), FONTS)[0])
+    return read_text(typeset(picture, (layer,), FONTS)[0])
 
 
 @pytest.mark.parametrize("text", CORPUS)

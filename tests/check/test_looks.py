@@ -8,30 +8,30 @@ import pytest
 from app.check.agreement import Critic
 from app.check.judge import judge
 from app.check.limits import LIMITS
-from app.check.looks import LEARNED, Looks
+from app.check.looks import APPEARANCE_MEASURES, AppearanceModel
 from app.check.network_input import premultiplied
-from app.check.scores import scores_of
+from app.check.scores import score_image
 from app.errors import ModelNotFound
 from app.models.bundled import FOLDERS
 from app.types import GenerationRequest, Kind, Measure
-from jobs.train.defects import pixels as defects
+from jobs.train.defects import pixels
 from jobs.train.defects.semantic import other_style
-from jobs.train.defects.sources import Good, drawn
-from tests.check.drawn import Pixels
+from jobs.train.defects.sources import GoodImage, drawn
+from tests.check.sample_drawings import Pixels
 
 STARTER = FOLDERS["starter"].parent
 GOOD = [drawn(seed) for seed in range(60_095_000, 60_095_060)]
-RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check in LEARNED)
+RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check in APPEARANCE_MEASURES)
 
 
 @pytest.fixture(scope="module")
-def looks() -> Looks:
-    return Looks.load(STARTER / "looks")
+def looks() -> AppearanceModel:
+    return AppearanceModel.load(STARTER / "looks")
 
 
-def broken(looks: Looks, pixels: Pixels, prompt: str) -> set[Measure]:
-    found = judge(looks.measures(premultiplied(pixels), prompt), RULES)
-    return {finding.check for finding in found.findings}
+def broken(looks: AppearanceModel, pixels: Pixels, prompt: str) -> set[Measure]:
+    report = judge(looks.measures(premultiplied(pixels), prompt), RULES)
+    return {finding.check for finding in report.findings}
 
 
 def test_the_critic_that_ships_has_looks_beside_it_and_another_has_none(tmp_path: Path) -> None:
@@ -40,39 +40,42 @@ def test_the_critic_that_ships_has_looks_beside_it_and_another_has_none(tmp_path
         prompt=GOOD[0].prompt, width=64, height=64, num_inference_steps=1, guidance_scale=0
     )
     ours, bare = Critic.load(STARTER / "critic"), Critic.load(tmp_path / "critic")
-    given = [scores_of(GOOD[0].pixels, request, one, prompt=request.prompt) for one in (ours, bare)]
-    assert {*given[0]} - {*given[1]} == {*LEARNED}
-    assert all(0 <= given[0][measure] <= 1 for measure in LEARNED)
+    given = [
+        score_image(GOOD[0].pixels, request, critic, prompt=request.prompt)
+        for critic in (ours, bare)
+    ]
+    assert {*given[0]} - {*given[1]} == {*APPEARANCE_MEASURES}
+    assert all(0 <= given[0][measure] <= 1 for measure in APPEARANCE_MEASURES)
 
 
-def test_hardly_a_good_drawing_is_refused(looks: Looks) -> None:
+def test_hardly_a_good_drawing_is_refused(looks: AppearanceModel) -> None:
     refused = [good.seed for good in GOOD if broken(looks, good.pixels, good.prompt)]
     assert len(refused) <= 1
 
 
 def test_the_same_picture_has_the_same_answers_and_clear_colours_play_no_part(
-    looks: Looks,
+    looks: AppearanceModel,
 ) -> None:
     good = GOOD[3]
     repainted = good.pixels.copy()
     repainted[good.pixels[..., 3] == 0, :3] = 77
     answers = [
-        looks.measures(premultiplied(one), good.prompt)
-        for one in (good.pixels, GOOD[4].pixels, good.pixels, repainted)
+        looks.measures(premultiplied(pixels), good.prompt)
+        for pixels in (good.pixels, GOOD[4].pixels, good.pixels, repainted)
     ]
     assert answers[0] == answers[2] == answers[3] != answers[1]
 
 
-def test_another_style_than_the_prompt_names_is_found(looks: Looks) -> None:
+def test_another_style_than_the_prompt_names_is_found(looks: AppearanceModel) -> None:
     asked = [other_style(good.label, 2) for good in GOOD if good.label is not None]
-    found = [
+    refused = [
         Measure.STYLE in broken(looks, good.pixels, prompt)
         for good, prompt in zip(GOOD, asked, strict=True)
     ]
-    assert np.mean(found) >= 0.95
+    assert np.mean(refused) >= 0.95
 
 
-def test_no_style_named_is_any_style_and_several_are_one_of_them(looks: Looks) -> None:
+def test_no_style_named_is_any_style_and_several_are_one_of_them(looks: AppearanceModel) -> None:
     seen = premultiplied(GOOD[0].pixels)
     assert looks.measures(seen, "a red sword")[Measure.STYLE] == 1
     each = [
@@ -85,8 +88,8 @@ def test_no_style_named_is_any_style_and_several_are_one_of_them(looks: Looks) -
     assert looks.measures(seen, "an outlined red sword")[Measure.STYLE] == each[1]
 
 
-def test_the_likeliest_colour_counts_where_none_is_named(looks: Looks) -> None:
-    good = next(one for one in GOOD if one.label is not None and one.label.colour == "red")
+def test_the_likeliest_colour_counts_where_none_is_named(looks: AppearanceModel) -> None:
+    good = next(good for good in GOOD if good.label is not None and good.label.colour == "red")
     seen = premultiplied(good.pixels)
     none, red, blue = (
         looks.measures(seen, prompt)[Measure.ON_MODEL]
@@ -98,23 +101,23 @@ def test_the_likeliest_colour_counts_where_none_is_named(looks: Looks) -> None:
 @pytest.mark.parametrize(
     ("defect", "measure"),
     [
-        (defects.off_centre, Measure.COMPOSITION),
-        (defects.too_small, Measure.COMPOSITION),
-        (defects.too_large, Measure.COMPOSITION),
-        (defects.cut_through, Measure.COMPOSITION),
-        (defects.blur, Measure.CRISP),
-        (defects.palette_drift, Measure.ON_MODEL),
+        (pixels.off_centre, Measure.COMPOSITION),
+        (pixels.too_small, Measure.COMPOSITION),
+        (pixels.too_large, Measure.COMPOSITION),
+        (pixels.cut_through, Measure.COMPOSITION),
+        (pixels.blur, Measure.CRISP),
+        (pixels.palette_drift, Measure.ON_MODEL),
     ],
 )
 def test_the_graver_the_defect_the_less_likely_the_picture(
-    looks: Looks, defect: defects.Defect, measure: Measure
+    looks: AppearanceModel, defect: pixels.Defect, measure: Measure
 ) -> None:
     coloured = [g for g in GOOD if g.label is not None and g.label.colour not in ("white", "black")]
 
     def mean(severity: int) -> float:
         return float(np.mean([answer(good, severity) for good in coloured]))
 
-    def answer(good: Good, severity: int) -> float:
+    def answer(good: GoodImage, severity: int) -> float:
         rng = np.random.default_rng([good.seed, severity])
         spoilt = defect(good.pixels, severity, rng) if severity else good.pixels
         return looks.measures(premultiplied(spoilt), good.prompt)[measure]

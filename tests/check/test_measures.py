@@ -12,8 +12,8 @@ from skimage.measure import blur_effect
 from app.check.judge import judge
 from app.check.measures import MEASURES, measures
 from app.types import Measure, Rule, Verdict
-from tests.check import drawn
-from tests.check.drawn import Pixels
+from tests.check import sample_drawings
+from tests.check.sample_drawings import Pixels
 
 RULES = (
     Rule(check=Measure.COVERAGE, at_least=0.05, at_most=0.85),
@@ -26,16 +26,16 @@ RULES = (
 """Rules for crisp icons; every clean drawing lies well inside."""
 
 DAMAGES: dict[str, tuple[Callable[[Pixels], Pixels], Measure]] = {
-    "blank": (lambda _: drawn.filled((0, 0, 0, 0)), Measure.COVERAGE),
-    "hidden colour only": (lambda _: drawn.filled((200, 40, 40, 0)), Measure.COVERAGE),
-    "black": (lambda _: drawn.filled((0, 0, 0, 255)), Measure.CONTRAST),
-    "opaque ground": (drawn.on_background, Measure.COVERAGE),
-    "flat": (drawn.silhouette, Measure.CONTRAST),
-    "cut off": (drawn.cut, Measure.BORDER),
-    "specks": (drawn.specked, Measure.FRAGMENTS),
-    "pinholes": (drawn.pierced, Measure.FRAGMENTS),
-    "out of focus": (lambda pixels: drawn.blurred(pixels, 2.5), Measure.SHARPNESS),
-    "a ghost": (drawn.ghost, Measure.SOFTNESS),
+    "blank": (lambda _: sample_drawings.filled((0, 0, 0, 0)), Measure.COVERAGE),
+    "hidden colour only": (lambda _: sample_drawings.filled((200, 40, 40, 0)), Measure.COVERAGE),
+    "black": (lambda _: sample_drawings.filled((0, 0, 0, 255)), Measure.CONTRAST),
+    "opaque ground": (sample_drawings.on_background, Measure.COVERAGE),
+    "flat": (sample_drawings.silhouette, Measure.CONTRAST),
+    "cut off": (sample_drawings.cut, Measure.BORDER),
+    "specks": (sample_drawings.specked, Measure.FRAGMENTS),
+    "pinholes": (sample_drawings.pierced, Measure.FRAGMENTS),
+    "out of focus": (lambda pixels: sample_drawings.blurred(pixels, 2.5), Measure.SHARPNESS),
+    "a ghost": (sample_drawings.ghost, Measure.SOFTNESS),
 }
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24), st.just(4)))
@@ -80,19 +80,23 @@ def test_sharpness_of_an_opaque_grey_picture_is_that_of_scikit_image(grey: Pixel
 
 
 def test_no_clean_drawing_breaks_a_rule() -> None:
-    assert {label: broken(pixels) for label, pixels in drawn.clean() if broken(pixels)} == {}
+    assert {
+        label: broken(pixels) for label, pixels in sample_drawings.clean() if broken(pixels)
+    } == {}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_every_damaged_drawing_is_caught_by_the_measure_for_it(damage: str) -> None:
     inflict, measure = DAMAGES[damage]
-    missed = [label for label, pixels in drawn.clean() if measure not in broken(inflict(pixels))]
+    missed = [
+        label for label, pixels in sample_drawings.clean() if measure not in broken(inflict(pixels))
+    ]
     assert missed == []
 
 
 def test_the_more_it_is_blurred_the_less_sharp_it_is() -> None:
-    for _, pixels in drawn.clean():
-        steps = [measures(drawn.blurred(pixels, sigma)) for sigma in (0.5, 1, 1.5, 2, 3)]
+    for _, pixels in sample_drawings.clean():
+        steps = [measures(sample_drawings.blurred(pixels, sigma)) for sigma in (0.5, 1, 1.5, 2, 3)]
         sharpness = [scores[Measure.SHARPNESS] for scores in steps]
         assert sharpness == sorted(sharpness, reverse=True)
 
@@ -108,5 +112,5 @@ def test_a_drawn_hole_is_no_damage_and_a_pinhole_is() -> None:
 
 
 def test_a_picture_in_which_nothing_is_opaque_has_numbers_too() -> None:
-    assert set(measures(drawn.filled((9, 9, 9, 0))).values()) == {0.0}
-    assert judge(measures(drawn.filled((9, 9, 9, 0))), RULES).verdict is Verdict.RETRY
+    assert set(measures(sample_drawings.filled((9, 9, 9, 0))).values()) == {0.0}
+    assert judge(measures(sample_drawings.filled((9, 9, 9, 0))), RULES).verdict is Verdict.RETRY

@@ -7,7 +7,7 @@ from app.check.text_contrast import text_contrast
 from app.types import Rect, TextLayer
 from jobs.train.defects.semantic import low_contrast_text
 from jobs.train.defects.sources import poster
-from tests.check.drawn import filled
+from tests.check.sample_drawings import filled
 
 BOX = Rect(x=8, y=8, width=48, height=24)
 LAYER = TextLayer(text="SALE", box=BOX)
@@ -37,6 +37,6 @@ def test_the_faintest_layer_counts() -> None:
 def test_ink_that_fades_loses_contrast_step_by_step() -> None:
     good = poster(60_092_000)
     faded = [low_contrast_text(good, severity, np.random.default_rng()) for severity in (1, 2, 3)]
-    found = [text_contrast(one, good.layers) or 0 for one in (good.pixels, *faded)]
-    assert found == sorted(found, reverse=True)
-    assert found[0] > 4.5 > 3 > found[1] > found[3]
+    contrasts = [text_contrast(pixels, good.layers) or 0 for pixels in (good.pixels, *faded)]
+    assert contrasts == sorted(contrasts, reverse=True)
+    assert contrasts[0] > 4.5 > 3 > contrasts[1] > contrasts[3]

@@ -71,8 +71,8 @@ def prepared(document: Any) -> Any:
 def test_rays_launcher_takes_the_cluster_file() -> None:
     config = prepared(yaml.safe_load((ROOT / "cluster.yaml").read_text()))
     assert config["head_node_type"] == "head"
-    workers = [one for name, one in config["available_node_types"].items() if name != "head"]
-    assert config["max_workers"] == sum(one["max_workers"] for one in workers)
+    workers = [worker for name, worker in config["available_node_types"].items() if name != "head"]
+    assert config["max_workers"] == sum(worker["max_workers"] for worker in workers)
 
 
 def test_rays_launcher_would_have_refused_a_word_that_it_does_not_know() -> None:
@@ -87,9 +87,9 @@ def test_rays_launcher_would_have_refused_a_word_that_it_does_not_know() -> None
 def test_every_machine_is_private_and_every_process_wants_the_token() -> None:
     document = read("cluster.yaml")
     assert document["provider"]["use_internal_ips"] is True
-    for one in document["available_node_types"].values():
-        assert one["node_config"]["SubnetIds"]
-        assert one["node_config"]["SecurityGroupIds"]
+    for node_type in document["available_node_types"].values():
+        assert node_type["node_config"]["SubnetIds"]
+        assert node_type["node_config"]["SecurityGroupIds"]
     starts = [document[f"{which}_start_ray_commands"][-1] for which in ("head", "worker")]
     for start in starts:
         assert "RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/home/atelier/secrets/auth_token" in start
@@ -123,7 +123,7 @@ def test_the_shell_takes_every_command_of_the_cluster_file() -> None:
 def test_the_head_works_on_nothing_and_the_pools_can_do_what_stages_and_replicas_ask() -> None:
     types = read("cluster.yaml")["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0, "GPU": 0}
-    pools = [one["resources"] for name, one in types.items() if name != "head"]
+    pools = [node_type["resources"] for name, node_type in types.items() if name != "head"]
     for num_cpus, num_gpus in asked():
         assert any(pool["CPU"] >= num_cpus and pool["GPU"] >= num_gpus for pool in pools)
     assert any(pool["GPU"] == 1 for pool in pools)  # what jobs.bulk.generated asks for
@@ -135,7 +135,7 @@ def asked() -> list[tuple[float, float]]:
     from deployments.launch import args_of, read_config
 
     args = args_of(read_config())
-    painters = [(one.num_cpus, one.num_gpus) for one in args.painters.values()]
+    painters = [(role_args.num_cpus, role_args.num_gpus) for role_args in args.renderers.values()]
     return [(args.router.num_cpus, 0.0), *painters]
 
 
@@ -154,7 +154,9 @@ def test_bulk_takes_spot_before_on_demand_and_the_draft_class_before_the_other()
 def test_a_run_is_told_how_many_gpus_the_pools_may_grow_to() -> None:
     document = read("cluster.yaml")
     types = document["available_node_types"].values()
-    most = sum(one["resources"]["GPU"] * one.get("max_workers", 0) for one in types)
+    most = sum(
+        node_type["resources"]["GPU"] * node_type.get("max_workers", 0) for node_type in types
+    )
     assert f" ATELIER_CLUSTER_GPUS={most};" in document["head_start_ray_commands"][-1]
     head = clusters()["cluster"]["headGroupSpec"]["template"]["spec"]["containers"][0]
     assert {"name": "ATELIER_CLUSTER_GPUS", "value": str(most)} in head["env"]
@@ -167,17 +169,22 @@ def test_kuberays_pools_are_those_of_the_cluster_file() -> None:
     types = read("cluster.yaml")["available_node_types"]
     groups = {group["groupName"]: group for group in clusters()["cluster"]["workerGroupSpecs"]}
     assert groups.keys() == {name.replace(".", "-") for name in types if name != "head"}
-    for name, one in types.items():
+    for name, node_type in types.items():
         if name == "head":
             continue
         group = groups[name.replace(".", "-")]
         limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-        ours = (one["min_workers"], one["max_workers"], one.get("priority"), one["labels"])
+        ours = (
+            node_type["min_workers"],
+            node_type["max_workers"],
+            node_type.get("priority"),
+            node_type["labels"],
+        )
         assert ours == tuple(
             group.get(key) for key in ("minReplicas", "maxReplicas", "priority", "labels")
         )
-        assert int(limits["cpu"]) == one["resources"]["CPU"]
-        assert int(limits.get("nvidia.com/gpu", 0)) == one["resources"]["GPU"]
+        assert int(limits["cpu"]) == node_type["resources"]["CPU"]
+        assert int(limits.get("nvidia.com/gpu", 0)) == node_type["resources"]["GPU"]
 
 
 def test_the_service_on_kubernetes_has_the_serve_config_and_no_other() -> None:
@@ -192,7 +199,7 @@ def test_kuberays_kinds_are_what_the_operator_takes(name: str) -> None:
     from jsonschema import Draft202012Validator
 
     document = read(f"deployments/kuberay/{name}.yaml")
-    assert [str(one) for one in Draft202012Validator(KINDS[name]).iter_errors(document)] == []
+    assert [str(error) for error in Draft202012Validator(KINDS[name]).iter_errors(document)] == []
 
 
 @pytest.mark.parametrize(
@@ -315,13 +322,15 @@ def test_the_image_installs_extras_that_exist_by_the_pins_and_drops_root() -> No
         assert set(extras.split(",")) <= project["optional-dependencies"].keys()
     assert set(installed[1].split(",")) - set(installed[0].split(",")) == {"gpu"}
     assert "PIP_CONSTRAINT=/source/constraints.txt" in text
-    torch = next(one for one in project["dependencies"] if one.startswith("torch=="))
+    torch = next(
+        dependency for dependency in project["dependencies"] if dependency.startswith("torch==")
+    )
     assert f" {torch};" in text
     assert text.rindex("USER 1000:1000") > text.rindex("FROM ")
     assert "apt-get" not in text[text.rindex("USER 1000:1000") :]
 
 
 def test_the_image_is_that_of_both_clusters() -> None:
-    said = {*re.findall(r"registry\.example/\S+?(?=[\s},])", (ROOT / "cluster.yaml").read_text())}
-    pods = {one["spec"]["containers"][0]["image"] for one in templates()}
-    assert said == pods
+    images = {*re.findall(r"registry\.example/\S+?(?=[\s},])", (ROOT / "cluster.yaml").read_text())}
+    pods = {template["spec"]["containers"][0]["image"] for template in templates()}
+    assert images == pods

@@ -48,9 +48,15 @@ def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
 
     args = args_of(read_config())
     router = build(args)._bound_deployment
-    painters = {role: one._bound_deployment for role, one in router.init_args[3].items()}
-    assert [one.name for one in painters.values()] == ["draft", "polish", "typography"]
-    built = [(painters[role], own) for role, own in args.painters.items()]
+    painters = {
+        role: deployment._bound_deployment for role, deployment in router.init_args[3].items()
+    }
+    assert [deployment.name for deployment in painters.values()] == [
+        "draft",
+        "polish",
+        "typography",
+    ]
+    built = [(painters[role], own) for role, own in args.renderers.items()]
     for deployment, own in ((router, args.router), *built):
         assert deployment.ray_actor_options["num_cpus"] == own.num_cpus
         assert deployment.max_ongoing_requests == own.max_ongoing_requests
@@ -84,8 +90,8 @@ def test_a_role_that_is_left_out_is_not_deployed(tmp_path: Path) -> None:
 
     args = args_of(read_config(written(tmp_path, lambda args: args.pop("typography"))))
     served = build(args)._bound_deployment.init_args[1]
-    assert [one.role for one in served] == ["draft", "final"]
-    assert [one.model.reference for one in served] == ["starter-icons/1", "starter-polish/1"]
+    assert [model.role for model in served] == ["draft", "final"]
+    assert [model.model.reference for model in served] == ["starter-icons/1", "starter-polish/1"]
 
 
 def test_a_model_that_is_not_here_is_refused_when_it_is_built(tmp_path: Path) -> None:
@@ -147,7 +153,7 @@ def test_what_can_be_said_without_ray_is(tmp_path: Path) -> None:
 
 
 def test_all_who_want_to_know_at_once_who_sleeps_share_one_question() -> None:
-    from deployments.router import Asleep
+    from deployments.router import SleepingDeployments
 
     asked = 0
 
@@ -157,9 +163,9 @@ def test_all_who_want_to_know_at_once_who_sleeps_share_one_question() -> None:
         return frozenset({"typography"})
 
     async def story() -> None:
-        asleep = Asleep(ask)
-        found = await asyncio.gather(*(asleep() for _ in range(3)))
-        assert (found, asked) == ([{"typography"}] * 3, 1)
+        asleep = SleepingDeployments(ask)
+        answers = await asyncio.gather(*(asleep() for _ in range(3)))
+        assert (answers, asked) == ([{"typography"}] * 3, 1)
         await asleep()
         assert asked == 2  # later it may be otherwise
 

@@ -20,7 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.image.png import read_png
-from tests.deployments.services import IMAGES, ROOT, WAIT, Service, alone, body, replicas
+from tests.deployments.service_process import IMAGES, ROOT, WAIT, Service, alone, body, replicas
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ CAPACITY, ONGOING, QUEUED = 12, 4, 2
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
-        started = Service(Path(folder), _with_little_room)
+        started = Service(Path(folder), _with_small_limits)
         try:
             alone = "this machine alone, for there are no keys"
             assert started.said == f"{started.url} answers {alone}; Ctrl-C stops it\n"
@@ -48,19 +48,19 @@ def _ends_in_good_order(service: Service) -> None:
         last = caller.submit(alone, service, seed=6, steps=100)
         while not service.state()["in_flight"]:
             sleep(0.05)
-        said = service.stop()
+        output = service.stop()
         assert read_png(last.result()).shape == (64, 64, 4)
-    assert (service.process.returncode, said) == (0, "finishing what is under way\n")
+    assert (service.process.returncode, output) == (0, "finishing what is under way\n")
     assert psutil.wait_procs(tree, timeout=60)[1] == []
 
 
 def test_one_line_of_curl_gets_an_image_and_its_latency(service: Service) -> None:
     with service.client() as client:
         asked = {"prompt": "a red potion", "width": 64, "height": 64}
-        found = client.post("/generate", json=asked).json()
-    assert read_png(b64decode(found["b64_json"])).shape == (64, 64, 4)
-    assert found["latency_seconds"] >= found["engine_seconds"] > 0
-    assert found["route"]["reason"] == "fast_preview"
+        answer = client.post("/generate", json=asked).json()
+    assert read_png(b64decode(answer["b64_json"])).shape == (64, 64, 4)
+    assert answer["latency_seconds"] >= answer["engine_seconds"] > 0
+    assert answer["route"]["reason"] == "fast_preview"
 
 
 def test_the_readme_says_how_to_call(service: Service) -> None:
@@ -87,19 +87,19 @@ def test_openais_client_gets_three_images_each_as_it_would_be_alone(service: Ser
 
 def test_the_service_and_a_run_of_a_plan_make_the_same_pixels(service: Service) -> None:
     from app.engine.engine import Engine
-    from app.engine.results import Rendered
-    from app.models.bundled import FOLDERS, fleet
+    from app.engine.results import RenderedImage
+    from app.models.bundled import FOLDERS, bundled_models
     from app.models.load import load
     from app.types import GenerationRequest
 
-    model = fleet()["starter"]
+    model = bundled_models()["starter"]
     request = GenerationRequest(
         prompt="a blue gem", width=64, height=64, num_inference_steps=12, guidance_scale=2, seed=3
     )
     engine = Engine(load(FOLDERS["starter"], model), knee=lambda width, height: 16)
     (made,) = engine.generate([request])
     engine.close()
-    assert isinstance(made, Rendered)
+    assert isinstance(made, RenderedImage)
     served = read_png(alone(service, prompt="a blue gem", seed=3))
     assert (served == made.pixels).all()
 
@@ -256,10 +256,10 @@ def test_a_draft_is_polished_captioned_and_kept_and_can_be_made_again(service: S
             wanted = {"request_id": image.request_id, "name": name}
             kept = plain.post("/v1/images/keep", json=wanted).json()
             assert (kept["status"], kept["already"]) == ("accepted", False)
-    found = service.atelier("assets", "--json")
-    assert {one["name"] for one in found} == {"potion", "potion-card"}
+    records = service.atelier("assets", "--json")
+    assert {record["name"] for record in records} == {"potion", "potion-card"}
     for name in ("potion", "potion-card"):
-        assert [one["sameness"] for one in service.atelier("replay", name, "--json")] == [
+        assert [replay["sameness"] for replay in service.atelier("replay", name, "--json")] == [
             "identical"
         ]
     assert service.atelier("verify", "--json") == []
@@ -312,15 +312,15 @@ def test_a_replica_that_dies_under_a_call_costs_the_caller_nothing(service: Serv
         asked = body(seed=4, steps=100, stream=True, partial_images=3)
         with client.stream("POST", IMAGES, json=asked) as answer:
             lines = (line for line in answer.iter_lines() if line.startswith("data: "))
-            told = [json.loads(next(lines)[6:])]
+            events = [json.loads(next(lines)[6:])]
             (replica,) = replicas(service, "draft")
             replica.kill()
-            told += [json.loads(line[6:]) for line in lines]
-    assert [event.get("partial_image_index") for event in told] == [0, 1, 2, None]
-    assert b64decode(told[-1]["b64_json"]) == expected
+            events += [json.loads(line[6:]) for line in lines]
+    assert [event.get("partial_image_index") for event in events] == [0, 1, 2, None]
+    assert b64decode(events[-1]["b64_json"]) == expected
 
 
-def _with_little_room(args: dict[str, Any]) -> None:
+def _with_small_limits(args: dict[str, Any]) -> None:
     """So that it can be filled."""
     args["router"]["graceful_shutdown_timeout_s"] = 600
     args["draft"] |= {
@@ -345,11 +345,11 @@ def test_the_metrics_tell_calls_replicas_and_what_the_costs_say(service: Service
     with service.client() as client:
         named = client.post(IMAGES, json=body(seed=5), headers={"X-Request-Id": "order-7"})
         assert named.headers["x-request-id"] == "order-7"
-        found = client.get("/metrics").text
+        text = client.get("/metrics").text
     samples = {
-        (one.name, *sorted(one.labels.values())): one.value
-        for family in text_string_to_metric_families(found)
-        for one in family.samples
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
     }
     model = service.models()["starter"]
     assert samples["atelier_requests_total", *sorted([IMAGES, "answered", "draft", model])] >= 1

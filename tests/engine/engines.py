@@ -11,7 +11,7 @@ from app.digest import digest_bytes
 from app.engine.engine import Engine
 from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Pixels
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.models.sd3 import Sd3Pipeline
 from app.types import GenerationRequest
 
@@ -31,10 +31,10 @@ def engine_in_exact_mode(pipeline: Any, rows: int = 16, **options: Any) -> Engin
     return engine_of(pipeline, rows, mode="exact", exact_rows=partial(exact_rows, plain), **options)
 
 
-def render_all(engine: Engine, batch: list[GenerationRequest]) -> dict[str, Rendered]:
+def render_all(engine: Engine, batch: list[GenerationRequest]) -> dict[str, RenderedImage]:
     """Every request's image by the request's id; none may fail."""
     outcomes = list(engine.generate(batch))
-    assert all(isinstance(outcome, Rendered) for outcome in outcomes)
+    assert all(isinstance(outcome, RenderedImage) for outcome in outcomes)
     return {outcome.request.id: outcome for outcome in outcomes}
 
 
@@ -50,7 +50,7 @@ class Sd3Latents(Sd3Pipeline):
         return super().decode(latents, request)
 
 
-class Album(dict[str, Pixels]):
+class ImageStore(dict[str, Pixels]):
     """Pictures by digest, as a request names them."""
 
     def add(self, pixels: Pixels) -> str:
@@ -76,7 +76,7 @@ def half_mask(width: int, height: int) -> Pixels:
     return pixels
 
 
-def stock_latents(stock: Any, request: GenerationRequest, album: Album) -> torch.Tensor:
+def stock_latents(stock: Any, request: GenerationRequest, input_files: ImageStore) -> torch.Tensor:
     """The final latents [channels, height, width] of the stock pipeline for such a request."""
     from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusion3InpaintPipeline
 
@@ -84,10 +84,10 @@ def stock_latents(stock: Any, request: GenerationRequest, album: Album) -> torch
     kind = stock
     if request.init_image is not None:
         kind = StableDiffusion3Img2ImgPipeline(**stock.components)
-        arguments = {"image": _image(album[request.init_image]), "strength": request.strength}
+        arguments = {"image": _image(input_files[request.init_image]), "strength": request.strength}
     if request.mask_image is not None:
         kind = StableDiffusion3InpaintPipeline(**stock.components)
-        arguments["mask_image"] = _image(album[request.mask_image])
+        arguments["mask_image"] = _image(input_files[request.mask_image])
     kind.set_progress_bar_config(disable=True)
     output = kind(
         prompt=request.prompt,

@@ -12,8 +12,8 @@ import torch
 from app.engine.async_engine import AsyncEngine
 from app.engine.engine import Engine
 from app.engine.pipeline import Rows
-from app.engine.results import Preview, Rendered
-from app.engine.state import Delivery, Service
+from app.engine.results import Preview, RenderedImage
+from app.engine.state import Delivery, ServiceClass
 from app.errors import EngineError, NotFinite, OutOfBounds, OutOfCapacity
 from app.models.sd3 import Sd3Pipeline
 from tests.engine.engines import LENGTH, engine_of, render_all
@@ -44,7 +44,7 @@ def serve(
 ) -> None:
     """Run a story against an engine and drain it afterwards."""
 
-    async def told() -> None:
+    async def run_story() -> None:
         engine = engine_of(pipeline, 8)
         served = AsyncEngine(engine, **options)
         try:
@@ -53,7 +53,7 @@ def serve(
             pipeline.gate.set()
             await served.drain()
 
-    asyncio.run(told())
+    asyncio.run(run_story())
 
 
 def test_callers_share_steps_and_each_gets_its_own_image(stock: Any, request_of: Any) -> None:
@@ -77,14 +77,14 @@ def test_callers_share_steps_and_each_gets_its_own_image(stock: Any, request_of:
 
 def test_previews_stream_before_the_image(stock: Any, request_of: Any) -> None:
     async def story(served: AsyncEngine, engine: Engine) -> None:
-        words = [
-            word
-            async for word in served.stream(
+        events = [
+            event
+            async for event in served.stream(
                 request_of(num_inference_steps=5), Delivery(preview_every=1)
             )
         ]
-        assert [word.step for word in words[:-1] if isinstance(word, Preview)] == [1, 2, 3, 4]
-        assert isinstance(words[-1], Rendered)
+        assert [event.step for event in events[:-1] if isinstance(event, Preview)] == [1, 2, 3, 4]
+        assert isinstance(events[-1], RenderedImage)
 
     serve(Gated(stock), story)
 
@@ -174,7 +174,7 @@ def test_draining_finishes_what_was_accepted_and_refuses_the_rest(
         with pytest.raises(OutOfCapacity, match="draining"):
             await served.generate(request_of(seed=1))
         pipeline.gate.set()
-        assert isinstance(await task, Rendered)
+        assert isinstance(await task, RenderedImage)
         await draining
         assert not engine.busy
 
@@ -190,14 +190,14 @@ def test_a_request_can_be_given_another_priority_while_it_waits(
     async def story(served: AsyncEngine, engine: Engine) -> None:
         order: list[int] = []
 
-        async def finish(asked: Any) -> None:
-            async for word in asked.words():
-                if isinstance(word, Rendered):
-                    order.append(word.request.seed)
+        async def finish(handle: Any) -> None:
+            async for event in handle.events():
+                if isinstance(event, RenderedImage):
+                    order.append(event.request.seed)
 
-        asked = [served.submit(request_of(seed=s, num_inference_steps=9)) for s in range(9)]
-        served.prioritise(asked[8], Delivery(Service.INTERACTIVE))
-        tasks = [asyncio.create_task(finish(one)) for one in asked]
+        handles = [served.submit(request_of(seed=s, num_inference_steps=9)) for s in range(9)]
+        served.prioritise(handles[8], Delivery(ServiceClass.INTERACTIVE))
+        tasks = [asyncio.create_task(finish(handle)) for handle in handles]
         pipeline.gate.set()
         await asyncio.gather(*tasks)
         assert order.index(8) < 5  # four share the first steps; it does not come last

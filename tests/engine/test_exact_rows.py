@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from app.engine.engine import Engine
 from app.engine.exact_rows import exact_rows
 from app.engine.pipeline import Rows
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.errors import OutOfMemory
-from app.models.bundled import FOLDERS, fleet
+from app.models.bundled import FOLDERS, bundled_models
 from app.models.cost_curves import exact_rows_of
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
@@ -88,7 +88,7 @@ def test_exact_mode_keeps_to_the_proven_counts_and_records_them(
     pipeline.passes.clear()
     alone = next(engine.generate([]))
     assert {*pipeline.passes} == {8}
-    assert isinstance(alone, Rendered)
+    assert isinstance(alone, RenderedImage)
     assert alone.engine is not None
     assert alone.engine.exact_rows == (8, 16)
     assert engine.exact_rows == {(16, 16): (8, 16)}
@@ -100,7 +100,7 @@ def test_without_a_smaller_proven_count_exact_is_reproducible(stock: Any, reques
     pipeline = Kernels(stock, (2,), (4,), (8,))
     engine = engine_of(pipeline, 8, mode="exact")
     (outcome,) = engine.generate([request_of(guidance_scale=0.0)])
-    assert isinstance(outcome, Rendered)
+    assert isinstance(outcome, RenderedImage)
     assert outcome.engine is not None
     assert (outcome.engine.row_buckets, outcome.engine.exact_rows) == ((8,), (8,))
 
@@ -108,7 +108,7 @@ def test_without_a_smaller_proven_count_exact_is_reproducible(stock: Any, reques
 def test_a_single_row_is_padded_to_two(stock: Any, request_of: Any) -> None:
     pipeline = Kernels(stock, (2, 4, 8))
     (outcome,) = engine_of(pipeline, 8, mode="exact").generate([request_of(guidance_scale=0.0)])
-    assert isinstance(outcome, Rendered)
+    assert isinstance(outcome, RenderedImage)
     assert outcome.engine is not None
     assert outcome.engine.row_buckets == (2,)
 
@@ -130,12 +130,18 @@ def test_after_memory_ran_out_no_count_is_used_that_was_not_proven_or_recorded(
     pipeline.above = 4  # sixteen rows, then eight, fail
     outcomes = render_all(engine, [request_of(seed=seed) for seed in range(1, 9)])
     facts = [outcome.engine for outcome in outcomes.values()]
-    assert all(one is not None and one.exact_rows == (2, 8, 16) for one in facts)
-    assert any(one is not None and 4 in one.row_buckets for one in facts)
+    assert all(
+        engine_settings is not None and engine_settings.exact_rows == (2, 8, 16)
+        for engine_settings in facts
+    )
+    assert any(
+        engine_settings is not None and 4 in engine_settings.row_buckets
+        for engine_settings in facts
+    )
 
 
 def test_a_proof_costs_its_passes_once(stock: Any, tmp_path: Any) -> None:
-    pipeline, version = Kernels(stock, (2, 4, 8)), fleet()["starter"]
+    pipeline, version = Kernels(stock, (2, 4, 8)), bundled_models()["starter"]
     for _ in range(2):
         proven = exact_rows_of(pipeline, version, home=tmp_path)
         assert proven(16, 16, 8) == (2, 4, 8)
@@ -149,7 +155,7 @@ def test_a_proof_costs_its_passes_once(stock: Any, tmp_path: Any) -> None:
 @pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
 def starter(request: Any) -> Any:
     """The starter at its real size, whose shapes decide which kernels are used."""
-    yield load(FOLDERS["starter"], fleet()["starter"], threads=request.param)
+    yield load(FOLDERS["starter"], bundled_models()["starter"], threads=request.param)
     torch.set_num_threads(1)
 
 

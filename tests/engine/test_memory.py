@@ -9,7 +9,7 @@ import torch
 
 from app.engine.engine import Engine
 from app.engine.pipeline import Rows
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.engine.row_budget import RowBudgets, bucket_for
 from app.errors import OutOfMemory
 from app.models.sd3 import Sd3Pipeline
@@ -57,13 +57,17 @@ def test_memory_that_runs_out_at_any_step_loses_nothing_and_changes_no_pixel(
         pipeline = FullPipeline(stock, at=frozenset({at}))
         engine = engine_of(pipeline, 16)
         outcomes = list(engine.generate(batch))
-        assert Counter(one.request.id for one in outcomes) == Counter(one.id for one in batch)
-        for one in outcomes:
-            assert isinstance(one, Rendered)
-            assert np.array_equal(one.pixels, calm[one.request.id].pixels)
+        assert Counter(outcome.request.id for outcome in outcomes) == Counter(
+            request.id for request in batch
+        )
+        for outcome in outcomes:
+            assert isinstance(outcome, RenderedImage)
+            assert np.array_equal(outcome.pixels, calm[outcome.request.id].pixels)
         assert pipeline.asked_for[at : at + 2] in ([16, 8], [16])
         assert [change.reason for change in engine.trace][1:] == ["out of memory at 16 rows"]
-        useful = sum((1 + (one.guidance_scale > 1)) * one.num_inference_steps for one in batch)
+        useful = sum(
+            (1 + (request.guidance_scale > 1)) * request.num_inference_steps for request in batch
+        )
         assert engine.row_steps == useful  # the step that failed is repeated, no other
 
 
@@ -74,7 +78,7 @@ def test_a_budget_goes_up_again_by_probing_ever_more_rarely(stock: Any, request_
     outcomes = list(
         engine.generate([request_of(seed=s, num_inference_steps=steps) for s in (1, 2)])
     )
-    assert all(isinstance(one, Rendered) for one in outcomes)
+    assert all(isinstance(outcome, RenderedImage) for outcome in outcomes)
     refused = [number for number, rows in enumerate(pipeline.asked_for) if rows == 16]
     assert refused == [0, 33, 98]  # after 32 good steps, then after 64, then not before 128
     assert len(pipeline.asked_for) == steps + len(refused)
@@ -100,15 +104,15 @@ def test_what_does_not_fit_at_all_fails_and_leaves_nothing_behind(
     engine = engine_of(FullPipeline(stock, above=1), 16)
     large, small = request_of(seed=1), request_of(seed=2)
     outcomes = list(engine.generate([large, small]))
-    assert all(isinstance(one, Failed) for one in outcomes)
-    assert all(isinstance(one.error, OutOfMemory) for one in outcomes)
+    assert all(isinstance(outcome, FailedRequest) for outcome in outcomes)
+    assert all(isinstance(outcome.error, OutOfMemory) for outcome in outcomes)
     assert not engine.busy
 
 
 def test_decoding_without_memory_is_tried_again_before_it_fails(
     stock: Any, request_of: Any
 ) -> None:
-    for refused, kind in ((2, Rendered), (3, Failed)):
+    for refused, kind in ((2, RenderedImage), (3, FailedRequest)):
         pipeline = FullPipeline(stock)
         pipeline.decodes_refused = refused
         (outcome,) = engine_of(pipeline).generate([request_of()])
@@ -123,7 +127,7 @@ def test_the_devices_own_error_is_translated(stock: Any, request_of: Any) -> Non
 
     pipeline._forward = full
     (outcome,) = Engine(pipeline, knee=lambda width, height: 4).generate([request_of()])
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, FailedRequest)
     assert isinstance(outcome.error, OutOfMemory)
     assert "2 rows" in str(outcome.error)
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.models.random_weights import Sd3Shape, random_sd3
 from app.types import GenerationRequest, Sampler
 from tests.engine.engines import (
-    Album,
+    ImageStore,
     Sd3Latents,
     engine_of,
     half_mask,
@@ -27,21 +27,21 @@ def stock() -> Any:
 
 
 @pytest.fixture(scope="module")
-def album() -> Album:
-    return Album()
+def album() -> ImageStore:
+    return ImageStore()
 
 
-def mixed_batch(album: Album) -> list[GenerationRequest]:
+def mixed_batch(input_files: ImageStore) -> list[GenerationRequest]:
     """Text to image, img2img and inpainting with differing steps, guidance, prompts, strengths."""
     batch = []
     for number in range(18):
         width = 16 + 16 * (number % 2)
         pictures: dict[str, Any] = {}
         if number % 3:
-            pictures["init_image"] = album.add(picture(width, 16, number))
+            pictures["init_image"] = input_files.add(picture(width, 16, number))
             pictures["strength"] = [0.35, 0.6, 1.0][number % 4 % 3]
         if number % 3 == 2:
-            pictures["mask_image"] = album.add(half_mask(width, 16))
+            pictures["mask_image"] = input_files.add(half_mask(width, 16))
         batch.append(
             GenerationRequest(
                 prompt=f"a red potion {number}",
@@ -57,65 +57,68 @@ def mixed_batch(album: Album) -> list[GenerationRequest]:
     return batch
 
 
-def finals(pipeline: Sd3Latents, album: Album, rows: int) -> dict[str, torch.Tensor]:
-    engine = engine_of(pipeline, rows=rows, images=album.__getitem__)
-    outcomes = list(engine.generate(mixed_batch(album)))
-    assert all(isinstance(outcome, Rendered) for outcome in outcomes)
+def finals(pipeline: Sd3Latents, input_files: ImageStore, rows: int) -> dict[str, torch.Tensor]:
+    engine = engine_of(pipeline, rows=rows, images=input_files.__getitem__)
+    outcomes = list(engine.generate(mixed_batch(input_files)))
+    assert all(isinstance(outcome, RenderedImage) for outcome in outcomes)
     order = [outcome.request.id for outcome in outcomes]
     return dict(zip(order, pipeline.finals, strict=True))
 
 
 @pytest.mark.parametrize("rows", [4, 16])
 def test_every_request_of_a_mixed_batch_equals_its_stock_pipeline(
-    stock: Any, album: Album, rows: int
+    stock: Any, input_files: ImageStore, rows: int
 ) -> None:
-    ours = finals(Sd3Latents(stock), album, rows)
-    for request in mixed_batch(album):
-        expected = stock_latents(stock, request, album)
+    ours = finals(Sd3Latents(stock), input_files, rows)
+    for request in mixed_batch(input_files):
+        expected = stock_latents(stock, request, input_files)
         assert (ours[request.id] - expected).norm() / expected.norm() <= 1e-5
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_multistep_sampler_equals_the_stock_pipeline_with_diffusers_own(
-    stock: Any, album: Album
+    stock: Any, input_files: ImageStore
 ) -> None:
     from diffusers import DPMSolverMultistepScheduler, StableDiffusion3Pipeline
 
     batch = [
         request.replace(sampler=Sampler.DPMPP_2M, init_image=None, mask_image=None, strength=1.0)
-        for request in mixed_batch(album)
+        for request in mixed_batch(input_files)
     ]
     pipeline = Sd3Latents(stock)
-    outcomes = list(engine_of(pipeline, 8).generate(batch + mixed_batch(album)[::3]))
-    ours = {one.request.id: latents for one, latents in zip(outcomes, pipeline.finals, strict=True)}
+    outcomes = list(engine_of(pipeline, 8).generate(batch + mixed_batch(input_files)[::3]))
+    ours = {
+        outcome.request.id: latents
+        for outcome, latents in zip(outcomes, pipeline.finals, strict=True)
+    }
     scheduler = DPMSolverMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
     )
     theirs = StableDiffusion3Pipeline(**{**stock.components, "scheduler": scheduler})
     for request in batch:
-        expected = stock_latents(theirs, request, album)
+        expected = stock_latents(theirs, request, input_files)
         assert (ours[request.id] - expected).norm() / expected.norm() <= 1e-5
 
 
 def test_guided_requests_equal_stock_bf16_to_the_bit_in_the_parity_mode(
-    stock: Any, album: Album
+    stock: Any, input_files: ImageStore
 ) -> None:
     half = deepcopy(stock).to(torch.bfloat16)
-    ours = finals(Sd3Latents(half, rounding="stock"), album, 8)
-    guided = [request for request in mixed_batch(album) if request.guidance_scale > 1]
+    ours = finals(Sd3Latents(half, rounding="stock"), input_files, 8)
+    guided = [request for request in mixed_batch(input_files) if request.guidance_scale > 1]
     assert len(guided) == 11
     for request in guided:
-        assert torch.equal(ours[request.id], stock_latents(half, request, album))
+        assert torch.equal(ours[request.id], stock_latents(half, request, input_files))
 
 
 def test_fp32_latents_around_a_bf16_network_come_closer_to_fp32_than_stock(
-    stock: Any, album: Album
+    stock: Any, input_files: ImageStore
 ) -> None:
     half = deepcopy(stock).to(torch.bfloat16)
-    ours = finals(Sd3Latents(half), album, 8)
+    ours = finals(Sd3Latents(half), input_files, 8)
     distances = []
-    for request in mixed_batch(album)[::3]:  # pictures would differ by the bf16 encoder alone
-        exact = stock_latents(stock, request, album)
-        theirs = stock_latents(half, request, album).float()
+    for request in mixed_batch(input_files)[::3]:  # pictures would differ by the bf16 encoder alone
+        exact = stock_latents(stock, request, input_files)
+        theirs = stock_latents(half, request, input_files).float()
         distances.append(((ours[request.id] - exact).norm(), (theirs - exact).norm()))
     assert sum(ours for ours, _ in distances) < sum(theirs for _, theirs in distances)

@@ -18,13 +18,15 @@ laws = settings(max_examples=40, deadline=None)
 RED = (200, 30, 40, 255)
 
 
-def one(pixels: Pixels, width: int, height: int, pivot: Pivot | None = None) -> FinishedImage:
+def finish_one(
+    pixels: Pixels, width: int, height: int, pivot: Pivot | None = None
+) -> FinishedImage:
     (finished,) = finish(pixels, [Size(width=width, height=height)], pivot=pivot or Pivot())
     return finished
 
 
 def own_size(pixels: Pixels, pivot: Pivot | None = None) -> FinishedImage:
-    return one(pixels, pixels.shape[1], pixels.shape[0], pivot)
+    return finish_one(pixels, pixels.shape[1], pixels.shape[0], pivot)
 
 
 def inside(finished: FinishedImage) -> Pixels:
@@ -41,7 +43,7 @@ def with_hidden_colour(pixels: Pixels, colour: int) -> Pixels:
 @laws
 @given(images(), target_sizes)
 def test_output_has_exactly_the_target_size(pixels: Pixels, size: Size) -> None:
-    finished = one(pixels, size.width, size.height)
+    finished = finish_one(pixels, size.width, size.height)
     assert finished.size == size
     assert finished.pixels.shape == (size.height, size.width, 4)
     assert finished.pixels.dtype == np.uint8
@@ -52,7 +54,7 @@ def test_output_has_exactly_the_target_size(pixels: Pixels, size: Size) -> None:
 def test_trim_is_the_smallest_rectangle_with_all_that_is_visible(
     pixels: Pixels, size: Size
 ) -> None:
-    finished = one(pixels, size.width, size.height)
+    finished = finish_one(pixels, size.width, size.height)
     visible = inside(finished)[..., 3] > 0
     assert visible.sum() == (finished.pixels[..., 3] > 0).sum()
     if visible.any():
@@ -65,7 +67,7 @@ def test_trim_is_the_smallest_rectangle_with_all_that_is_visible(
 @laws
 @given(images(), target_sizes)
 def test_every_byte_outside_the_trim_rectangle_is_zero(pixels: Pixels, size: Size) -> None:
-    finished = one(pixels, size.width, size.height)
+    finished = finish_one(pixels, size.width, size.height)
     inside(finished)[:] = 0
     assert not finished.pixels.any()
 
@@ -73,7 +75,7 @@ def test_every_byte_outside_the_trim_rectangle_is_zero(pixels: Pixels, size: Siz
 @laws
 @given(images(), target_sizes)
 def test_no_alpha_is_haze_or_nearly_opaque(pixels: Pixels, size: Size) -> None:
-    alpha = one(pixels, size.width, size.height).pixels[..., 3]
+    alpha = finish_one(pixels, size.width, size.height).pixels[..., 3]
     assert not ((alpha > 0) & (alpha < CLEAR_BELOW)).any()
     assert not ((alpha > OPAQUE_ABOVE) & (alpha < 255)).any()
 
@@ -81,8 +83,8 @@ def test_no_alpha_is_haze_or_nearly_opaque(pixels: Pixels, size: Size) -> None:
 @laws
 @given(images(), target_sizes, st.integers(0, 255))
 def test_hidden_colour_never_reaches_the_picture(pixels: Pixels, size: Size, hidden: int) -> None:
-    finished = one(pixels, size.width, size.height)
-    other = one(with_hidden_colour(pixels, hidden), size.width, size.height)
+    finished = finish_one(pixels, size.width, size.height)
+    other = finish_one(with_hidden_colour(pixels, hidden), size.width, size.height)
     np.testing.assert_array_equal(finished.pixels, other.pixels)
 
 
@@ -92,7 +94,7 @@ def test_one_colour_stays_that_colour_at_every_edge(
     pixels: Pixels, size: Size, colour: tuple[int, int, int]
 ) -> None:
     pixels[..., :3] = colour
-    finished = inside(one(pixels, size.width, size.height))
+    finished = inside(finish_one(pixels, size.width, size.height))
     if finished[..., 3].any():
         assert np.abs(finished[..., :3].astype(int) - colour).max() <= 1
 
@@ -121,7 +123,7 @@ def test_finishing_again_changes_nothing(pixels: Pixels) -> None:
 @given(images(), st.lists(target_sizes, max_size=3))
 def test_a_size_does_not_depend_on_the_others(pixels: Pixels, sizes: list[Size]) -> None:
     together = finish(pixels, sizes, pivot=Pivot())
-    alone = [one(pixels, size.width, size.height) for size in sizes]
+    alone = [finish_one(pixels, size.width, size.height) for size in sizes]
     assert [image.trim for image in together] == [image.trim for image in alone]
     for image, other in zip(together, alone, strict=True):
         np.testing.assert_array_equal(image.pixels, other.pixels)
@@ -146,7 +148,7 @@ def test_the_anchor_drifts_by_at_most_a_pixel(
     width, height = shape
     marked = disc(clear(width, height), (pivot[0] * width, pivot[1] * height), 4, RED)
     for side in [(32, 32), (64, 64), (128, 128), (100, 30), (31, 77)]:
-        finished = one(marked, *side, Pivot(x=pivot[0], y=pivot[1]))
+        finished = finish_one(marked, *side, Pivot(x=pivot[0], y=pivot[1]))
         alpha = finished.pixels[..., 3].astype(float)
         rows, columns = np.mgrid[: side[1], : side[0]] + 0.5
         seen = np.array([(alpha * columns).sum(), (alpha * rows).sum()]) / alpha.sum()
@@ -156,21 +158,21 @@ def test_the_anchor_drifts_by_at_most_a_pixel(
 
 def test_another_aspect_gets_clear_bars_and_is_never_stretched() -> None:
     square = np.full((20, 20, 4), 255, np.uint8)
-    assert one(square, 40, 20).trim == Rect(x=10, y=0, width=20, height=20)
-    assert one(square, 10, 31).trim == Rect(x=0, y=10, width=10, height=10)
-    assert one(square, 40, 20, Pivot(x=0, y=1)).pivot == Pivot(x=0.25, y=1)
+    assert finish_one(square, 40, 20).trim == Rect(x=10, y=0, width=20, height=20)
+    assert finish_one(square, 10, 31).trim == Rect(x=0, y=10, width=10, height=10)
+    assert finish_one(square, 40, 20, Pivot(x=0, y=1)).pivot == Pivot(x=0.25, y=1)
 
 
 def test_shrinking_averages_light_and_not_numbers() -> None:
     checks = np.full((32, 32, 4), 255, np.uint8)
     checks[..., :3] *= (np.indices((32, 32)).sum(axis=0) % 2).astype(np.uint8)[..., None]
-    assert set(np.unique(one(checks, 16, 16).pixels[..., :3])) == {188}
+    assert set(np.unique(finish_one(checks, 16, 16).pixels[..., :3])) == {188}
 
 
 @pytest.mark.parametrize("side", [128, 256])
 def test_enlarging_leaves_no_ring_around_the_object(side: int) -> None:
     drawn = disc(disc(clear(64, 64), (32, 32), 20, (10, 10, 20, 255)), (32, 32), 17, RED)
-    finished = one(drawn, side, side)
+    finished = finish_one(drawn, side, side)
     reach = (np.indices((side, side)) + 0.5) * 64 / side - 32
     assert not finished.pixels[np.hypot(*reach) > 21.5, 3].any()
     flat = finished.pixels[np.hypot(*reach) < 14]

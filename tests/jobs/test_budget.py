@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.store.costs import By
+from app.store.costs import CostGroup
 from app.types import Status, Tier
 from tests.jobs.test_bulk import Home, plan_of
 
@@ -39,10 +39,10 @@ def test_a_run_stops_at_its_budget_keeps_what_is_made_and_goes_on_with_more(tmp_
     assert any(reason.startswith("budget:") for reason in failed.reasons)
     whole = ran(home, plan | {"budget": {"usd": 1}}, 0)
     assert (whole["reused"], whole["accepted"], whole["made"]) == (2, 1, 2)
-    (art,) = home.store.catalog.costs(By.TEAM).groups
+    (art,) = home.store.catalog.costs(CostGroup.TEAM).groups
     assert (art.name, art.usd, art.accepted, art.lost) == ("art", 0.05, 3, 0)
     assert ran(home, plan | {"budget": {"usd": 1}}, 0)["cost_usd"] == 0
-    assert home.store.catalog.costs(By.TEAM).total.usd == 0.05
+    assert home.store.catalog.costs(CostGroup.TEAM).total.usd == 0.05
 
 
 def test_at_the_cap_the_draft_model_takes_over_where_the_plan_says_so(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from app.image.png import read_png
-from app.pack.atlas import cut
+from app.pack.atlas import extract_sprite
 from app.pack.formats.texturepacker import read_texturepacker
 from app.store.catalog import Catalog
 from app.store.publish import Store, open_store
@@ -119,8 +119,8 @@ def test_every_sprite_cuts_back_identical_to_its_finished_file(
         for placement in read_texturepacker(metadata.read_bytes()):
             record = store.catalog.asset(placement.name)
             assert record.asset is not None
-            (file,) = (one for one in record.asset.files if one.size == placement.source)
-            assert (cut(page, placement) == read_png(store.blobs.get(file.digest))).all()
+            (file,) = (file for file in record.asset.files if file.size == placement.source)
+            assert (extract_sprite(page, placement) == read_png(store.blobs.get(file.digest))).all()
             seen += 1
     assert seen == 12  # six assets at two sizes
 

@@ -14,26 +14,26 @@ from app.digest import digest_bytes
 from app.errors import InvalidRequest
 from app.flow.make import make
 from app.generate.generate import Generator
-from app.generate.renderer import renderer
+from app.generate.renderer import open_renderer
 from app.image.png import read_any_png, read_png
 from app.image.resize import cover
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.registry.references import fleet, pinned
+from app.registry.references import available_models, pin_references
 from app.settings import Settings
 from app.store.sweep import sweep
 from app.store.verify import verify
 from app.types import AssetRecord, AssetSpec, Measure, Size, Status
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.run import Run, begin
+from jobs.runtime.run import Run, start_run
 
 EXAMPLE = Path(__file__).parents[2] / "jobs" / "plans" / "poster.yaml"
 PICTURE = EXAMPLE.parent / "pictures" / "dusk.png"
 SIZE = Size(width=400, height=500)
 
 
-class Studio:
+class PosterHarness:
     """One home and a plan whose smaller posters are made in it."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,38 +47,38 @@ class Studio:
         )
         self.plan = self.folder / "plan.yaml"
         self.plan.write_text(text)
-        self.models = fleet(self.settings)
+        self.models = available_models(self.settings)
 
     def read(self) -> Plan:
-        return pinned(read_plan(self.plan, models=self.models), self.models, self.settings)
+        return pin_references(read_plan(self.plan, models=self.models), self.models, self.settings)
 
     def begin(self, plan: Plan) -> Run:
-        return begin(plan, self.models, self.settings, RunProgress(Console(quiet=True)))
+        return start_run(plan, self.models, self.settings, RunProgress(Console(quiet=True)))
 
     def generator(self, run: Run) -> Generator:
         (route,) = run.routes.values()
-        return Generator(route, renderer(route, self.settings, run.store), run.store, run.id)
+        return Generator(route, open_renderer(route, self.settings, run.store), run.store, run.id)
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> PosterHarness:
     torch.set_num_threads(1)
-    return Studio(tmp_path_factory.mktemp("poster"))
+    return PosterHarness(tmp_path_factory.mktemp("poster"))
 
 
 @pytest.fixture(scope="module")
-def run(studio: Studio) -> Run:
-    return studio.begin(studio.read())
+def run(harness: PosterHarness) -> Run:
+    return harness.begin(harness.read())
 
 
 @pytest.fixture(scope="module")
-def spec(studio: Studio, run: Run) -> AssetSpec:
-    return next(expand(run.plan, studio.models))
+def spec(harness: PosterHarness, run: Run) -> AssetSpec:
+    return next(expand(run.plan, harness.models))
 
 
 @pytest.fixture(scope="module")
-def record(studio: Studio, run: Run, spec: AssetSpec) -> AssetRecord:
-    return make(spec, studio.generator(run), None, Neighbours())
+def record(harness: PosterHarness, run: Run, spec: AssetSpec) -> AssetRecord:
+    return make(spec, harness.generator(run), None, Neighbours())
 
 
 def test_the_picture_is_kept_and_named_before_any_work(run: Run) -> None:
@@ -91,9 +91,9 @@ def test_the_picture_is_kept_and_named_before_any_work(run: Run) -> None:
     }
 
 
-def test_reading_and_pinning_a_plan_writes_nothing(studio: Studio, tmp_path: Path) -> None:
+def test_reading_and_pinning_a_plan_writes_nothing(harness: PosterHarness, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    pinned(read_plan(studio.plan, models=studio.models), studio.models, settings)
+    pin_references(read_plan(harness.plan, models=harness.models), harness.models, settings)
     assert not settings.home.exists()
 
 
@@ -113,35 +113,37 @@ def test_outside_the_text_the_finished_file_is_the_picture(run: Run, record: Ass
 
 
 def test_it_comes_out_identical_and_the_store_is_whole(
-    studio: Studio, run: Run, record: AssetRecord
+    harness: PosterHarness, run: Run, record: AssetRecord
 ) -> None:
     sweep(run.store, grace_seconds=0)
     assert verify(run.store) == []
-    backend = studio.generator(run).backend
-    (answer,) = replay([record], studio.models, run.store, lambda _: backend)
+    backend = harness.generator(run).backend
+    (answer,) = replay([record], harness.models, run.store, lambda _: backend)
     assert str(answer) == "identical"
     assert record.provenance is not None
     assert record.provenance.request.init_image == digest_bytes(PICTURE.read_bytes())
 
 
 def test_the_same_plan_again_makes_nothing(
-    studio: Studio, record: AssetRecord, spec: AssetSpec
+    harness: PosterHarness, record: AssetRecord, spec: AssetSpec
 ) -> None:
-    again = studio.begin(studio.read())
-    assert next(expand(again.plan, studio.models)).digest == spec.digest
-    (outcome,) = studio.generator(again).generate([spec.request])
+    again = harness.begin(harness.read())
+    assert next(expand(again.plan, harness.models)).digest == spec.digest
+    (outcome,) = harness.generator(again).generate([spec.request])
     assert not outcome.made
     assert outcome.image == record.image
 
 
-def test_a_run_that_is_begun_from_its_own_document_needs_no_file(studio: Studio, run: Run) -> None:
+def test_a_run_that_is_begun_from_its_own_document_needs_no_file(
+    harness: PosterHarness, run: Run
+) -> None:
     document = run.store.blobs.get(run.store.catalog.run(run.id).plan_digest)
-    again = studio.begin(Plan.model_validate(json.loads(document)))
-    assert list(expand(again.plan, studio.models)) == list(expand(run.plan, studio.models))
+    again = harness.begin(Plan.model_validate(json.loads(document)))
+    assert list(expand(again.plan, harness.models)) == list(expand(run.plan, harness.models))
 
 
-def test_a_faulty_picture_leaves_no_run_behind(studio: Studio, tmp_path: Path) -> None:
-    other = Studio(tmp_path)
+def test_a_faulty_picture_leaves_no_run_behind(harness: PosterHarness, tmp_path: Path) -> None:
+    other = PosterHarness(tmp_path)
     plan = other.read()
     (other.folder / "pictures" / PICTURE.name).write_bytes(b"something else")
     with pytest.raises(InvalidRequest, match="is not the picture that was checked"):

@@ -6,7 +6,7 @@ import pytest
 
 from app.digest import digest_file
 from app.errors import InvalidRequest
-from app.models.text.fonts import BUNDLED, DEFAULT_FONT, MOST_BYTES, Fonts, require_glyphs
+from app.models.text.fonts import BUNDLED, DEFAULT_FONT, MAX_BYTES, Fonts, require_glyphs
 from tests.models.square_font import write_square_font
 
 
@@ -85,7 +85,7 @@ def test_a_cut_off_font_is_refused(folder: Path, share: float) -> None:
 
 def test_a_huge_file_is_refused_before_it_is_read(folder: Path) -> None:
     with (folder / "Huge.otf").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     with pytest.raises(InvalidRequest, match="use a subset"):
         Fonts(folder).find("Huge")
 

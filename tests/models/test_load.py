@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engine.results import Failed, Rendered
+from app.engine.results import FailedRequest, RenderedImage
 from app.errors import DigestMismatch, ModelNotFound
-from app.models.any_diffusers import WholePipeline
+from app.models.any_diffusers import DiffusersBackend
 from app.models.bundled import read_version, weights_digest
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
@@ -36,20 +36,20 @@ def test_a_loaded_folder_renders_what_was_saved(folder: Path, stock: Any, reques
     assert isinstance(loaded, Sd3Pipeline)
     (ours,) = engine_of(loaded).generate([request_of()])
     (direct,) = engine_of(Sd3Pipeline(stock, max_sequence_length=8)).generate([request_of()])
-    assert isinstance(ours, Rendered)
-    assert isinstance(direct, Rendered)
+    assert isinstance(ours, RenderedImage)
+    assert isinstance(direct, RenderedImage)
     assert np.array_equal(ours.pixels, direct.pixels)
 
 
 def test_another_family_is_rendered_whole_and_alone(folder: Path, request_of: Any) -> None:
     loaded = load(folder, version_of(folder, family="other"))
-    assert isinstance(loaded, WholePipeline)
+    assert isinstance(loaded, DiffusersBackend)
     first, again, refused = loaded.generate([request_of(), request_of(), request_of(width=18)])
-    assert isinstance(first, Rendered)
-    assert isinstance(again, Rendered)
+    assert isinstance(first, RenderedImage)
+    assert isinstance(again, RenderedImage)
     assert np.array_equal(first.pixels, again.pixels)
     assert first.pixels.shape == (16, 16, 4)
-    assert isinstance(refused, Failed)
+    assert isinstance(refused, FailedRequest)
 
 
 def test_changed_weights_are_refused_by_digest(folder: Path) -> None:

@@ -94,7 +94,7 @@ def test_spacing_does_not_depend_on_the_size() -> None:
 
 def wrapped(text: str, width: float, font: str = "Inter-Regular") -> tuple[str, ...] | None:
     (paragraph,) = paragraphs_of(text, FONTS.find(font), "auto")
-    return paragraph.wrapped(width)
+    return paragraph.wrap(width)
 
 
 words = st.lists(st.text("abcdefghijAVTW", min_size=1, max_size=9), min_size=1, max_size=20)
@@ -131,6 +131,6 @@ def test_chinese_and_japanese_break_between_letters_but_not_before_a_full_stop(
 ) -> None:
     write_square_font(tmp_path / "Squares.ttf", "日本語文。「」")
     (paragraph,) = paragraphs_of("日本語文。", Fonts(tmp_path).find("Squares"), "auto")
-    assert paragraph.wrapped(4) == ("日本語", "文。")
-    assert paragraph.wrapped(2) == ("日本", "語", "文。")
-    assert paragraph.wrapped(1.7) is None
+    assert paragraph.wrap(4) == ("日本語", "文。")
+    assert paragraph.wrap(2) == ("日本", "語", "文。")
+    assert paragraph.wrap(1.7) is None

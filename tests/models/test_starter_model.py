@@ -74,8 +74,13 @@ def test_damaged_and_wrongly_named_drawings_do_not_agree(
     halved = np.stack([damage.cut(picture, rng) for picture in pixels])
     empty = np.stack([damage.empty(picture) for picture in pixels])
     shifted = prompts[1:] + prompts[:1]
-    for spoilt, said in ((erased, prompts), (halved, prompts), (empty, prompts), (pixels, shifted)):
-        assert np.mean(critic.agreement(spoilt, said) >= critic.threshold) <= 0.07
+    for spoilt, captions in (
+        (erased, prompts),
+        (halved, prompts),
+        (empty, prompts),
+        (pixels, shifted),
+    ):
+        assert np.mean(critic.agreement(spoilt, captions) >= critic.threshold) <= 0.07
 
 
 @pytest.mark.parametrize("prompt", ["a dragon", "a red dragon", "a red sword on a horse"])

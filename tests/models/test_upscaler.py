@@ -56,16 +56,16 @@ def island(height: int = 16, width: int = 20) -> Pixels:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (16, 20), (9, 64)])
 def test_every_size_comes_back_four_times_as_large(height: int, width: int) -> None:
     pixels = np.full((height, width, 4), 200, np.uint8)
-    enlarged = Upscaler(random_network()).enlarge(pixels)
+    enlarged = Upscaler(random_network()).upscale(pixels)
     assert enlarged.shape == (4 * height, 4 * width, 4)
     assert enlarged.dtype == np.uint8
 
 
 def test_the_same_picture_gives_the_same_bytes_whatever_came_between() -> None:
     upscaler = Upscaler(random_network())
-    first = upscaler.enlarge(island())
-    upscaler.enlarge(island(40, 24))
-    assert np.array_equal(upscaler.enlarge(island()), first)
+    first = upscaler.upscale(island())
+    upscaler.upscale(island(40, 24))
+    assert np.array_equal(upscaler.upscale(island()), first)
 
 
 @pytest.mark.parametrize("tile", [8, 22, 64])
@@ -75,8 +75,8 @@ def test_pieces_have_no_seams(height: int, width: int, tile: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (height, width, 4)).astype(np.uint8)
     pixels[:20, :30, 3] = 0
     network = random_network()
-    whole = Upscaler(network).enlarge(pixels).astype(int)
-    pieces = Upscaler(network, tile=tile).enlarge(pixels)
+    whole = Upscaler(network).upscale(pixels).astype(int)
+    pieces = Upscaler(network, tile=tile).upscale(pixels)
     assert np.abs(whole - pieces).max() <= 1
     assert (whole != pieces).mean() < 1e-4
 
@@ -89,7 +89,7 @@ def test_no_pixel_is_felt_beyond_the_reach() -> None:
         other = pixels.copy()
         other[middle, middle] = 255 - other[middle, middle]
         felt = np.nonzero(
-            (Upscaler(network).enlarge(pixels) != Upscaler(network).enlarge(other)).any(axis=2)
+            (Upscaler(network).upscale(pixels) != Upscaler(network).upscale(other)).any(axis=2)
         )
         for places in felt:
             assert len(places)
@@ -101,17 +101,17 @@ def test_what_ships_is_drawn_in_pieces_as_it_is_at_once() -> None:
     upscaler = load_upscaler(SHIPPED, device="cpu")
     small = draw(Label("potion", "red", "shaded"), 90_000_000)
     network = upscaler._network
-    assert np.array_equal(Upscaler(network, tile=24).enlarge(small), upscaler.enlarge(small))
+    assert np.array_equal(Upscaler(network, tile=24).upscale(small), upscaler.upscale(small))
 
 
 def test_a_picture_that_may_not_be_written_to_is_enlarged_all_the_same() -> None:
     pixels = island()
     pixels.flags.writeable = False
-    assert Upscaler(random_network()).enlarge(pixels)[..., 3].any()
+    assert Upscaler(random_network()).upscale(pixels)[..., 3].any()
 
 
 def test_clear_regions_stay_clear_and_hold_no_colour() -> None:
-    enlarged = Upscaler(random_network()).enlarge(island())
+    enlarged = Upscaler(random_network()).upscale(island())
     allowed = np.zeros((16, 20), bool)
     allowed[5:11, 6:14] = True
     outside = ~allowed.repeat(4, axis=0).repeat(4, axis=1)
@@ -123,14 +123,14 @@ def test_clear_regions_stay_clear_and_hold_no_colour() -> None:
 def test_a_clear_picture_stays_clear_twice_over() -> None:
     upscaler = Upscaler(random_network())
     clear = np.array([90, 120, 30, 0], np.uint8) * np.ones((8, 8, 1), np.uint8)
-    assert not upscaler.enlarge(upscaler.enlarge(clear)).any()
+    assert not upscaler.upscale(upscaler.upscale(clear)).any()
 
 
 def test_what_nobody_sees_changes_nothing() -> None:
     other = island()
     other[other[..., 3] == 0] = (0, 255, 0, 0)
     upscaler = Upscaler(random_network())
-    assert np.array_equal(upscaler.enlarge(other), upscaler.enlarge(island()))
+    assert np.array_equal(upscaler.upscale(other), upscaler.upscale(island()))
 
 
 def test_the_colour_of_a_fresh_network_reaches_all_it_learns_with() -> None:
@@ -145,7 +145,7 @@ def test_the_colour_of_a_fresh_network_reaches_all_it_learns_with() -> None:
 )
 def test_other_shapes_and_types_are_refused(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="uint8 RGBA"):
-        Upscaler(random_network()).enlarge(pixels)
+        Upscaler(random_network()).upscale(pixels)
 
 
 def test_a_saved_network_gives_the_same_pixels(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_saved_network_gives_the_same_pixels(tmp_path: Path) -> None:
     save_network(network, TINY, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
     loaded = load_upscaler(tmp_path, device="cpu")
-    assert np.array_equal(loaded.enlarge(island()), Upscaler(network).enlarge(island()))
+    assert np.array_equal(loaded.upscale(island()), Upscaler(network).upscale(island()))
 
 
 def test_a_folder_with_pickles_is_refused(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_what_ships_is_nearer_to_the_true_drawing_than_plain_enlarging(
 ) -> None:
     label, seed = Label(kind, colour, style), 90_000_000
     small, true = draw(label, seed), draw_large(label, seed)
-    ours = likeness([load_upscaler(SHIPPED, device="cpu").enlarge(small)], [true])
+    ours = likeness([load_upscaler(SHIPPED, device="cpu").upscale(small)], [true])
     for plain in (lanczos, bicubic):
         theirs = likeness([plain(small)], [true])
         assert ours.psnr > theirs.psnr + 1
@@ -207,6 +207,6 @@ def test_what_ships_draws_inner_edges_anew_too(kind: str) -> None:
     inside = true[..., 3] == 255
     ours, theirs = (
         np.abs(made.astype(int) - true)[inside].mean()
-        for made in (load_upscaler(SHIPPED, device="cpu").enlarge(small), bicubic(small))
+        for made in (load_upscaler(SHIPPED, device="cpu").upscale(small), bicubic(small))
     )
     assert ours < 0.9 * theirs

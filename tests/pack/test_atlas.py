@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
 from app.image.png import png_bytes, read_png
-from app.pack.atlas import Page, Sprite, cut, pack
+from app.pack.atlas import Page, Sprite, extract_sprite, pack
 from app.pack.formats.texturepacker import read_texturepacker, texturepacker_json
 from app.types import Pivot, Rect
 from tests.pack.sprites import sprite, sprite_lists
@@ -52,14 +52,14 @@ def test_every_sprite_cut_back_out_of_the_files_is_identical(
         extrude=extrude,
         power_of_two=power_of_two,
     )
-    found = {}
+    extracted = {}
     for page in pages:
         pixels = read_png(png_bytes(page.pixels, text={}))
         for placement in read_texturepacker(texturepacker_json(page, image="a.png")):
-            found[placement.name] = (cut(pixels, placement), placement.pivot)
-    assert sum(len(page.placements) for page in pages) == len(sprites) == len(found)
+            extracted[placement.name] = (extract_sprite(pixels, placement), placement.pivot)
+    assert sum(len(page.placements) for page in pages) == len(sprites) == len(extracted)
     for packed in sprites:
-        pixels, pivot = found[packed.name]
+        pixels, pivot = extracted[packed.name]
         np.testing.assert_array_equal(pixels, packed.pixels)
         assert pivot == packed.pivot
 
@@ -78,9 +78,9 @@ def test_frames_keep_their_distance_and_all_between_is_clear(
         extrude=extrude,
         power_of_two=power_of_two,
     ):
-        for one, other in combinations(frames(page), 2):
-            gap_x = max(one.x - other.x - other.width, other.x - one.x - one.width)
-            gap_y = max(one.y - other.y - other.height, other.y - one.y - one.height)
+        for rect, other in combinations(frames(page), 2):
+            gap_x = max(rect.x - other.x - other.width, other.x - rect.x - rect.width)
+            gap_y = max(rect.y - other.y - other.height, other.y - rect.y - rect.height)
             assert max(gap_x, gap_y) >= distance
         rest = page.pixels.copy()
         for frame in frames(page):
@@ -122,10 +122,10 @@ def test_sprites_with_the_same_pixels_share_one_frame() -> None:
     here = sprite("a", frame=(20, 20), trim=(1, 2, 9, 8), seed=1)
     there = sprite("b", frame=(30, 12), trim=(5, 3, 9, 8), seed=1, pivot=Pivot(x=0, y=1))
     (page,) = pack([there, here], name="icons")
-    one, other = page.placements
-    assert one.frame == other.frame
-    np.testing.assert_array_equal(cut(page.pixels, one), here.pixels)
-    np.testing.assert_array_equal(cut(page.pixels, other), there.pixels)
+    first, other = page.placements
+    assert first.frame == other.frame
+    np.testing.assert_array_equal(extract_sprite(page.pixels, first), here.pixels)
+    np.testing.assert_array_equal(extract_sprite(page.pixels, other), there.pixels)
 
 
 def test_one_sprite_gets_the_smallest_page() -> None:
@@ -205,4 +205,4 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], message: str)
 def test_a_placement_of_another_page_is_refused() -> None:
     (page,) = pack([sprite("a")], name="icons")
     with pytest.raises(InvalidRequest, match=r"a stands at 64x64\+1\+1, which is not on"):
-        cut(page.pixels[:40], page.placements[0])
+        extract_sprite(page.pixels[:40], page.placements[0])

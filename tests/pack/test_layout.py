@@ -17,8 +17,8 @@ def test_boxes_in_another_order_stand_in_the_same_places(
 ) -> None:
     ordered = [Box(f"box-{index}", *size) for index, size in enumerate(sizes)]
     shuffled = random.sample(ordered, len(ordered))
-    one = lay_out(ordered, max_side=32, gap=1, power_of_two=power_of_two)
-    assert one == lay_out(shuffled, max_side=32, gap=1, power_of_two=power_of_two)
+    layouts = lay_out(ordered, max_side=32, gap=1, power_of_two=power_of_two)
+    assert layouts == lay_out(shuffled, max_side=32, gap=1, power_of_two=power_of_two)
 
 
 def test_the_smallest_page_is_the_one_with_the_shortest_long_side() -> None:

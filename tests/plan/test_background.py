@@ -16,7 +16,7 @@ from app.plan.background import MAX_BYTES
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.registry.references import pictures_of
+from app.registry.references import background_files
 from app.types import AssetSpec
 from tests.plan.plans import MODELS, OPEN
 
@@ -31,7 +31,7 @@ def png(mode: str = "RGB", size: tuple[int, int] = (12, 8), colour: int = 7) -> 
     return file.getvalue()
 
 
-class Desk:
+class PlanFolder:
     """A folder with a plan and its pictures."""
 
     def __init__(self, folder: Path) -> None:
@@ -60,8 +60,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def plan_folder(tmp_path: Path) -> PlanFolder:
+    return PlanFolder(tmp_path / "desk")
 
 
 def poster(file: Any = "pictures/sky.png", **changes: Any) -> dict[str, Any]:
@@ -69,91 +69,95 @@ def poster(file: Any = "pictures/sky.png", **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
-def test_a_request_names_the_picture_s_bytes_and_paints_nothing(desk: Desk, mode: str) -> None:
-    data = desk.put("pictures/sky.png", png(mode))
-    (spec,) = desk.specs(poster())
+def test_a_request_names_the_picture_s_bytes_and_paints_nothing(
+    plan_folder: PlanFolder, mode: str
+) -> None:
+    data = plan_folder.put("pictures/sky.png", png(mode))
+    (spec,) = plan_folder.specs(poster())
     assert (spec.request.init_image, spec.request.strength) == (digest_bytes(data), 0)
     assert (spec.candidates, spec.attempts) == (1, 1)
 
 
-def test_defaults_give_every_asset_a_background_and_an_asset_its_own(desk: Desk) -> None:
-    sky, sea = desk.put("sky.png", png()), desk.put("sea.png", png(colour=9))
-    one, other = poster("sea.png"), {"name": "more", "text_layers": LAYERS}
-    specs = desk.specs(one, other, defaults={"background": "sky.png"})
+def test_defaults_give_every_asset_a_background_and_an_asset_its_own(
+    plan_folder: PlanFolder,
+) -> None:
+    sky, sea = plan_folder.put("sky.png", png()), plan_folder.put("sea.png", png(colour=9))
+    first, other = poster("sea.png"), {"name": "more", "text_layers": LAYERS}
+    specs = plan_folder.specs(first, other, defaults={"background": "sky.png"})
     assert [spec.request.init_image for spec in specs] == [digest_bytes(sea), digest_bytes(sky)]
 
 
-def test_only_the_bytes_name_what_is_made(desk: Desk) -> None:
+def test_only_the_bytes_name_what_is_made(plan_folder: PlanFolder) -> None:
     """Another name is the same picture, another picture under the same name is another."""
-    data = desk.put("pictures/sky.png", png())
-    desk.put("moved.png", data)
-    (before,), (moved,) = desk.specs(poster()), desk.specs(poster("moved.png"))
+    data = plan_folder.put("pictures/sky.png", png())
+    plan_folder.put("moved.png", data)
+    (before,), (moved,) = plan_folder.specs(poster()), plan_folder.specs(poster("moved.png"))
     assert moved.digest == before.digest
-    desk.put("pictures/sky.png", png(colour=8))
-    (after,) = desk.specs(poster())
+    plan_folder.put("pictures/sky.png", png(colour=8))
+    (after,) = plan_folder.specs(poster())
     assert after.digest != before.digest
 
 
-def test_what_is_recorded_names_the_digest_and_no_folder(desk: Desk) -> None:
-    data = desk.put("pictures/sky.png", png())
-    plan = desk.read(poster())
+def test_what_is_recorded_names_the_digest_and_no_folder(plan_folder: PlanFolder) -> None:
+    data = plan_folder.put("pictures/sky.png", png())
+    plan = plan_folder.read(poster())
     document = plan.as_json()
-    assert str(desk.folder) not in str(document)
+    assert str(plan_folder.folder) not in str(document)
     again = Plan.model_validate(document)
     assert list(expand(again, FLEET)) == list(expand(plan, FLEET))
-    assert (pictures_of(plan), pictures_of(again)) == ((data,), ())
+    assert (background_files(plan), background_files(again)) == ((data,), ())
 
 
-def test_a_picture_that_changes_after_it_was_checked_is_refused(desk: Desk) -> None:
-    desk.put("pictures/sky.png", png())
-    plan = desk.read(poster(), poster(name="more"))
-    assert len(pictures_of(plan)) == 1
-    desk.put("pictures/sky.png", png(colour=8))
+def test_a_picture_that_changes_after_it_was_checked_is_refused(plan_folder: PlanFolder) -> None:
+    plan_folder.put("pictures/sky.png", png())
+    plan = plan_folder.read(poster(), poster(name="more"))
+    assert len(background_files(plan)) == 1
+    plan_folder.put("pictures/sky.png", png(colour=8))
     with pytest.raises(InvalidRequest, match=r"sky\.png is not the picture that was checked"):
-        pictures_of(plan)
-    (desk.folder / "pictures" / "sky.png").unlink()
+        background_files(plan)
+    (plan_folder.folder / "pictures" / "sky.png").unlink()
     with pytest.raises(InvalidRequest, match=r"sky\.png is not there"):
-        pictures_of(plan)
+        background_files(plan)
 
 
-def inside_link(desk: Desk) -> None:
-    os.symlink(desk.folder / "real.png", desk.folder / "bad.png")
-    desk.put("real.png", png())
+def inside_link(service: PlanFolder) -> None:
+    os.symlink(service.folder / "real.png", service.folder / "bad.png")
+    service.put("real.png", png())
 
 
-def test_a_link_may_stay_inside_the_folder(desk: Desk) -> None:
-    inside_link(desk)
-    assert len(desk.specs(poster("bad.png"))) == 1
+def test_a_link_may_stay_inside_the_folder(plan_folder: PlanFolder) -> None:
+    inside_link(plan_folder)
+    assert len(plan_folder.specs(poster("bad.png"))) == 1
 
 
-def outside_link(desk: Desk) -> None:
-    (desk.folder.parent / "secret.png").write_bytes(png())
-    os.symlink(desk.folder.parent / "secret.png", desk.folder / "bad.png")
+def outside_link(service: PlanFolder) -> None:
+    (service.folder.parent / "secret.png").write_bytes(png())
+    os.symlink(service.folder.parent / "secret.png", service.folder / "bad.png")
 
 
-def outside_folder(desk: Desk) -> None:
-    (desk.folder.parent / "elsewhere").mkdir()
-    (desk.folder.parent / "elsewhere" / "sky.png").write_bytes(png())
-    os.symlink(desk.folder.parent / "elsewhere", desk.folder / "away")
+def outside_folder(service: PlanFolder) -> None:
+    (service.folder.parent / "elsewhere").mkdir()
+    (service.folder.parent / "elsewhere" / "sky.png").write_bytes(png())
+    os.symlink(service.folder.parent / "elsewhere", service.folder / "away")
 
 
-def circle(desk: Desk) -> None:
-    os.symlink("bad.png", desk.folder / "bad.png")
+def circle(service: PlanFolder) -> None:
+    os.symlink("bad.png", service.folder / "bad.png")
 
 
-def pipe(desk: Desk) -> None:
-    os.mkfifo(desk.folder / "bad.png")
+def pipe(service: PlanFolder) -> None:
+    os.mkfifo(service.folder / "bad.png")
 
 
-def huge(desk: Desk) -> None:
+def huge(service: PlanFolder) -> None:
     """A byte too many, none of which takes a place on the disk."""
-    with (desk.folder / "bad.png").open("wb") as file:
+    with (service.folder / "bad.png").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
 
 
-def bad(data: bytes) -> Callable[[Desk], None]:
-    def put(desk: Desk) -> None:
-        desk.put("bad.png", data)
+def bad(data: bytes) -> Callable[[PlanFolder], None]:
+    def put(service: PlanFolder) -> None:
+        service.put("bad.png", data)
 
     return put
 
@@ -170,7 +174,7 @@ def deep() -> bytes:
     return file.getvalue()
 
 
-def nothing(_: Desk) -> None:
+def nothing(_: PlanFolder) -> None:
     """The folder is empty."""
 
 
@@ -202,35 +206,35 @@ def nothing(_: Desk) -> None:
     ],
 )
 def test_a_faulty_background_is_a_fault_of_the_plan(
-    desk: Desk,
-    prepare: Callable[[Desk], None],
+    plan_folder: PlanFolder,
+    prepare: Callable[[PlanFolder], None],
     file: Any,
     message: str,
     remedy: str,
 ) -> None:
-    prepare(desk)
-    (fault,) = desk.faults(poster(file))
+    prepare(plan_folder)
+    (fault,) = plan_folder.faults(poster(file))
     assert fault.field.startswith("assets[0].background")
     assert message in fault.message
     assert remedy in fault.remedy
-    text = (desk.folder / "plan.yaml").read_text().splitlines()
+    text = (plan_folder.folder / "plan.yaml").read_text().splitlines()
     assert text[fault.line - 1].strip().startswith(("background:", "file:", "digest:", "folder:"))
 
 
-def test_a_faulty_default_is_told_once(desk: Desk) -> None:
+def test_a_faulty_default_is_told_once(plan_folder: PlanFolder) -> None:
     assets = [poster(name="a"), {"name": "b", "text_layers": LAYERS}, {"name": "c"}]
     del assets[0]["background"]
-    (fault,) = desk.faults(*assets[:2], defaults={"background": "gone.png"})
+    (fault,) = plan_folder.faults(*assets[:2], defaults={"background": "gone.png"})
     assert (fault.field, fault.value) == ("defaults.background", "gone.png")
     own = poster(name="a", file="sky.png")
-    desk.put("sky.png", png())
-    (fault,) = desk.faults(own, defaults={"background": "gone.png"})
+    plan_folder.put("sky.png", png())
+    (fault,) = plan_folder.faults(own, defaults={"background": "gone.png"})
     assert fault.field == "defaults.background"
 
 
-def test_a_background_without_text_is_a_fault(desk: Desk) -> None:
-    desk.put("sky.png", png())
-    (fault,) = desk.faults({"name": "bare", "background": "sky.png"})
+def test_a_background_without_text_is_a_fault(plan_folder: PlanFolder) -> None:
+    plan_folder.put("sky.png", png())
+    (fault,) = plan_folder.faults({"name": "bare", "background": "sky.png"})
     assert "none is set over it" in fault.message
     assert "give bare text_layers:" in fault.remedy
 
@@ -238,17 +242,19 @@ def test_a_background_without_text_is_a_fault(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("model", "top"), [("open", {}), ("auto", {"route": {"models": ["typography"]}})]
 )
-def test_a_model_that_sets_no_text_is_a_fault(desk: Desk, model: str, top: Any) -> None:
-    desk.put("pictures/sky.png", png())
-    (fault,) = desk.faults(poster(model=model), **top)
+def test_a_model_that_sets_no_text_is_a_fault(
+    plan_folder: PlanFolder, model: str, top: Any
+) -> None:
+    plan_folder.put("pictures/sky.png", png())
+    (fault,) = plan_folder.faults(poster(model=model), **top)
     assert (fault.field, fault.value) == ("assets[0].background", "pictures/sky.png")
     assert f"model: {model} sets none" in fault.message
     assert "model: typography" in fault.remedy
 
 
-def test_faults_of_pictures_hide_no_others(desk: Desk) -> None:
-    found = desk.faults(poster("gone.png", kind="postr"), poster("gone.png", sizes=[0]))
-    assert [fault.field for fault in found] == [
+def test_faults_of_pictures_hide_no_others(plan_folder: PlanFolder) -> None:
+    faults = plan_folder.faults(poster("gone.png", kind="postr"), poster("gone.png", sizes=[0]))
+    assert [fault.field for fault in faults] == [
         "assets[0].background",
         "assets[0].kind",
         "assets[1].background",
@@ -256,8 +262,8 @@ def test_faults_of_pictures_hide_no_others(desk: Desk) -> None:
     ]
 
 
-def test_one_name_over_two_pictures_is_a_duplicate(desk: Desk) -> None:
-    desk.put("a.png", png())
-    desk.put("b.png", png(colour=8))
-    (fault,) = desk.faults(poster("a.png"), poster("b.png"))
+def test_one_name_over_two_pictures_is_a_duplicate(plan_folder: PlanFolder) -> None:
+    plan_folder.put("a.png", png())
+    plan_folder.put("b.png", png(colour=8))
+    (fault,) = plan_folder.faults(poster("a.png"), poster("b.png"))
     assert "duplicate name" in fault.message

@@ -9,14 +9,14 @@ import yaml
 
 from app.digest import digest_bytes
 from app.errors import Fault, InvalidRequest, PlanError
-from app.plan.brand_file import data_of
+from app.plan.brand_file import brand_bytes
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
 from app.types import AssetSpec, BrandRule, Measure, Verdict
-from jobs.cluster.package import PLAN_FILE, fill
+from jobs.cluster.package import PLAN_FILE, write_package
+from tests.cli.test_main import run, run_json
 from tests.plan.plans import MODELS
-from tests.test_cli import run, run_json
 
 GEM = {"name": "gem", "kind": "icon", "prompt": "a gem", "sizes": 64}
 TAVERN = """palette: {colours: ["#C62F2F", "#f2c53d"], tolerance: 30}
@@ -34,7 +34,7 @@ def read(folder: Path, **top: Any) -> Plan:
     return read_plan(file)
 
 
-def beside(folder: Path, text: str = TAVERN, name: str = "brands/tavern.yaml") -> str:
+def write_brand(folder: Path, text: str = TAVERN, name: str = "brands/tavern.yaml") -> str:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)
     return name
@@ -68,7 +68,7 @@ def test_a_brand_becomes_rules_beside_the_plans_own(tmp_path: Path) -> None:
 
 
 def test_a_file_says_the_same_as_the_plan_itself(tmp_path: Path) -> None:
-    shared = read(tmp_path, brand=beside(tmp_path))
+    shared = read(tmp_path, brand=write_brand(tmp_path))
     assert spec(shared).brand == spec(read(tmp_path, brand=yaml.safe_load(TAVERN))).brand
     assert shared.brand is not None
     assert shared.brand.digest == digest_bytes(TAVERN.encode())
@@ -84,15 +84,15 @@ def test_without_a_brand_plans_and_specs_keep_their_digests(tmp_path: Path) -> N
 
 def test_faults_in_the_brands_file_are_told_by_its_own_lines(tmp_path: Path) -> None:
     text = "light: {angle: 400}\npallete:\n  colours: []\nbackground: blue\n"
-    found = faults(tmp_path, brand=beside(tmp_path, text), name="a b")
-    assert [(Path(one.file).name, one.line, one.field) for one in found] == [
+    plan_faults = faults(tmp_path, brand=write_brand(tmp_path, text), name="a b")
+    assert [(Path(fault.file).name, fault.line, fault.field) for fault in plan_faults] == [
         ("plan.yaml", 2, "name"),
         ("tavern.yaml", 1, "brand.light.angle"),
         ("tavern.yaml", 2, "brand.pallete"),
         ("tavern.yaml", 4, "brand.background"),
     ]
-    assert "palette" in found[2].remedy
-    assert "transparent" in found[3].remedy
+    assert "palette" in plan_faults[2].remedy
+    assert "transparent" in plan_faults[3].remedy
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_faults_in_the_brands_file_are_told_by_its_own_lines(tmp_path: Path) -> 
     ],
 )
 def test_a_brand_that_cannot_be_used_is_refused(tmp_path: Path, brand: Any, message: str) -> None:
-    beside(tmp_path)
+    write_brand(tmp_path)
     (fault,) = faults(tmp_path, brand=brand)
     assert message in fault.message
     assert fault.remedy
@@ -117,13 +117,13 @@ def test_a_brand_that_cannot_be_used_is_refused(tmp_path: Path, brand: Any, mess
 
 @pytest.mark.parametrize("text", ["- 1\n", "{", "otherwise: review\n", "file: other.yaml\n"])
 def test_a_file_that_is_no_brand_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
-    (fault,) = faults(tmp_path, brand=beside(tmp_path, text))
+    (fault,) = faults(tmp_path, brand=write_brand(tmp_path, text))
     assert Path(fault.file).name == "tavern.yaml"
 
 
 def test_a_link_out_of_the_plans_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "house").mkdir()
-    beside(tmp_path, name="secret.yaml")
+    write_brand(tmp_path, name="secret.yaml")
     (tmp_path / "house" / "brand.yaml").symlink_to(tmp_path / "secret.yaml")
     (fault,) = faults(tmp_path / "house", brand="brand.yaml")
     assert "link that leaves" in fault.message
@@ -136,9 +136,9 @@ def test_a_brands_own_measures_are_no_plain_rules(tmp_path: Path) -> None:
 
 
 def test_the_door_lists_each_rule_with_its_check(tmp_path: Path) -> None:
-    read(tmp_path, brand=beside(tmp_path))
+    read(tmp_path, brand=write_brand(tmp_path))
     listed = run_json("checks", "brand", str(tmp_path / "plan.yaml"))
-    assert [(one["pillar"], one["check"]) for one in listed[:2]] == [
+    assert [(rule["pillar"], rule["check"]) for rule in listed[:2]] == [
         ("palette", "palette_error"),
         ("light", "light_error"),
     ]
@@ -148,19 +148,19 @@ def test_the_door_lists_each_rule_with_its_check(tmp_path: Path) -> None:
 
 
 def test_a_plan_travels_with_its_brand(tmp_path: Path) -> None:
-    plan = read(tmp_path, brand=beside(tmp_path))
+    plan = read(tmp_path, brand=write_brand(tmp_path))
     (tmp_path / "parcel").mkdir()
-    fill(tmp_path / "parcel", plan, tmp_path / "plan.yaml")
+    write_package(tmp_path / "parcel", plan, tmp_path / "plan.yaml")
     assert read_plan(tmp_path / "parcel" / PLAN_FILE).as_json() == plan.as_json()
 
 
 def test_the_file_must_be_what_was_checked(tmp_path: Path) -> None:
-    brand = read(tmp_path, brand=beside(tmp_path)).brand
+    brand = read(tmp_path, brand=write_brand(tmp_path)).brand
     assert brand is not None
-    assert data_of(brand) == TAVERN.encode()
-    beside(tmp_path, TAVERN + "# changed\n")
+    assert brand_bytes(brand) == TAVERN.encode()
+    write_brand(tmp_path, TAVERN + "# changed\n")
     with pytest.raises(InvalidRequest, match="not the file that was checked"):
-        data_of(brand)
+        brand_bytes(brand)
     shutil.rmtree(tmp_path / "brands")
     with pytest.raises(InvalidRequest, match="not there"):
-        data_of(brand)
+        brand_bytes(brand)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models.bundled import fleet
+from app.models.bundled import bundled_models
 from app.plan.expand import count, expand
 from app.plan.read import read_plan
 from app.plan.templates import unknown_words
@@ -15,7 +15,7 @@ PLANS = Path(__file__).parents[2] / "jobs" / "plans"
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.name)
 def test_an_example_plan_reads_expands_and_uses_known_words(path: Path) -> None:
-    plan, models = read_plan(path), fleet()
+    plan, models = read_plan(path), bundled_models()
     specs = list(expand(plan, models))
     assert count(plan) == len(specs) > 0
     taught = models["starter"].vocabulary

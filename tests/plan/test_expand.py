@@ -77,9 +77,9 @@ def test_expansion_is_the_product_of_the_axes_without_the_exclusions_in_order(as
 
 @settings(deadline=None, max_examples=25)
 @given(assets(), assets("other"), st.randoms(use_true_random=False))
-def test_the_order_of_keys_means_nothing(one: Asset, other: Asset, shuffle: Any) -> None:
+def test_the_order_of_keys_means_nothing(asset: Asset, other: Asset, shuffle: Any) -> None:
     top = {"seed": 7, "tags": {"team": "art", "priority": 3}, "defaults": {"candidates": 2}}
-    data = {"assets": [one, other]} | top
+    data = {"assets": [asset, other]} | top
     again = turned(data, shuffle)
     before = specs_of(*data.pop("assets"), **data)
     after = specs_of(*again.pop("assets"), **again)
@@ -89,9 +89,9 @@ def test_the_order_of_keys_means_nothing(one: Asset, other: Asset, shuffle: Any)
 
 @settings(deadline=None, max_examples=25)
 @given(assets(), assets("other"))
-def test_a_spec_does_not_depend_on_its_neighbours(one: Asset, other: Asset) -> None:
-    alone = {spec.name: spec.digest for spec in specs_of(one)}
-    together = {spec.name: spec.digest for spec in specs_of(other, one)}
+def test_a_spec_does_not_depend_on_its_neighbours(asset: Asset, other: Asset) -> None:
+    alone = {spec.name: spec.digest for spec in specs_of(asset)}
+    together = {spec.name: spec.digest for spec in specs_of(other, asset)}
     assert alone.items() <= together.items()
 
 
@@ -114,9 +114,9 @@ def test_a_plan_survives_its_own_json(asset: Asset) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(*[assets("shared", st.just({"colour", "mood"}))] * 2)
-def test_assets_of_one_name_are_counted_by_the_names_they_make(one: Asset, two: Asset) -> None:
-    names = {tuple(row.values()) for asset in (one, two) for row in combinations(asset)}
-    plan = plan_of(one, two)
+def test_assets_of_one_name_are_counted_by_the_names_they_make(asset: Asset, two: Asset) -> None:
+    names = {tuple(row.values()) for asset in (asset, two) for row in combinations(asset)}
+    plan = plan_of(asset, two)
     assert count(plan) == len(list(expand(plan, MODELS))) == len(names)
 
 
@@ -221,10 +221,10 @@ def test_a_model_that_is_not_there_is_refused_before_the_first_spec() -> None:
 
 
 def checks(spec: AssetSpec) -> dict[Measure, list[Rule]]:
-    found: dict[Measure, list[Rule]] = {}
+    rules: dict[Measure, list[Rule]] = {}
     for rule in spec.rules:
-        found.setdefault(rule.check, []).append(rule)
-    return found
+        rules.setdefault(rule.check, []).append(rule)
+    return rules
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -241,13 +241,13 @@ def test_a_rule_replaces_the_one_it_inherits_for_the_same_check() -> None:
         {"check": "border", "at_most": 0.2, "otherwise": "review"},
         {"check": "border", "at_most": 0.9, "otherwise": "reject"},
     ]
-    found = checks(only({"rules": rules}, defaults=defaults))
-    assert found[Measure.BORDER] == [
+    checked = checks(only({"rules": rules}, defaults=defaults))
+    assert checked[Measure.BORDER] == [
         Rule(check=Measure.BORDER, at_most=0.2, otherwise=Verdict.REVIEW),
         Rule(check=Measure.BORDER, at_most=0.9, otherwise=Verdict.REJECT),
     ]
-    assert found[Measure.COVERAGE] == [Rule(check=Measure.COVERAGE, at_most=1)]
-    assert found[Measure.FRAGMENTS] == checks(only({}))[Measure.FRAGMENTS]
+    assert checked[Measure.COVERAGE] == [Rule(check=Measure.COVERAGE, at_most=1)]
+    assert checked[Measure.FRAGMENTS] == checks(only({}))[Measure.FRAGMENTS]
 
 
 def test_without_a_critic_agreement_is_asked_only_where_the_plan_asks_for_it() -> None:

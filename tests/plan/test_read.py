@@ -44,13 +44,15 @@ def test_a_broken_plan_is_refused_with_line_field_and_remedy(name: str) -> None:
 
 def test_no_fault_hides_another_and_all_come_in_the_order_of_the_file() -> None:
     parts = [broken.text + "\n" for broken in ASSETS.values()]
-    found = faults(TOP + "".join(parts))
+    plan_faults = faults(TOP + "".join(parts))
     starts = [TOP.count("\n") + "".join(parts[:at]).count("\n") for at in range(len(parts))]
     lines = [start + marked_line(part) for start, part in zip(starts, parts, strict=True)]
     expected = [
         f"assets[{at}].{broken.field}".rstrip(".") for at, broken in enumerate(ASSETS.values())
     ]
-    assert [(fault.field, fault.line) for fault in found] == list(zip(expected, lines, strict=True))
+    assert [(fault.field, fault.line) for fault in plan_faults] == list(
+        zip(expected, lines, strict=True)
+    )
 
 
 def test_several_faults_of_one_asset_come_together() -> None:

@@ -5,9 +5,17 @@ from typing import Any
 import pytest
 
 from app.plan.schema import Bounds
-from app.refine.changes import Change, Scope, Start, bears, changed, cost, passes
-from app.types import GenerationRequest, Hosted, ModelVersion, Sampler, TextLayer
-from tests.refine.worlds import MODEL, spec_of
+from app.refine.changes import (
+    Change,
+    ChangeContext,
+    Scope,
+    apply_change,
+    attempt_cost,
+    differs_by,
+    forward_passes,
+)
+from app.types import GenerationRequest, HostedEndpoint, ModelVersion, Sampler, TextLayer
+from tests.refine.simulated_world import MODEL, spec_of
 
 BASE = spec_of().request
 PICTURE = "a" * 64
@@ -18,7 +26,7 @@ CLOSED = MODEL.replace(vocabulary=("a", "gem"))
 def after(
     change: Change, request: GenerationRequest = BASE, model: ModelVersion = ABLE
 ) -> GenerationRequest:
-    return changed(request, change, Start(model, seed=77, picture=PICTURE))
+    return apply_change(request, change, ChangeContext(model, seed=77, picture=PICTURE))
 
 
 @pytest.mark.parametrize(
@@ -34,14 +42,14 @@ def after(
 )
 def test_a_change_changes_its_parameter(change: Change, fields: dict[str, Any]) -> None:
     assert after(change) == BASE.replace(**fields)
-    assert bears(change, after(change), BASE)
-    assert not bears(change, BASE, BASE)
+    assert differs_by(change, after(change), BASE)
+    assert not differs_by(change, BASE, BASE)
 
 
 def test_a_clause_is_told_once_and_only_in_words_that_the_model_knows() -> None:
-    told = after(Change.CLAUSE)
-    assert told.prompt.startswith(f"{BASE.prompt}, centered")
-    assert after(Change.CLAUSE, told) == told
+    request = after(Change.CLAUSE)
+    assert request.prompt.startswith(f"{BASE.prompt}, centered")
+    assert after(Change.CLAUSE, request) == request
     assert after(Change.CLAUSE, model=CLOSED) == BASE
     words = ("single", "game", "item", "on", "transparent", "background")
     known = after(Change.CLAUSE, model=CLOSED.replace(vocabulary=words))
@@ -68,16 +76,18 @@ def test_a_plate_is_put_behind_text_that_has_none() -> None:
 
 
 def test_guidance_costs_a_second_pass_and_a_picture_saves_steps() -> None:
-    assert passes(BASE) == 8
-    assert passes(BASE.replace(guidance_scale=1)) == 4
-    assert passes(after(Change.PICTURE)) == pytest.approx(4.8)
-    assert cost(BASE) - passes(BASE) == cost(after(Change.STEPS)) - passes(after(Change.STEPS))
+    assert forward_passes(BASE) == 8
+    assert forward_passes(BASE.replace(guidance_scale=1)) == 4
+    assert forward_passes(after(Change.PICTURE)) == pytest.approx(4.8)
+    assert attempt_cost(BASE) - forward_passes(BASE) == attempt_cost(
+        after(Change.STEPS)
+    ) - forward_passes(after(Change.STEPS))
 
 
 def test_a_hosted_model_is_asked_for_nothing_that_cannot_be_sent() -> None:
     hosted = MODEL.replace(
         num_inference_steps=BASE.num_inference_steps, guidance_scale=BASE.guidance_scale,
-        hosted=Hosted(url="https://images.example/v1", model="painter"),
+        hosted=HostedEndpoint(url="https://images.example/v1", model="painter"),
     )  # fmt: skip
     scope = Scope(model=hosted, bounds=Bounds())
     assert scope.allows(after(Change.CLAUSE), BASE)

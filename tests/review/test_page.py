@@ -7,17 +7,17 @@ from importlib.resources import files
 import pytest
 
 from app.models.text.contrast import luminance
-from app.review.page import MEDIA_TYPES, POLICY, page, static_file
+from app.review.page import MEDIA_TYPES, POLICY, page_html, static_file
 
 STATIC = {file.name for file in (files("app.review") / "static").iterdir()}
-HTML = page().decode()
+HTML = page_html().decode()
 SCRIPTS = sorted(name for name in STATIC if name.endswith(".js"))
 
 
 def text_of(name: str) -> str:
-    found = static_file(name)
-    assert found is not None
-    return found[0].decode()
+    file = static_file(name)
+    assert file is not None
+    return file[0].decode()
 
 
 class Parsed(HTMLParser):
@@ -34,10 +34,10 @@ class Parsed(HTMLParser):
 
 def test_every_file_is_served_with_its_type() -> None:
     for name in STATIC:
-        found = static_file(name)
-        assert found is not None
-        assert found[0]
-        assert found[1] == MEDIA_TYPES["." + name.rpartition(".")[2]]
+        file = static_file(name)
+        assert file is not None
+        assert file[0]
+        assert file[1] == MEDIA_TYPES["." + name.rpartition(".")[2]]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,6 @@ def _colours(dark: bool) -> dict[str, str]:
     return light | night if dark else light
 
 
-def _contrast(one: str, other: str) -> float:
-    dark, light = sorted((luminance(one), luminance(other)))
+def _contrast(first: str, other: str) -> float:
+    dark, light = sorted((luminance(first), luminance(other)))
     return (light + 0.05) / (dark + 0.05)

@@ -58,5 +58,5 @@ def shared(
 def processes(s3_server: str) -> ForkServerContext:
     """Processes that need not import everything anew, and share no thread with ours."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.store.warm"])
+    context.set_forkserver_preload(["tests.store.preload"])
     return context

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.digest import digest_bytes
 from app.errors import BlobNotFound, DigestMismatch, StoreError
-from app.store.blobs import MOST_BYTES, Blobs
+from app.store.blobs import MAX_BYTES, Blobs
 from app.store.local import LocalBlobs
 from app.store.s3 import S3Blobs
 from app.store.store import open_blobs
@@ -81,22 +81,22 @@ def test_a_truncated_blob_is_neither_served_nor_taken_for_kept(
 
 def test_putting_again_changes_nothing(blobs: Blobs, behind: Bytes) -> None:
     digest = blobs.put(b"an icon")
-    before = list(blobs.kept())
+    before = list(blobs.entries())
     assert open_blobs(behind.url).put_all([b"an icon", b"an icon"]) == (digest, digest)
-    assert list(blobs.kept()) == before
+    assert list(blobs.entries()) == before
     assert behind.all() == {digest: b"an icon"}
 
 
 def test_what_is_kept_is_listed_and_what_is_removed_is_gone(blobs: Blobs) -> None:
-    assert list(blobs.kept()) == []
+    assert list(blobs.entries()) == []
     digests = blobs.put_all([b"%d" % number for number in range(30)])
-    assert [(one.digest, one.size) for one in blobs.kept()] == [
+    assert [(entry.digest, entry.size) for entry in blobs.entries()] == [
         (digest, len(blobs.get(digest))) for digest in sorted(digests)
     ]
     for _ in range(2):
         blobs.remove(digests[0])
     assert not blobs.has(digests[0])
-    assert {one.digest for one in blobs.kept()} == set(digests[1:])
+    assert {entry.digest for entry in blobs.entries()} == set(digests[1:])
     with pytest.raises(BlobNotFound, match=digests[0]):
         blobs.rehash(digests[0])
 
@@ -105,13 +105,13 @@ def test_more_blobs_than_one_answer_lists_are_listed(places: Places, tmp_path: P
     bucket = places.bytes("s3", tmp_path).url.split("/")[2]
     blobs = S3Blobs(servers.bare_client(), bucket, "below", listed_at_once=7)
     digests = blobs.put_all([b"%d" % number for number in range(30)])
-    assert [one.digest for one in blobs.kept()] == sorted(digests)
+    assert [entry.digest for entry in blobs.entries()] == sorted(digests)
 
 
 def test_nothing_is_created_before_the_first_put(tmp_path: Path) -> None:
     blobs = open_blobs((tmp_path / "deep" / "blobs").as_uri())
     assert not blobs.has("0" * 64)
-    assert list(blobs.kept()) == []
+    assert list(blobs.entries()) == []
     assert blobs.drafts(2.0**40) == ()
     assert list(tmp_path.iterdir()) == []
     assert blobs.has(blobs.put(b"an icon"))
@@ -132,7 +132,7 @@ def test_only_a_digest_becomes_a_path(blobs: Blobs, name: str) -> None:
 
 def test_a_blob_beyond_the_bound_is_refused(blobs: Blobs, behind: Bytes) -> None:
     with pytest.raises(StoreError, match="at most 268,435,456; make it smaller"):
-        blobs.put(bytes(MOST_BYTES + 1))
+        blobs.put(bytes(MAX_BYTES + 1))
     assert behind.all() == {}
 
 
@@ -141,7 +141,7 @@ def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
     digest = blobs.put(b"an icon")
     behind.overwrite(digest, b"")
     with behind.path(digest).open("wb") as file:
-        file.truncate(MOST_BYTES + 1)  # a hole: no disk is needed
+        file.truncate(MAX_BYTES + 1)  # a hole: no disk is needed
     with pytest.raises(StoreError, match="at most 268,435,456"):
         blobs.get(digest)
 
@@ -191,4 +191,4 @@ def test_prefixes_of_a_bucket_are_stores_apart(places: Places, tmp_path: Path) -
     assert second.put(b"an icon") == digest
     first.remove(digest)
     assert second.get(digest) == b"an icon"
-    assert list(open_blobs(bucket).kept()) == []
+    assert list(open_blobs(bucket).entries()) == []

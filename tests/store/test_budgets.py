@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from app.store import tables
 from app.store.budgets import Caps
-from app.store.ledger import Account, Took
+from app.store.ledger import Account, AttemptCost
 from app.store.publish import Claim, Store, claim, publish_images, release
 from tests.store.values import image_of, key_of
 
@@ -52,7 +52,7 @@ class Submitter:
                 self.ends.wait(seen)
                 continue
             if claimed.refused:
-                assert self.store.catalog.spent_of("plan", "icons") + MOST > CAP
+                assert self.store.catalog.spent_usd("plan", "icons") + MOST > CAP
                 self.ends.tell()
                 return paid
             usd = self.rng.randint(200_000, 1_000_000) / 1_000_000
@@ -82,8 +82,8 @@ def test_a_hundred_submitters_stay_below_the_cap_and_use_it_up(store: Store) -> 
     with ThreadPoolExecutor(SUBMITTERS) as pool:
         ends = Ends()
         work = [pool.submit(Submitter(store, number, ends).run) for number in range(SUBMITTERS)]
-        paid = sum(one.result() for one in work)
-    spent = store.catalog.spent_of("plan", "icons")
+        paid = sum(future.result() for future in work)
+    spent = store.catalog.spent_usd("plan", "icons")
     assert round(spent, 6) == round(paid, 6)
     assert CAP - MOST < spent <= CAP
 
@@ -117,7 +117,7 @@ def test_money_comes_back_from_failures_and_with_the_leases_of_the_dead(store: S
     caps = Caps(plan=1.0)
     ask(store, 1, caps=caps)
     assert ask(store, 2, caps=caps).busy
-    release(store, [key_of(1)], owner="run", took={key_of(1): Took(1.0, 0.0)})
+    release(store, [key_of(1)], owner="run", took={key_of(1): AttemptCost(1.0, 0.0)})
     assert ask(store, 2, caps=caps, owner="dead").won
     assert ask(store, 3, caps=caps).busy
     expire(store)

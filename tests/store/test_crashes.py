@@ -45,7 +45,9 @@ def work(processes: ForkServerContext, place: Place, ledger: Path, fault: str = 
 def ledger_of(store: Store) -> list[tuple[str, str]]:
     """The catalog's own account: every attempt, by key and ending."""
     query = select(tables.ledger.c.key, tables.ledger.c.ending)
-    return [tuple(row) for row in store.catalog.read(lambda found: found.execute(query).all())]
+    return [
+        tuple(row) for row in store.catalog.read(lambda connection: connection.execute(query).all())
+    ]
 
 
 def made(ledger: Path) -> list[int]:
@@ -64,7 +66,7 @@ def test_a_death_anywhere_leaves_no_trace_once_the_work_is_done_again(
         committed = store.catalog.images(keys)
         before = made(ledger)
         assert verify(store) == []
-        assert all(store.blobs.get(one.digest) for one in store.blobs.kept())
+        assert all(store.blobs.get(entry.digest) for entry in store.blobs.entries())
         assert work(processes, place, ledger) == 0
         again = made(ledger)[len(before) :]
         assert not {keys[key] for key in committed} & set(again)
@@ -78,7 +80,7 @@ def test_a_death_anywhere_leaves_no_trace_once_the_work_is_done_again(
         assert sorted(key for key, ending in endings if ending == "made") == sorted(keys)
         assert not {key for key, ending in endings if ending == "lost"} & set(committed)
         assert len(endings) <= len(set(endings))
-        assert {one.digest for one in store.blobs.kept()} == worker.all_digests()
+        assert {entry.digest for entry in store.blobs.entries()} == worker.all_digests()
         swept = sweep(store, lease_seconds=-60, grace_seconds=-60)
         assert swept.blobs == ()
         assert set(place.blobs.all()) == worker.all_digests()

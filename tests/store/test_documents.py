@@ -25,7 +25,9 @@ def test_a_value_is_kept_once_under_its_digest(store: Store) -> None:
 def test_a_document_is_found_by_the_beginning_of_its_digest(store: Store) -> None:
     digests = put(store.catalog, "size", SIZES)
     assert digest_of(store.catalog, "size", digests[3][:20]) == digests[3]
-    shared = next(one[0] for one in digests if sum(one[0] == two[0] for two in digests) > 1)
+    shared = next(
+        digest[0] for digest in digests if sum(digest[0] == two[0] for two in digests) > 1
+    )
     with pytest.raises(CatalogError, match="could be several"):
         digest_of(store.catalog, "size", shared)
     for nothing in ("%", "zz"):

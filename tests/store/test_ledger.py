@@ -10,9 +10,9 @@ from sqlalchemy import Connection, delete, select
 
 from app.errors import KeyConflict
 from app.store import database, ledger, tables
-from app.store.costs import By, Cost
-from app.store.ledger import Account, Attempt, Ending, Took
-from app.store.publish import Store, claim, forget, publish_assets, publish_images, release
+from app.store.costs import Cost, CostGroup
+from app.store.ledger import Account, Attempt, AttemptCost, AttemptEnding
+from app.store.publish import Store, claim, publish_assets, publish_images, release, release_all
 from app.store.sweep import sweep
 from tests.store.values import image_of, key_of, record_of, request_for
 
@@ -36,7 +36,9 @@ def publish(store: Store, seed: int, *, owner: str = "run", attempt: int = 1) ->
 def booked(store: Store) -> list[tuple[Any, ...]]:
     row = tables.ledger.c
     query = select(row.run_id, row.attempt, row.ending, row.nano_usd).order_by(row.sequence)
-    return [tuple(one) for one in store.catalog.read(lambda found: found.execute(query).all())]
+    return [
+        tuple(row) for row in store.catalog.read(lambda connection: connection.execute(query).all())
+    ]
 
 
 def test_an_attempt_is_booked_with_its_image_on_the_account_of_its_claim(store: Store) -> None:
@@ -45,11 +47,11 @@ def test_an_attempt_is_booked_with_its_image_on_the_account_of_its_claim(store: 
     publish(store, 1)
     publish(store, 1)  # the same again books nothing twice
     assert booked(store) == [("run", 1, "made", 500_000_000)]
-    (asset,) = store.catalog.costs(By.ASSET).groups
+    (asset,) = store.catalog.costs(CostGroup.ASSET).groups
     assert (asset.name, asset.usd, asset.seconds, asset.attempts) == ("red-potion", 0.5, 0.25, 1)
     row = tables.ledger.c
     query = select(row.who, row.plan, row.team, row.model)
-    (who,) = store.catalog.read(lambda found: found.execute(query).all())
+    (who,) = store.catalog.read(lambda connection: connection.execute(query).all())
     assert tuple(who) == ("ann", "icons", "art", "starter/1")
 
 
@@ -63,7 +65,7 @@ def test_a_reused_image_costs_nothing(store: Store) -> None:
 
 def test_a_failure_is_booked_with_what_it_took_and_may_be_tried_again(store: Store) -> None:
     begin(store, 1)
-    took = Took(seconds=2.0, usd=0.125)
+    took = AttemptCost(seconds=2.0, usd=0.125)
     release(store, [key_of(1)], owner="run", took={key_of(1): took})
     release(store, [key_of(1)], owner="run", took={key_of(1): took})
     begin(store, 1)
@@ -92,7 +94,7 @@ def test_an_owner_believed_dead_is_booked_once_it_tells_its_end(store: Store) ->
 
 def test_what_was_stopped_or_swept_is_booked_as_lost(store: Store) -> None:
     begin(store, 1, 2)
-    forget(store, owner="run")
+    release_all(store, owner="run")
     begin(store, 3, owner="dead", seconds=-60)
     sweep(store, grace_seconds=30)
     assert booked(store) == [("run", 1, "lost", 0)] * 2 + [("dead", 1, "lost", 0)]
@@ -111,24 +113,27 @@ def test_bytes_that_differ_from_the_committed_ones_were_paid_for_too(store: Stor
 def test_without_a_claim_the_image_says_team_and_model(store: Store) -> None:
     image = image_of(1, b"an icon", request=request_for(1, team="art"))
     publish_images(store, [(image, b"an icon")], owner="ann")
-    assert [one.name for one in store.catalog.costs(By.TEAM).groups] == ["art"]
-    (unnamed,) = store.catalog.costs(By.ASSET).groups
+    assert [cost.name for cost in store.catalog.costs(CostGroup.TEAM).groups] == ["art"]
+    (unnamed,) = store.catalog.costs(CostGroup.ASSET).groups
     assert (unnamed.name, unnamed.assets, unnamed.usd_per_asset) == ("", 0, None)
 
 
 def test_the_cost_of_an_accepted_asset_bears_the_failures_and_the_rejected(store: Store) -> None:
     begin(store, 1, 2, 3)
-    release(store, [key_of(3)], owner="run", took={key_of(3): Took(1.0, 0.25)})
+    release(store, [key_of(3)], owner="run", took={key_of(3): AttemptCost(1.0, 0.25)})
     publish(store, 1)
     publish(store, 2)
-    (before,) = store.catalog.costs(By.MODEL).groups
+    (before,) = store.catalog.costs(CostGroup.MODEL).groups
     assert (before.assets, before.accepted, before.usd_per_accepted) == (1, 0, None)
     image = store.catalog.images([key_of(1)])[key_of(1)]
     publish_assets(store, [(record_of(image, b"finished"), [b"finished"])])
-    (after,) = store.catalog.costs(By.MODEL).groups
+    (after,) = store.catalog.costs(CostGroup.MODEL).groups
     assert (after.usd, after.usd_per_asset, after.usd_per_accepted) == (1.25, 1.25, 1.25)
-    assert store.catalog.costs(By.MODEL, since="2999").total.attempts == 0
-    assert store.catalog.costs(By.MODEL, since="20").total == store.catalog.costs(By.RUN).total
+    assert store.catalog.costs(CostGroup.MODEL, since="2999").total.attempts == 0
+    assert (
+        store.catalog.costs(CostGroup.MODEL, since="20").total
+        == store.catalog.costs(CostGroup.RUN).total
+    )
 
 
 ATTEMPTS = st.lists(
@@ -144,8 +149,10 @@ ATTEMPTS = st.lists(
             model=st.sampled_from(["starter/1", "starter/2"]),
             asset=st.sampled_from([None, "red-potion", "gem"]),
         ),
-        ending=st.sampled_from(Ending),
-        took=st.builds(Took, seconds=st.floats(0, 1e4), usd=st.floats(0, 1e4), gpu=st.booleans()),
+        ending=st.sampled_from(AttemptEnding),
+        took=st.builds(
+            AttemptCost, seconds=st.floats(0, 1e4), usd=st.floats(0, 1e4), gpu=st.booleans()
+        ),
     ),
     max_size=12,
 )
@@ -160,17 +167,17 @@ def test_however_costs_are_told_apart_the_groups_add_up_to_the_total(
         connection.execute(delete(tables.spending))
         half = len(attempts) // 2
         for some in (attempts[:half], attempts[half:]):
-            ledger.book(connection, some, database.clock(connection))
+            ledger.book_attempts(connection, some, database.clock(connection))
 
     shared.catalog.write(write, names=())
-    nano_usd = sum(ledger.nano(one.took.usd) for one in attempts)
-    for by in By:
+    nano_usd = sum(ledger.nano(attempt.took.usd) for attempt in attempts)
+    for by in CostGroup:
         costs = shared.catalog.costs(by)
         assert costs.total.nano_usd == nano_usd
         for number in ("nano_usd", "attempts", "made", "failed", "lost"):
-            assert sum(getattr(one, number) for one in costs.groups) == of(costs.total, number)
+            assert sum(getattr(cost, number) for cost in costs.groups) == of(costs.total, number)
     assert spending(shared) == dict.fromkeys(("plan", "team", "day"), nano_usd) or not nano_usd
-    for team in shared.catalog.costs(By.TEAM).groups:
+    for team in shared.catalog.costs(CostGroup.TEAM).groups:
         mine = sum(ledger.nano(o.took.usd) for o in attempts if o.account.team == team.name)
         assert team.nano_usd == mine
 
@@ -182,6 +189,8 @@ def of(cost: Cost, number: str) -> int:
 def spending(store: Store) -> dict[str, int]:
     """What the running sums say, by kind of budget."""
     sums: Counter[str] = Counter()
-    for row in store.catalog.read(lambda found: found.execute(select(tables.spending)).all()):
+    for row in store.catalog.read(
+        lambda connection: connection.execute(select(tables.spending)).all()
+    ):
         sums[row.scope] += row.nano_usd
     return dict(sums)

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from app.errors import CatalogError
 from app.store import migrate, tables
 from app.store.catalog import Catalog
-from app.store.costs import By, Tried
+from app.store.costs import AttemptTime, CostGroup
 from app.store.publish import publish_assets, publish_images, publish_pages
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
@@ -74,12 +74,12 @@ def test_what_images_said_of_their_runs_and_costs_comes_into_the_ledger(bare: Pl
         connection.execute(theirs, {"key": images[2].key})
     store.catalog.close()
     catalog = bare.open().catalog
-    (run,) = catalog.costs(By.RUN).groups
-    (team,) = catalog.costs(By.TEAM).groups
+    (run,) = catalog.costs(CostGroup.RUN).groups
+    (team,) = catalog.costs(CostGroup.TEAM).groups
     assert (run.name, run.made, run.usd, run.seconds) == ("first", 2, 0.5, 0.5)
     assert (team.name, team.nano_usd, team.assets) == ("art", run.nano_usd, 0)
-    assert catalog.spent_of("plan", "icons") == 0.5
-    assert catalog.tried("starter/1") == [Tried(seconds=0.25, gpu=False)] * 2
+    assert catalog.spent_usd("plan", "icons") == 0.5
+    assert catalog.attempt_times("starter/1") == [AttemptTime(seconds=0.25, gpu=False)] * 2
 
 
 def drawn(seed: int, init_image: str) -> object:

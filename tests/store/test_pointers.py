@@ -34,7 +34,10 @@ def test_an_alias_points_where_it_was_moved_last(store: Store) -> None:
     assert aliases(store.catalog) == {"draft/2": ["champion"]}
     assert resolved(store.catalog, "draft/1") == "draft/1"
     history = moves(store.catalog, "draft", "champion")
-    assert [(one.number, one.target) for one in history] == [(2, "draft/2"), (1, "draft/1")]
+    assert [(pointer.number, pointer.target) for pointer in history] == [
+        (2, "draft/2"),
+        (1, "draft/1"),
+    ]
 
 
 def test_an_alias_that_points_nowhere_says_what_to_do(store: Store) -> None:

@@ -12,16 +12,16 @@ from app.digest import digest_bytes
 from app.errors import CatalogError, DigestMismatch, KeyConflict
 from app.store import tables
 from app.store.blobs import Blobs
-from app.store.costs import Spent
+from app.store.costs import RunSpending
 from app.store.publish import (
     Store,
     attempts,
     claim,
-    forget,
     publish_assets,
     publish_images,
     publish_pages,
     release,
+    release_all,
 )
 from app.store.sweep import sweep
 from app.types import (
@@ -112,7 +112,7 @@ def test_an_owner_that_stops_in_good_order_leaves_no_trace(store: Store) -> None
     mine, others = [key_of(1), key_of(2)], [key_of(3)]
     claim(store, mine, owner="ann", seconds=3600)
     claim(store, others, owner="ben", seconds=3600)
-    forget(store, owner="ann")
+    release_all(store, owner="ann")
     assert attempts(store, mine + others) == {key_of(3): 1}
     assert claim(store, mine, owner="ben", seconds=3600).won == dict.fromkeys(mine, 1)
 
@@ -306,11 +306,11 @@ def test_a_page_must_name_its_bytes(store: Store) -> None:
 
 
 def test_the_request_decides_the_prompt_not_who_asked(store: Store) -> None:
-    asked = request_for(1, team="art")
-    image = image_of(1, b"an icon", request=asked)
+    request = request_for(1, team="art")
+    image = image_of(1, b"an icon", request=request)
     publish_images(store, [(image, b"an icon")], owner="ann")
-    found = store.catalog.find_images(request_id=request_for(1, team="qa").id)
-    assert found == [image]
+    images = store.catalog.find_images(request_id=request_for(1, team="qa").id)
+    assert images == [image]
 
 
 def test_images_are_counted_as_those_of_the_run_that_committed_them(store: Store) -> None:
@@ -321,9 +321,9 @@ def test_images_are_counted_as_those_of_the_run_that_committed_them(store: Store
     third = image_of(3, b"three")
     publish_images(store, [(third, b"three")], owner="bob")
     cost = round(first.cost_usd + second.cost_usd, 6)
-    assert store.catalog.made_by("ann") == Spent(images=2, seconds=0.5, cost_usd=cost)
-    assert store.catalog.made_by("bob").images == 1
-    assert store.catalog.made_by("eve") == Spent(images=0, seconds=0, cost_usd=0)
+    assert store.catalog.run_spending("ann") == RunSpending(images=2, seconds=0.5, cost_usd=cost)
+    assert store.catalog.run_spending("bob").images == 1
+    assert store.catalog.run_spending("eve") == RunSpending(images=0, seconds=0, cost_usd=0)
 
 
 def test_files_that_an_image_was_drawn_from_are_kept_with_it_and_no_others(store: Store) -> None:

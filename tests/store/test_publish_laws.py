@@ -19,7 +19,7 @@ from sqlalchemy import func, select, update
 
 from app.errors import KeyConflict
 from app.store import tables
-from app.store.publish import attempts, claim, forget, publish_images, release
+from app.store.publish import attempts, claim, publish_images, release, release_all
 from app.types import GeneratedImage
 from tests.store.places import BOTH, Places
 from tests.store.values import image_of, key_of
@@ -82,7 +82,7 @@ class TwoOwners(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def stops_in_good_order(self, owner: str) -> None:
-        forget(self.store, owner=owner)
+        release_all(self.store, owner=owner)
         self.ended(seed for seed, (last, _) in self.leases.items() if last == owner)
 
     def ended(self, seeds: Iterable[int]) -> None:
@@ -141,7 +141,7 @@ class TwoOwners(RuleBasedStateMachine):
         row = tables.ledger.c
         with self.store.catalog.reading() as connection:
             booked = connection.execute(select(row.key, row.ending)).all()
-        made = [one.key for one in booked if one.ending == "made"]
+        made = [attempt.key for attempt in booked if attempt.ending == "made"]
         assert sorted(made) == sorted(key_of(seed) for seed in self.committed)
         assert len(booked) >= self.begun - len(self.leases)
 

@@ -67,7 +67,7 @@ def test_a_put_outlives_what_passes(
     assert blobs.put(DATA) == DIGEST
     assert blobs.get(DIGEST) == DATA
     assert len(waits) >= (1 if isinstance(fault, Lose) else 2)
-    assert [one.size for one in blobs.kept()] == [len(DATA)]
+    assert [entry.size for entry in blobs.entries()] == [len(DATA)]
 
 
 @pytest.mark.parametrize("fault", [CONFLICT, SLOW_DOWN, Flip()], ids=str)
@@ -129,9 +129,9 @@ def test_a_body_that_arrives_damaged_every_time_is_refused(blobs: S3Blobs, proxy
 
 def test_what_is_there_already_is_looked_at_and_not_written(blobs: S3Blobs, proxy: Proxy) -> None:
     blobs.put(DATA)
-    before = list(blobs.kept())
+    before = list(blobs.entries())
     assert blobs.put(DATA) == DIGEST
-    assert list(blobs.kept()) == before
+    assert list(blobs.entries()) == before
     assert proxy.seen.count("PUT") == 2
     assert "HEAD" in proxy.seen
 

@@ -78,18 +78,18 @@ def python(program: str) -> str:
 def test_a_driver_that_is_not_installed_is_named_with_the_remedy(
     tmp_path: Path, driver: str, blobs_url: str, catalog_url: str, remedy: str
 ) -> None:
-    said = python(
+    output = python(
         f"import sys; sys.modules[{driver!r}] = None\n"
         "from app.store.publish import open_store\n"
         f"open_store({blobs_url.format(tmp_path)!r}, {catalog_url.format(tmp_path)!r})"
     )
-    assert remedy in said
+    assert remedy in output
 
 
 def test_a_laptop_loads_no_driver_of_a_server(tmp_path: Path) -> None:
-    said = python(
+    output = python(
         "import sys; from app.store.publish import open_store\n"
         f"open_store({(tmp_path / 'blobs').as_uri()!r}, 'sqlite:///{tmp_path}/catalog.db')\n"
         "print(sorted({'boto3', 'botocore', 'psycopg'} & set(sys.modules)))"
     )
-    assert said == "[]\n"
+    assert output == "[]\n"

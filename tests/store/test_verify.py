@@ -9,7 +9,7 @@ from sqlalchemy import insert, text, update
 from app.digest import digest, digest_bytes
 from app.store import tables
 from app.store.publish import Store, begin_run, publish_assets, publish_images, publish_pages
-from app.store.verify import Kind, verify
+from app.store.verify import DifferenceKind, verify
 from app.types import Status
 from tests.store.places import Place, Places
 from tests.store.values import image_of, key_of, page_of, record_of, request_for
@@ -50,24 +50,26 @@ def test_every_damaged_blob_is_found_and_no_other(place: Place) -> None:
     store = place.open()
     digests = published(store, range(48))
     flipped, cut, gone, swapped = digests[:16], digests[16:28], digests[28:34], digests[34:42]
-    for position, one in enumerate(flipped):
+    for position, flipped_digest in enumerate(flipped):
         data = bytearray(bytes_of(position))
         data[position * 7 % len(data)] ^= 1 << position % 8
-        place.blobs.overwrite(one, bytes(data))
-    for position, one in enumerate(cut):
+        place.blobs.overwrite(flipped_digest, bytes(data))
+    for position, flipped_digest in enumerate(cut):
         data = bytes_of(16 + position)
-        place.blobs.overwrite(one, data[: len(data) * position // len(cut)])
-    for one in gone:
-        place.blobs.remove(one)
-    for position, one in enumerate(swapped):
-        place.blobs.overwrite(one, bytes_of(34 + (position ^ 1)))
-    found = verify(store)
-    expected = dict.fromkeys(flipped + cut, Kind.DAMAGED) | dict.fromkeys(gone, Kind.MISSING)
-    expected |= dict.fromkeys(swapped, Kind.SWAPPED)
-    assert {one.digest: one.kind for one in found} == expected
-    assert len(found) == len(expected) == 42
+        place.blobs.overwrite(flipped_digest, data[: len(data) * position // len(cut)])
+    for flipped_digest in gone:
+        place.blobs.remove(flipped_digest)
+    for position, flipped_digest in enumerate(swapped):
+        place.blobs.overwrite(flipped_digest, bytes_of(34 + (position ^ 1)))
+    differences = verify(store)
+    expected = dict.fromkeys(flipped + cut, DifferenceKind.DAMAGED) | dict.fromkeys(
+        gone, DifferenceKind.MISSING
+    )
+    expected |= dict.fromkeys(swapped, DifferenceKind.SWAPPED)
+    assert {difference.digest: difference.kind for difference in differences} == expected
+    assert len(differences) == len(expected) == 42
     named = {f"image {key_of(seed)}" for seed in range(42)}
-    assert {one.named_by[0] for one in found} == named
+    assert {difference.named_by[0] for difference in differences} == named
 
 
 def test_every_file_of_every_sort_of_row_is_looked_at(place: Place) -> None:
@@ -76,10 +78,17 @@ def test_every_file_of_every_sort_of_row_is_looked_at(place: Place) -> None:
     blobs = [b"a sketch", b"an icon", b"finished", b"page", b"{}", b'["a plan"]']
     for data in blobs:
         place.blobs.remove(digest_bytes(data))
-    found = verify(store)
-    assert {one.digest for one in found} == {digest_bytes(data) for data in blobs}
-    assert {one.kind for one in found} == {Kind.MISSING}
-    assert {one.named_by[0].split()[0] for one in found} == {"image", "asset", "page", "run"}
+    differences = verify(store)
+    assert {difference.digest for difference in differences} == {
+        digest_bytes(data) for data in blobs
+    }
+    assert {difference.kind for difference in differences} == {DifferenceKind.MISSING}
+    assert {difference.named_by[0].split()[0] for difference in differences} == {
+        "image",
+        "asset",
+        "page",
+        "run",
+    }
 
 
 ALTERED = "UPDATE {} SET value = replace(value, '64', '65')"
@@ -88,25 +97,30 @@ ALTERED = "UPDATE {} SET value = replace(value, '64', '65')"
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (ALTERED.format("images"), Kind.ALTERED),
-        ("UPDATE assets SET value = replace(value, 'red', 'blue')", Kind.ALTERED),
-        (ALTERED.format("pages"), Kind.ALTERED),
-        ("UPDATE images SET request_id = digest", Kind.MISMATCHED),
-        ("UPDATE images SET digest = request_id", Kind.MISMATCHED),
-        ("UPDATE assets SET status = 'review' WHERE status = 'rejected'", Kind.MISMATCHED),
-        ("UPDATE assets SET version = 'other' WHERE name = 'lost'", Kind.MISMATCHED),
-        ("UPDATE pages SET image = metadata", Kind.MISMATCHED),
-        ("UPDATE pages SET name = 'other'", Kind.MISMATCHED),
-        ("DELETE FROM holdings WHERE subject = 'asset'", Kind.UNNAMED),
-        ("DELETE FROM holdings WHERE subject = 'page'", Kind.UNNAMED),
-        ("UPDATE holdings SET key = 'another' WHERE subject = 'image'", Kind.UNNAMED),
+        (ALTERED.format("images"), DifferenceKind.ALTERED),
+        ("UPDATE assets SET value = replace(value, 'red', 'blue')", DifferenceKind.ALTERED),
+        (ALTERED.format("pages"), DifferenceKind.ALTERED),
+        ("UPDATE images SET request_id = digest", DifferenceKind.MISMATCHED),
+        ("UPDATE images SET digest = request_id", DifferenceKind.MISMATCHED),
+        (
+            "UPDATE assets SET status = 'review' WHERE status = 'rejected'",
+            DifferenceKind.MISMATCHED,
+        ),
+        ("UPDATE assets SET version = 'other' WHERE name = 'lost'", DifferenceKind.MISMATCHED),
+        ("UPDATE pages SET image = metadata", DifferenceKind.MISMATCHED),
+        ("UPDATE pages SET name = 'other'", DifferenceKind.MISMATCHED),
+        ("DELETE FROM holdings WHERE subject = 'asset'", DifferenceKind.UNNAMED),
+        ("DELETE FROM holdings WHERE subject = 'page'", DifferenceKind.UNNAMED),
+        ("UPDATE holdings SET key = 'another' WHERE subject = 'image'", DifferenceKind.UNNAMED),
     ],
 )
-def test_every_row_that_was_tampered_with_is_found(store: Store, change: str, kind: Kind) -> None:
+def test_every_row_that_was_tampered_with_is_found(
+    store: Store, change: str, kind: DifferenceKind
+) -> None:
     full(store)
     with store.catalog.writing() as connection:
         connection.execute(text(change))
-    assert kind in {one.kind for one in verify(store)}
+    assert kind in {difference.kind for difference in verify(store)}
 
 
 def test_rows_that_changed_places_are_found(store: Store) -> None:
@@ -116,10 +130,14 @@ def test_rows_that_changed_places_are_found(store: Store) -> None:
     with store.catalog.writing() as connection:
         for old, new in ((first, "swap"), (second, first), ("swap", second)):
             connection.execute(update(tables.images).where(column == old).values(key=new))
-    found = verify(store)
-    assert {(one.kind, one.named_by) for one in found if one.kind is Kind.MISMATCHED} == {
-        (Kind.MISMATCHED, (f"image {first}",)),
-        (Kind.MISMATCHED, (f"image {second}",)),
+    differences = verify(store)
+    assert {
+        (difference.kind, difference.named_by)
+        for difference in differences
+        if difference.kind is DifferenceKind.MISMATCHED
+    } == {
+        (DifferenceKind.MISMATCHED, (f"image {first}",)),
+        (DifferenceKind.MISMATCHED, (f"image {second}",)),
     }
 
 
@@ -129,15 +147,21 @@ def test_a_store_of_many_pages_is_verified_to_its_end(places: Places, tmp_path: 
         images = [(image_of(seed, b"same"), b"same") for seed in range(450)]
         publish_images(store, images, owner="ann")
         absent = [digest(number) for number in range(450)]
-        cells = [{"digest": one, "subject": "image", "key": "nobody"} for one in absent]
+        cells = [{"digest": digest, "subject": "image", "key": "nobody"} for digest in absent]
         last = max(key_of(seed) for seed in range(450))
         with store.catalog.writing() as connection:
             connection.execute(insert(tables.holdings), cells)
             connection.execute(
                 update(tables.images).where(tables.images.c.key == last).values(request_id="x")
             )
-        found = verify(store)
-        assert {one.digest for one in found if one.kind is Kind.MISSING} == set(absent)
-        assert [one.named_by for one in found if one.kind is not Kind.MISSING] == [
-            (f"image {last}",)
-        ]
+        differences = verify(store)
+        assert {
+            difference.digest
+            for difference in differences
+            if difference.kind is DifferenceKind.MISSING
+        } == set(absent)
+        assert [
+            difference.named_by
+            for difference in differences
+            if difference.kind is not DifferenceKind.MISSING
+        ] == [(f"image {last}",)]

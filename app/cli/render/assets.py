@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.assets.export import Exported
-from app.cli.output import console
-from app.cli.render.costs import expected
-from app.costs.forecast import Outlook
+from app.assets.export import ExportResult
+from app.cli.output import make_console
+from app.cli.render.costs import cost_band
+from app.costs.forecast import PlanForecast
 from app.types import AssetRecord, EngineSettings, Status
 
 LISTED = 20
@@ -20,33 +20,33 @@ COLOURS = {
 }
 
 
-def show_outlook(outlook: Outlook) -> None:
+def show_forecast(forecast: PlanForecast) -> None:
     """Counts, estimate and warnings first, then the head of the list."""
-    out = console()
+    out = make_console()
     out.print(
-        f"[bold]{escape(outlook.plan)}[/]: {outlook.asked} assets, {outlook.standing} stand "
-        f"already, {outlook.to_make} to make"
+        f"[bold]{escape(forecast.plan)}[/]: {forecast.asked} assets, {forecast.standing} stand "
+        f"already, {forecast.to_make} to make"
     )
-    if outlook.to_make:
+    if forecast.to_make:
         out.print(
-            f"{outlook.images_at_least} images to begin with, {outlook.images_at_most} at most; "
-            + _estimate(outlook)
+            f"{forecast.images_at_least} images to begin with, {forecast.images_at_most} at most; "
+            + _estimate(forecast)
         )
-    for warning in outlook.warnings:
+    for warning in forecast.warnings:
         out.print(f"[yellow]warning:[/] {escape(warning)}")
-    out.print(_planned(outlook))
-    if outlook.asked > LISTED:
-        out.print(f"... and {outlook.asked - LISTED} more; --json lists them all")
+    out.print(_planned(forecast))
+    if forecast.asked > LISTED:
+        out.print(f"... and {forecast.asked - LISTED} more; --json lists them all")
 
 
-def _estimate(outlook: Outlook) -> str:
-    if outlook.seconds is None or outlook.estimate is None:
+def _estimate(forecast: PlanForecast) -> str:
+    if forecast.seconds is None or forecast.estimate is None:
         return "nothing was measured yet, so there is no estimate of time and cost"
-    images = outlook.estimate.images
+    images = forecast.estimate.images
     return (
         f"likely {images.expected:.0f} ({images.low:.0f} to {images.high:.0f}); about "
-        f"{_duration(outlook.seconds)} on this machine, {expected(outlook.estimate)}\n"
-        f"estimated from {escape('; '.join(outlook.estimate.basis))}"
+        f"{_duration(forecast.seconds)} on this machine, {cost_band(forecast.estimate)}\n"
+        f"estimated from {escape('; '.join(forecast.estimate.basis))}"
     )
 
 
@@ -56,12 +56,14 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _planned(outlook: Outlook) -> Table:
+def _planned(forecast: PlanForecast) -> Table:
     table = Table("name", "version", "kind", "sizes", "now", "prompt", box=None)
-    for one in outlook.assets[:LISTED]:
-        sizes = " ".join(map(str, one.spec.sizes))
-        prompt = escape(one.spec.request.prompt)
-        table.add_row(one.name, one.version, one.spec.kind, sizes, _status(one.status), prompt)
+    for asset in forecast.assets[:LISTED]:
+        sizes = " ".join(map(str, asset.spec.sizes))
+        prompt = escape(asset.spec.request.prompt)
+        table.add_row(
+            asset.name, asset.version, asset.spec.kind, sizes, _status(asset.status), prompt
+        )
     return table
 
 
@@ -72,13 +74,13 @@ def _status(status: Status | None) -> str:
 def show_assets(records: Sequence[AssetRecord]) -> None:
     """One row per version."""
     table = Table("name", "version", "status", "model", "attempts", "made", "reasons", box=None)
-    for one in records:
-        reasons = escape("; ".join(one.reasons[:2]))
+    for record in records:
+        reasons = escape("; ".join(record.reasons[:2]))
         table.add_row(
-            one.name, one.version, _status(one.status), one.model, str(one.attempts),
-            one.created_at, reasons,
+            record.name, record.version, _status(record.status), record.model, str(record.attempts),
+            record.created_at, reasons,
         )  # fmt: skip
-    console().print(table if records else "no assets match")
+    make_console().print(table if records else "no assets match")
 
 
 def show_asset(record: AssetRecord) -> None:
@@ -88,7 +90,7 @@ def show_asset(record: AssetRecord) -> None:
     table.add_column(overflow="fold")
     for label, text in _facts(record):
         table.add_row(label, text if label == "status" else escape(text))
-    console().print(table)
+    make_console().print(table)
 
 
 def _facts(record: AssetRecord) -> list[tuple[str, str]]:
@@ -138,9 +140,9 @@ def _engine(engine: EngineSettings | None) -> str:
     )
 
 
-def show_exported(exported: Exported) -> None:
+def show_exported(exported: ExportResult) -> None:
     """How many files went where."""
-    out = console()
+    out = make_console()
     for file in exported.files[:LISTED]:
         out.print(file.path, soft_wrap=True, markup=False)
     out.print(f"{len(exported.files)} files")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.accept.calibration import Limits
-from app.accept.distance import Distance
+from app.accept.calibration import RiskLimits
+from app.accept.distance import FrechetDistance
 from app.accept.drift import DriftReport
 from app.accept.labels import Label
-from app.accept.report import ChecksReport, Due
-from app.cli.output import console
+from app.accept.report import ChecksReport, PendingLabel
+from app.cli.output import make_console
 from app.monitor.alerts import Alert
 from app.store.pointers import Pointer
 from app.types import BrandRule, Status, Value
@@ -18,13 +18,13 @@ from app.types import BrandRule, Status, Value
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
-class Said(Label):
+class LabelResult(Label):
     """A person's word, and what became of the asset by it."""
 
     status: Status
 
 
-class Calibrated(Value):
+class CalibrationResult(Value):
     """A new calibration, and what follows from it for the rates asked for."""
 
     digest: str
@@ -32,12 +32,12 @@ class Calibrated(Value):
     counted: int
     false_accepts: float
     confidence: float
-    limits: Limits
+    limits: RiskLimits
     sorts: dict[str, int]
     """Pictures that set the limits, by model and style."""
 
 
-class Drifting(Value):
+class DriftResult(Value):
     """A run held against those before it, and what to tell of it."""
 
     run_id: str
@@ -45,7 +45,7 @@ class Drifting(Value):
     report: DriftReport
 
 
-class Deciding(Value):
+class LiveCalibration(Value):
     """Which calibration decides now."""
 
     digest: str | None
@@ -60,30 +60,30 @@ class CalibrationList(Value):
     changes: tuple[Pointer, ...]
 
 
-def show_said(said: Said) -> None:
+def show_label(label: LabelResult) -> None:
     """What was noted, and what the asset is now."""
-    because = f", {said.reason}" if said.reason else ""
-    console().print(
-        f"{escape(said.name)} is {said.says}{escape(because)} ({said.reviewer}): {said.status}"
+    because = f", {label.reason}" if label.reason else ""
+    make_console().print(
+        f"{escape(label.name)} is {label.says}{escape(because)} ({label.reviewer}): {label.status}"
     )
 
 
-def show_due(waiting: Sequence[Due]) -> None:
+def show_pending(waiting: Sequence[PendingLabel]) -> None:
     """A line for each, in the order to look at them."""
     table = Table("asset", "status", "why", box=None)
-    for one in waiting:
-        table.add_row(f"{escape(one.name)}@{one.version}", one.status, one.why)
-    console().print(table if waiting else "nothing waits for a person")
+    for pending in waiting:
+        table.add_row(f"{escape(pending.name)}@{pending.version}", pending.status, pending.why)
+    make_console().print(table if waiting else "nothing waits for a person")
 
 
-def show_calibrated(found: Calibrated) -> None:
+def show_calibration(result: CalibrationResult) -> None:
     """The limits, the band between them, and what is missing."""
-    out, limits = console(), found.limits
+    out, limits = make_console(), result.limits
     out.print(
-        f"calibration [bold]{found.digest[:12]}[/] of {found.labels} labels, "
-        f"{found.counted} of them a fair sample along the ordering"
+        f"calibration [bold]{result.digest[:12]}[/] of {result.labels} labels, "
+        f"{result.counted} of them a fair sample along the ordering"
     )
-    rate = f"{found.false_accepts:.2%} false accepts at {found.confidence:.0%} confidence"
+    rate = f"{result.false_accepts:.2%} false accepts at {result.confidence:.0%} confidence"
     if limits.accept is None:
         missing = f", at least {limits.missing} fair labels are missing" if limits.missing else ""
         out.print(f"nothing is accepted alone: no limit keeps {rate}{missing}")
@@ -93,8 +93,10 @@ def show_calibrated(found: Calibrated) -> None:
             f"keep {rate}, {limits.escapes:.2%} as labelled"
         )
     refused = f"from risk {limits.reject:.3g}" if limits.reject is not None else "nowhere"
-    out.print(f"refused alone {refused}: {limits.rejected:.0%}; for people: {limits.people:.0%}")
-    for sort, images in found.sorts.items():
+    out.print(
+        f"refused alone {refused}: {limits.rejected:.0%}; for people: {limits.review_share:.0%}"
+    )
+    for sort, images in result.sorts.items():
         out.print(f"  {escape(sort) or 'any model'}: {images}")
 
 
@@ -104,31 +106,31 @@ def show_brand(rules: Sequence[BrandRule]) -> None:
     for rule in rules:
         limits = str(rule).partition(": ")[2]
         table.add_row(rule.pillar, rule.check, limits, rule.otherwise)
-    console().print(table)
+    make_console().print(table)
 
 
-def show_drift(found: Drifting) -> None:
+def show_drift(result: DriftResult) -> None:
     """A line for each measure with its average's path, those that left their band first."""
-    out, report = console(), found.report
+    out, report = make_console(), result.report
     table = Table("measure", "was", "now", "its average within the band", "left after", box=None)
-    for one in report.wanders:
-        left = "" if one.left_at is None else f"[red]{one.left_at} images[/]"
-        was = f"{one.middle:.3g} ± {one.spread:.2g}"
-        table.add_row(one.measure, was, f"{one.now:.3g}", _spark(one.path, report.band), left)
+    for drift in report.wanders:
+        left = "" if drift.left_at is None else f"[red]{drift.left_at} images[/]"
+        was = f"{drift.middle:.3g} ± {drift.spread:.2g}"
+        table.add_row(drift.measure, was, f"{drift.now:.3g}", _spark(drift.path, report.band), left)
     out.print(table)
     out.print(
         f"{report.images} pictures against {report.reference} before; without any change "
         f"{report.false_alarms:.0%} of such runs leave a band"
     )
-    out.print(f"[red]{escape(found.alert.message)}[/]" if found.alert else "no drift")
+    out.print(f"[red]{escape(result.alert.message)}[/]" if result.alert else "no drift")
 
 
-def show_distance(found: Distance) -> None:
+def show_distance(gap: FrechetDistance) -> None:
     """The distance, its interval, and what chance alone makes of so few pictures."""
-    console().print(
-        f"{found.distance:.3g} ({found.low:.3g} to {found.high:.3g}) over {len(found.measures)} "
-        f"measures of {found.first} and {found.second} pictures; random halves of both together "
-        f"are {found.by_chance:.3g} apart, and as far as this in {found.chance:.1%} of draws"
+    make_console().print(
+        f"{gap.distance:.3g} ({gap.low:.3g} to {gap.high:.3g}) over {len(gap.measures)} "
+        f"measures of {gap.first} and {gap.second} pictures; random halves of both together "
+        f"are {gap.by_chance:.3g} apart, and as far as this in {gap.chance:.1%} of draws"
     )
 
 
@@ -138,15 +140,15 @@ def _spark(path: Sequence[float], band: float) -> str:
     return "".join(_HEIGHTS[min(max(step, 0), len(_HEIGHTS) - 1)] for step in steps)
 
 
-def show_deciding(now: Deciding) -> None:
+def show_live_calibration(now: LiveCalibration) -> None:
     """Which one decides."""
     name = now.digest[:12] if now.digest else "none, everything goes to people"
-    console().print(f"acceptance: {name}")
+    make_console().print(f"acceptance: {name}")
 
 
 def show_calibrations(listed: CalibrationList) -> None:
     """The calibrations, which decides, and the latest changes."""
-    out = console()
+    out = make_console()
     table = Table("calibration", "learned", "now", box=None)
     for digest, moment in listed.kept.items():
         table.add_row(digest[:12], moment, "decides" if digest == listed.live else "")
@@ -157,12 +159,12 @@ def show_calibrations(listed: CalibrationList) -> None:
 
 def show_report(report: ChecksReport) -> None:
     """The runs, the escapes with their bound, agreement and shift."""
-    out = console()
+    out = make_console()
     table = Table("run", "accepted", "for people", "rejected", box=None)
     for run in report.runs:
         whole = max(run.accepted + run.review + run.rejected, 1)
         shares = (run.accepted, run.review, run.rejected)
-        table.add_row(run.run_id, *(f"{one} ({one / whole:.0%})" for one in shares))
+        table.add_row(run.run_id, *(f"{share} ({share / whole:.0%})" for share in shares))
     out.print(table if report.runs else "no asset was decided yet")
     escapes, agreement = report.escapes, report.agreement
     out.print(
@@ -174,9 +176,9 @@ def show_report(report: ChecksReport) -> None:
             f"agreement: {agreement.agreed} of {agreement.pairs} pairs of labels, as if each erred "
             f"at {agreement.errors:.1%}"
         )
-    for one in report.shift:
-        state = "has shifted: nothing of it is accepted alone" if one.alarmed else "as labelled"
+    for row in report.shift:
+        state = "has shifted: nothing of it is accepted alone" if row.alarmed else "as labelled"
         out.print(
-            f"{escape(one.sort)}: {state} ({one.images} pictures seen, bets at {one.won:.3g})"
+            f"{escape(row.sort)}: {state} ({row.images} pictures seen, bets at {row.won:.3g})"
         )
     out.print(f"{report.due} pictures wait for a person: atelier checks due")

@@ -3,17 +3,17 @@
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from app.costs.estimate import Band, Estimate
 from app.costs.invoice import Reconciliation
-from app.store.costs import By, Cost, Costs
+from app.store.costs import Cost, CostGroup, Costs
 
 LISTED = 40
-NOBODY = {
-    By.TEAM: "(no team)",
-    By.RUN: "(no run)",
-    By.MODEL: "(no model)",
-    By.ASSET: "(no asset)",
+UNKNOWN_NAMES = {
+    CostGroup.TEAM: "(no team)",
+    CostGroup.RUN: "(no run)",
+    CostGroup.MODEL: "(no model)",
+    CostGroup.ASSET: "(no asset)",
 }
 
 
@@ -23,26 +23,26 @@ def show_costs(costs: Costs) -> None:
         costs.by, "USD", "attempts", "made", "failed", "lost", "seconds", "assets", "accepted",
         "USD an asset", "USD accepted", box=None,
     )  # fmt: skip
-    for one in costs.groups[:LISTED]:
-        table.add_row(escape(one.name) or NOBODY[costs.by], *_numbers(one))
+    for cost in costs.groups[:LISTED]:
+        table.add_row(escape(cost.name) or UNKNOWN_NAMES[costs.by], *_numbers(cost))
     table.add_row("[bold]total[/]", *_numbers(costs.total))
-    out = console()
+    out = make_console()
     out.print(table if costs.groups else "nothing was booked yet")
     if len(costs.groups) > LISTED:
         out.print(f"... and {len(costs.groups) - LISTED} more; --json lists them all")
 
 
-def show_bill(found: Reconciliation) -> None:
+def show_bill(bill: Reconciliation) -> None:
     """The sums, and the calls of which bill and ledger say different things."""
-    out = console()
-    for line in found.differing[:LISTED]:
+    out = make_console()
+    for line in bill.differing[:LISTED]:
         billed, booked = (_call(usd) for usd in (line.billed_usd, line.booked_usd))
         out.print(f"{escape(line.key[:16])}  billed {billed}, booked {booked}")
-    if len(found.differing) > LISTED:
-        out.print(f"... and {len(found.differing) - LISTED} more; --json lists them all")
+    if len(bill.differing) > LISTED:
+        out.print(f"... and {len(bill.differing) - LISTED} more; --json lists them all")
     out.print(
-        f"{escape(found.model)}: billed ${found.billed_usd:.6f}, booked ${found.booked_usd:.6f}; "
-        f"{found.agreeing} calls agree, {len(found.differing)} differ"
+        f"{escape(bill.model)}: billed ${bill.billed_usd:.6f}, booked ${bill.booked_usd:.6f}; "
+        f"{bill.agreeing} calls agree, {len(bill.differing)} differ"
     )
 
 
@@ -63,7 +63,7 @@ def _numbers(cost: Cost) -> list[str]:
     ]
 
 
-def expected(estimate: Estimate) -> str:
+def cost_band(estimate: Estimate) -> str:
     """An estimate's money in words, with the band it should come to lie in."""
     return f"${estimate.cost_usd.expected:.4f} ({dollars(estimate.cost_usd)})"
 
@@ -73,13 +73,13 @@ def dollars(band: Band) -> str:
     return f"${band.low:.4f} to ${band.high:.4f}"
 
 
-def how_good(estimate: Estimate, *, seconds: float, cost_usd: float) -> str:
+def estimate_accuracy(estimate: Estimate, *, seconds: float, cost_usd: float) -> str:
     """What was expected of a run, beside what it came to."""
     time, money = estimate.seconds, estimate.cost_usd
     return (
         f"expected {time.expected:.1f} s of generation ({time.low:.1f} to {time.high:.1f}), "
         f"took {seconds:.1f}: {_place(seconds, time)}; "
-        f"expected {expected(estimate)}, cost ${cost_usd:.4f}: {_place(cost_usd, money)}"
+        f"expected {cost_band(estimate)}, cost ${cost_usd:.4f}: {_place(cost_usd, money)}"
     )
 
 

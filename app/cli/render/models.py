@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from app.registry.promote import GateRow
 from app.store.pointers import Pointer
 from app.types import ModelVersion, Value
 from app.types.registered_version import GoldenResult, RegisteredVersion
 
 
-class ListedModel(Value):
+class ModelRow(Value):
     """One registered version and the aliases it bears now."""
 
     reference: str
@@ -41,19 +41,19 @@ class Comparison(Value):
     rows: tuple[GateRow, ...]
 
 
-def show_models(models: Sequence[ListedModel]) -> None:
+def show_models(models: Sequence[ModelRow]) -> None:
     """One row per version."""
     table = Table(
         "model", "alias", "role", "family", "licence", "acceptance", "s/image", "USD/1000",
         "can", box=None,
     )  # fmt: skip
-    for one in models:
-        model, golden = one.version.model, one.version.golden
+    for row in models:
+        model, golden = row.version.model, row.version.golden
         table.add_row(
-            one.reference, " ".join(one.aliases), escape(one.version.role), escape(model.family),
+            row.reference, " ".join(row.aliases), escape(row.version.role), escape(model.family),
             escape(model.licence), *_figures(golden), escape(" ".join(model.capabilities)),
         )  # fmt: skip
-    console().print(table if models else "no model was registered yet")
+    make_console().print(table if models else "no model was registered yet")
 
 
 def _figures(golden: GoldenResult | None) -> tuple[str, str, str]:
@@ -68,7 +68,7 @@ def _figures(golden: GoldenResult | None) -> tuple[str, str, str]:
 
 def show_registered(version: RegisteredVersion) -> None:
     """That a version stands, and the next step."""
-    console().print(
+    make_console().print(
         f"{version.reference} stands; measure it with: atelier models measure {version.reference}"
     )
 
@@ -80,7 +80,7 @@ def show_model(card: ModelCard) -> None:
     table.add_column(overflow="fold")
     for label, text in _facts(card):
         table.add_row(label, escape(text))
-    console().print(table)
+    make_console().print(table)
 
 
 def _facts(card: ModelCard) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("steps", f"{model.num_inference_steps}, guidance {model.guidance_scale:g}"),
     ]
     facts += [("measured", _in_words(golden)) for golden in card.measured]
-    facts += [("moved", f"{one.moved_at} to {one.target}: {one.reason}") for one in card.moves]
+    facts += [("moved", f"{move.moved_at} to {move.target}: {move.reason}") for move in card.moves]
     return facts
 
 
@@ -126,22 +126,26 @@ def _in_words(golden: GoldenResult) -> str:
 
 def show_measured(golden: GoldenResult) -> None:
     """The figures, and the rules that spoke most."""
-    out = console()
+    out = make_console()
     out.print(f"[bold]{golden.reference}[/] {escape(_in_words(golden))}", soft_wrap=True)
     for name, times in sorted(golden.complaints.items(), key=lambda item: -item[1]):
         out.print(f"    {name} spoke of {times} of {golden.images}")
 
 
-def show_comparison(found: Comparison) -> None:
+def show_comparison(comparison: Comparison) -> None:
     """One row for each thing the gate asks."""
-    table = Table("asked", found.candidate, found.champion or "no champion", "required", "")
-    for row in found.rows:
-        said = "[green]holds[/]" if row.holds else "[red]does not hold[/]"
-        table.add_row(*map(escape, (row.asks, row.candidate, row.champion, row.limit)), said)
-    console().print(table)
-    console().print("it may be promoted" if found.promotable else "it may not be promoted")
+    table = Table(
+        "asked", comparison.candidate, comparison.champion or "no champion", "required", ""
+    )
+    for row in comparison.rows:
+        verdict = "[green]holds[/]" if row.holds else "[red]does not hold[/]"
+        table.add_row(*map(escape, (row.asks, row.candidate, row.champion, row.limit)), verdict)
+    make_console().print(table)
+    make_console().print(
+        "it may be promoted" if comparison.promotable else "it may not be promoted"
+    )
 
 
 def show_pointer(moved: Pointer) -> None:
     """Where the alias points now."""
-    console().print(f"{moved.name}@{moved.alias} is {moved.target}: {escape(moved.reason)}")
+    make_console().print(f"{moved.name}@{moved.alias} is {moved.target}: {escape(moved.reason)}")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
-from app.route.cascade import Explanation, Option, Way, Wish
-from app.route.explain import Arm, Explained
+from app.cli.output import make_console
+from app.route.cascade import AssetRequirements, CascadePlan, Explanation, ModelOption
+from app.route.explain import AssetExplanation, PolicyArm
 from app.route.policy import Policy, Rollout
 from app.store.pointers import Pointer
 from app.types import Kind, Value
@@ -29,9 +29,9 @@ class PolicyList(Value):
     changes: tuple[Pointer, ...]
 
 
-def show_explained(explained: Explained) -> None:
+def show_explanation(explained: AssetExplanation) -> None:
     """The asset's way with its numbers, what was weighed against it, and what came of it."""
-    out = console()
+    out = make_console()
     out.print(f"[bold]{escape(explained.asset)}[/] by {escape(explained.model)}")
     if explained.explanation is None:
         out.print("the plan names the model: there was nothing to choose")
@@ -46,19 +46,19 @@ def show_explained(explained: Explained) -> None:
 
 
 def _show(explanation: Explanation) -> None:
-    out, policy = console(), explanation.policy
+    out, policy = make_console(), explanation.policy
     by = f"policy {policy[:12]} ({explanation.arm})" if policy else "the built-in policy"
     out.print(f"{by}: {escape(explanation.reason)}")
-    out.print(_asked(explanation.wish))
+    out.print(_requirements(explanation.wish))
     out.print(_options(explanation.options))
     for model, why in explanation.removed.items():
         out.print(f"  not {escape(model)}: {escape(why)}")
-    out.print(_ways(explanation.ways))
+    out.print(_cascades(explanation.ways))
     if explanation.shadow:
         out.print(f"the policy on trial would have taken: {escape(explanation.shadow)}")
 
 
-def _asked(wish: Wish) -> str:
+def _requirements(wish: AssetRequirements) -> str:
     within = f", within {wish.seconds:g} s" if wish.seconds else ""
     return (
         f"asked: {wish.kind} ({escape(', '.join(wish.labels))}), passing at {wish.confidence:g} "
@@ -66,49 +66,51 @@ def _asked(wish: Wish) -> str:
     )
 
 
-def _options(options: Sequence[Option]) -> Table:
+def _options(options: Sequence[ModelOption]) -> Table:
     table = Table("model", "s an image", "USD an image", "known from", box=None)
-    for one in options:
+    for option in options:
         table.add_row(
-            escape(one.model),
-            _number(one.seconds),
-            _number(one.usd),
-            one.measured or "nobody knows",
+            escape(option.model),
+            _number(option.seconds),
+            _number(option.usd),
+            option.measured or "nobody knows",
         )
     return table
 
 
-def _ways(ways: Sequence[Way]) -> Table:
+def _cascades(plans: Sequence[CascadePlan]) -> Table:
     table = Table(
         "", "way", "passes", "surely", "images", "s accepted", "USD accepted", "against it",
         box=None,
     )  # fmt: skip
-    for at, way in enumerate(ways):
+    for at, plan in enumerate(plans):
         table.add_row(
             "->" if at == 0 else "",
-            escape(str(way)),
-            f"{way.chance:.3f}" if way.chance else "-",
-            f"{way.least:.3f}" if way.chance else "-",
-            f"{way.images:.2f}",
-            _number(way.seconds_per_accepted),
-            _number(way.usd_per_accepted),
-            escape(way.refused),
+            escape(str(plan)),
+            f"{plan.chance:.3f}" if plan.chance else "-",
+            f"{plan.least:.3f}" if plan.chance else "-",
+            f"{plan.images:.2f}",
+            _number(plan.seconds_per_accepted),
+            _number(plan.usd_per_accepted),
+            escape(plan.refused),
         )
     return table
 
 
-def show_policy(kept: KeptPolicy) -> None:
+def show_policy(stored: KeptPolicy) -> None:
     """What a policy knows of each model."""
-    out, policy = console(), kept.policy
-    out.print(f"policy [bold]{kept.digest[:12]}[/], learned from {policy.assets} decided assets")
+    out, policy = make_console(), stored.policy
+    out.print(f"policy [bold]{stored.digest[:12]}[/], learned from {policy.assets} decided assets")
     table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image", box=None)
     for fit in policy.chances.fits:
         for kind in [kind for kind in Kind if f"kind={kind}" in fit.labels]:
-            belief = policy.chances.of(fit.model, kind, (), after=fit.after)
+            posterior = policy.chances.posterior(fit.model, kind, (), after=fit.after)
             pace = policy.paces.get(fit.model)
             table.add_row(
-                escape(fit.model), escape(fit.after) or "-", kind, f"{belief.passes(1):.3f}",
-                f"{belief.least(1):.3f}", str(fit.assets), _number(pace.seconds if pace else None),
+                escape(fit.model), escape(fit.after) or "-", kind,
+                f"{posterior.pass_probability(1):.3f}",
+                f"{posterior.lower_bound(1):.3f}", str(fit.assets),
+                _number(pace.seconds if pace else None),
             )  # fmt: skip
     out.print(table)
     if policy.reliability is not None:
@@ -120,7 +122,7 @@ def show_policy(kept: KeptPolicy) -> None:
 
 def show_policies(listed: PolicyList) -> None:
     """The policies with their part in what is decided, and the latest changes."""
-    out, rollout = console(), listed.rollout
+    out, rollout = make_console(), listed.rollout
     table = Table("policy", "learned", "now", box=None)
     for digest, moment in listed.kept.items():
         trial = f"on trial for {rollout.share:.0%}" if digest == rollout.trial else ""
@@ -130,25 +132,25 @@ def show_policies(listed: PolicyList) -> None:
         out.print(f"  {change.moved_at}  {escape(change.reason)}")
 
 
-def show_arms(arms: Sequence[Arm]) -> None:
+def show_arms(arms: Sequence[PolicyArm]) -> None:
     """A row for each policy that decided, and what an accepted asset took by it."""
     table = Table(
         "policy", "arm", "assets", "accepted", "images an asset", "s accepted",
         "the trial otherwise", box=None,
     )  # fmt: skip
-    for one in arms:
-        per_accepted = one.seconds / one.accepted if one.accepted else None
+    for arm in arms:
+        per_accepted = arm.seconds / arm.accepted if arm.accepted else None
         table.add_row(
-            one.policy[:12] or "built in", one.arm, str(one.assets),
-            f"{one.accepted / one.assets:.3f}", f"{one.images / one.assets:.2f}",
-            _number(per_accepted), str(one.other),
+            arm.policy[:12] or "built in", arm.arm, str(arm.assets),
+            f"{arm.accepted / arm.assets:.3f}", f"{arm.images / arm.assets:.2f}",
+            _number(per_accepted), str(arm.other),
         )  # fmt: skip
-    console().print(table if arms else "no asset of a plan with model: auto was decided yet")
+    make_console().print(table if arms else "no asset of a plan with model: auto was decided yet")
 
 
 def show_rollout(rollout: Rollout) -> None:
     """Which policies decide."""
-    console().print(f"routing: {rollout}")
+    make_console().print(f"routing: {rollout}")
 
 
 def _number(number: float | None) -> str:

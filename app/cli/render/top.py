@@ -7,23 +7,25 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import console
+from app.cli.output import make_console
 from app.monitor.report import Report, RunFigures
-from app.monitor.service_metrics import BulkServed, ServiceNow
-from app.monitor.top import Frame, ModelMakes, RunUnderWay
-from app.store.run_statistics import Refused
+from app.monitor.service_metrics import BulkMetrics, ServiceSnapshot
+from app.monitor.top import ActiveRun, Frame, ModelProgress
+from app.store.run_statistics import RefusalCount
 
 RULES = 6
 DAYS = 40
 
 
-def screen(frame: Frame, service: ServiceNow | None) -> RenderableType:
+def screen(frame: Frame, service: ServiceSnapshot | None) -> RenderableType:
     """One frame: alerts first, then every run with its models, budgets, and the service."""
-    alerts = [Text(f"{one.trouble.value}: {one.message}", style="bold red") for one in frame.alerts]
+    alerts = [
+        Text(f"{alert.trouble.value}: {alert.message}", style="bold red") for alert in frame.alerts
+    ]
     runs = [_run(run) for run in frame.runs] or [Text("no run is under way")]
     budgets = [
-        Text(f"budget of {one.name}: ${one.left_usd:.4f} left of ${one.cap_usd:.4f}")
-        for one in frame.budgets
+        Text(f"budget of {budget.name}: ${budget.left_usd:.4f} left of ${budget.cap_usd:.4f}")
+        for budget in frame.budgets
     ]
     return Group(
         Text(f"atelier top {frame.at}", style="dim"),
@@ -36,7 +38,7 @@ def screen(frame: Frame, service: ServiceNow | None) -> RenderableType:
 
 def show_report(report: Report) -> None:
     """The four figures of every run and of all together, then what was refused, by day."""
-    out = console()
+    out = make_console()
     if not report.runs:
         out.print("no run was begun here yet")
         return
@@ -56,7 +58,7 @@ def show_report(report: Report) -> None:
     out.print(_refused(report.refused) if report.refused else "no rule spoke against anything")
 
 
-def _run(run: RunUnderWay) -> RenderableType:
+def _run(run: ActiveRun) -> RenderableType:
     of = f" of {run.asked}" if run.asked is not None else ""
     left = f", about {clock(run.left_seconds)} left" if run.left_seconds is not None else ""
     head = Text.assemble(
@@ -73,7 +75,7 @@ def _run(run: RunUnderWay) -> RenderableType:
     return Group(head, table) if run.models else head
 
 
-def _makes(model: ModelMakes) -> tuple[str, ...]:
+def _makes(model: ModelProgress) -> tuple[str, ...]:
     counts = (model.accepted, model.review, model.rejected, model.gave_up, model.failed, model.lost)
     return (
         escape(model.model), str(model.images), f"{model.images_per_minute:.0f}",
@@ -81,12 +83,12 @@ def _makes(model: ModelMakes) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _rules(run: RunUnderWay, model: str) -> str:
-    spoke = [one for one in run.rules if one.model == model]
-    return ", ".join(f"{one.measure} {one.verdict} {one.times}" for one in spoke[:RULES])
+def _rules(run: ActiveRun, model: str) -> str:
+    spoke = [hit for hit in run.rules if hit.model == model]
+    return ", ".join(f"{hit.measure} {hit.verdict} {hit.times}" for hit in spoke[:RULES])
 
 
-def _service(service: ServiceNow) -> RenderableType:
+def _service(service: ServiceSnapshot) -> RenderableType:
     if service.problem:
         return Text(f"service {service.url}: {service.problem}")
     replicas = ", ".join(f"{role} {n:.0f}" for role, n in sorted(service.replicas.items()))
@@ -97,14 +99,14 @@ def _service(service: ServiceNow) -> RenderableType:
         f"{f'; replicas: {replicas}' if replicas else ''}"
     )
     table = Table("role", "model", "answered", "refused", "shed", "images", box=None)
-    for one in service.models:
-        numbers = (one.answered, one.refused, one.shed, one.images)
-        names = (one.role or "(none)", escape(one.model) or "(none)")
+    for model in service.models:
+        numbers = (model.answered, model.refused, model.shed, model.images)
+        names = (model.role or "(none)", escape(model.model) or "(none)")
         table.add_row(*names, *(f"{n:.0f}" for n in numbers))
     return Group(head, table) if service.models else head
 
 
-def _bulk(bulk: BulkServed) -> str:
+def _bulk(bulk: BulkMetrics) -> str:
     return (
         f"bulk {bulk.in_flight:.0f} in flight, {bulk.waiting:.0f} waiting, "
         f"{bulk.answered:.0f} answered, {bulk.shed:.0f} shed"
@@ -118,15 +120,25 @@ def _figures(run: RunFigures) -> tuple[str, ...]:
         _number(run.images_per_hour, "{:.0f}"),
         _number(run.error_percent, "{:.2f}%"),
         _number(run.usd_per_image, "${:.6f}"),
-        *(_number(one, "{:.1f} s") for one in (delivery.half, delivery.most, delivery.last)),
+        *(
+            _number(seconds, "{:.1f} s")
+            for seconds in (delivery.half, delivery.most, delivery.last)
+        ),
     )
 
 
-def _refused(refused: Sequence[Refused]) -> Table:
+def _refused(refused: Sequence[RefusalCount]) -> Table:
     table = Table("day", "model", "rule", "verdict", "times", "of its assets", box=None)
-    for one in refused[:DAYS]:
-        share = f"{one.times} in {one.assets}"
-        table.add_row(one.day, escape(one.model), one.measure, one.verdict, str(one.times), share)
+    for refusal in refused[:DAYS]:
+        share = f"{refusal.times} in {refusal.assets}"
+        table.add_row(
+            refusal.day,
+            escape(refusal.model),
+            refusal.measure,
+            refusal.verdict,
+            str(refusal.times),
+            share,
+        )
     return table
 
 

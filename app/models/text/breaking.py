@@ -32,7 +32,7 @@ class Paragraph:
     units: tuple[Unit, ...]
     direction: str
 
-    def wrapped(self, width: float) -> tuple[str, ...] | None:
+    def wrap(self, width: float) -> tuple[str, ...] | None:
         """The fewest lines no wider than `width` font sizes, then as even as they can be.
 
         None when a single unit is too wide. An empty paragraph is one empty line.

@@ -11,7 +11,7 @@ from app.errors import InvalidRequest
 from app.models.text.contrast import rgb
 from app.models.text.layout import Block
 from app.models.text.masks import Mask, closed
-from app.models.text.outline import Dress, plate_px, shadow_px
+from app.models.text.outline import TextStyle, plate_px, shadow_px
 from app.types.base import Rect
 
 SHADOW_OPACITY = 0.6
@@ -25,7 +25,7 @@ def region(picture: Mask, rect: Rect) -> Mask:
     return picture[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
 
 
-def glyphs(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
+def glyph_coverage(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
     """The coverage over `within` of the block's glyphs, widened by an outline.
 
     Raises InvalidRequest when the glyphs of one line touch those of another.
@@ -45,23 +45,23 @@ def glyphs(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
     return covered
 
 
-def undercoat(picture: Mask, block: Block, dress: Dress) -> None:
+def draw_backdrop(picture: Mask, block: Block, style: TextStyle) -> None:
     """Paint plate, shadow and outline into the RGBA picture [h, w, 4], in this order."""
-    outline_px = dress.outline_px(block.face)
-    body = glyphs(block, block.painted, outline_px=outline_px)
+    outline_px = style.outline_px(block.face)
+    body = glyph_coverage(block, block.drawn, outline_px=outline_px)
     if outline_px:
         body = closed(body, outline_px)  # or slivers stay open inside an a or an e
-    if dress.plate:
-        _paint(picture, block, _plate(block), dress.plate, dress.plate_opacity)
-    if dress.shadow:
-        _paint(picture, block, _shadow(body, block), dress.shadow, SHADOW_OPACITY)
-    if dress.outline:
-        _paint(picture, block, body, dress.outline)
+    if style.plate:
+        _blend(picture, block, _plate(block), style.plate, style.plate_opacity)
+    if style.shadow:
+        _blend(picture, block, _shadow(body, block), style.shadow, SHADOW_OPACITY)
+    if style.outline:
+        _blend(picture, block, body, style.outline)
 
 
-def ink(picture: Mask, block: Block, colour: str) -> None:
+def draw_glyphs(picture: Mask, block: Block, colour: str) -> None:
     """Paint the glyphs into the RGBA picture [h, w, 4]."""
-    _paint(picture, block, glyphs(block, block.painted), colour)
+    _blend(picture, block, glyph_coverage(block, block.drawn), colour)
 
 
 def _add(covered: Mask, mask: Mask, left: int, top: int, scale: int) -> bool:
@@ -81,9 +81,9 @@ def _add(covered: Mask, mask: Mask, left: int, top: int, scale: int) -> bool:
     return touched
 
 
-def _paint(picture: Mask, block: Block, covered: Mask, colour: str, opacity: float = 1.0) -> None:
+def _blend(picture: Mask, block: Block, covered: Mask, colour: str, opacity: float = 1.0) -> None:
     """Lay the colour over the picture ("over" of Porter and Duff, straight alpha)."""
-    place = region(picture, block.painted)
+    place = region(picture, block.drawn)
     share = covered[..., None] * np.float32(opacity / 255)
     alpha = place[..., 3:] * np.float32(1 / 255)
     kept = alpha * (1 - share)
@@ -103,9 +103,9 @@ def _shadow(body: Mask, block: Block) -> Mask:
 def _plate(block: Block) -> Mask:
     """A rectangle with round corners around the glyphs, drawn fine and averaged."""
     across, along = plate_px(block.face)
-    left, top = block.ink.x - across - block.painted.x, block.ink.y - along - block.painted.y
+    left, top = block.ink.x - across - block.drawn.x, block.ink.y - along - block.drawn.y
     right, bottom = left + block.ink.width + 2 * across, top + block.ink.height + 2 * along
-    size = (block.painted.width, block.painted.height)
+    size = (block.drawn.width, block.drawn.height)
     canvas = Image.new("L", (size[0] * _SAMPLES, size[1] * _SAMPLES))
     ImageDraw.Draw(canvas).rounded_rectangle(
         (left * _SAMPLES, top * _SAMPLES, right * _SAMPLES - 1, bottom * _SAMPLES - 1),

@@ -16,7 +16,7 @@ from app.errors import InvalidRequest
 BUNDLED = Path(__file__).parent.parent / "fonts"
 DEFAULT_FONT = "Inter-SemiBold"
 SUFFIXES = (".otf", ".ttf")
-MOST_BYTES = 32 * 2**20
+MAX_BYTES = 32 * 2**20
 """The largest CJK fonts stay below this."""
 _X_HEIGHT, _CAP_HEIGHT = 0.5, 0.7
 """What most faces have, for fonts that do not say: Times and Helvetica lie on either side."""
@@ -84,9 +84,9 @@ def _font_files(folder: Path) -> list[Path]:
 
 def _read(name: str, file: Path) -> Font:
     size = file.stat().st_size
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         raise InvalidRequest(
-            f"font {name!r} has {size} bytes, more than {MOST_BYTES}; use a subset of it"
+            f"font {name!r} has {size} bytes, more than {MAX_BYTES}; use a subset of it"
         )
     data = file.read_bytes()
     try:

@@ -6,7 +6,7 @@ from math import ceil
 from app.errors import InvalidRequest
 from app.models.text.breaking import Paragraph
 from app.models.text.fonts import Font
-from app.models.text.outline import Dress
+from app.models.text.outline import TextStyle
 from app.models.text.shaping import Face
 from app.types.base import Rect
 from app.types.text_layer import TextLayer
@@ -34,7 +34,7 @@ class Block:
     face: Face
     lines: tuple[Line, ...]
     ink: Rect
-    painted: Rect
+    drawn: Rect
 
 
 def box_of(layer: TextLayer, width: int, height: int) -> Rect:
@@ -45,23 +45,23 @@ def box_of(layer: TextLayer, width: int, height: int) -> Rect:
     )
     if box.x + box.width > width or box.y + box.height > height:
         raise InvalidRequest(
-            f"its box {_written(box)} sticks out of the {width}x{height} picture; "
+            f"its box {_box_text(box)} sticks out of the {width}x{height} picture; "
             "move it inside or make it smaller"
         )
     return box
 
 
-def grown(rect: Rect, by: int, width: int, height: int) -> Rect:
+def grow(rect: Rect, by: int, width: int, height: int) -> Rect:
     """The rectangle grown on every side, as far as a picture of this size reaches."""
     left, top = max(0, rect.x - by), max(0, rect.y - by)
     right, bottom = min(width, rect.x + rect.width + by), min(height, rect.y + rect.height + by)
     return Rect(x=left, y=top, width=right - left, height=bottom - top)
 
 
-def overlap(one: Rect, other: Rect) -> bool:
+def overlap(rect: Rect, other: Rect) -> bool:
     """Whether the rectangles share a pixel."""
-    across = max(one.x, other.x) < min(one.x + one.width, other.x + other.width)
-    return across and max(one.y, other.y) < min(one.y + one.height, other.y + other.height)
+    across = max(rect.x, other.x) < min(rect.x + rect.width, other.x + other.width)
+    return across and max(rect.y, other.y) < min(rect.y + rect.height, other.y + other.height)
 
 
 def legible_size_px(font: Font) -> int:
@@ -69,8 +69,8 @@ def legible_size_px(font: Font) -> int:
     return ceil(LEGIBLE_X_HEIGHT_PX / font.x_height)
 
 
-def fitted(
-    layer: TextLayer, paragraphs: tuple[Paragraph, ...], font: Font, box: Rect, dress: Dress
+def fit_block(
+    layer: TextLayer, paragraphs: tuple[Paragraph, ...], font: Font, box: Rect, style: TextStyle
 ) -> Block:
     """The block of the layer's paragraphs at the largest whole size inside its limits and box.
 
@@ -88,28 +88,28 @@ def fitted(
     low = smallest
     while low <= high:
         size = (low + high) // 2
-        block = _laid_out(layer, paragraphs, Face(font, size), box, dress)
+        block = _lay_out(layer, paragraphs, Face(font, size), box, style)
         best, low, high = (block, size + 1, high) if block else (best, low, size - 1)
     if best is None:
         raise InvalidRequest(
-            f"it does not fit its box {_written(box)} at {smallest} px, the smallest size allowed "
+            f"it does not fit its box {_box_text(box)} at {smallest} px, the smallest size allowed "
             f"({font.name!r} is legible from {legible} px); enlarge the box or shorten the text"
         )
     return best
 
 
-def _laid_out(
-    layer: TextLayer, paragraphs: tuple[Paragraph, ...], face: Face, box: Rect, dress: Dress
+def _lay_out(
+    layer: TextLayer, paragraphs: tuple[Paragraph, ...], face: Face, box: Rect, style: TextStyle
 ) -> Block | None:
-    margins = dress.margins(face)
+    margins = style.margins(face)
     room = margins.inside(box)
-    wrapped = [paragraph.wrapped(room.width / face.size_px) for paragraph in paragraphs]
+    wrapped = [paragraph.wrap(room.width / face.size_px) for paragraph in paragraphs]
     texts = [
         (text, paragraph.direction)
         for paragraph, lines in zip(paragraphs, wrapped, strict=True)
         for text in lines or ()
     ]
-    if None in wrapped or not _wide_enough(texts, face, room):
+    if None in wrapped or not _fits_width(texts, face, room):
         return None
     step = round(layer.line_spacing * face.size_px)
     top, bottom = _extent(texts, face, step)
@@ -125,7 +125,7 @@ def _laid_out(
     return Block(face, lines, ink, margins.around(ink))
 
 
-def _wide_enough(texts: list[tuple[str, str]], face: Face, room: Rect) -> bool:
+def _fits_width(texts: list[tuple[str, str]], face: Face, room: Rect) -> bool:
     """Asked of the whole shaped lines: units measured alone know no kerning between them."""
     return all(face.ink(*text).width <= room.width * face.scale for text in texts)
 
@@ -165,5 +165,5 @@ def _bounds(lines: tuple[Line, ...], face: Face, top: int, bottom: int) -> Rect:
     return Rect(x=left, y=top, width=right - left, height=bottom - top)
 
 
-def _written(box: Rect) -> str:
+def _box_text(box: Rect) -> str:
     return f"{box.width}x{box.height}+{box.x}+{box.y}"

@@ -36,7 +36,7 @@ class Margins:
 
 
 @dataclass(frozen=True, slots=True)
-class Dress:
+class TextStyle:
     """Colours of what surrounds the glyphs; empty is none."""
 
     shadow: str = ""
@@ -59,17 +59,17 @@ class Dress:
         return Margins(side, top, bottom)
 
 
-def dresses(layer: TextLayer) -> Iterator[Dress]:
+def text_styles(layer: TextLayer) -> Iterator[TextStyle]:
     """What to try in turn: the layer as asked, then what it allows if its contrast needs it."""
     aid = black_or_white(layer.colour)
     outline = "" if layer.outline == "auto" else layer.outline
     plate = "" if layer.plate == "auto" else layer.plate
-    yield Dress(layer.shadow, outline, plate)
+    yield TextStyle(layer.shadow, outline, plate)
     if layer.outline == "auto":
-        yield Dress(layer.shadow, aid, plate)
+        yield TextStyle(layer.shadow, aid, plate)
     if layer.plate == "auto":
         for opacity in PLATE_OPACITIES:
-            yield Dress(layer.shadow, outline, aid, opacity)
+            yield TextStyle(layer.shadow, outline, aid, opacity)
 
 
 def shadow_px(face: Face) -> tuple[int, int]:

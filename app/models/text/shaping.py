@@ -17,7 +17,7 @@ from app.models.text.masks import Mask
 FINE_PX = 256
 """Glyphs are drawn at an em of at least this many samples, so that neither hinting nor whole
 pixels disturb their spacing; the samples are averaged into pixels afterwards."""
-MOST_SAMPLES = 8
+MAX_SAMPLES = 8
 """Samples along one side of a pixel."""
 
 
@@ -60,7 +60,7 @@ class Face:
     @property
     def scale(self) -> int:
         """Samples along one side of a pixel: more where glyphs are small."""
-        return min(MOST_SAMPLES, -(-FINE_PX // self.size_px))
+        return min(MAX_SAMPLES, -(-FINE_PX // self.size_px))
 
     @property
     def x_height_px(self) -> float:

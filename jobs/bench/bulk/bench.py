@@ -12,7 +12,7 @@ from pathlib import Path
 from app.errors import BackendError
 from app.store.catalog import Catalog, RunRecord
 from app.types import Value
-from jobs.runtime.process_usage import Watch
+from jobs.runtime.process_usage import ProcessUsage
 from jobs.runtime.ray_data import cores
 from jobs.runtime.summary import RunNotes
 
@@ -58,7 +58,7 @@ class BenchFigures(Value):
     """CPU time that is not generation, as a share of all, for every image beyond the start."""
 
 
-def bench(assets: int) -> BenchFigures:
+def bench_bulk(assets: int) -> BenchFigures:
     """Make a third of `assets` icons and then all of them, each from nothing."""
     small, large = _run(max(assets // 3, 1)), _run(assets)
     images = large.images - small.images
@@ -80,7 +80,7 @@ def _run(assets: int) -> BulkFigures:
         plan = home / "bench.yaml"
         plan.write_text(json.dumps(bench_plan(assets)))  # JSON is YAML
         addresses = {"ATELIER_HOME": str(home), "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
-        watch = Watch(
+        watch = ProcessUsage(
             [sys.executable, "-m", "jobs", "bulk", str(plan), "--json"], os.environ | addresses
         )
         output = watch.run()
@@ -114,7 +114,7 @@ def bench_plan(assets: int) -> dict[str, object]:
     }
 
 
-def _figures(run: RunRecord, watch: Watch) -> BulkFigures:
+def _figures(run: RunRecord, watch: ProcessUsage) -> BulkFigures:
     notes = RunNotes.model_validate(run.summary)
     return BulkFigures(
         images=notes.made,

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import FAILED, AsJson, answer, doors
+from app.cli.output import FAILED, AsJson, exit_codes, print_result
 from app.errors import InvalidRequest
-from jobs.train.defects.sources import Part
-from jobs.train.defects.world import Extent
+from jobs.train.defects.sources import WorldPart
+from jobs.train.defects.world import WorldExtent
 
 Seed = Annotated[int, typer.Option(min=0, max=99, help="Which of the hundred worlds.")]
 PartOf = Annotated[
-    Part, typer.Option(help="Whose seeds: what is learned from one is measured on the other.")
+    WorldPart, typer.Option(help="Whose seeds: what is learned from one is measured on the other.")
 ]
 Painted = Annotated[
     bool, typer.Option("--painted/--drawn", help="With the starter's pictures, or only drawn ones.")
@@ -28,8 +28,8 @@ def make_defects_command(
     ] = 10,
     controls: Annotated[int, typer.Option(min=0, max=50_000, help="Untouched drawings.")] = 100,
     seed: Seed = 0,
-    part: PartOf = Part.EVALUATION,
-    painted: Painted = True,
+    part: PartOf = WorldPart.EVALUATION,
+    image: Painted = True,
     as_json: AsJson = False,
 ) -> None:
     """Spoil good pictures by every named defect at three severities, with untouched controls.
@@ -37,12 +37,12 @@ def make_defects_command(
     Each file has a line in `manifest.jsonl`: the defect, its severity, what it came from and
     which measure ought to speak. The same options write the same bytes.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         from jobs.bench.checks.render import show_written
         from jobs.train.defects.make_defects import make_defects
 
-        extent = Extent(count, controls, seed, part, painted=painted)
-        answer(make_defects(out, extent), as_json, show_written)
+        extent = WorldExtent(count, controls, seed, part, painted=image)
+        print_result(make_defects(out, extent), as_json, show_written)
 
 
 def bench_checks_command(
@@ -54,8 +54,8 @@ def bench_checks_command(
         int | None, typer.Option(min=1, max=50_000, help="Untouched drawings.")
     ] = None,
     seed: Seed = 0,
-    part: PartOf = Part.EVALUATION,
-    painted: Painted = True,
+    part: PartOf = WorldPart.EVALUATION,
+    image: Painted = True,
     out: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="For figures.json, a chart and a sheet to look at."),
@@ -68,7 +68,7 @@ def bench_checks_command(
 
     Exit codes: 0 all is well, 1 a deterministic defect was missed or a clean drawing refused.
     """
-    with doors(as_json):
+    with exit_codes(as_json):
         from dataclasses import replace
 
         from jobs.bench.checks.bench import FULL, QUICK, bench_checks
@@ -76,18 +76,18 @@ def bench_checks_command(
 
         if out is not None and out.exists() and any(out.iterdir()):
             raise InvalidRequest(f"{out} is not empty; give a new folder, or empty this one")
-        asked = QUICK if quick else FULL
-        asked = replace(
-            asked, count=count or asked.count, controls=controls or asked.controls, number=seed,
-            part=part, painted=painted,
+        extent = QUICK if quick else FULL
+        extent = replace(
+            extent, count=count or extent.count, controls=controls or extent.controls, number=seed,
+            part=part, painted=image,
         )  # fmt: skip
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-        figures, shown = bench_checks(asked, say)
-        answer(figures, as_json, show_check_figures)
+        figures, shown = bench_checks(extent, say)
+        print_result(figures, as_json, show_check_figures)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             (out / "figures.json").write_text(json.dumps(figures.as_json(), indent=1), "utf-8")
             draw_chart(figures, out / "chart.png")
             draw_sheet(shown, out / "sheet.png")
-    if not figures.lawful:
+    if not figures.passes:
         raise typer.Exit(FAILED)

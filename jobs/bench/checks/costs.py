@@ -8,21 +8,21 @@ import cv2
 import numpy as np
 
 from app.check.duplicates import fingerprint
-from app.check.integrity import decoded
+from app.check.integrity import decode_or_none
 from app.check.measures import MEASURES, measures
 from app.check.planes import Pixels, Planes
 from app.check.reference_similarity import difference, palette_distance, ssim
 from app.check.scores import Critic
 from app.image.png import png_bytes
 from app.types import Value
-from jobs.train.defects.sources import Painter, drawn
+from jobs.train.defects.sources import StarterRenderer, drawn
 
 SIDES = (64, 256, 512)
-EVERY = "all together"
+ALL_CHECKS = "all together"
 _PAINTED = 8
 
 
-class Cost(Value):
+class CheckCost(Value):
     """One check at one size, alone: the median in milliseconds."""
 
     check: str
@@ -32,44 +32,44 @@ class Cost(Value):
     """Of a picture without any transparency, where nothing can be left out."""
 
 
-def costs(critic: Critic, *, rounds: int) -> list[Cost]:
+def costs(critic: Critic, *, rounds: int) -> list[CheckCost]:
     """Each check alone, and all that every picture goes through together; nobody reads text."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return [one for side in SIDES for one in _at(side, critic, rounds)]
+        return [cost for side in SIDES for cost in _costs_at(side, critic, rounds)]
     finally:
         cv2.setNumThreads(threads)
 
 
-def painting(painter: Painter, numbers: range) -> float:
+def painting(renderer: StarterRenderer, numbers: range) -> float:
     """Milliseconds that one picture of the starter takes of one core; the first is not counted."""
-    painter.paint(numbers[:1])
+    renderer.render(numbers[:1])
     started = thread_time()
-    painter.paint(numbers[1 : 1 + _PAINTED])
+    renderer.render(numbers[1 : 1 + _PAINTED])
     return 1000 * (thread_time() - started) / _PAINTED
 
 
-def _at(side: int, critic: Critic, rounds: int) -> Iterator[Cost]:
+def _costs_at(side: int, critic: Critic, rounds: int) -> Iterator[CheckCost]:
     cutout = np.asarray(cv2.resize(drawn(1).pixels, (side, side), interpolation=cv2.INTER_CUBIC))
     full = cutout.copy()
     full[..., 3] = 255
     for name, check in _checks(cutout, critic).items():
-        yield Cost(check=name, side=side, milliseconds=_timed(check, rounds))
+        yield CheckCost(check=name, side=side, milliseconds=_timed(check, rounds))
     for picture in (cutout, full):
-        milliseconds = _timed(_everything(picture, critic), rounds)
+        milliseconds = _timed(_run_all_checks(picture, critic), rounds)
         opaque = picture is full
-        yield Cost(check=EVERY, side=side, milliseconds=milliseconds, opaque=opaque)
+        yield CheckCost(check=ALL_CHECKS, side=side, milliseconds=milliseconds, opaque=opaque)
 
 
 def _checks(pixels: Pixels, critic: Critic) -> dict[str, Callable[[], object]]:
     data, few = png_bytes(pixels, text={}), pixels[None]
-    alone: dict[str, Callable[[], object]] = {"decodes": lambda: decoded(data)}
+    alone: dict[str, Callable[[], object]] = {"decodes": lambda: decode_or_none(data)}
     for measure, of in MEASURES.items():
         alone[measure] = lambda of=of: of(Planes(pixels))  # type: ignore[misc]  # bound now
     return alone | {
         "agreement": lambda: critic.agreement(few, ["a red sword"]),
-        "looks": lambda: critic.looks(pixels, "a flat red sword"),
+        "looks": lambda: critic.appearance(pixels, "a flat red sword"),
         "duplicate_distance": lambda: fingerprint(pixels),
         "likeness": lambda: ssim(pixels, pixels),
         "palette_distance": lambda: palette_distance(pixels, pixels),
@@ -77,15 +77,15 @@ def _checks(pixels: Pixels, critic: Critic) -> dict[str, Callable[[], object]]:
     }
 
 
-def _everything(pixels: Pixels, critic: Critic) -> Callable[[], object]:
+def _run_all_checks(pixels: Pixels, critic: Critic) -> Callable[[], object]:
     data, few = png_bytes(pixels, text={}), pixels[None]
 
     def check() -> None:
-        decoded(data)
+        decode_or_none(data)
         measures(pixels)
         fingerprint(pixels)
         critic.agreement(few, ["a red sword"])
-        critic.looks(pixels, "a flat red sword")
+        critic.appearance(pixels, "a flat red sword")
 
     return check
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.check.planes import Pixels
-from app.cli.output import console
+from app.cli.output import make_console
 from app.errors import BadImage
 from app.image.png import read_any_png
 from jobs.bench.checks.bench import (
@@ -17,11 +17,11 @@ from jobs.bench.checks.bench import (
     GOAL,
     MILLISECONDS_GOAL,
     SHARE_GOAL,
-    Cell,
     CheckFigures,
-    Shown,
+    DefectCell,
+    ShownSamples,
 )
-from jobs.bench.checks.costs import EVERY, SIDES
+from jobs.bench.checks.costs import ALL_CHECKS, SIDES
 from jobs.train.defects.make_defects import WrittenWorld
 from jobs.train.defects.registry import SEVERITIES
 from jobs.train.defects.world import CONTROL
@@ -38,12 +38,14 @@ def show_written(world: WrittenWorld) -> None:
     """How many files of each class there are."""
     total = sum(world.classes.values())
     spoilt = len(world.classes.keys() - {CONTROL})
-    console().print(f"{total} files of {spoilt} classes and controls in {escape(world.folder)}")
+    make_console().print(
+        f"{total} files of {spoilt} classes and controls in {escape(world.folder)}"
+    )
 
 
 def show_check_figures(figures: CheckFigures) -> None:
     """Recall by class and severity, false alarms, costs, and what misses its goal."""
-    out = console()
+    out = make_console()
     out.print(_recalls(figures))
     out.print(_alarms(figures))
     out.print(_costs(figures))
@@ -77,7 +79,7 @@ def _recalls(figures: CheckFigures) -> Table:
     return table
 
 
-def _of(figures: CheckFigures, defect: str) -> list[Cell]:
+def _of(figures: CheckFigures, defect: str) -> list[DefectCell]:
     return [cell for cell in figures.cells if cell.defect == defect]
 
 
@@ -86,14 +88,14 @@ def _alarms(figures: CheckFigures) -> Table:
         "untouched", "of", "by rules", "by limits", "near another", "limits that spoke", box=None,
         title=f"refused though good; the goal is {ALARM_GOAL:.0%}", title_justify="left",
     )  # fmt: skip
-    for one in figures.alarms:
-        spoke = ", ".join(f"{name} {count}" for name, count in one.limits_that_spoke.items())
+    for alarm in figures.alarms:
+        spoke = ", ".join(f"{name} {count}" for name, count in alarm.limits_that_spoke.items())
         table.add_row(
-            one.source,
-            str(one.count),
-            f"{one.by_rules:.1%}",
-            f"{one.by_limits:.1%}",
-            f"{one.near_duplicates:.1%}",
+            alarm.source,
+            str(alarm.count),
+            f"{alarm.by_rules:.1%}",
+            f"{alarm.by_limits:.1%}",
+            f"{alarm.near_duplicates:.1%}",
             spoke,
         )
     return table
@@ -102,24 +104,26 @@ def _alarms(figures: CheckFigures) -> Table:
 def _costs(figures: CheckFigures) -> Table:
     sides = [f"{side} px" for side in SIDES]
     table = Table("check, ms of one core", *sides, box=None)
-    for check in dict.fromkeys(one.check for one in figures.costs if one.check != EVERY):
-        found = [one for one in figures.costs if one.check == check]
-        table.add_row(check, *(f"{one.milliseconds:.2f}" for one in found))
-    table.add_row(f"{EVERY}, without a reference", *(f"{figures.together(s):.2f}" for s in SIDES))
-    opaque = (f"{figures.together(side, opaque=True):.2f}" for side in SIDES)
+    for check in dict.fromkeys(cost.check for cost in figures.costs if cost.check != ALL_CHECKS):
+        costs = [cost for cost in figures.costs if cost.check == check]
+        table.add_row(check, *(f"{cost.milliseconds:.2f}" for cost in costs))
+    table.add_row(
+        f"{ALL_CHECKS}, without a reference", *(f"{figures.all_checks(s):.2f}" for s in SIDES)
+    )
+    opaque = (f"{figures.all_checks(side, opaque=True):.2f}" for side in SIDES)
     table.add_row("the same, opaque", *opaque)
     return table
 
 
 def _price(figures: CheckFigures) -> str:
-    large = figures.together(512, opaque=True)
-    said = f"512 px: {large:.1f} ms, goal {MILLISECONDS_GOAL:.0f}"
+    large = figures.all_checks(512, opaque=True)
+    text = f"512 px: {large:.1f} ms, goal {MILLISECONDS_GOAL:.0f}"
     if figures.share is None:
-        return said
-    return f"{said}; of painting at 64 px: {figures.share:.1%}, goal {SHARE_GOAL:.0%}"
+        return text
+    return f"{text}; of painting at 64 px: {figures.share:.1%}, goal {SHARE_GOAL:.0%}"
 
 
-def draw_sheet(shown: Shown, file: Path) -> None:
+def draw_sheet(shown: ShownSamples, file: Path) -> None:
     """A PNG with a row for each class: two pictures as they were, then by severity."""
     names = list(dict.fromkeys(defect for defect, _ in shown))
     rows = [_row(name, shown) for name in names]
@@ -128,25 +132,28 @@ def draw_sheet(shown: Shown, file: Path) -> None:
     save_sheet(np.concatenate(padded, axis=0)[None], 1, file)
 
 
-def _row(name: str, shown: Shown) -> Pixels:
+def _row(name: str, shown: ShownSamples) -> Pixels:
     label = np.zeros((_TILE, _LABEL, 4), np.uint8)
     cv2.putText(label, name, (4, _TILE // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20, 255), 1)
     tiles = [label]
     for index in range(max(len(shown[name, severity]) for severity in SEVERITIES)):
         cells = [shown[name, severity] for severity in SEVERITIES]
         some = [cell[min(index, len(cell) - 1)] for cell in cells]
-        tiles += [_tile(some[0].good.pixels), *(_tile(_seen(one.spoilt.data)) for one in some)]
+        tiles += [
+            _tile(some[0].good.pixels),
+            *(_tile(_decodable_pixels(sample.spoilt.data)) for sample in some),
+        ]
     return np.concatenate(tiles, axis=1)
 
 
-def _seen(data: bytes) -> Pixels:
+def _decodable_pixels(data: bytes) -> Pixels:
     """The picture as far as any reader gets; black where it gets nowhere."""
     try:
         return read_any_png(data)
     except BadImage:
-        found = np.zeros((_TILE, _TILE, 4), np.uint8)
-        found[..., 3] = 255
-        return found
+        pixels = np.zeros((_TILE, _TILE, 4), np.uint8)
+        pixels[..., 3] = 255
+        return pixels
 
 
 def _tile(pixels: Pixels) -> Pixels:
@@ -175,11 +182,11 @@ def draw_chart(figures: CheckFigures, file: Path) -> None:
             [names.index(cell.defect) for cell in cells],
             color=_INK[severity], s=18 + 12 * severity, label=f"severity {severity}", zorder=3,
         )  # fmt: skip
-    _dress(axes, names)
+    _style_axes(axes, names)
     page.savefig(file, format="png")
 
 
-def _dress(axes: "Axes", names: list[str]) -> None:
+def _style_axes(axes: "Axes", names: list[str]) -> None:
     axes.axvline(GOAL, color="black", linewidth=0.8, linestyle="--")
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()

@@ -14,15 +14,21 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.types import Value
-from jobs.bench.cluster.cluster_sizes import Width, widths
-from jobs.bench.cluster.cpu_loss import Siege, siege
-from jobs.bench.cluster.exposure import Exposure, exposure
-from jobs.bench.cluster.kills_and_drains import Blow, Storm, Weather, storm, undisturbed
-from jobs.bench.cluster.pool import Pool, pool
-from jobs.bench.cluster.replicas import Replicas, replicas
-from jobs.bench.cluster.scaling import Scale, scaling
-from jobs.bench.cluster.scheduled_floor import Spike, spike
-from jobs.crash_tests.baseline import Calm, Say
+from jobs.bench.cluster.cluster_sizes import ClusterSize, run_sizes
+from jobs.bench.cluster.cpu_loss import CpuLoss, run_cpu_loss
+from jobs.bench.cluster.exposure import Exposure, scan_exposure
+from jobs.bench.cluster.kills_and_drains import (
+    DisruptedRun,
+    Disruption,
+    RunShape,
+    run_disrupted,
+    run_undisturbed,
+)
+from jobs.bench.cluster.pool import PoolFigures, run_pool
+from jobs.bench.cluster.replicas import Replicas, run_bursts
+from jobs.bench.cluster.scaling import ScalingRun, run_scaling
+from jobs.bench.cluster.scheduled_floor import ScheduledFloor, run_scheduled_floor
+from jobs.crash_tests.baseline import Baseline, Say
 
 
 class Section(StrEnum):
@@ -67,7 +73,7 @@ QUICK = Extent(
 )  # fmt: skip
 
 
-class Load(Value):
+class CpuLoad(Value):
     """Processes that wanted a core of this machine, averaged over a minute, ours among them."""
 
     section: Section
@@ -81,57 +87,57 @@ class ClusterFigures(Value):
 
     image_seconds: float
     """What an image sleeps in `scaling`."""
-    scaling: tuple[Scale, ...] = ()
-    storms: tuple[Storm, ...] = ()
-    widths: tuple[Width, ...] = ()
-    siege: Siege | None = None
-    pool: Pool | None = None
-    schedule: Spike | None = None
+    scaling: tuple[ScalingRun, ...] = ()
+    storms: tuple[DisruptedRun, ...] = ()
+    widths: tuple[ClusterSize, ...] = ()
+    siege: CpuLoss | None = None
+    pool: PoolFigures | None = None
+    schedule: ScheduledFloor | None = None
     replicas: Replicas | None = None
     exposure: Exposure | None = None
-    loads: tuple[Load, ...] = ()
+    loads: tuple[CpuLoad, ...] = ()
 
     @property
     def same_bytes(self) -> bool:
         """Whether every width came to the same files and rows."""
-        return len({(one.files_digest, one.rows_digest) for one in self.widths}) <= 1
+        return len({(width.files_digest, width.rows_digest) for width in self.widths}) <= 1
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether no law was broken anywhere; speed is no law."""
         single = (self.siege, self.pool, self.schedule, self.replicas, self.exposure)
-        tried = [*self.storms, *(one for one in single if one)]
-        return self.same_bytes and all(one.hold for one in tried)
+        tried = [*self.storms, *(section for section in single if section)]
+        return self.same_bytes and all(section.holds for section in tried)
 
 
 def bench_cluster(sections: Sequence[Section], extent: Extent, say: Say) -> ClusterFigures:
     """Run the sections one after the other. Raises BackendError when an undisturbed run breaks."""
-    bench = _Bench(extent, say)
+    bench = _ClusterBench(extent, say)
     for section in sections:
         before = os.getloadavg()[0]
         say(f"{section}: load {before:.1f}")
         with _folder() as folder:
             bench.steps[section](folder)
-        load = Load(
+        load = CpuLoad(
             section=section, before=before, after=os.getloadavg()[0], cores=os.cpu_count() or 1
         )
         bench.figures = bench.figures.replace(loads=(*bench.figures.loads, load))
     return bench.figures
 
 
-class _Bench:
+class _ClusterBench:
     """The figures so far, and a step for each section that adds to them."""
 
     def __init__(self, extent: Extent, say: Say) -> None:
         self.figures = ClusterFigures(image_seconds=extent.image_seconds)
         self._extent, self._say = extent, say
-        self._calm: Calm | None = None
+        self._calm: Baseline | None = None
         self.steps: dict[Section, Callable[[Path], None]] = {
             Section.SCALING: self._scaling,
-            Section.KILLS: lambda folder: self._storm(Blow.KILL, folder),
-            Section.DRAINS: lambda folder: self._storm(Blow.DRAIN, folder),
+            Section.KILLS: lambda folder: self._disrupted_run(Disruption.KILL, folder),
+            Section.DRAINS: lambda folder: self._disrupted_run(Disruption.DRAIN, folder),
             Section.WIDTHS: self._widths,
-            Section.SIEGE: self._siege,
+            Section.SIEGE: self._cpu_loss,
             Section.POOL: self._pool,
             Section.SCHEDULE: self._schedule,
             Section.REPLICAS: self._replicas,
@@ -140,40 +146,44 @@ class _Bench:
 
     def _scaling(self, folder: Path) -> None:
         extent = self._extent
-        found = scaling(extent.nodes, extent.images_each, extent.image_seconds, folder, self._say)
-        self.figures = self.figures.replace(scaling=found)
+        scales = run_scaling(
+            extent.nodes, extent.images_each, extent.image_seconds, folder, self._say
+        )
+        self.figures = self.figures.replace(scaling=scales)
 
-    def _storm(self, blow: Blow, folder: Path) -> None:
+    def _disrupted_run(self, blow: Disruption, folder: Path) -> None:
         extent = self._extent
-        weather = Weather(extent.storm_nodes, extent.storm_images, extent.storm_seconds)
-        self._calm = self._calm or undisturbed(weather, folder / "c", self._say)
-        found = storm(weather, [blow] * extent.blows, self._calm, folder / "s", self._say)
-        self._say(str(found))  # now already: another storm may take minutes, and be interrupted
-        self.figures = self.figures.replace(storms=(*self.figures.storms, found))
+        weather = RunShape(extent.storm_nodes, extent.storm_images, extent.storm_seconds)
+        self._calm = self._calm or run_undisturbed(weather, folder / "c", self._say)
+        result = run_disrupted(weather, [blow] * extent.blows, self._calm, folder / "s", self._say)
+        self._say(str(result))  # now already: another storm may take minutes, and be interrupted
+        self.figures = self.figures.replace(storms=(*self.figures.storms, result))
 
     def _widths(self, folder: Path) -> None:
-        found = widths(self._extent.assets, folder, self._say)
-        self.figures = self.figures.replace(widths=found)
+        result = run_sizes(self._extent.assets, folder, self._say)
+        self.figures = self.figures.replace(widths=result)
 
-    def _siege(self, folder: Path) -> None:
-        found = siege(self._extent.siege_images, self._extent.storm_seconds, folder, self._say)
-        self._say(str(found))
-        self.figures = self.figures.replace(siege=found)
+    def _cpu_loss(self, folder: Path) -> None:
+        result = run_cpu_loss(
+            self._extent.siege_images, self._extent.storm_seconds, folder, self._say
+        )
+        self._say(str(result))
+        self.figures = self.figures.replace(siege=result)
 
     def _pool(self, folder: Path) -> None:
-        found = pool(self._extent.pool_images, self._extent.storm_seconds, folder, self._say)
-        self._say(str(found))
-        self.figures = self.figures.replace(pool=found)
+        result = run_pool(self._extent.pool_images, self._extent.storm_seconds, folder, self._say)
+        self._say(str(result))
+        self.figures = self.figures.replace(pool=result)
 
     def _schedule(self, folder: Path) -> None:
-        self.figures = self.figures.replace(schedule=spike(folder, self._say))
+        self.figures = self.figures.replace(schedule=run_scheduled_floor(folder, self._say))
 
     def _replicas(self, folder: Path) -> None:
-        found = replicas(self._extent.burst_calls, folder, self._say)
-        self.figures = self.figures.replace(replicas=found)
+        result = run_bursts(self._extent.burst_calls, folder, self._say)
+        self.figures = self.figures.replace(replicas=result)
 
     def _exposure(self, folder: Path) -> None:
-        self.figures = self.figures.replace(exposure=exposure(folder, self._say))
+        self.figures = self.figures.replace(exposure=scan_exposure(folder, self._say))
 
 
 @contextmanager

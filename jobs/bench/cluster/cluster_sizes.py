@@ -6,16 +6,16 @@ from app.digest import digest_bytes
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.machines import machines
-from jobs.crash_tests import invariants as laws
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import Home, trial_plan
-from jobs.crash_tests.job import Job, cleared
+from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 NODES = (1, 2, 3)
 SLOW = {"ATELIER_ECHO_SECONDS": "0.2"}
 
 
-class Width(Value):
+class ClusterSize(Value):
     """What the plan came to on so many machines; equal digests are equal bytes."""
 
     nodes: int
@@ -27,35 +27,35 @@ class Width(Value):
     """Of every asset's and page's row, without the times and the run's id."""
 
 
-def widths(assets: int, folder: Path, say: Say) -> tuple[Width, ...]:
+def run_sizes(assets: int, folder: Path, say: Say) -> tuple[ClusterSize, ...]:
     """One cluster that grows between runs, each in a home of its own; rounds of retries too."""
-    slow = Home(folder / "m").environment(**SLOW)
+    slow = TestHome(folder / "m").environment(**SLOW)
     with machines(folder / "m", slow, 0) as cluster:
-        found = []
+        results = []
         for nodes in NODES:
-            cluster.grow(nodes)
-            home = Home(folder / str(nodes))
-            joining = home.environment(**cluster.joining, ATELIER_CLUSTER_GPUS=str(nodes))
-            job = Job(home.write(trial_plan(assets)), joining, workers=nodes)
-            with cleared([job]):
+            cluster.scale_to(nodes)
+            home = TestHome(folder / str(nodes))
+            joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=str(nodes))
+            job = BulkProcess(home.write(crash_test_plan(assets)), joining, workers=nodes)
+            with ending_all([job]):
                 code, output = job.end()
             if code != 0:
                 raise BackendError(f"the run on {nodes} nodes: {output}", backend="bulk")
-            found.append(_width(nodes, home))
-            say(f"{found[-1].images} images on {nodes} nodes: {found[-1].rows_digest[:12]}")
-    return tuple(found)
+            results.append(_run_size(nodes, home))
+            say(f"{results[-1].images} images on {nodes} nodes: {results[-1].rows_digest[:12]}")
+    return tuple(results)
 
 
-def _width(nodes: int, home: Home) -> Width:
-    manifest = laws.manifest(home)
+def _run_size(nodes: int, home: TestHome) -> ClusterSize:
+    manifest = invariants.manifest(home)
     store = home.open()
     try:
-        files = sorted(laws.named(store))
+        files = sorted(invariants.referenced_blobs(store))
         images = len(store.catalog.find_images())
         whole = [digest_bytes(store.blobs.get(digest)) for digest in files]
     finally:
         store.catalog.close()
-    return Width(
+    return ClusterSize(
         nodes=nodes,
         images=images,
         files=len(files),

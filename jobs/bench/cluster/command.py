@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import FAILED, AsJson, answer, doors
+from app.cli.output import FAILED, AsJson, exit_codes, print_result
 from app.errors import InvalidRequest
 
 
@@ -31,15 +31,15 @@ def bench_cluster(
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
-    with doors(as_json):
+    with exit_codes(as_json):
         from jobs.bench.cluster.bench import FULL, QUICK, Section
         from jobs.bench.cluster.bench import bench_cluster as bench
         from jobs.bench.cluster.render import show_cluster_figures
 
-        known = [one.value for one in Section]
+        known = [section.value for section in Section]
         if unknown := sorted(set(section or []) - set(known)):
             raise InvalidRequest(f"no section {', '.join(unknown)}; use {', '.join(known)}")
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-        figures = bench([Section(one) for one in section or known], QUICK if quick else FULL, say)
-        answer(figures, as_json, show_cluster_figures)
-    raise typer.Exit(0 if figures.hold else FAILED)
+        figures = bench([Section(name) for name in section or known], QUICK if quick else FULL, say)
+        print_result(figures, as_json, show_cluster_figures)
+    raise typer.Exit(0 if figures.holds else FAILED)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobs.bench.cluster.machines import Machine, free_port, title
+from jobs.bench.cluster.machines import Machine, free_port, process_title
 
 HEAD = "f" * 51 + "00000"
 """The id that Ray's provider of pretended machines gives to the head."""
@@ -37,7 +37,7 @@ SLOT = {"slot": 1}
 
 
 @contextmanager
-def elastic(
+def elastic_cluster(
     folder: Path, environment: Mapping[str, str], most: int, idle_seconds: float
 ) -> Iterator[tuple[Machine, dict[str, str]]]:
     """A head with CPUs for the stages beside generation, and how to come to it.
@@ -65,8 +65,8 @@ def gpu_machines(head: Machine) -> int:
 
     Told apart by their command, as one that just starts another process is for a moment two.
     """
-    said = {title(one) for one in head.processes()}
-    return sum("raylet/raylet " in one and ",GPU,1," in one for one in said)
+    titles = {process_title(process) for process in head.processes()}
+    return sum("raylet/raylet " in command and ",GPU,1," in command for command in titles)
 
 
 def _described(port: int, most: int, idle_seconds: float) -> dict[str, Any]:

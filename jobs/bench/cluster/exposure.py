@@ -18,8 +18,15 @@ import requests
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.port_scan import EVERYTHING, REFLECTION, Door, Route, knock, listening
-from jobs.bench.cluster.secured_cluster import ROOT, Guarded, guarded
+from jobs.bench.cluster.port_scan import (
+    ALL_ROUTES,
+    REFLECTION,
+    Port,
+    Route,
+    listening_ports,
+    probe_port,
+)
+from jobs.bench.cluster.secured_cluster import ROOT, SecuredCluster, secured_cluster
 from jobs.crash_tests.baseline import Say
 
 HEALTH = frozenset(
@@ -31,7 +38,7 @@ HEALTH = frozenset(
 )  # fmt: skip
 CHANNELZ = "/grpc.channelz.v1.Channelz"
 STATED = {
-    EVERYTHING: "numbers for Prometheus, which Ray has no key for: the network must keep it inside",
+    ALL_ROUTES: "numbers for Prometheus, which Ray has no key for: the network must keep it inside",
     CHANNELZ: "which connections a server has, by gRPC itself: the network must keep it inside",
     REFLECTION: "the names of a server's methods, which are published with Ray's source",
     "GET /": "the page itself, which asks for the key or the token",
@@ -44,7 +51,7 @@ STATED = {
 """What is answered beside health, and why it may be."""
 ROUTE = re.compile(r'routes\.(get|post|put|delete|patch|head)\(\s*f?"([^"]+)"')
 ADDED = re.compile(r'add_(get|post|put|delete)\(\s*"([^"]+)"')
-BESIDE: tuple[Route, ...] = (
+STANDARD_ROUTES: tuple[Route, ...] = (
     ("GET", "/"), ("GET", "/metrics"), ("GET", "/static/x"), ("GET", "/favicon.ico"),
     ("GET", "/-/routes"), ("GET", "/-/healthz"), ("GET", "/docs"), ("GET", "/openapi.json"),
 )  # fmt: skip
@@ -54,18 +61,18 @@ from mlflow.server import app
 from mlflow.server.auth import create_app
 from mlflow.server.fastapi_app import create_fastapi_app
 create_app(app)
-found = {(way, one.rule) for one in app.url_map.iter_rules() for way in one.methods}
+declared = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods}
 def walk(routes):
-    for one in routes:
-        found.update((way, one.path) for way in getattr(one, "methods", None) or ())
-        walk(getattr(one, "routes", None) or ())
+    for route in routes:
+        declared.update((method, route.path) for method in getattr(route, "methods", None) or ())
+        walk(getattr(route, "routes", None) or ())
 walk(create_fastapi_app(app).routes)
-print(json.dumps(sorted(found)))
+print(json.dumps(sorted(declared)))
 """
 """Asked of MLflow in a process of its own, with the accounts of the one that runs."""
 
 
-def reason(name: str) -> str:
+def stated_reason(name: str) -> str:
     """Why a route or a method may be open; empty when nothing says so."""
     return STATED.get(CHANNELZ if name.startswith(CHANNELZ) else name, "")
 
@@ -73,38 +80,38 @@ def reason(name: str) -> str:
 class Exposure(Value):
     """Every door of the profile, and whether its secrets are the owner's alone."""
 
-    doors: tuple[Door, ...]
+    doors: tuple[Port, ...]
     routes: int
     """HTTP methods and paths that were tried, of all servers together."""
     token_mode: str
     """Of the token's file, as `ls` counts: 600."""
 
-    def beyond(self, door: Door) -> list[str]:
+    def unexpected(self, door: Port) -> list[str]:
         """What a door opens that is neither health nor written down."""
-        return [name for name in door.opened if name not in HEALTH and not reason(name)]
+        return [name for name in door.opened if name not in HEALTH and not stated_reason(name)]
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether nothing is open but health and what is written down."""
-        return self.token_mode == "600" and not any(self.beyond(one) for one in self.doors)
+        return self.token_mode == "600" and not any(self.unexpected(door) for door in self.doors)
 
 
-def exposure(folder: Path, say: Say) -> Exposure:
+def scan_exposure(folder: Path, say: Say) -> Exposure:
     """Start the profile, knock at all its doors, and end it."""
-    with guarded(folder) as profile:
+    with secured_cluster(folder) as profile:
         say("the profile runs")
         routes = _routes(profile)
         count = sum(map(len, routes.values()))
-        found = []
-        for door in listening(profile.processes):
+        doors = []
+        for door in listening_ports(profile.processes):
             own = routes.get(door.port, routes[0])
-            found.append(knock(door, own))
-            say(str(found[-1]))
+            doors.append(probe_port(door, own))
+            say(str(doors[-1]))
         mode = f"{profile.token.stat().st_mode & 0o777:o}"
-    return Exposure(doors=tuple(found), routes=count, token_mode=mode)
+    return Exposure(doors=tuple(doors), routes=count, token_mode=mode)
 
 
-def _routes(profile: Guarded) -> dict[int, list[Route]]:
+def _routes(profile: SecuredCluster) -> dict[int, list[Route]]:
     """Those of the service and of MLflow by their ports; Ray's under 0."""
     return {
         _port(profile.service_url): _of_service(profile),
@@ -118,26 +125,26 @@ def _of_ray() -> list[Route]:
     root = Path(ray.__file__).parent
     files = [*(root / "dashboard").rglob("*.py"), *(root / "_private/runtime_env").rglob("*.py")]
     texts = [file.read_text() for file in files]
-    declared = [one for text in texts for rule in (ROUTE, ADDED) for one in rule.findall(text)]
-    return _filled((method.upper(), path) for method, path in [*declared, *BESIDE])
+    declared = [route for text in texts for rule in (ROUTE, ADDED) for route in rule.findall(text)]
+    return _filled((method.upper(), path) for method, path in [*declared, *STANDARD_ROUTES])
 
 
-def _of_service(profile: Guarded) -> list[Route]:
+def _of_service(profile: SecuredCluster) -> list[Route]:
     """What the service says of itself to somebody with a key."""
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {profile.key}"
-        said = session.get(f"{profile.service_url}/openapi.json", timeout=60)
-        if not said.ok:
+        response = session.get(f"{profile.service_url}/openapi.json", timeout=60)
+        if not response.ok:
             raise BackendError(
-                f"the service told {said.status_code} of its routes", backend="serve"
+                f"the service told {response.status_code} of its routes", backend="serve"
             )
-        paths = said.json()["paths"]
+        paths = response.json()["paths"]
     own = [(method.upper(), path) for path, methods in paths.items() for method in methods]
-    return _filled([*own, *BESIDE])
+    return _filled([*own, *STANDARD_ROUTES])
 
 
-def _of_mlflow(profile: Guarded) -> list[Route]:
+def _of_mlflow(profile: SecuredCluster) -> list[Route]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", MLFLOW], env=dict(profile.mlflow_environment),
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -146,8 +153,8 @@ def _of_mlflow(profile: Guarded) -> list[Route]:
         raise BackendError(
             f"MLflow does not tell its routes: {done.stderr[-500:]}", backend="mlflow"
         )
-    found = [(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])]
-    return _filled([*found, *BESIDE])
+    routes = [(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])]
+    return _filled([*routes, *STANDARD_ROUTES])
 
 
 def _filled(routes: Iterable[Route]) -> list[Route]:

@@ -17,16 +17,16 @@ import psutil
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.machines import LOOK_SECONDS, Machine, Machines, machines
-from jobs.crash_tests import invariants as laws
-from jobs.crash_tests.baseline import Calm, Say
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.job import Job, cleared
+from jobs.bench.cluster.machines import POLL_SECONDS, Machine, Machines, machines
+from jobs.crash_tests import invariants
+from jobs.crash_tests.baseline import Baseline, Say
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 MAKERS = "GenerateStage"
 
 
-class Blow(StrEnum):
+class Disruption(StrEnum):
     """What happens to a machine at work."""
 
     KILL = "kill"
@@ -37,7 +37,7 @@ class Blow(StrEnum):
     """SIGTERM for the process that makes images alone."""
 
 
-class Storm(Value):
+class DisruptedRun(Value):
     """One run under blows, held against an undisturbed one."""
 
     blows: dict[str, int]
@@ -58,7 +58,7 @@ class Storm(Value):
     """From SIGTERM until the machine was gone by itself, the median; None without a drain."""
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether nothing was lost, made again or made otherwise."""
         return not any(
             (self.lost, self.painted_after_commit, self.other_results, self.other_breaks)
@@ -66,7 +66,7 @@ class Storm(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class RunShape:
     """How large a run, on how many machines, and how long an image takes there."""
 
     nodes: int
@@ -76,15 +76,20 @@ class Weather:
     @property
     def plan(self) -> dict[str, Any]:
         """One image an asset, which every check lets pass."""
-        said = {"candidates": 1, "attempts": 1, "sizes": ["32x32"], "rules": list(CALM)}
-        return trial_plan(self.images, **said)
+        defaults = {
+            "candidates": 1,
+            "attempts": 1,
+            "sizes": ["32x32"],
+            "rules": list(LENIENT_RULES),
+        }
+        return crash_test_plan(self.images, **defaults)
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class RunOutcome:
     """What a run came to, blows or none."""
 
-    home: Home
+    home: TestHome
     blows: Counter[str]
     code: int | None
     accepted: int
@@ -94,35 +99,37 @@ class Passed:
 
 
 @dataclass(slots=True)
-class _Leaving:
+class _Departures:
     """Machines that were told to go and when, and how long those took that went."""
 
-    told: dict[Machine, float] = field(default_factory=dict)
+    told_at: dict[Machine, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
 
-    def look(self, cluster: Machines) -> None:
+    def poll(self, cluster: Machines) -> None:
         """Bury those that have ended."""
-        for node in [one for one in self.told if not one.alive]:
-            self.took.append(monotonic() - self.told.pop(node))
-            cluster.bury(node)
+        for node in [machine for machine in self.told_at if not machine.alive]:
+            self.took.append(monotonic() - self.told_at.pop(node))
+            cluster.remove(node)
 
 
-def storm(weather: Weather, blows: Sequence[Blow], calm: Calm, folder: Path, say: Say) -> Storm:
+def run_disrupted(
+    weather: RunShape, blows: Sequence[Disruption], calm: Baseline, folder: Path, say: Say
+) -> DisruptedRun:
     """One run under these blows, evenly over its images; whoever is hit is replaced at once."""
     passed = run(weather, blows, folder, say)
-    home, standing = passed.home, laws.seen(passed.home)
-    broken = laws.broken(home, passed.seen)
-    painted = [request_id for _, request_id in home.painted()]
+    home, standing = passed.home, invariants.snapshot(passed.home)
+    broken = invariants.broken_invariants(home, passed.seen)
+    painted = [request_id for _, request_id in home.rendered()]
     missing = 2 * weather.images - len(standing)  # an image and an asset each
     again = broken.pop("made again after commit")
-    return Storm(
+    return DisruptedRun(
         blows=dict(passed.blows),
         nodes=weather.nodes,
         images=weather.images,
         lost=max(missing, broken.pop("lost"), weather.images - passed.accepted),
         painted_after_commit=again,
         painted_again=len(painted) - len(set(painted)),
-        other_results=int(laws.manifest(home) != calm.manifest),
+        other_results=int(invariants.manifest(home) != calm.manifest),
         other_breaks=sum(broken.values()) + int(passed.code != 0),
         seconds=round(passed.seconds, 1),
         added_seconds=round(passed.seconds - calm.seconds, 1),
@@ -130,65 +137,76 @@ def storm(weather: Weather, blows: Sequence[Blow], calm: Calm, folder: Path, say
     )
 
 
-def undisturbed(weather: Weather, folder: Path, say: Say) -> Calm:
+def run_undisturbed(weather: RunShape, folder: Path, say: Say) -> Baseline:
     """What storms are held against. Raises BackendError when the run does not end well."""
     passed = run(weather, (), folder, say)
     if passed.code != 0:
         raise BackendError(f"the undisturbed run ended with {passed.code}", backend="bulk")
-    painted = len(passed.home.painted())
-    return Calm(laws.manifest(passed.home), passed.seconds, painted, laws.steps(passed.home))
+    painted = len(passed.home.rendered())
+    return Baseline(
+        invariants.manifest(passed.home),
+        passed.seconds,
+        painted,
+        invariants.count_steps(passed.home),
+    )
 
 
-def run(weather: Weather, blows: Sequence[Blow], folder: Path, say: Say) -> Passed:
+def run(weather: RunShape, blows: Sequence[Disruption], folder: Path, say: Say) -> RunOutcome:
     """One run on a cluster of its own."""
-    home, done, leaving = Home(folder / "h"), Counter[str](), _Leaving()
+    home, done, leaving = TestHome(folder / "h"), Counter[str](), _Departures()
     rng = Random("storm")
     slow = home.environment(ATELIER_ECHO_SECONDS=str(weather.seconds))
     with machines(folder / "m", slow, weather.nodes) as cluster:
         started = monotonic()
-        joining = home.environment(**cluster.joining, ATELIER_CLUSTER_GPUS=str(weather.nodes))
-        job = Job(home.write(weather.plan), joining, workers=weather.nodes)
-        with cleared([job]):
+        joining = home.environment(
+            **cluster.join_environment, ATELIER_CLUSTER_GPUS=str(weather.nodes)
+        )
+        job = BulkProcess(home.write(weather.plan), joining, workers=weather.nodes)
+        with ending_all([job]):
             for number, blow in enumerate(blows, 1):
                 _await(weather.images * number / (len(blows) + 1), job, home, cluster, leaving)
-                if job.running and _strike(blow, cluster, leaving, rng):
+                if job.running and _disrupt(blow, cluster, leaving, rng):
                     done[blow] += 1
-                    say(f"{blow} {number}/{len(blows)} at {len(home.painted())} images")
-            seen = laws.seen(home)
-            while job.running and leaving.told:
-                leaving.look(cluster)
-                sleep(LOOK_SECONDS)
+                    say(f"{blow} {number}/{len(blows)} at {len(home.rendered())} images")
+            seen = invariants.snapshot(home)
+            while job.running and leaving.told_at:
+                leaving.poll(cluster)
+                sleep(POLL_SECONDS)
             code, output = job.end()
         seconds = monotonic() - started
     say(f"{weather.images} images on {weather.nodes} nodes in {seconds:.0f} s: {dict(done)}")
     accepted = json.loads(output)["accepted"] if code == 0 else 0
-    return Passed(home, done, code, accepted, seconds, seen, leaving.took)
+    return RunOutcome(home, done, code, accepted, seconds, seen, leaving.took)
 
 
-def _await(images: float, job: Job, home: Home, cluster: Machines, leaving: _Leaving) -> None:
-    while job.running and len({one for _, one in home.painted()}) < images:
-        leaving.look(cluster)
-        sleep(LOOK_SECONDS)
+def _await(
+    images: float, job: BulkProcess, home: TestHome, cluster: Machines, leaving: _Departures
+) -> None:
+    while job.running and len({request_id for _, request_id in home.rendered()}) < images:
+        leaving.poll(cluster)
+        sleep(POLL_SECONDS)
 
 
-def _strike(blow: Blow, cluster: Machines, leaving: _Leaving, rng: Random) -> bool:
+def _disrupt(blow: Disruption, cluster: Machines, leaving: _Departures, rng: Random) -> bool:
     """Hit a machine that makes images now, if there is one, and start another in its place."""
-    standing = [one for one in cluster.nodes if one not in leaving.told and one.processes(MAKERS)]
+    standing = [
+        node for node in cluster.nodes if node not in leaving.told_at and node.processes(MAKERS)
+    ]
     if not standing:
         return False
     node = rng.choice(standing)
-    if blow is Blow.TERM:
-        return _told(node.processes(MAKERS)[0])
-    if blow is Blow.KILL:
-        cluster.bury(node)
+    if blow is Disruption.TERM:
+        return _send_notice(node.processes(MAKERS)[0])
+    if blow is Disruption.KILL:
+        cluster.remove(node)
     else:
-        leaving.told[node] = monotonic()
-        node.tell()
+        leaving.told_at[node] = monotonic()
+        node.terminate()
     cluster.add()
     return True
 
 
-def _told(process: psutil.Process) -> bool:
+def _send_notice(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         process.send_signal(signal.SIGTERM)
         return True

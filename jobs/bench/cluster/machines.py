@@ -22,7 +22,7 @@ from app.errors import BackendError
 CPUS = 2
 OBJECT_STORE_BYTES = 100 * 2**20
 START_SECONDS = 120.0
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 SHARED = (
     "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
     f"--object-store-memory={OBJECT_STORE_BYTES}", "--min-worker-port=0", "--max-worker-port=0",
@@ -41,9 +41,9 @@ class Machine:
         self._own = tempfile.TemporaryDirectory(prefix="at-", ignore_cleanup_errors=True)
         command = [str(Path(sys.executable).parent / "ray"), "start", *options, *SHARED]
         command.append(f"--temp-dir={self._own.name}")
-        with log.open("w") as said:
+        with log.open("w") as log_file:
             self._process = subprocess.Popen(
-                command, env=dict(environment), stdout=said, stderr=subprocess.STDOUT,
+                command, env=dict(environment), stdout=log_file, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         self._log = log
@@ -55,12 +55,12 @@ class Machine:
 
     def processes(self, *titles: str) -> list[psutil.Process]:
         """Its living processes; with titles, the workers of Ray Data that bear one of them."""
-        found = []
-        for one in psutil.process_iter():
+        running = []
+        for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
-                if os.getsid(one.pid) == self._process.pid and _is(one, titles):
-                    found.append(one)
-        return found
+                if os.getsid(process.pid) == self._process.pid and _has_title(process, titles):
+                    running.append(process)
+        return running
 
     def await_started(self) -> None:
         """Wait until its Ray says that it runs. Raises BackendError when it never does."""
@@ -68,9 +68,9 @@ class Machine:
         while "Ray runtime started" not in self._log.read_text():
             if not self.alive or monotonic() - started > START_SECONDS:
                 raise BackendError(f"{self.name}: {self._log.read_text()[-500:]}", backend="ray")
-            sleep(LOOK_SECONDS)
+            sleep(POLL_SECONDS)
 
-    def tell(self) -> None:
+    def terminate(self) -> None:
         """SIGTERM to `ray start`, as a container's end or a spot notice begins: it drains."""
         self._process.send_signal(signal.SIGTERM)
 
@@ -82,12 +82,14 @@ class Machine:
 
     def kill(self) -> None:
         """SIGKILL for all of it at once, and until nothing of it is left."""
-        while left := [one for one in self.processes() if one.status() != psutil.STATUS_ZOMBIE]:
-            for one in left:
+        while left := [
+            process for process in self.processes() if process.status() != psutil.STATUS_ZOMBIE
+        ]:
+            for process in left:
                 with suppress(psutil.Error):
-                    one.send_signal(signal.SIGKILL)
+                    process.send_signal(signal.SIGKILL)
             self._process.poll()
-            sleep(LOOK_SECONDS)
+            sleep(POLL_SECONDS)
         self._process.wait()
         self._own.cleanup()
 
@@ -110,7 +112,7 @@ class Machines:
         self.head = self._start("n0", [*options, "--include-dashboard=false"])
 
     @property
-    def joining(self) -> dict[str, str]:
+    def join_environment(self) -> dict[str, str]:
         """What a run adds to its environment to come to this cluster."""
         return {**self._key, "RAY_ADDRESS": f"127.0.0.1:{self._port}"}
 
@@ -123,7 +125,7 @@ class Machines:
         self.nodes.append(node)
         return node
 
-    def grow(self, number: int) -> None:
+    def scale_to(self, number: int) -> None:
         """Have so many nodes, all of them running."""
         while len(self.nodes) < number:
             self.add()
@@ -132,9 +134,9 @@ class Machines:
 
     def workers(self, *titles: str) -> list[psutil.Process]:
         """The workers of these stages on all nodes."""
-        return [one for node in self.nodes for one in node.processes(*titles)]
+        return [process for node in self.nodes for process in node.processes(*titles)]
 
-    def bury(self, node: Machine) -> None:
+    def remove(self, node: Machine) -> None:
         """End what is left of a node, and forget it."""
         node.kill()
         self.nodes.remove(node)
@@ -153,7 +155,7 @@ def machines(folder: Path, environment: Mapping[str, str], nodes: int) -> Iterat
     """A cluster of so many nodes with a GPU each; in the end nothing of it is left."""
     cluster = Machines(folder, environment)
     try:
-        cluster.grow(nodes)
+        cluster.scale_to(nodes)
         yield cluster
     finally:
         cluster.close()
@@ -166,13 +168,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def title(process: psutil.Process) -> str:
+def process_title(process: psutil.Process) -> str:
     """The words of its command; none when it has just ended."""
     with suppress(psutil.Error):
         return " ".join(process.cmdline())
     return ""
 
 
-def _is(process: psutil.Process, titles: tuple[str, ...]) -> bool:
-    said = title(process) if titles else ""
-    return not titles or ("MapWorker" in said and any(one in said for one in titles))
+def _has_title(process: psutil.Process, titles: tuple[str, ...]) -> bool:
+    command = process_title(process) if titles else ""
+    return not titles or ("MapWorker" in command and any(name in command for name in titles))

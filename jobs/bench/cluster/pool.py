@@ -11,20 +11,20 @@ from time import monotonic, sleep, time
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.elastic import elastic, gpu_machines
-from jobs.bench.cluster.machines import LOOK_SECONDS
-from jobs.crash_tests import invariants as laws
+from jobs.bench.cluster.elastic import elastic_cluster, gpu_machines
+from jobs.bench.cluster.machines import POLL_SECONDS
+from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import CALM, Home, trial_plan
-from jobs.crash_tests.job import Job, cleared
+from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 IDLE_SECONDS = 5
-MOST = 2
-WISH = 4
+MAX_MACHINES = 2
+REQUESTED = 4
 PATIENCE_SECONDS = 300.0
 
 
-class Pool(Value):
+class PoolFigures(Value):
     """One run on a cluster without a GPU machine; seconds are from the command unless named."""
 
     images: int
@@ -49,29 +49,29 @@ class Pool(Value):
     broken: int
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether machines came and went, and nothing was lost or stuck."""
         return bool(self.most_machines) and not self.lost and not self.broken
 
 
-def pool(images: int, seconds: float, folder: Path, say: Say) -> Pool:
+def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures:
     """A run that wishes for more machines than it may have; finishing takes a while after it."""
-    home = Home(folder / "h")
+    home = TestHome(folder / "h")
     sizes = [f"{side}x{side}" for side in range(128, 32, -8)]
-    said = {"candidates": 1, "attempts": 1, "sizes": sizes, "rules": list(CALM)}
-    plan = home.write(trial_plan(images, **said))
+    defaults = {"candidates": 1, "attempts": 1, "sizes": sizes, "rules": list(LENIENT_RULES)}
+    plan = home.write(crash_test_plan(images, **defaults))
     slow = home.environment(ATELIER_ECHO_SECONDS=str(seconds))
     counted: list[tuple[float, int]] = []
-    with elastic(folder / "m", slow, MOST, IDLE_SECONDS) as (head, joining):
+    with elastic_cluster(folder / "m", slow, MAX_MACHINES, IDLE_SECONDS) as (head, joining):
         began = time()
-        environment = home.environment(**joining, ATELIER_CLUSTER_GPUS=str(WISH))
-        job = Job(plan, environment, workers=WISH)
+        environment = home.environment(**joining, ATELIER_CLUSTER_GPUS=str(REQUESTED))
+        job = BulkProcess(plan, environment, workers=REQUESTED)
 
         def look() -> int:
             counted.append((time(), gpu_machines(head)))
             return counted[-1][1]
 
-        with cleared([job]):
+        with ending_all([job]):
             _until(lambda: not job.running, look)
             ended = time()
             code, output = job.end()
@@ -79,13 +79,13 @@ def pool(images: int, seconds: float, folder: Path, say: Say) -> Pool:
             _until(lambda: counted[-1][1] == 0, look)
     if code != 0:
         raise BackendError(f"the run on the pool: {output}", backend="bulk")
-    moments = sorted(when for when, _ in home.painted())
+    moments = sorted(when for when, _ in home.rendered())
     there = [when for when, number in counted if number]
     gone = next(when for when, number in counted if when > there[-1] and number == 0)
-    return Pool(
+    return PoolFigures(
         images=images,
-        wished=WISH,
-        most=MOST,
+        wished=REQUESTED,
+        most=MAX_MACHINES,
         first_machine_seconds=round(there[0] - began, 1),
         first_image_seconds=round(moments[0] - began, 1),
         most_machines=max(number for _, number in counted),
@@ -94,8 +94,9 @@ def pool(images: int, seconds: float, folder: Path, say: Say) -> Pool:
         idle_seconds=IDLE_SECONDS,
         cpu_tail_seconds=round(ended - moments[-1], 1),
         empty_before_end=gone < ended,
-        lost=2 * images - len(laws.seen(home)),
-        broken=sum(laws.broken(home).values()) + int(json.loads(output)["accepted"] != images),
+        lost=2 * images - len(invariants.snapshot(home)),
+        broken=sum(invariants.broken_invariants(home).values())
+        + int(json.loads(output)["accepted"] != images),
     )
 
 
@@ -106,4 +107,4 @@ def _until(done: Callable[[], bool], look: Callable[[], int]) -> None:
         machines = look()
         if monotonic() - started > PATIENCE_SECONDS:
             raise BackendError(f"nothing moves, with {machines} GPU machines", backend="ray")
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)

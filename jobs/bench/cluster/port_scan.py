@@ -24,14 +24,14 @@ Route: TypeAlias = tuple[str, str]
 """An HTTP method and a path."""
 WAIT_SECONDS = 20.0
 REFUSED = (401, 403)
-EVERYTHING = "everything"
+ALL_ROUTES = "everything"
 NO_PATH = "/no-such-door"
 GRPC_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 GRPC_SHUT = (*GRPC_REFUSED, grpc.StatusCode.UNIMPLEMENTED)
 METADATA = (("node_id", "f" * 56),)
 """A call to the GCS's syncer that lacks this ends the GCS of Ray 2.60, before its token is asked
 for. Nothing but the network keeps a stranger from that; the other doors are to be tried as well."""
-BESIDE = (
+HEALTH_METHODS = (
     "/grpc.health.v1.Health/Check",
     "/ray.rpc.ObjectManagerService/Pull",
     "/ray.rpc.ObjectManagerService/Push",
@@ -46,7 +46,7 @@ BESIDE = (
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
-class Door(Value):
+class Port(Value):
     """A listening socket, and what it said to somebody without credentials."""
 
     process: str
@@ -62,7 +62,7 @@ class Door(Value):
     """Those that were answered."""
 
     @property
-    def reach(self) -> str:
+    def reachable_from(self) -> str:
         """Who can reach it, as far as the socket itself says."""
         address = ip_address(self.address.removeprefix("::ffff:"))
         if address.is_loopback:
@@ -70,40 +70,46 @@ class Door(Value):
         return "every interface" if address.is_unspecified else "the network of the machines"
 
 
-def listening(processes: Iterable[psutil.Process]) -> list[Door]:
+def listening_ports(processes: Iterable[psutil.Process]) -> list[Port]:
     """The TCP sockets at which these processes listen, each once; a process may have ended."""
-    found: dict[tuple[str, int], Door] = {}
+    doors: dict[tuple[str, int], Port] = {}
     for process in processes:
         with suppress(psutil.Error):
-            for one in process.net_connections("inet"):
-                if one.status == psutil.CONN_LISTEN:
-                    door = Door(process=_named(process), address=one.laddr.ip, port=one.laddr.port)
-                    found.setdefault((door.address, door.port), door)
-    return sorted(found.values(), key=lambda door: (door.process, door.port, door.address))
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    door = Port(
+                        process=_named(process),
+                        address=connection.laddr.ip,
+                        port=connection.laddr.port,
+                    )
+                    doors.setdefault((door.address, door.port), door)
+    return sorted(doors.values(), key=lambda door: (door.process, door.port, door.address))
 
 
-def session(leader: int) -> list[psutil.Process]:
+def session_processes(leader: int) -> list[psutil.Process]:
     """The living processes of a session, whatever became of their parents."""
-    found = []
-    for one in psutil.process_iter():
+    members = []
+    for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(one.pid) == leader:
-                found.append(one)
-    return found
+            if os.getsid(process.pid) == leader:
+                members.append(process)
+    return members
 
 
-def knock(door: Door, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Door:
+def probe_port(door: Port, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Port:
     """The same door, after every route or every method that Ray has was tried at it."""
     if not _speaks_http(door, patience):
-        return _knock_grpc(door, patience)
+        return _probe_grpc(door, patience)
     if _status(door, "GET", NO_PATH, patience) == 200:  # a server of metrics, whatever the path
-        return door.replace(speaks="http", opened=(EVERYTHING,))
-    said = [(f"{method} {path}", _status(door, method, path, patience)) for method, path in routes]
+        return door.replace(speaks="http", opened=(ALL_ROUTES,))
+    statuses = [
+        (f"{method} {path}", _status(door, method, path, patience)) for method, path in routes
+    ]
     return door.replace(
         speaks="http",
-        refused=sum(status in REFUSED for _, status in said),
-        absent=sum(status not in REFUSED and not _opens(status) for _, status in said),
-        opened=tuple(sorted(name for name, status in said if _opens(status))),
+        refused=sum(status in REFUSED for _, status in statuses),
+        absent=sum(status not in REFUSED and not _opens(status) for _, status in statuses),
+        opened=tuple(sorted(name for name, status in statuses if _opens(status))),
     )
 
 
@@ -111,14 +117,14 @@ def _opens(status: int) -> bool:
     return 200 <= status < 400
 
 
-def _speaks_http(door: Door, patience: float) -> bool:
+def _speaks_http(door: Port, patience: float) -> bool:
     with suppress(http.client.HTTPException, OSError):
         _status(door, "GET", "/", patience)
         return True
     return False
 
 
-def _status(door: Door, method: str, path: str, patience: float) -> int:
+def _status(door: Port, method: str, path: str, patience: float) -> int:
     connection = http.client.HTTPConnection(_host(door), door.port, timeout=patience)
     try:
         connection.request(method, path)
@@ -127,12 +133,12 @@ def _status(door: Door, method: str, path: str, patience: float) -> int:
         connection.close()
 
 
-def _knock_grpc(door: Door, patience: float) -> Door:
+def _probe_grpc(door: Port, patience: float) -> Port:
     with grpc.insecure_channel(f"{_host(door)}:{door.port}") as channel:
         if not _speaks_grpc(channel, patience):
             return door.replace(speaks="silence")
         reflected = _reflected(channel)
-        tried = dict.fromkeys((*_methods(), *BESIDE, *reflected))
+        tried = dict.fromkeys((*_methods(), *HEALTH_METHODS, *reflected))
         codes = {name: _code(channel, name, patience) for name in tried}
     absent = sum(code is grpc.StatusCode.UNIMPLEMENTED for code in codes.values())
     refused = [name for name, code in codes.items() if code in GRPC_REFUSED]
@@ -162,15 +168,15 @@ def _code(channel: Any, method: str, patience: float) -> Any:
 
 def _reflected(channel: Any) -> list[str]:
     """The methods that a server names itself."""
-    found: list[str] = []
+    names: list[str] = []
     with suppress(grpc.RpcError):
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
         for name in database.get_services():
             with suppress(KeyError):  # it names one whose methods it does not tell
                 methods = pool.FindServiceByName(name).methods
-                found += [f"/{name}/{method.name}" for method in methods]
-    return [name for name in found if "reflection" not in name]
+                names += [f"/{name}/{method.name}" for method in methods]
+    return [name for name in names if "reflection" not in name]
 
 
 @cache
@@ -187,7 +193,7 @@ def _declared() -> Iterator[str]:
                 yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
 
 
-def _host(door: Door) -> str:
+def _host(door: Port) -> str:
     """Where it is reached from here; who listens on all addresses listens on loopback too."""
     address = ip_address(door.address.removeprefix("::ffff:"))
     return "127.0.0.1" if address.is_unspecified or address.version == 6 else str(address)

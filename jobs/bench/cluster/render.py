@@ -3,14 +3,14 @@
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from jobs.bench.cluster.bench import ClusterFigures
-from jobs.bench.cluster.cpu_loss import Siege
-from jobs.bench.cluster.exposure import HEALTH, Exposure, reason
-from jobs.bench.cluster.pool import Pool
-from jobs.bench.cluster.port_scan import Door
+from jobs.bench.cluster.cpu_loss import CpuLoss
+from jobs.bench.cluster.exposure import HEALTH, Exposure, stated_reason
+from jobs.bench.cluster.pool import PoolFigures
+from jobs.bench.cluster.port_scan import Port
 from jobs.bench.cluster.replicas import Replicas
-from jobs.bench.cluster.scheduled_floor import Spike
+from jobs.bench.cluster.scheduled_floor import ScheduledFloor
 
 
 def show_exposure(exposure: Exposure, out: Console) -> None:
@@ -25,20 +25,20 @@ def show_exposure(exposure: Exposure, out: Console) -> None:
         f"nobody's calls: {exposure.routes} routes; the token's file has mode {exposure.token_mode}"
     )
     out.print(table)
-    stated = {reason(name) for door in exposure.doors for name in door.opened} - {""}
+    stated = {stated_reason(name) for door in exposure.doors for name in door.opened} - {""}
     for why in sorted(stated):
         out.print(f"stated: {why}")
     for door in exposure.doors:
-        for name in exposure.beyond(door):
+        for name in exposure.unexpected(door):
             out.print(f"[bold red]open at {door.address}:{door.port}, {door.process}: {name}[/]")
 
 
-def _row(exposure: Exposure, door: Door) -> list[str]:
+def _row(exposure: Exposure, door: Port) -> list[str]:
     health = sum(name in HEALTH for name in door.opened)
-    stated = sum(bool(reason(name)) for name in door.opened)
-    counts = (door.refused, door.absent, health, stated, len(exposure.beyond(door)))
+    stated = sum(bool(stated_reason(name)) for name in door.opened)
+    counts = (door.refused, door.absent, health, stated, len(exposure.unexpected(door)))
     where = f"{door.address}:{door.port}"
-    return [door.process, where, door.reach, door.speaks, *map(str, counts)]
+    return [door.process, where, door.reachable_from, door.speaks, *map(str, counts)]
 
 
 GOAL = 0.95
@@ -47,15 +47,15 @@ GOAL = 0.95
 
 def show_cluster_figures(figures: ClusterFigures) -> None:
     """A table for each section that ran, the machine's load beside it, and the verdict."""
-    out = console()
+    out = make_console()
     if figures.scaling:
         _show_scaling(figures, out)
     if figures.storms:
-        _show_storms(figures, out)
+        _show_disrupted_runs(figures, out)
     if figures.widths:
         _show_widths(figures, out)
     if figures.siege:
-        _show_siege(figures.siege, out)
+        _show_cpu_loss(figures.siege, out)
     if figures.pool:
         _show_pool(figures.pool, out)
     if figures.schedule:
@@ -69,16 +69,16 @@ def show_cluster_figures(figures: ClusterFigures) -> None:
             f"[dim]{load.section}: load {load.before:.1f} before, {load.after:.1f} after, "
             f"on {load.cores} cores[/]"
         )
-    out.print("nothing broke" if figures.hold else "[bold red]something broke[/]")
+    out.print("nothing broke" if figures.holds else "[bold red]something broke[/]")
 
 
 def _show_scaling(figures: ClusterFigures, out: Console) -> None:
     table = Table("nodes", "images", "first image", "all made", "run", "steady", "whole", box=None)
-    for one in figures.scaling:
+    for scale in figures.scaling:
         table.add_row(
-            str(one.nodes), str(one.images), f"{one.first_image_seconds:g} s",
-            f"{one.making_seconds:g} s", f"{one.total_seconds:g} s",
-            f"{one.steady_efficiency:.1%}", f"{one.whole_efficiency:.1%}",
+            str(scale.nodes), str(scale.images), f"{scale.first_image_seconds:g} s",
+            f"{scale.making_seconds:g} s", f"{scale.total_seconds:g} s",
+            f"{scale.steady_efficiency:.1%}", f"{scale.whole_efficiency:.1%}",
         )  # fmt: skip
     out.print(f"an image sleeps {figures.image_seconds:g} s in place of a GPU's time")
     out.print(table)
@@ -87,34 +87,34 @@ def _show_scaling(figures: ClusterFigures, out: Console) -> None:
     out.print(f"the goal of {GOAL:.0%} on {last.nodes} nodes is {reached} while all work")
 
 
-def _show_storms(figures: ClusterFigures, out: Console) -> None:
+def _show_disrupted_runs(figures: ClusterFigures, out: Console) -> None:
     table = Table(
         "blows", "nodes", "images", "lost", "after commit", "again", "other", "added", "left in",
         box=None,
     )  # fmt: skip
-    for one in figures.storms:
+    for result in figures.storms:
         table.add_row(
-            ", ".join(f"{count} {blow}" for blow, count in one.blows.items()), str(one.nodes),
-            str(one.images), str(one.lost), str(one.painted_after_commit),
-            str(one.painted_again), str(one.other_results + one.other_breaks),
-            f"{one.added_seconds:g} s of {one.seconds:g} s",
-            "" if one.leave_seconds is None else f"{one.leave_seconds:g} s",
+            ", ".join(f"{count} {blow}" for blow, count in result.blows.items()), str(result.nodes),
+            str(result.images), str(result.lost), str(result.painted_after_commit),
+            str(result.painted_again), str(result.other_results + result.other_breaks),
+            f"{result.added_seconds:g} s of {result.seconds:g} s",
+            "" if result.leave_seconds is None else f"{result.leave_seconds:g} s",
         )  # fmt: skip
     out.print(table)
 
 
 def _show_widths(figures: ClusterFigures, out: Console) -> None:
     table = Table("nodes", "images", "files", "files' digest", "rows' digest", box=None)
-    for one in figures.widths:
+    for width in figures.widths:
         table.add_row(
-            str(one.nodes), str(one.images), str(one.files),
-            one.files_digest[:16], one.rows_digest[:16],
+            str(width.nodes), str(width.images), str(width.files),
+            width.files_digest[:16], width.rows_digest[:16],
         )  # fmt: skip
     out.print(table)
     out.print("the same bytes" if figures.same_bytes else "[bold red]other bytes[/]")
 
 
-def _show_siege(siege: Siege, out: Console) -> None:
+def _show_cpu_loss(siege: CpuLoss, out: Console) -> None:
     out.print(
         f"without a CPU: {siege.painted_before} images before, {siege.painted_without} of "
         f"{siege.images} while no machine had one, then {siege.caught_up_seconds:g} s to catch up; "
@@ -122,7 +122,7 @@ def _show_siege(siege: Siege, out: Console) -> None:
     )
 
 
-def _show_pool(pool: Pool, out: Console) -> None:
+def _show_pool(pool: PoolFigures, out: Console) -> None:
     out.print(
         f"from no GPU machine: the first after {pool.first_machine_seconds:g} s, the first image "
         f"after {pool.first_image_seconds:g} s; {pool.most_machines} at once of {pool.wished} "
@@ -136,7 +136,7 @@ def _show_pool(pool: Pool, out: Console) -> None:
     )
 
 
-def _show_spike(spike: Spike, out: Console) -> None:
+def _show_spike(spike: ScheduledFloor, out: Console) -> None:
     out.print(
         f"by schedule, without work: the first machine {spike.first_before_seconds:g} s and all "
         f"{spike.floor} {spike.all_before_seconds:g} s before the window began, of a lead of "
@@ -148,11 +148,11 @@ def _show_spike(spike: Spike, out: Console) -> None:
 
 def _show_replicas(replicas: Replicas, out: Console) -> None:
     table = Table("calls", "failed", "first answer", "all", "replicas", "none after", box=None)
-    for one in replicas.bursts:
+    for burst in replicas.bursts:
         table.add_row(
-            str(one.calls), str(one.failed), f"{one.first_answer_seconds:g} s",
-            f"{one.all_answered_seconds:g} s", f"{one.most_replicas} of {replicas.most}",
-            f"{one.idle_seconds:g} s",
+            str(burst.calls), str(burst.failed), f"{burst.first_answer_seconds:g} s",
+            f"{burst.all_answered_seconds:g} s", f"{burst.most_replicas} of {replicas.most}",
+            f"{burst.idle_seconds:g} s",
         )  # fmt: skip
     out.print(table)
     out.print(f"replicas, one number after the other: {' '.join(map(str, replicas.course))}")

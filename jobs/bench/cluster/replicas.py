@@ -21,14 +21,14 @@ import yaml
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.machines import LOOK_SECONDS, free_port, title
+from jobs.bench.cluster.machines import POLL_SECONDS, free_port, process_title
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import Home
+from jobs.crash_tests.home import TestHome
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "deployments" / "serve.yaml"
-MOST = 3
-CALLERS = 9
+MAX_REPLICAS = 3
+CLIENTS = 9
 STEPS = 60
 """Of one image: so long that a burst lasts until all replicas are there."""
 BURSTS = 2
@@ -45,7 +45,7 @@ DELAYS = {
 TITLE = "ServeReplica:atelier:draft"
 
 
-class Burst(Value):
+class CallBurst(Value):
     """So many calls at once to a service without a replica; then nobody calls."""
 
     calls: int
@@ -63,46 +63,48 @@ class Replicas(Value):
 
     most: int
     """Replicas that the role may have."""
-    bursts: tuple[Burst, ...]
+    bursts: tuple[CallBurst, ...]
     course: tuple[int, ...]
     """Processes, each change of their number; it begins with none."""
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether every burst found several replicas, left none, and no call failed."""
-        rose = all(one.most_replicas > 1 for one in self.bursts)
-        return rose and self.course[-1] == 0 and not any(one.failed for one in self.bursts)
+        rose = all(burst.most_replicas > 1 for burst in self.bursts)
+        return rose and self.course[-1] == 0 and not any(burst.failed for burst in self.bursts)
 
 
-def replicas(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> Replicas:
+def run_bursts(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> Replicas:
     """Bursts of so many calls; raises BackendError when the replicas do not go away."""
     folder.mkdir(parents=True, exist_ok=True)
     with _service(folder) as service:
         _until_none(service)
-        found = []
+        results = []
         for _ in range(bursts):
-            found.append(_burst(service, calls))
-            say(str(found[-1]))
-    return Replicas(most=MOST, bursts=tuple(found), course=tuple(service.course))
+            results.append(_burst(service, calls))
+            say(str(results[-1]))
+    return Replicas(most=MAX_REPLICAS, bursts=tuple(results), course=tuple(service.course))
 
 
-class _Service:
+class _RunningService:
     """The service's address, and the number of its replicas, every change of it."""
 
     def __init__(self, url: str, process: psutil.Process) -> None:
         self.url, self.course = url, [0]
         self._process = process
 
-    def look(self) -> int:
-        found = 0
+    def poll(self) -> int:
+        count = 0
         with suppress(psutil.NoSuchProcess):
-            found = sum(TITLE in title(one) for one in self._process.children(recursive=True))
-        if found != self.course[-1]:
-            self.course.append(found)
-        return found
+            count = sum(
+                TITLE in process_title(child) for child in self._process.children(recursive=True)
+            )
+        if count != self.course[-1]:
+            self.course.append(count)
+        return count
 
 
-def _burst(service: _Service, calls: int) -> Burst:
+def _burst(service: _RunningService, calls: int) -> CallBurst:
     began = monotonic()
     known = len(service.course)
     ends: list[float] = []
@@ -112,12 +114,12 @@ def _burst(service: _Service, calls: int) -> Burst:
         ends.append(monotonic())
         return made
 
-    with ThreadPoolExecutor(min(calls, CALLERS)) as callers:
+    with ThreadPoolExecutor(min(calls, CLIENTS)) as callers:
         answers = [callers.submit(call, seed) for seed in range(calls)]
         _watch(service, answers)
-    made = [one.result() for one in answers]
+    made = [answer.result() for answer in answers]
     _until_none(service)
-    return Burst(
+    return CallBurst(
         calls=calls,
         failed=made.count(False),
         first_answer_seconds=round(min(ends) - began, 1),
@@ -143,34 +145,34 @@ def _made(url: str, seed: int) -> bool:
     return False
 
 
-def _watch(service: _Service, answers: Sequence[Future[bool]]) -> None:
-    while not all(one.done() for one in answers):
-        service.look()
-        sleep(LOOK_SECONDS)
+def _watch(service: _RunningService, answers: Sequence[Future[bool]]) -> None:
+    while not all(answer.done() for answer in answers):
+        service.poll()
+        sleep(POLL_SECONDS)
 
 
-def _until_none(service: _Service) -> None:
+def _until_none(service: _RunningService) -> None:
     late = monotonic() + PATIENCE_SECONDS
-    while service.look():
+    while service.poll():
         if monotonic() > late:
             raise BackendError("replicas without work do not go away", backend="serve")
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 @contextmanager
-def _service(folder: Path) -> Iterator[_Service]:
+def _service(folder: Path) -> Iterator[_RunningService]:
     """Once it answers; in the end it is stopped in good order, and nothing of it is left."""
     config, log, port = folder / "serve.yaml", folder / "log", free_port()
     config.write_text(yaml.safe_dump(_shape()))
     command = [sys.executable, "-m", "deployments", "serve"]
-    with log.open("w") as said:
+    with log.open("w") as out:
         process = subprocess.Popen(
             [*command, "--config", str(config), "--port", str(port)],
-            cwd=ROOT, env=_environment(folder), stdout=said, stderr=said, start_new_session=True,
+            cwd=ROOT, env=_environment(folder), stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     try:
         _await_answer(process, log)
-        yield _Service(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
+        yield _RunningService(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
     finally:
         _stop(process)
 
@@ -181,14 +183,14 @@ def _shape() -> dict[str, Any]:
     shape["http_options"]["request_timeout_s"] = ANSWER_SECONDS
     (application,) = shape["applications"]
     args = {role: application["args"][role] for role in ("router", "draft", "follow")}
-    args["draft"]["replicas"] |= {"min_replicas": 0, "max_replicas": MOST} | DELAYS
+    args["draft"]["replicas"] |= {"min_replicas": 0, "max_replicas": MAX_REPLICAS} | DELAYS
     application["args"] = args
     return shape
 
 
 def _environment(folder: Path) -> dict[str, str]:
     """A home of its own, and no cluster but its own."""
-    own = Home(folder / "h").environment(OMP_NUM_THREADS="1")
+    own = TestHome(folder / "h").environment(OMP_NUM_THREADS="1")
     return {name: value for name, value in own.items() if name != "RAY_ADDRESS"}
 
 
@@ -199,15 +201,15 @@ def _await_answer(process: subprocess.Popen[bytes], log: Path) -> None:
             raise BackendError(
                 f"the service did not start: {log.read_text()[-500:]}", backend="serve"
             )
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE_SECONDS)
-    for one in psutil.process_iter():
+    for leftover in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(one.pid) == process.pid:
-                one.kill()
+            if os.getsid(leftover.pid) == process.pid:
+                leftover.kill()
     process.wait()

@@ -9,14 +9,14 @@ from time import time
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.kills_and_drains import Weather
+from jobs.bench.cluster.kills_and_drains import RunShape
 from jobs.bench.cluster.machines import Machines, machines
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import Home
-from jobs.crash_tests.job import Job, cleared
+from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.job import BulkProcess, ending_all
 
 
-class Scale(Value):
+class ScalingRun(Value):
     """One run on so many machines; an efficiency of 1 is every machine at work all the time."""
 
     nodes: int
@@ -32,45 +32,45 @@ class Scale(Value):
     """Over `making_seconds`: workers that start late and rows that end unevenly count too."""
 
 
-def scaling(
+def run_scaling(
     nodes: tuple[int, ...], each: int, seconds: float, folder: Path, say: Say
-) -> tuple[Scale, ...]:
+) -> tuple[ScalingRun, ...]:
     """`each` images for each machine, on a cluster that grows between the runs."""
-    slow = Home(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
-    diary = Home(folder / "m").diary
+    slow = TestHome(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
+    diary = TestHome(folder / "m").diary
     with machines(folder / "m", slow, 0) as cluster:
-        found = []
+        scales = []
         for number in nodes:
-            cluster.grow(number)
+            cluster.scale_to(number)
             before = len(diary.read_text().splitlines()) if diary.exists() else 0
-            weather = Weather(number, each * number, seconds)
-            began, ended = _run(weather, cluster, Home(folder / str(number)))
+            weather = RunShape(number, each * number, seconds)
+            began, ended = _run(weather, cluster, TestHome(folder / str(number)))
             lines = diary.read_text().splitlines()[before:]
             moments = sorted(float(line.split()[0]) for line in lines)
-            found.append(scale_of(weather, moments, began, ended))
-            say(f"{number} nodes: {found[-1]}")
-    return tuple(found)
+            scales.append(scaling_run(weather, moments, began, ended))
+            say(f"{number} nodes: {scales[-1]}")
+    return tuple(scales)
 
 
-def _run(weather: Weather, cluster: Machines, home: Home) -> tuple[float, float]:
+def _run(weather: RunShape, cluster: Machines, home: TestHome) -> tuple[float, float]:
     nodes = str(weather.nodes)
-    joining = home.environment(**cluster.joining, ATELIER_CLUSTER_GPUS=nodes)
+    joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=nodes)
     began = time()
-    job = Job(home.write(weather.plan), joining, workers=weather.nodes)
-    with cleared([job]):
+    job = BulkProcess(home.write(weather.plan), joining, workers=weather.nodes)
+    with ending_all([job]):
         code, output = job.end()
     if code != 0:
         raise BackendError(f"the run on {nodes} nodes: {output}", backend="bulk")
     return began, time()
 
 
-def scale_of(weather: Weather, moments: list[float], began: float, ended: float) -> Scale:
+def scaling_run(weather: RunShape, moments: list[float], began: float, ended: float) -> ScalingRun:
     """`moments` are the images' ends, in their order."""
     quarter = len(moments) // 4
     first, last = moments[quarter], moments[-quarter - 1]
     steady = (len(moments) - 2 * quarter - 1) / (last - first)
     making = moments[-1] - moments[0] + weather.seconds
-    return Scale(
+    return ScalingRun(
         nodes=weather.nodes,
         images=len(moments),
         first_image_seconds=round(moments[0] - began, 1),

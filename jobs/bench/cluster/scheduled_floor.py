@@ -15,13 +15,13 @@ from time import sleep, time
 
 from app.errors import BackendError
 from app.types import Value
-from jobs.bench.cluster.elastic import LABELS, SLOT, elastic, gpu_machines
-from jobs.bench.cluster.machines import LOOK_SECONDS
-from jobs.cluster.min_machines import Floors, MachineWindow
+from jobs.bench.cluster.elastic import LABELS, SLOT, elastic_cluster, gpu_machines
+from jobs.bench.cluster.machines import POLL_SECONDS
+from jobs.cluster.min_machines import MachineFloors, MachineWindow
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import Home
+from jobs.crash_tests.home import TestHome
 
-MOST = 3
+MAX_MACHINES = 3
 FLOOR = 2
 IDLE_SECONDS = 5
 HELD_BY = {name: amount / 1000 for name, amount in SLOT.items()}
@@ -32,7 +32,7 @@ END_SECONDS = 60.0
 PATIENCE_SECONDS = 300.0
 
 
-class Spike(Value):
+class ScheduledFloor(Value):
     """One window on a cluster that has no machine before and no work ever."""
 
     floor: int
@@ -53,21 +53,24 @@ class Spike(Value):
     """Of that, what the autoscaler was told to wait."""
 
     @property
-    def hold(self) -> bool:
+    def holds(self) -> bool:
         """Whether the machines were there before the begin and all along, and no more of them."""
         return (
             self.all_before_seconds > 0 and self.fewest_inside == self.floor == self.most_machines
         )
 
 
-def spike(folder: Path, say: Say) -> Spike:
+def run_scheduled_floor(folder: Path, say: Say) -> ScheduledFloor:
     """Keep the floor of one window of a minute, which begins a little later."""
-    home = Home(folder / "h")
+    home = TestHome(folder / "h")
     counted: list[tuple[float, int]] = []
-    with elastic(folder / "m", home.environment(), MOST, IDLE_SECONDS) as (head, joining):
+    with elastic_cluster(folder / "m", home.environment(), MAX_MACHINES, IDLE_SECONDS) as (
+        head,
+        joining,
+    ):
         window, begin = _next_window(time())
         end = begin + MINUTE
-        with _keeping(window, folder, home.environment(**joining)) as keeper:
+        with _floor_command(window, folder, home.environment(**joining)) as keeper:
 
             def look() -> int:
                 counted.append((time(), gpu_machines(head)))
@@ -76,31 +79,31 @@ def spike(folder: Path, say: Say) -> Spike:
             _until(lambda: look() >= FLOOR or time() > begin, keeper)
             say(f"{counted[-1][1]} machines, {begin - time():.1f} s before the window begins")
             _until(lambda: look() == 0 and time() > end, keeper)
-    return _spike_of(counted, begin, end)
+    return _scheduled_floor(counted, begin, end)
 
 
 def _next_window(now: float) -> tuple[MachineWindow, float]:
     """It begins with a minute, as windows do, and its lead has not begun yet."""
     begin = ((now + LEAD_SECONDS) // MINUTE + 1) * MINUTE
-    said = [datetime.fromtimestamp(one, UTC) for one in (begin, begin + MINUTE)]
-    clock = [f"{one:%H:%M}" for one in said]
+    moments = [datetime.fromtimestamp(seconds, UTC) for seconds in (begin, begin + MINUTE)]
+    clock = [f"{moment:%H:%M}" for moment in moments]
     window = MachineWindow(
-        days=(f"{said[0]:%a}".lower(),), begin=clock[0], end=clock[1], zone="UTC",
+        days=(f"{moments[0]:%a}".lower(),), begin=clock[0], end=clock[1], zone="UTC",
         lead_seconds=LEAD_SECONDS, labels=LABELS, min_machines=FLOOR,
     )  # fmt: skip
     return window, begin
 
 
 @contextmanager
-def _keeping(
+def _floor_command(
     window: MachineWindow, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The command as people start it; in the end it is asked to go, and must go well."""
     file, log = folder / "floor.yaml", folder / "floor.log"
-    file.write_text(json.dumps(Floors(windows=(window,), held_by=HELD_BY).as_json()))
+    file.write_text(json.dumps(MachineFloors(windows=(window,), held_by=HELD_BY).as_json()))
     command = [sys.executable, "-m", "jobs", "floor", str(file)]
-    with log.open("w") as said:
-        process = subprocess.Popen(command, env=dict(environment), stdout=said, stderr=said)
+    with log.open("w") as log_file:
+        process = subprocess.Popen(command, env=dict(environment), stdout=log_file, stderr=log_file)
     try:
         yield process
         process.terminate()
@@ -117,17 +120,17 @@ def _until(done: Callable[[], bool], keeper: subprocess.Popen[bytes]) -> None:
     while not done():
         if keeper.poll() is not None or time() > late:
             raise BackendError("nothing keeps the floor any more, or it never comes", backend="ray")
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
 
 
-def _spike_of(counted: list[tuple[float, int]], begin: float, end: float) -> Spike:
+def _scheduled_floor(counted: list[tuple[float, int]], begin: float, end: float) -> ScheduledFloor:
     there = [when for when, number in counted if number]
     all_there = [when for when, number in counted if number >= FLOOR]
     if not all_there:
         raise BackendError(f"of {FLOOR} machines {max(n for _, n in counted)} came", backend="ray")
-    return Spike(
+    return ScheduledFloor(
         floor=FLOOR,
-        most=MOST,
+        most=MAX_MACHINES,
         lead_seconds=LEAD_SECONDS,
         first_before_seconds=round(begin - there[0], 1),
         all_before_seconds=round(begin - all_there[0], 1),

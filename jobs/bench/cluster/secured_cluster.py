@@ -23,8 +23,8 @@ import yaml
 
 from app.api.keys import add_key
 from app.errors import BackendError
-from jobs.bench.cluster.machines import LOOK_SECONDS, free_port
-from jobs.bench.cluster.port_scan import session
+from jobs.bench.cluster.machines import POLL_SECONDS, free_port
+from jobs.bench.cluster.port_scan import session_processes
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = ROOT / "cluster.yaml"
@@ -32,12 +32,12 @@ SERVE = ROOT / "deployments" / "serve.yaml"
 BIN = Path(sys.executable).parent
 START_SECONDS = 400.0
 ANSWER_SECONDS = 30
-OURS = ("RAY_", "ATELIER_", "MLFLOW_", "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
+OUR_PROCESSES = ("RAY_", "ATELIER_", "MLFLOW_", "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
 """What this process has of these is no part of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
+class SecuredCluster:
     """A profile that runs: its processes, and what it takes to be let in."""
 
     folder: Path
@@ -52,11 +52,13 @@ class Guarded:
     @property
     def processes(self) -> list[psutil.Process]:
         """Of all that was started."""
-        return [one for leader in self.leaders.values() for one in session(leader.pid)]
+        return [
+            process for leader in self.leaders.values() for process in session_processes(leader.pid)
+        ]
 
 
 @contextmanager
-def guarded(folder: Path) -> Iterator[Guarded]:
+def secured_cluster(folder: Path) -> Iterator[SecuredCluster]:
     """The profile once all of it answers; in the end nothing of it is left."""
     folder.mkdir(parents=True, exist_ok=True)
     profile = _profile(folder)
@@ -70,7 +72,7 @@ def guarded(folder: Path) -> Iterator[Guarded]:
         _deploy(profile)
         _await(f"{profile.service_url}/readyz", leaders["head"], folder / "head.log")
         _await(f"{profile.mlflow_url}/health", leaders["mlflow"], folder / "mlflow.log")
-        yield Guarded(
+        yield SecuredCluster(
             folder=folder, leaders=leaders, service_url=profile.service_url,
             dashboard_url=profile.dashboard_url, mlflow_url=profile.mlflow_url,
             key=profile.key, token=profile.token, mlflow_environment=profile.mlflow,
@@ -101,7 +103,9 @@ def _profile(folder: Path) -> _Profile:
     dashboard, service, mlflow = free_port(), free_port(), free_port()
     _write(token, secrets.token_hex(32))
     _write(settings, f"MLFLOW_TRACKING_URI=http://{address}:{mlflow}\n")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(OUR_PROCESSES)
+    }
     clean |= {"PATH": f"{BIN}:{clean['PATH']}", "OMP_NUM_THREADS": "1"}
     metrics = {f"{who}_METRIC_PORT": str(free_port()) for who in ("AUTOSCALER", "DASHBOARD")}
     return _Profile(
@@ -155,7 +159,7 @@ def _mlflow_environment(folder: Path) -> dict[str, str]:
         "admin_password": password,
         "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
     }
-    _write(accounts, "\n".join(["[mlflow]", *(f"{key} = {said}" for key, said in lines.items())]))
+    _write(accounts, "\n".join(["[mlflow]", *(f"{key} = {value}" for key, value in lines.items())]))
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(accounts),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(32),
@@ -185,17 +189,17 @@ def _deploy(profile: _Profile) -> None:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {profile.token.read_text()}"
         door = f"{profile.dashboard_url}/api/serve/applications/"
-        said = session.put(door, json=shape, timeout=ANSWER_SECONDS)
-    if not said.ok:
-        raise BackendError(f"the service was not taken: {said.text[-500:]}", backend="serve")
+        response = session.put(door, json=shape, timeout=ANSWER_SECONDS)
+    if not response.ok:
+        raise BackendError(f"the service was not taken: {response.text[-500:]}", backend="serve")
 
 
 def _start(
     name: str, command: list[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    with (folder / f"{name}.log").open("w") as said:
+    with (folder / f"{name}.log").open("w") as log_file:
         return subprocess.Popen(
-            command, env=dict(environment), cwd=ROOT, stdout=said, stderr=said,
+            command, env=dict(environment), cwd=ROOT, stdout=log_file, stderr=log_file,
             start_new_session=True,
         )  # fmt: skip
 
@@ -208,18 +212,22 @@ def _await(url: str, leader: subprocess.Popen[bytes], log: Path) -> None:
             with suppress(requests.RequestException):
                 if session.get(url, timeout=ANSWER_SECONDS).ok:
                     return
-            sleep(LOOK_SECONDS)
+            sleep(POLL_SECONDS)
     raise BackendError(f"{url} does not answer: {log.read_text()[-500:]}", backend="ray")
 
 
 def _end(leader: subprocess.Popen[bytes]) -> None:
     """All of its session, and until nothing of it is left."""
-    while left := [one for one in session(leader.pid) if one.status() != psutil.STATUS_ZOMBIE]:
-        for one in left:
+    while left := [
+        process
+        for process in session_processes(leader.pid)
+        if process.status() != psutil.STATUS_ZOMBIE
+    ]:
+        for process in left:
             with suppress(psutil.Error):
-                one.send_signal(signal.SIGKILL)
+                process.send_signal(signal.SIGKILL)
         leader.poll()
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
     leader.wait()
 
 

@@ -13,11 +13,11 @@ import torch
 
 from app.engine.engine import Engine, Mode
 from app.engine.pipeline import Rows
-from app.engine.results import Failed, Preview
-from app.engine.state import Delivery, DenoiseState, Service
+from app.engine.results import FailedRequest, Preview
+from app.engine.state import Delivery, DenoiseState, ServiceClass
 from app.models.sd3 import Sd3Pipeline
 from app.types import GenerationRequest
-from jobs.bench.engine.simulated_policies import Batch, RunBatch, Served
+from jobs.bench.engine.simulated_policies import Batch, RunBatch, TraceResult
 from jobs.bench.engine.traces import Arrival
 
 PROMPT = "a red potion"
@@ -25,7 +25,7 @@ GUIDANCE_SCALE = 4.5
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ModelUnderTest:
     """A model under test: its pipeline, diffusers' own, square images of `side` pixels.
 
     `rows` is the row budget; `now` reads the clock, on a GPU after all work there is done.
@@ -38,20 +38,20 @@ class Subject:
     rows: int
     now: Callable[[], float]
 
-    def request(self, one: Arrival, seed: int) -> GenerationRequest:
+    def request(self, arrival: Arrival, seed: int) -> GenerationRequest:
         """What an arrival asks for, as a request."""
         return GenerationRequest(
             prompt=PROMPT,
             width=self.side,
             height=self.side,
-            num_inference_steps=one.steps,
-            guidance_scale=GUIDANCE_SCALE if one.guided else 1.0,
+            num_inference_steps=arrival.steps,
+            guidance_scale=GUIDANCE_SCALE if arrival.guided else 1.0,
             seed=seed,
         )
 
-    def begin(self, one: Arrival, seed: int) -> DenoiseState:
+    def begin(self, arrival: Arrival, seed: int) -> DenoiseState:
         """An arrival with its noise drawn and its prompt encoded."""
-        return self.pipeline.begin(self.request(one, seed))
+        return self.pipeline.begin(self.request(arrival, seed))
 
     def engine(self, *, mode: Mode = "reproducible", clock: Callable[[], float]) -> Engine:
         """An engine of its own; the embeddings stay with the pipeline."""
@@ -59,30 +59,30 @@ class Subject:
 
 
 @torch.inference_mode()
-def seconds_per_pass(subject: Subject, rows: int) -> float:
+def seconds_per_pass(model: ModelUnderTest, rows: int) -> float:
     """One forward pass with so many rows."""
-    states = [subject.begin(Arrival(0.0, 1, False, ""), seed) for seed in range(rows)]
-    batch = Batched(states)
-    started = subject.now()
-    batch.velocity(subject, step=0)
-    return subject.now() - started
+    states = [model.begin(Arrival(0.0, 1, False, ""), seed) for seed in range(rows)]
+    batch = StackedBatch(states)
+    started = model.now()
+    batch.velocity(model, step=0)
+    return model.now() - started
 
 
 @torch.inference_mode()
-def bare_loop(subject: Subject, batch: Batch) -> float:
+def bare_loop(model: ModelUnderTest, batch: Batch) -> float:
     """Full batches through transformer, Euler and VAE, and nothing else: the floor."""
-    states = [subject.begin(one, seed) for seed, one in enumerate(batch)]
-    together = subject.rows // batch[0].rows
+    states = [model.begin(arrival, seed) for seed, arrival in enumerate(batch)]
+    together = model.rows // batch[0].rows
     batches = [
-        Batched(states[first : first + together]) for first in range(0, len(states), together)
+        StackedBatch(states[first : first + together]) for first in range(0, len(states), together)
     ]
-    started = subject.now()
-    for one in batches:
-        one.run(subject)
-    return subject.now() - started
+    started = model.now()
+    for stacked in batches:
+        stacked.run(model)
+    return model.now() - started
 
 
-class Batched:
+class StackedBatch:
     """Requests that agree in steps and guidance, stacked once and for all."""
 
     def __init__(self, states: list[DenoiseState]) -> None:
@@ -92,92 +92,92 @@ class Batched:
         self._pooled = torch.cat([embedding.pooled for embedding in embeddings])
         self._like = states[0]
 
-    def run(self, subject: Subject) -> None:
+    def run(self, model: ModelUnderTest) -> None:
         """All steps, then one decode of all latents."""
         sigmas = self._like.sigmas
         for step in range(self._like.steps_left):
             change = sigmas[step + 1] - sigmas[step]
-            self._latents = self._latents + change * self.velocity(subject, step=step)
-        vae = subject.stock.vae
+            self._latents = self._latents + change * self.velocity(model, step=step)
+        vae = model.stock.vae
         latents = self._latents.to(vae.dtype)
         vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor)
 
-    def velocity(self, subject: Subject, *, step: int) -> torch.Tensor:
+    def velocity(self, model: ModelUnderTest, *, step: int) -> torch.Tensor:
         """One forward pass with guidance, [requests, channels, height, width]."""
         rows = self._like.rows
         timesteps = self._like.timesteps[step].repeat(rows * len(self._latents))
         latents = self._latents.repeat_interleave(rows, dim=0)
-        velocity = subject.pipeline.predict(Rows(latents, timesteps, self._tokens, self._pooled))
+        velocity = model.pipeline.predict(Rows(latents, timesteps, self._tokens, self._pooled))
         pairs = velocity.float().reshape(-1, rows, *velocity.shape[1:])
         if rows == 1:
             return pairs[:, 0]
         return pairs[:, 0] + GUIDANCE_SCALE * (pairs[:, 1] - pairs[:, 0])
 
 
-def stock_pipeline(subject: Subject) -> RunBatch:
+def stock_pipeline(model: ModelUnderTest) -> RunBatch:
     """diffusers' own pipeline, called once for the whole batch."""
-    positive, negative = subject.pipeline.encode(PROMPT), subject.pipeline.encode("")
+    positive, negative = model.pipeline.encode(PROMPT), model.pipeline.encode("")
 
     def run(batch: Batch) -> float:
         count = len(batch)
-        started = subject.now()
-        subject.stock(
+        started = model.now()
+        model.stock(
             prompt_embeds=positive.tokens.repeat(count, 1, 1),
             pooled_prompt_embeds=positive.pooled.repeat(count, 1),
             negative_prompt_embeds=negative.tokens.repeat(count, 1, 1),
             negative_pooled_prompt_embeds=negative.pooled.repeat(count, 1),
-            width=subject.side,
-            height=subject.side,
+            width=model.side,
+            height=model.side,
             num_inference_steps=batch[0].steps,
             guidance_scale=GUIDANCE_SCALE if batch[0].guided else 1.0,
             generator=[torch.Generator("cpu").manual_seed(seed) for seed in range(count)],
             output_type="np",
         )
-        return subject.now() - started
+        return model.now() - started
 
     return run
 
 
-def one_at_a_time(subject: Subject, batch: Batch) -> float:
+def one_at_a_time(model: ModelUnderTest, batch: Batch) -> float:
     """diffusers' own pipeline in a plain loop over the requests."""
-    run = stock_pipeline(subject)
-    return sum(run([one]) for one in batch)
+    run = stock_pipeline(model)
+    return sum(run([arrival]) for arrival in batch)
 
 
-def engine(subject: Subject, batch: Batch) -> float:
+def run_engine(model: ModelUnderTest, batch: Batch) -> float:
     """Everything handed to the engine at once."""
-    runner = subject.engine(clock=subject.now)
-    requests = [subject.request(one, seed) for seed, one in enumerate(batch)]
-    started = subject.now()
+    runner = model.engine(clock=model.now)
+    requests = [model.request(arrival, seed) for seed, arrival in enumerate(batch)]
+    started = model.now()
     for outcome in runner.generate(requests):
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, FailedRequest):
             raise outcome.error
-    seconds = subject.now() - started
+    seconds = model.now() - started
     runner.close()
     return seconds
 
 
-def replay(subject: Subject, arrivals: Batch, *, mode: Mode) -> Served:
+def replay_trace(model: ModelUnderTest, arrivals: Batch, *, mode: Mode) -> TraceResult:
     """A trace through the engine; the virtual clock is moved by what its steps really take."""
     virtual = _VirtualTime()
-    runner = subject.engine(mode=mode, clock=lambda: virtual.now)
+    runner = model.engine(mode=mode, clock=lambda: virtual.now)
     coming = deque(range(len(arrivals)))
     tickets: dict[int, int] = {}
     finished = [0.0] * len(arrivals)
     while coming or runner.busy:
         if not runner.busy:
             virtual.now = max(virtual.now, arrivals[coming[0]].at)
-        started = subject.now()
+        started = model.now()
         while coming and arrivals[coming[0]].at <= virtual.now:
             index = coming.popleft()
-            request = subject.request(arrivals[index], seed=index)
-            tickets[runner.submit(request, Delivery(Service.INTERACTIVE))] = index
-        ended = list(_ended(runner))
-        virtual.now += subject.now() - started
+            request = model.request(arrivals[index], seed=index)
+            tickets[runner.submit(request, Delivery(ServiceClass.INTERACTIVE))] = index
+        ended = list(_finish(runner))
+        virtual.now += model.now() - started
         for ticket in ended:
             finished[tickets[ticket]] = virtual.now
     runner.close()
-    return Served(arrivals, finished, runner.forward_passes, runner.row_steps)
+    return TraceResult(arrivals, finished, runner.forward_passes, runner.row_steps)
 
 
 @dataclass(slots=True)
@@ -185,9 +185,9 @@ class _VirtualTime:
     now: float = 0.0
 
 
-def _ended(runner: Engine) -> Iterator[int]:
+def _finish(runner: Engine) -> Iterator[int]:
     for event in runner.step():
-        if isinstance(event.said, Failed):
-            raise event.said.error
-        if not isinstance(event.said, Preview):
+        if isinstance(event.result, FailedRequest):
+            raise event.result.error
+        if not isinstance(event.result, Preview):
             yield event.ticket

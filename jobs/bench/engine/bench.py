@@ -18,22 +18,22 @@ from app.models.random_weights import COMPUTE_BOUND, OVERHEAD_BOUND, Sd3Shape, r
 from app.models.sd3 import Sd3Pipeline
 from app.types import Value
 from jobs.bench.engine.baselines import (
-    Subject,
+    ModelUnderTest,
     bare_loop,
-    engine,
     one_at_a_time,
-    replay,
+    replay_trace,
+    run_engine,
     seconds_per_pass,
     stock_pipeline,
 )
 from jobs.bench.engine.simulated_policies import (
     Batch,
-    Served,
-    keyed_static,
-    request_level,
-    sequential,
+    TraceResult,
+    serve_request_level,
+    serve_sequentially,
+    serve_static_batches,
 )
-from jobs.bench.engine.traces import MAX_ROWS, SATURATED, Arrival, CostTable, TraceKind, trace
+from jobs.bench.engine.traces import MAX_ROWS, SATURATED, Arrival, CostTable, TraceKind, make_trace
 
 Say: TypeAlias = Callable[[str], None]
 STEPS = 8
@@ -51,7 +51,7 @@ class Spread(Value):
     high: float
 
 
-class Pace(Value):
+class ThroughputRatio(Value):
     """The engine's images per second as a share of another contender's, 1 being equal."""
 
     model: str
@@ -77,53 +77,57 @@ class EngineFigures(Value):
 
     rounds: int
     curves: dict[str, CostCurve]
-    pace: tuple[Pace, ...]
+    pace: tuple[ThroughputRatio, ...]
     traces: tuple[TraceRatio, ...]
 
 
-def cpu_subjects() -> tuple[Subject, ...]:
+def cpu_models() -> tuple[ModelUnderTest, ...]:
     """Models with random weights: bound by the overhead of a pass, by its sums, and between.
 
     The first two are one model at 16 and at 64 image tokens a row, with 32 text tokens.
     """
     torch.set_num_threads(1)
     return (
-        cpu_subject("overhead-bound", OVERHEAD_BOUND, side=16, max_sequence_length=16),
-        cpu_subject("between", OVERHEAD_BOUND, side=32, max_sequence_length=16),
-        cpu_subject("compute-bound", COMPUTE_BOUND, side=64, max_sequence_length=256),
+        cpu_model("overhead-bound", OVERHEAD_BOUND, side=16, max_sequence_length=16),
+        cpu_model("between", OVERHEAD_BOUND, side=32, max_sequence_length=16),
+        cpu_model("compute-bound", COMPUTE_BOUND, side=64, max_sequence_length=256),
     )
 
 
-def cpu_subject(name: str, shape: Sd3Shape, *, side: int, max_sequence_length: int) -> Subject:
+def cpu_model(name: str, shape: Sd3Shape, *, side: int, max_sequence_length: int) -> ModelUnderTest:
     """A model with random weights on the CPU, its clock the CPU time of this process."""
     stock = random_sd3(shape)
     pipeline = Sd3Pipeline(stock, max_sequence_length=max_sequence_length)
-    return Subject(name, pipeline, stock, side, MAX_ROWS, process_time)
+    return ModelUnderTest(name, pipeline, stock, side, MAX_ROWS, process_time)
 
 
 def bench_engine(
-    subjects: Sequence[Subject], rounds: int, say: Say, *, trace_requests: int = TRACE_REQUESTS
+    subjects: Sequence[ModelUnderTest],
+    rounds: int,
+    say: Say,
+    *,
+    trace_requests: int = TRACE_REQUESTS,
 ) -> EngineFigures:
     """Curves and pace of every subject, then the traces on the first; takes some minutes.
 
     The engine's row budget is the knee of the subject's own curve, as it is in service.
     """
     say("seconds of a step by its rows")
-    curves = {subject.name: curve(subject, rounds) for subject in subjects}
+    curves = {model.name: measure_curve(model, rounds) for model in subjects}
     budgeted = [
-        replace(subject, rows=max(curves[subject.name].knee, GUIDED_ROWS)) for subject in subjects
+        replace(model, rows=max(curves[model.name].knee, GUIDED_ROWS)) for model in subjects
     ]
     paces = []
-    for subject in budgeted:
+    for model in budgeted:
         for guided in (False, True):
-            say(f"pace of the {subject.name} model {'with' if guided else 'without'} guidance")
-            paces.append(pace(subject, guided, rounds))
+            say(f"pace of the {model.name} model {'with' if guided else 'without'} guidance")
+            paces.append(measure_throughput(model, guided, rounds))
     first = budgeted[0]
     ratios: list[TraceRatio] = []
     for kind, load in TRACES:
         say(f"trace {kind}, {load_name(load)}")
         arrivals = [
-            trace(
+            make_trace(
                 kind, seed=seed, load=load, count=trace_requests, costs=_table(curves[first.name])
             )
             for seed in range(1, min(rounds, TRACE_ROUNDS) + 1)
@@ -136,33 +140,33 @@ def _table(curve: CostCurve) -> CostTable:
     return CostTable(tuple(sorted(curve.seconds.items())))
 
 
-def curve(subject: Subject, rounds: int) -> CostCurve:
+def measure_curve(model: ModelUnderTest, rounds: int) -> CostCurve:
     """T(rows) of a subject, the median of interleaved rounds after one to warm up."""
-    taken = [[seconds_per_pass(subject, rows) for rows in CURVE_BUCKETS] for _ in range(rounds + 1)]
-    settings = subject.pipeline.settings
+    taken = [[seconds_per_pass(model, rows) for rows in CURVE_BUCKETS] for _ in range(rounds + 1)]
+    settings = model.pipeline.settings
     return CostCurve(
-        width=subject.side,
-        height=subject.side,
+        width=model.side,
+        height=model.side,
         device=settings.device,
         dtype=settings.dtype,
         threads=settings.threads,
         seconds={
-            rows: median(one[column] for one in taken[1:])
+            rows: median(times[column] for times in taken[1:])
             for column, rows in enumerate(CURVE_BUCKETS)
         },
     )
 
 
-def pace(subject: Subject, guided: bool, rounds: int) -> Pace:
+def measure_throughput(model: ModelUnderTest, guided: bool, rounds: int) -> ThroughputRatio:
     """Sixteen rows of quick drafts, by each contender in turn."""
-    one = Arrival(0.0, STEPS, guided, "draft")
-    batch = [one] * (2 * MAX_ROWS // one.rows)
+    arrival = Arrival(0.0, STEPS, guided, "draft")
+    batch = [arrival] * (2 * MAX_ROWS // arrival.rows)
     taken = [
-        (engine(subject, batch), bare_loop(subject, batch), one_at_a_time(subject, batch))
+        (run_engine(model, batch), bare_loop(model, batch), one_at_a_time(model, batch))
         for _ in range(rounds + 1)
     ][1:]
-    return Pace(
-        model=subject.name,
+    return ThroughputRatio(
+        model=model.name,
         guided=guided,
         of_bare_loop=spread([bare / ours for ours, bare, _ in taken]),
         of_one_at_a_time=spread([plain / ours for ours, _, plain in taken]),
@@ -170,17 +174,17 @@ def pace(subject: Subject, guided: bool, rounds: int) -> Pace:
 
 
 def trace_ratios(
-    subject: Subject, kind: TraceKind, load: float, traces: Sequence[Batch]
+    model: ModelUnderTest, kind: TraceKind, load: float, traces: Sequence[Batch]
 ) -> list[TraceRatio]:
     """Each trace by every policy in turn, every image really made."""
-    run = stock_pipeline(subject)
+    run = stock_pipeline(model)
     served = [
         {
-            "engine": replay(subject, arrivals, mode="reproducible"),
-            "mode fast": replay(subject, arrivals, mode="fast"),
-            "keyed static": keyed_static(arrivals, run),
-            "request-level": request_level(arrivals, run),
-            "sequential": sequential(arrivals, run),
+            "engine": replay_trace(model, arrivals, mode="reproducible"),
+            "mode fast": replay_trace(model, arrivals, mode="fast"),
+            "keyed static": serve_static_batches(arrivals, run),
+            "request-level": serve_request_level(arrivals, run),
+            "sequential": serve_sequentially(arrivals, run),
         }
         for arrivals in traces
     ]
@@ -189,10 +193,12 @@ def trace_ratios(
             trace=kind,
             load=load_name(load),
             policy=policy,
-            mean_latency=_share(served, policy, lambda one: one.mean),
-            p95_latency=_share(served, policy, lambda one: one.p95),
-            draft_p95_latency=_share(served, policy, lambda one: one.draft_p95),
-            images_per_second=_share(served, policy, lambda one: one.images_per_second),
+            mean_latency=_share(served, policy, lambda trace_result: trace_result.mean),
+            p95_latency=_share(served, policy, lambda trace_result: trace_result.p95),
+            draft_p95_latency=_share(served, policy, lambda trace_result: trace_result.draft_p95),
+            images_per_second=_share(
+                served, policy, lambda trace_result: trace_result.images_per_second
+            ),
         )
         for policy in served[0]
         if policy != "engine"
@@ -200,9 +206,14 @@ def trace_ratios(
 
 
 def _share(
-    served: Sequence[dict[str, Served]], policy: str, figure: Callable[[Served], float]
+    served: Sequence[dict[str, TraceResult]], policy: str, figure: Callable[[TraceResult], float]
 ) -> Spread:
-    return spread([figure(one["engine"]) / figure(one[policy]) for one in served])
+    return spread(
+        [
+            figure(round_results["engine"]) / figure(round_results[policy])
+            for round_results in served
+        ]
+    )
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 ROUNDS = 5
-CALLS = 5
+REPEATS = 5
 HEAD_WIDTH = 64
 
 
@@ -43,7 +43,7 @@ def seconds_of(call: Callable[[], object], now: Callable[[], float]) -> float:
     taken = []
     for _ in range(ROUNDS + 1):
         started = now()
-        for _ in range(CALLS):
+        for _ in range(REPEATS):
             call()
-        taken.append((now() - started) / CALLS)
+        taken.append((now() - started) / REPEATS)
     return median(taken[1:])

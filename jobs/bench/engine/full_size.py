@@ -10,14 +10,20 @@ from typing import Any, TypeAlias
 import torch
 
 from app.engine.cost_curve import measure
-from app.engine.results import Preview, Rendered
+from app.engine.results import Preview, RenderedImage
 from app.engine.row_budget import GUIDED_ROWS
-from app.engine.state import Delivery, Service
+from app.engine.state import Delivery, ServiceClass
 from app.errors import AtelierError, EngineError, InvalidRequest
 from app.models.device import choose_attention, compile_blocks
 from app.models.sd3 import Sd3Pipeline
 from app.types import Value
-from jobs.bench.engine.baselines import Subject, bare_loop, engine, one_at_a_time, seconds_per_pass
+from jobs.bench.engine.baselines import (
+    ModelUnderTest,
+    bare_loop,
+    one_at_a_time,
+    run_engine,
+    seconds_per_pass,
+)
 from jobs.bench.engine.device_limits import attention, matrix_product
 from jobs.bench.engine.full_size_models import (
     LARGE,
@@ -56,7 +62,7 @@ class FullSizeFigures(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class FullSizeScale:
     """How large the run is. `sides` are the picture sizes, the smaller first."""
 
     device: str
@@ -72,7 +78,7 @@ class Scale:
     rounds: int
 
 
-FULL = Scale(
+FULL = FullSizeScale(
     device="cuda",
     dtype=torch.bfloat16,
     medium=MEDIUM,
@@ -85,7 +91,7 @@ FULL = Scale(
     seconds=540.0,
     rounds=2,
 )
-_CUT = replace(
+_SHRUNK = replace(
     MEDIUM,
     layers=2,
     heads=1,
@@ -94,11 +100,11 @@ _CUT = replace(
     text_layers=(1, 1),
     vae_widths=(32, 32, 32, 32),
 )
-TINY = Scale(
+TINY = FullSizeScale(
     device="cpu",
     dtype=torch.float32,
-    medium=_CUT,
-    large=replace(_CUT, name="sd3.5-large", layers=1, dual_attention_layers=()),
+    medium=_SHRUNK,
+    large=replace(_SHRUNK, name="sd3.5-large", layers=1, dual_attention_layers=()),
     sides=(32, 64),
     matmul=64,
     attention_lengths=(13,),
@@ -120,7 +126,7 @@ class Section:
 
 
 def bench_full_size(
-    scale: Scale, say: Say, *, clock: Callable[[], float] = monotonic
+    scale: FullSizeScale, say: Say, *, clock: Callable[[], float] = monotonic
 ) -> FullSizeFigures:
     """Run what fits into the scale's seconds; raises InvalidRequest without the device."""
     if scale.device == "cuda" and not torch.cuda.is_available():
@@ -168,14 +174,14 @@ REPEATS = 5
 
 
 @dataclass(slots=True)
-class Bench:
+class FullSizeBench:
     """What one section leaves to the next: the ceiling in FLOP/s, the models, their budgets."""
 
-    scale: Scale
+    scale: FullSizeScale
     ceiling: float = 0.0
     stocks: dict[FullSize, Any] = field(default_factory=dict)
     flops: dict[tuple[FullSize, int], tuple[int, int]] = field(default_factory=dict)
-    subjects: dict[tuple[FullSize, int], Subject] = field(default_factory=dict)
+    subjects: dict[tuple[FullSize, int], ModelUnderTest] = field(default_factory=dict)
 
     @property
     def on_gpu(self) -> bool:
@@ -207,7 +213,7 @@ class Bench:
             graphs=graphs,
         )
 
-    def subject(self, size: FullSize, side: int) -> Subject:
+    def subject(self, size: FullSize, side: int) -> ModelUnderTest:
         """A model whose row budget is known; raises EngineError when its curve is missing."""
         if (size, side) not in self.subjects:
             raise EngineError(f"{size.name} at {side} has no curve; see why its section failed")
@@ -219,19 +225,19 @@ class Bench:
         return (row_steps * forward + images * decode) / self.ceiling
 
 
-def sections(scale: Scale) -> list[Section]:
+def sections(scale: FullSizeScale) -> list[Section]:
     """All sections in order; each makes what it is the first to need."""
-    bench = Bench(scale)
+    bench = FullSizeBench(scale)
     small, big = scale.sides
     medium, large = scale.medium, scale.large
     cases = ((medium, small), (medium, big), (large, big))
     ways = ("eager", "graphs") if bench.on_gpu else ("eager",)
-    found = [Section("ceilings", 20, partial(_ceilings, bench))]
+    all_sections = [Section("ceilings", 20, partial(_device_ceilings, bench))]
     for size, side in cases:
         for way in ways:
             name = f"{size.name} {side} {way}"
-            found.append(Section(name, 30, partial(_curve, bench, name, size, side, way)))
-    found.append(Section("unloaded draft", 15, partial(_draft, bench, medium, small)))
+            all_sections.append(Section(name, 30, partial(_curve, bench, name, size, side, way)))
+    all_sections.append(Section("unloaded draft", 15, partial(_draft, bench, medium, small)))
     paces = (
         (medium, small, DRAFT_STEPS, False, 30),
         (medium, small, scale.steps, True, 45),
@@ -239,15 +245,17 @@ def sections(scale: Scale) -> list[Section]:
     )
     for size, side, steps, guided, seconds in paces:
         name = f"{size.name} {side} {steps} steps{' guided' if guided else ''}"
-        one = Arrival(0.0, steps, guided, "")
-        found.append(Section(name, seconds, partial(_pace, bench, name, size, side, one)))
+        arrival = Arrival(0.0, steps, guided, "")
+        all_sections.append(
+            Section(name, seconds, partial(_pace, bench, name, size, side, arrival))
+        )
     for size, side in cases:
         name = f"{size.name} {side} compiled"
-        found.append(Section(name, 90, partial(_compiled, bench, name, size, side)))
-    return found
+        all_sections.append(Section(name, 90, partial(_compiled, bench, name, size, side)))
+    return all_sections
 
 
-def _ceilings(bench: Bench) -> Figures:
+def _device_ceilings(bench: FullSizeBench) -> Figures:
     scale = bench.scale
     where = (scale.device, scale.dtype, bench.now)
     bench.ceiling = matrix_product(scale.matmul, *where)
@@ -261,7 +269,7 @@ def _ceilings(bench: Bench) -> Figures:
             yield _figure("ceilings", f"{name}: largest error", error, "")
 
 
-def _curve(bench: Bench, section: str, size: FullSize, side: int, way: str) -> Figures:
+def _curve(bench: FullSizeBench, section: str, size: FullSize, side: int, way: str) -> Figures:
     """T(rows) and its knee; the last way that works serves the sections behind it."""
     pipeline = bench.pipeline(size, graphs=way == "graphs")
     curve = measure(pipeline, side, side)
@@ -269,48 +277,52 @@ def _curve(bench: Bench, section: str, size: FullSize, side: int, way: str) -> F
         yield _step(bench, section, size, side, rows, seconds)
     yield _figure(section, "knee", curve.knee, "rows")
     rows = max(curve.knee, GUIDED_ROWS)  # as the engine has it
-    bench.subjects[size, side] = Subject(
+    bench.subjects[size, side] = ModelUnderTest(
         size.name, pipeline, bench.stock(size), side, rows, bench.now
     )
 
 
-def _draft(bench: Bench, size: FullSize, side: int) -> Figures:
+def _draft(bench: FullSizeBench, size: FullSize, side: int) -> Figures:
     """One person, one picture, nobody else: until the picture, and until the first preview."""
-    subject = bench.subject(size, side)
+    model = bench.subject(size, side)
     floor = bench.floor_seconds(size, side, row_steps=DRAFT_STEPS, images=1)
-    whole = _median(lambda: _until(subject, Rendered, Delivery(Service.INTERACTIVE)))
+    whole = _median(lambda: _until(model, RenderedImage, Delivery(ServiceClass.INTERACTIVE)))
     yield _figure("unloaded draft", "picture", 1000 * whole, "ms", floor / whole)
-    watched = Delivery(Service.INTERACTIVE, preview_every=1)
-    first = _median(lambda: _until(subject, Preview, watched))
+    watched = Delivery(ServiceClass.INTERACTIVE, preview_every=1)
+    first = _median(lambda: _until(model, Preview, watched))
     yield _figure("unloaded draft", "first preview", 1000 * first, "ms")
 
 
-def _until(subject: Subject, word: type[Preview | Rendered], delivery: Delivery) -> float:
+def _until(
+    model: ModelUnderTest, event: type[Preview | RenderedImage], delivery: Delivery
+) -> float:
     """Seconds from the request to the first such word; the request is seen to its end."""
-    runner = subject.engine(mode="fast", clock=perf_counter)
-    said: list[tuple[object, float]] = []
-    started = subject.now()
-    runner.submit(subject.request(Arrival(0.0, DRAFT_STEPS, False, ""), seed=0), delivery)
+    runner = model.engine(mode="fast", clock=perf_counter)
+    seen_events: list[tuple[object, float]] = []
+    started = model.now()
+    runner.submit(model.request(Arrival(0.0, DRAFT_STEPS, False, ""), seed=0), delivery)
     while runner.busy:
         events = runner.step()
-        said += [(event.said, subject.now()) for event in events]
+        seen_events += [(event.result, model.now()) for event in events]
     runner.close()
-    return next(when for what, when in said if isinstance(what, word)) - started
+    return next(when for what, when in seen_events if isinstance(what, event)) - started
 
 
-def _pace(bench: Bench, section: str, size: FullSize, side: int, one: Arrival) -> Figures:
+def _pace(
+    bench: FullSizeBench, section: str, size: FullSize, side: int, arrival: Arrival
+) -> Figures:
     """Two full batches by the engine and the bare loop in turn, two pictures by plain diffusers."""
-    subject = bench.subject(size, side)
-    batch = [one] * (2 * subject.rows // one.rows)
-    contenders = ((engine, batch), (bare_loop, batch), (one_at_a_time, [one] * 2))
+    model = bench.subject(size, side)
+    batch = [arrival] * (2 * model.rows // arrival.rows)
+    contenders = ((run_engine, batch), (bare_loop, batch), (one_at_a_time, [arrival] * 2))
     for contender, work in contenders:
-        contender(subject, [replace(asked, steps=1) for asked in work])  # warm
+        contender(model, [replace(arrivals, steps=1) for arrivals in work])  # warm
     paces = [
-        [len(work) / contender(subject, work) for contender, work in contenders]
+        [len(work) / contender(model, work) for contender, work in contenders]
         for _ in range(bench.scale.rounds)
     ]
     ours, bare, plain = (median(column) for column in zip(*paces, strict=True))
-    floor = bench.floor_seconds(size, side, row_steps=one.row_steps, images=1)
+    floor = bench.floor_seconds(size, side, row_steps=arrival.row_steps, images=1)
     yield _figure(section, "engine", ours, "images/s", floor * ours)
     yield _figure(section, "bare loop", bare, "images/s", floor * bare)
     yield _figure(section, "diffusers, one at a time", plain, "images/s", floor * plain)
@@ -318,19 +330,19 @@ def _pace(bench: Bench, section: str, size: FullSize, side: int, one: Arrival) -
     yield _figure(section, "engine of one at a time", ours / plain, "x")
 
 
-def _compiled(bench: Bench, section: str, size: FullSize, side: int) -> Figures:
+def _compiled(bench: FullSizeBench, section: str, size: FullSize, side: int) -> Figures:
     """Blocks compiled, from here on: a step at the budget, and the engine's pace with it."""
     torch._dynamo.reset()  # the code cache has room for few shapes
     stock, before = bench.stock(size), bench.subject(size, side)
     compile_blocks(stock.transformer, backend=bench.scale.compiler)
-    subject = replace(before, pipeline=bench.pipeline(size, graphs=bench.on_gpu))
-    seconds = _median(lambda: seconds_per_pass(subject, subject.rows))
-    yield _step(bench, section, size, side, subject.rows, seconds)
-    one = Arrival(0.0, bench.scale.steps, True, "")
-    batch = [one] * (subject.rows // one.rows)
-    ours = len(batch) / median(engine(subject, batch) for _ in range(bench.scale.rounds))
-    floor = bench.floor_seconds(size, side, row_steps=one.row_steps, images=1)
-    yield _figure(section, f"engine, {one.steps} steps guided", ours, "images/s", floor * ours)
+    model = replace(before, pipeline=bench.pipeline(size, graphs=bench.on_gpu))
+    seconds = _median(lambda: seconds_per_pass(model, model.rows))
+    yield _step(bench, section, size, side, model.rows, seconds)
+    arrival = Arrival(0.0, bench.scale.steps, True, "")
+    batch = [arrival] * (model.rows // arrival.rows)
+    ours = len(batch) / median(run_engine(model, batch) for _ in range(bench.scale.rounds))
+    floor = bench.floor_seconds(size, side, row_steps=arrival.row_steps, images=1)
+    yield _figure(section, f"engine, {arrival.steps} steps guided", ours, "images/s", floor * ours)
 
 
 def _median(timed: Callable[[], float]) -> float:
@@ -338,7 +350,7 @@ def _median(timed: Callable[[], float]) -> float:
 
 
 def _step(
-    bench: Bench, section: str, size: FullSize, side: int, rows: int, seconds: float
+    bench: FullSizeBench, section: str, size: FullSize, side: int, rows: int, seconds: float
 ) -> Figure:
     floor = bench.floor_seconds(size, side, row_steps=rows, images=0)
     return _figure(section, f"step of {rows} rows", 1000 * seconds, "ms", floor / seconds)

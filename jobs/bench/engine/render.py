@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 
 if TYPE_CHECKING:
     from jobs.bench.engine.bench import EngineFigures, Spread
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show_engine_figures(figures: "EngineFigures") -> None:
     """Curves, then the engine beside every contender; all but the curves are ratios."""
-    out = console()
+    out = make_console()
     out.print(f"{figures.rounds} rounds, medians, lowest to highest in brackets\n")
     out.print(_curves(figures))
     out.print(_pace(figures))
@@ -39,34 +39,36 @@ def _pace(figures: "EngineFigures") -> Table:
         "model", "guidance", "of the bare loop", "of one at a time", box=None,
         title="\nthe engine's images per second as a share",
     )  # fmt: skip
-    for one in figures.pace:
-        guided = "with" if one.guided else "without"
-        table.add_row(one.model, guided, _said(one.of_bare_loop), _said(one.of_one_at_a_time))
+    for pace in figures.pace:
+        guided = "with" if pace.guided else "without"
+        table.add_row(
+            pace.model, guided, _spread_text(pace.of_bare_loop), _spread_text(pace.of_one_at_a_time)
+        )
     return table
 
 
 def _traces(figures: "EngineFigures") -> Iterator[Table]:
-    for name, ratios in groupby(figures.traces, key=lambda one: f"{one.trace}, {one.load}"):
+    for name, ratios in groupby(figures.traces, key=lambda ratio: f"{ratio.trace}, {ratio.load}"):
         table = Table(
             "against", "mean", "p95", "draft p95", "images/s", box=None, padding=(0, 1, 0, 0),
             title=f"\nthe engine's latencies and images per second as a share, {name}",
         )  # fmt: skip
-        for one in ratios:
+        for ratio in ratios:
             table.add_row(
-                one.policy, _said(one.mean_latency), _said(one.p95_latency),
-                _said(one.draft_p95_latency), _said(one.images_per_second),
+                ratio.policy, _spread_text(ratio.mean_latency), _spread_text(ratio.p95_latency),
+                _spread_text(ratio.draft_p95_latency), _spread_text(ratio.images_per_second),
             )  # fmt: skip
         yield table
 
 
-def _said(spread: "Spread") -> str:
+def _spread_text(spread: "Spread") -> str:
     low, high = (f"{edge:.2f}".removeprefix("0") for edge in (spread.low, spread.high))
     return f"{spread.median:.2f} ({low}-{high})"
 
 
 def show_full_size_figures(figures: "FullSizeFigures") -> None:
     """Where the figures are from; they were told one by one as they came."""
-    console().print(
+    make_console().print(
         f"{figures.device}, torch {figures.torch}: {len(figures.figures)} figures in "
         f"{figures.seconds:.0f} s, {len(figures.skipped)} sections skipped, "
         f"{len(figures.failed)} failed"

@@ -13,13 +13,13 @@ from typing import TypeAlias
 from app.engine.engine import Mode
 from app.engine.row_budget import bucket_for
 from app.engine.scheduler import Scheduler
-from app.engine.state import Delivery, Service
+from app.engine.state import Delivery, ServiceClass
 from jobs.bench.engine.traces import MAX_ROWS, Arrival, CostTable
 
 WINDOW = 8
 """Requests that one request-level batch waits for at most."""
 
-INTERACTIVE = Delivery(Service.INTERACTIVE)
+INTERACTIVE = Delivery(ServiceClass.INTERACTIVE)
 
 Indices: TypeAlias = list[int]
 Batch: TypeAlias = Sequence[Arrival]
@@ -28,7 +28,7 @@ RunBatch: TypeAlias = Callable[[Batch], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class TraceResult:
     """What became of a trace: when each request was done, in virtual seconds, and the work."""
 
     arrivals: Sequence[Arrival]
@@ -68,7 +68,7 @@ class Served:
 
     def _latencies(self, kind: str = "") -> list[float]:
         pairs = zip(self.arrivals, self.finished, strict=True)
-        return [end - one.at for one, end in pairs if not kind or one.kind == kind]
+        return [end - arrival.at for arrival, end in pairs if not kind or arrival.kind == kind]
 
 
 def percentile(values: Sequence[float], share: int) -> float:
@@ -76,17 +76,17 @@ def percentile(values: Sequence[float], share: int) -> float:
     return quantiles(values, n=100, method="inclusive")[share - 1]
 
 
-def by_table(costs: CostTable) -> RunBatch:
+def batch_seconds(costs: CostTable) -> RunBatch:
     """A batch that takes what the table says, and does nothing."""
-    return lambda batch: batch[0].steps * costs.seconds(sum(one.rows for one in batch))
+    return lambda batch: batch[0].steps * costs.seconds(sum(arrival.rows for arrival in batch))
 
 
-def sequential(arrivals: Batch, run: RunBatch) -> Served:
+def serve_sequentially(arrivals: Batch, run: RunBatch) -> TraceResult:
     """One request at a time, in order: a pipeline behind a queue."""
     return _in_batches(arrivals, run, lambda queue: [[queue[0]]])
 
 
-def request_level(arrivals: Batch, run: RunBatch) -> Served:
+def serve_request_level(arrivals: Batch, run: RunBatch) -> TraceResult:
     """What `@serve.batch` gives: the oldest requests, split by parameters inside the handler.
 
     Their images are all delivered when the handler returns, as there.
@@ -101,7 +101,7 @@ def request_level(arrivals: Batch, run: RunBatch) -> Served:
     return _in_batches(arrivals, run, window)
 
 
-def keyed_static(arrivals: Batch, run: RunBatch) -> Served:
+def serve_static_batches(arrivals: Batch, run: RunBatch) -> TraceResult:
     """The best that whole batches can do: the oldest request, and all that agree with it.
 
     It may look through the whole queue, and rows may differ in prompt, seed and guidance scale.
@@ -115,13 +115,13 @@ def keyed_static(arrivals: Batch, run: RunBatch) -> Served:
     return _in_batches(arrivals, run, alike)
 
 
-def _key(one: Arrival) -> Hashable:
-    return one.steps, one.guided
+def _key(arrival: Arrival) -> Hashable:
+    return arrival.steps, arrival.guided
 
 
 def _in_batches(
     arrivals: Batch, run: RunBatch, choose: Callable[[Indices], list[Indices]]
-) -> Served:
+) -> TraceResult:
     finished = [0.0] * len(arrivals)
     coming, queue = deque(range(len(arrivals))), Indices()
     now, forward_passes = 0.0, 0
@@ -136,7 +136,9 @@ def _in_batches(
         for index in (index for group in chosen for index in group):
             finished[index] = now
             queue.remove(index)
-    return Served(arrivals, finished, forward_passes, sum(one.row_steps for one in arrivals))
+    return TraceResult(
+        arrivals, finished, forward_passes, sum(arrival.row_steps for arrival in arrivals)
+    )
 
 
 def _arrived(coming: deque[int], arrivals: Batch, now: float) -> Iterator[int]:
@@ -156,7 +158,7 @@ class InFlight:
     family: Hashable = None
 
 
-def step(arrivals: Batch, costs: CostTable, *, mode: Mode) -> Served:
+def serve_stepwise(arrivals: Batch, costs: CostTable, *, mode: Mode) -> TraceResult:
     """Atelier's engine: its scheduler chooses anew at every step; rows are padded as it does."""
     scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS)
     finished = [0.0] * len(arrivals)
@@ -166,8 +168,8 @@ def step(arrivals: Batch, costs: CostTable, *, mode: Mode) -> Served:
         if not len(scheduler):
             now = max(now, arrivals[coming[0]].at)
         for index in _arrived(coming, arrivals, now):
-            one = arrivals[index]
-            scheduler.add(InFlight(index, one.at, one.rows, one.steps))
+            arrival = arrivals[index]
+            scheduler.add(InFlight(index, arrival.at, arrival.rows, arrival.steps))
         taken = scheduler.take(now)
         rows = sum(state.rows for state in taken)
         now += costs.seconds(bucket_for(rows) if mode == "fast" else MAX_ROWS)
@@ -177,4 +179,4 @@ def step(arrivals: Batch, costs: CostTable, *, mode: Mode) -> Served:
             if not state.steps_left:
                 finished[state.ticket] = now
                 scheduler.remove(state.ticket)
-    return Served(arrivals, finished, forward_passes, row_steps)
+    return TraceResult(arrivals, finished, forward_passes, row_steps)

@@ -70,24 +70,24 @@ class Arrival:
         return self.rows * self.steps
 
 
-def trace(
+def make_trace(
     kind: TraceKind, *, seed: int, load: float, count: int = 400, costs: CostTable = MODEL_B
 ) -> list[Arrival]:
     """`count` requests whose work arrives at `load` times the capacity, in order of arrival.
 
     What is asked for depends on kind, seed and count alone; load and costs only stretch time.
     """
-    asked = _asked(kind, Random(f"{kind} {seed}"), count)
-    work = sum(arrival.row_steps for arrival in asked) / count
+    arrivals = _request_shapes(kind, Random(f"{kind} {seed}"), count)
+    work = sum(arrival.row_steps for arrival in arrivals) / count
     gap = 0.0 if load == SATURATED else work / (load * costs.row_steps_per_second)
     times = _bursts(Random(f"times {seed}"), count)
     return [
-        Arrival(at * gap, one.steps, one.guided, one.kind)
-        for at, one in zip(times, asked, strict=True)
+        Arrival(at * gap, arrival.steps, arrival.guided, arrival.kind)
+        for at, arrival in zip(times, arrivals, strict=True)
     ]
 
 
-def _asked(kind: TraceKind, rng: Random, count: int) -> Sequence[Arrival]:
+def _request_shapes(kind: TraceKind, rng: Random, count: int) -> Sequence[Arrival]:
     draw = {"drafts": _draft, "presets": _preset, "free": _free}[kind]
     return [draw(rng) for _ in range(count)]
 

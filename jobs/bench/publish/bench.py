@@ -20,7 +20,7 @@ from app.store.publish import claim, open_store, release
 from app.types import GenerationRequest, Route, Value
 from jobs.generate_only import Generation
 from jobs.runtime.batches import REQUESTS_PER_BATCH
-from jobs.runtime.process_usage import Watch
+from jobs.runtime.process_usage import ProcessUsage
 
 SHARE_BATCHES = 32
 MEMORY_FOLDER = Path("/dev/shm")
@@ -51,8 +51,8 @@ class PublishFigures(Value):
 def bench_publish(sizes: Sequence[int], say: Callable[[str], None]) -> PublishFigures:
     """Run every size once and the shares once. Raises BackendError when a run breaks."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
-        lease_ms = _lease_ms(Path(folder))
-        publish_ms = _publish_ms(Path(folder) / "disk")
+        lease_ms = _measure_lease_ms(Path(folder))
+        publish_ms = _measure_publish_ms(Path(folder) / "disk")
     return PublishFigures(
         lease_ms=lease_ms,
         publish_ms=publish_ms,
@@ -65,10 +65,10 @@ def _in_memory() -> float | None:
     if not os.access(MEMORY_FOLDER, os.W_OK):
         return None
     with tempfile.TemporaryDirectory(prefix="atelier-bench-", dir=MEMORY_FOLDER) as folder:
-        return _publish_ms(Path(folder))
+        return _measure_publish_ms(Path(folder))
 
 
-def _lease_ms(folder: Path) -> float:
+def _measure_lease_ms(folder: Path) -> float:
     store = open_store((folder / "l").as_uri(), f"sqlite:///{folder / 'leases.db'}")
     keys = [f"{number:064x}" for number in range(SHARE_BATCHES * REQUESTS_PER_BATCH)]
     started = perf_counter()
@@ -79,7 +79,7 @@ def _lease_ms(folder: Path) -> float:
     return round((perf_counter() - started) / len(keys) * 1000, 3)
 
 
-def _publish_ms(folder: Path) -> float:
+def _measure_publish_ms(folder: Path) -> float:
     folder.mkdir(parents=True, exist_ok=True)
     store = open_store((folder / "blobs").as_uri(), f"sqlite:///{folder / 'catalog.db'}")
     route = Route(backend="echo", model=ECHO, reason="the benchmark names it")
@@ -103,14 +103,14 @@ def _run(size: int, say: Callable[[str], None]) -> PublishRun:
         plan = Path(folder) / "plan.yaml"
         plan.write_text(json.dumps(echo_plan(size)))  # JSON is YAML
         places = {"ATELIER_HOME": folder, "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
-        watch = Watch(
+        watch = ProcessUsage(
             [sys.executable, "-m", "jobs", "generate", str(plan), "--allow-large", "--json"],
             os.environ | places,
         )
-        said = watch.run()
+        summary = watch.run()
     if watch.exit_code:
-        raise BackendError(f"{size} rows ended with {watch.exit_code}: {said}", backend="bulk")
-    generation = Generation.model_validate_json(said)
+        raise BackendError(f"{size} rows ended with {watch.exit_code}: {summary}", backend="bulk")
+    generation = Generation.model_validate_json(summary)
     say(f"{size} rows: {generation.images_per_second} a second")
     cpu_ms = round(watch.cpu_seconds / generation.asked * 1000, 3)
     return PublishRun(generation=generation, cpu_ms=cpu_ms)

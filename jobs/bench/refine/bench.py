@@ -7,15 +7,15 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from app.environment import environment
-from app.models import bundled as versions
+from app.models import bundled
 from app.refine.attempts import Refiner
-from app.refine.statistics import Experience, learn
-from app.route.router import Choice
+from app.refine.statistics import RefineStatistics, count_retries
+from app.route.router import RouteChoice
 from app.types import AssetSpec, ModelVersion, Refine, Retry, Status, Value
-from jobs.bench.refine.workload import SOUND, WORLDS, World, assets
+from jobs.bench.refine.workload import GOOD_SETTINGS, POOR_SETTINGS, PoorSettings, assets
 from jobs.bench.routing.fleet import PRUNED, pruned
-from jobs.bench.routing.simulator import Played, Player, straight
-from jobs.runtime.batches import Decided
+from jobs.bench.routing.simulator import RunSimulator, SimulatedRun, direct_plan
+from jobs.runtime.batches import DecidedAsset
 
 LEARNING, ASKED = 1, 2
 """The plans' seeds: nothing that is asked was learned from."""
@@ -33,7 +33,7 @@ class Extent(Value):
 FULL, QUICK = Extent(colours=10), Extent(colours=1)
 
 
-class Row(Value):
+class RefineRow(Value):
     """What one way of trying again came to in one world."""
 
     world: str
@@ -63,13 +63,13 @@ class RefineFigures(Value):
     processor: str
     learned_from: int
     """Further attempts, of other assets."""
-    rows: tuple[Row, ...]
+    rows: tuple[RefineRow, ...]
     saved: float | None
     """Of the attempts for each accepted asset, over all poor worlds, against the next seed."""
     saved_within: tuple[float, float] | None
     """95 % of resampled plans save as much; the bounds."""
 
-    def row(self, way: str, world: str) -> Row:
+    def row(self, way: str, world: str) -> RefineRow:
         """What a way came to in a world."""
         return next(row for row in self.rows if (row.way, row.world) == (way, world))
 
@@ -78,42 +78,49 @@ def bench_refine(extent: Extent, say: Say) -> RefineFigures:
     """Learn from one plan in every world, then make another one in every way."""
     with TemporaryDirectory(prefix="atelier-refine-") as name:
         folder = Path(name)
-        models = {PRUNED: pruned(folder), "starter": versions.fleet()["starter"]}
-        player = Player(models, folder)
-        worlds = (*WORLDS, SOUND)
+        models = {PRUNED: pruned(folder), "starter": bundled.bundled_models()["starter"]}
+        player = RunSimulator(models, folder)
+        worlds = (*POOR_SETTINGS, GOOD_SETTINGS)
         say("learning")
-        experience = learn(_past(player, worlds, extent))
-        games: dict[tuple[World, str], Played] = {}
+        statistics = count_retries(_past(player, worlds, extent))
+        games: dict[tuple[PoorSettings, str], SimulatedRun] = {}
         for world in worlds:
-            say(f"{world}: making all in {len(_ways(experience))} ways")
-            for way, known in _ways(experience).items():
-                games[world, way] = _game(player, world, known, seed=ASKED, extent=extent)
+            say(f"{world}: making all in {len(_strategies(statistics))} ways")
+            for way, known in _strategies(statistics).items():
+                games[world, way] = _play(player, world, known, seed=ASKED, extent=extent)
     pairs = [
         (games[world, BY_SEED].decided[at], games[world, LEARNED].decided[at])
-        for world in WORLDS
+        for world in POOR_SETTINGS
         for at in range(games[world, BY_SEED].asked)
     ]
     return RefineFigures(
         processor=environment().processor,
-        learned_from=experience.retries,
+        learned_from=statistics.retries,
         rows=tuple(_row(world, way, played) for (world, way), played in games.items()),
         saved=saving(pairs),
         saved_within=_resampled(pairs),
     )
 
 
-def _ways(experience: Experience) -> Mapping[str, Experience | None]:
-    return {BY_SEED: None, UNLEARNED: Experience(), LEARNED: experience}
+def _strategies(statistics: RefineStatistics) -> Mapping[str, RefineStatistics | None]:
+    return {BY_SEED: None, UNLEARNED: RefineStatistics(), LEARNED: statistics}
 
 
-def _past(player: Player, worlds: Sequence[World], extent: Extent) -> list[Retry]:
-    games = [_game(player, world, Experience(), seed=LEARNING, extent=extent) for world in worlds]
-    return [retry for played in games for one in played.decided for retry in one.retries]
+def _past(player: RunSimulator, worlds: Sequence[PoorSettings], extent: Extent) -> list[Retry]:
+    games = [
+        _play(player, world, RefineStatistics(), seed=LEARNING, extent=extent) for world in worlds
+    ]
+    return [retry for played in games for asset in played.decided for retry in asset.retries]
 
 
-def _game(
-    player: Player, world: World, known: Experience | None, *, seed: int, extent: Extent
-) -> Played:
+def _play(
+    player: RunSimulator,
+    world: PoorSettings,
+    known: RefineStatistics | None,
+    *,
+    seed: int,
+    extent: Extent,
+) -> SimulatedRun:
     """All assets of a world's plan, in the plan's order; by the next seed where nothing is known.
 
     What one of them came to plays no part for another, whichever way it is made.
@@ -121,48 +128,48 @@ def _game(
     refine = Refine.SEED if known is None else Refine.REASON
     refiner = None if known is None else Refiner(known, player.models)
     specs = assets(world, refine, player.models, seed=seed, colours=extent.colours)
-    played = player.play([(spec,) for spec in specs], _named(player.models), refiner=refiner)
-    played.decided.sort(key=lambda one: one.index)
+    played = player.run([(spec,) for spec in specs], _named(player.models), refiner=refiner)
+    played.decided.sort(key=lambda asset: asset.index)
     return played
 
 
 def _named(
     models: Mapping[str, ModelVersion],
-) -> Callable[[tuple[AssetSpec, ...], str], Choice | None]:
-    return lambda ways, _: straight(ways[0], models[ways[0].model])
+) -> Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]:
+    return lambda variants, _: direct_plan(variants[0], models[variants[0].model])
 
 
-def _row(world: World, way: str, played: Played) -> Row:
-    retries = [retry for one in played.decided for retry in one.retries]
-    tried = Counter(one.change for one in retries)
-    passed = Counter(one.change for one in retries if one.passed)
-    return Row(
+def _row(world: PoorSettings, way: str, played: SimulatedRun) -> RefineRow:
+    retries = [retry for asset in played.decided for retry in asset.retries]
+    tried = Counter(retry.change for retry in retries)
+    passed = Counter(retry.change for retry in retries if retry.passed)
+    return RefineRow(
         world=str(world),
         way=way,
         asked=played.asked,
         accepted=played.accepted,
-        attempts=sum(one.attempts for one in played.decided),
+        attempts=sum(asset.attempts for asset in played.decided),
         cpu_seconds=sum(played.cpu_seconds.values()),
         changes={change: (tried[change], passed[change]) for change, _ in tried.most_common()},
     )
 
 
-def saving(pairs: Sequence[tuple[Decided, Decided]]) -> float | None:
+def saving(pairs: Sequence[tuple[DecidedAsset, DecidedAsset]]) -> float | None:
     """How many attempts for each accepted asset the second of each pair saves on the first."""
     before, after = (_each(side) for side in zip(*pairs, strict=True))
     return 1 - after / before if before and after else None
 
 
-def _each(decided: Sequence[Decided]) -> float | None:
-    accepted = sum(one.decision.status is Status.ACCEPTED for one in decided)
-    return sum(one.attempts for one in decided) / accepted if accepted else None
+def _each(decided: Sequence[DecidedAsset]) -> float | None:
+    accepted = sum(asset.decision.status is Status.ACCEPTED for asset in decided)
+    return sum(asset.attempts for asset in decided) / accepted if accepted else None
 
 
-def _resampled(pairs: Sequence[tuple[Decided, Decided]]) -> tuple[float, float] | None:
+def _resampled(pairs: Sequence[tuple[DecidedAsset, DecidedAsset]]) -> tuple[float, float] | None:
     """The bootstrap's percentile interval over assets (Efron 1979)."""
     rng = Random(0)
     drawn = [saving(rng.choices(pairs, k=len(pairs))) for _ in range(RESAMPLED)]
-    known = sorted(one for one in drawn if one is not None)
+    known = sorted(value for value in drawn if value is not None)
     if len(known) < RESAMPLED:
         return None
     return known[RESAMPLED // 40], known[-RESAMPLED // 40]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import AsJson, answer, doors
+from app.cli.output import AsJson, exit_codes, print_result
 
 
 def bench_refine_command(
@@ -20,6 +20,6 @@ def bench_refine_command(
     from jobs.bench.refine.bench import FULL, QUICK, bench_refine
     from jobs.bench.refine.render import show_refine_figures
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-        answer(bench_refine(QUICK if quick else FULL, say), as_json, show_refine_figures)
+        print_result(bench_refine(QUICK if quick else FULL, say), as_json, show_refine_figures)

@@ -3,13 +3,13 @@
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
-from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, Row
+from app.cli.output import make_console
+from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, RefineRow
 
 
 def show_refine_figures(figures: RefineFigures) -> None:
     """A row for each world and way, then what is saved over all of them."""
-    out = console()
+    out = make_console()
     table = Table(
         "asked with", "tried again by", "assets", "accepted", "attempts", "for one accepted",
         "CPU s for one", "to people", "changes: tried, passed", box=None,
@@ -25,14 +25,14 @@ def show_refine_figures(figures: RefineFigures) -> None:
     out.print(f"learned from {figures.learned_from} further attempts at other assets")
     if figures.saved is not None:
         within = figures.saved_within
-        told = f" (95 %: {within[0]:.0%} to {within[1]:.0%})" if within else ""
+        interval = f" (95 %: {within[0]:.0%} to {within[1]:.0%})" if within else ""
         out.print(
             f"over the poor settings, {LEARNED} takes {figures.saved:.0%} fewer attempts for an "
-            f"accepted asset than the {BY_SEED}{told}"
+            f"accepted asset than the {BY_SEED}{interval}"
         )
 
 
-def _changes(row: Row) -> str:
+def _changes(row: RefineRow) -> str:
     return ", ".join(f"{name} {tried}, {passed}" for name, (tried, passed) in row.changes.items())
 
 

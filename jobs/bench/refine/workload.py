@@ -10,7 +10,7 @@ from jobs.train.starter.drawings import COLOURS, KINDS
 ATTEMPTS = 6
 
 
-class World(Value):
+class PoorSettings(Value):
     """A model and the settings that a plan asks it with."""
 
     model: str
@@ -22,18 +22,23 @@ class World(Value):
         return f"{self.model}, {self.steps} steps, guidance {self.guidance:g}"
 
 
-WORLDS = (
-    World(model="starter", steps=2, guidance=2),
-    World(model="starter", steps=2, guidance=3),
-    World(model="pruned", steps=4, guidance=1),
+POOR_SETTINGS = (
+    PoorSettings(model="starter", steps=2, guidance=2),
+    PoorSettings(model="starter", steps=2, guidance=3),
+    PoorSettings(model="pruned", steps=4, guidance=1),
 )
 """Too few steps for some guidance, for more of it, and a model that lacks a part of itself."""
-SOUND = World(model="starter", steps=4, guidance=1)
+GOOD_SETTINGS = PoorSettings(model="starter", steps=4, guidance=1)
 """Where next to nothing fails, so that there is nothing to gain."""
 
 
 def assets(
-    world: World, refine: Refine, models: Mapping[str, ModelVersion], *, seed: int, colours: int
+    world: PoorSettings,
+    refine: Refine,
+    models: Mapping[str, ModelVersion],
+    *,
+    seed: int,
+    colours: int,
 ) -> list[AssetSpec]:
     """Every kind of object in so many colours, one candidate a round."""
     plan = Plan.model_validate(

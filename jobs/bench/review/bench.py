@@ -13,24 +13,24 @@ from typing import TypeAlias
 
 import numpy as np
 
-from app.accept.calibration import Labelled, calibrate
-from app.accept.gate import Guard, Sort
-from app.accept.labels import SPOT_CHECKS, fair, lot
-from app.accept.risk_bounds import tail
+from app.accept.calibration import LabelledImage, calibrate
+from app.accept.gate import AcceptanceGate, ModelStyle
+from app.accept.labels import SPOT_CHECKS, random_prefix, sampling_key
+from app.accept.risk_bounds import binomial_tail
 from app.accept.risk_model import own_scores
 from app.check.agreement import Critic
 from app.digest import digest
 from app.plan.schema import AcceptPlan
 from app.types import Measure, QualityReport, Value, Verdict
-from jobs.train.defects.judging import Judge
-from jobs.train.defects.labels import label, mixed
+from jobs.train.defects.judging import SampleJudge
+from jobs.train.defects.labels import label, mixed_samples
 
 Say: TypeAlias = Callable[[str], None]
 ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ReviewSettings:
     """How much is looked at, by whom, and what was promised."""
 
     pictures: int = 6000
@@ -47,8 +47,8 @@ class Setting:
     confidence: float = 0.9
 
 
-FULL = Setting()
-QUICK = Setting(pictures=900, each=200, resamples=2, false_accepts=0.1)
+FULL = ReviewSettings()
+QUICK = ReviewSettings(pictures=900, each=200, resamples=2, false_accepts=0.1)
 
 
 class RoundFigures(Value):
@@ -88,23 +88,25 @@ class ReviewFigures(Value):
     rounds: tuple[RoundFigures, ...]
 
     @property
-    def falls(self) -> bool:
+    def share_falls(self) -> bool:
         """Whether the share for people falls with every round."""
-        people = [one.people for one in self.rounds]
+        people = [round_figures.people for round_figures in self.rounds]
         return all(after < before for before, after in pairwise(people))
 
     @property
-    def kept(self) -> bool:
+    def within_rate(self) -> bool:
         """Whether so many resamples beyond the rate, in any round, may well be chance."""
         doubt = 1 - self.confidence
         return all(
-            1 - tail(one.beyond - 1, self.resamples, doubt) > 0.05 if one.beyond else True
-            for one in self.rounds
+            1 - binomial_tail(round_figures.beyond - 1, self.resamples, doubt) > 0.05
+            if round_figures.beyond
+            else True
+            for round_figures in self.rounds
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class PooledImage:
     """One that the rules accept, with the truth."""
 
     key: str
@@ -113,7 +115,7 @@ class Pooled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dealt:
+class _Round:
     """What one round of one resample came to."""
 
     people: float
@@ -124,67 +126,72 @@ class _Dealt:
     held_out: float | None
 
 
-_SORT = Sort("drawn", "")
+_SORT = ModelStyle("drawn", "")
 
 
-def bench_review(setting: Setting, critic: Critic, say: Say) -> ReviewFigures:
+def bench_review(setting: ReviewSettings, critic: Critic, say: Say) -> ReviewFigures:
     """Judge the pool, then deal it; most of the time goes into the first: 15 ms a picture."""
     say(f"judging {setting.pictures} pictures ...")
     pool = list(_pool(setting, critic))
-    say(f"{len(pool)} of them pass the rules, {sum(one.bad for one in pool)} of those are bad")
-    return reviewed(pool, setting)
+    say(f"{len(pool)} of them pass the rules, {sum(image.bad for image in pool)} of those are bad")
+    return run_rounds(pool, setting)
 
 
-def reviewed(pool: Sequence[Pooled], setting: Setting) -> ReviewFigures:
+def run_rounds(pool: Sequence[PooledImage], setting: ReviewSettings) -> ReviewFigures:
     """The rounds over a pool, dealt as often as the setting says."""
-    dealt = [_rounds(pool, setting, number) for number in range(setting.resamples)]
+    rounds = [_rounds(pool, setting, number) for number in range(setting.resamples)]
     return ReviewFigures(
         pictures=setting.pictures,
         passed=len(pool),
-        bad=sum(one.bad for one in pool),
+        bad=sum(picture.bad for picture in pool),
         resamples=setting.resamples,
         errors=setting.errors,
         false_accepts=setting.false_accepts,
         confidence=setting.confidence,
         rounds=tuple(
-            _figures(number, [one[number] for one in dealt], setting) for number in range(ROUNDS)
+            _figures(number, [resample[number] for resample in rounds], setting)
+            for number in range(ROUNDS)
         ),
     )
 
 
-def _pool(setting: Setting, critic: Critic) -> Iterator[Pooled]:
-    judge = Judge(critic)
-    for made in mixed(setting.world, setting.pictures, share_bad=setting.share_bad):
+def _pool(setting: ReviewSettings, critic: Critic) -> Iterator[PooledImage]:
+    judge = SampleJudge(critic)
+    for made in mixed_samples(setting.world, setting.pictures, share_bad=setting.share_bad):
         line = label(made, judge)
         if line.passed:
-            yield Pooled(line.key, own_scores(line.scores), line.label == "bad")
+            yield PooledImage(line.key, own_scores(line.scores), line.label == "bad")
 
 
-def _rounds(pool: Sequence[Pooled], setting: Setting, number: int) -> list[_Dealt]:
+def _rounds(pool: Sequence[PooledImage], setting: ReviewSettings, number: int) -> list[_Round]:
     """One resample: the rounds one after the other, and what is held out after each."""
     rng = np.random.default_rng([setting.world, number])
     order = [pool[at] for at in rng.permutation(len(pool))]
     each = min(setting.each, len(order) // (ROUNDS + 1))
     held = order[ROUNDS * each :]
     terms = AcceptPlan(false_accepts=setting.false_accepts, confidence=setting.confidence)
-    guard, known, found = Guard(terms), list[Labelled](), []
+    gate, known, rounds = AcceptanceGate(terms), list[LabelledImage](), []
     for at in range(ROUNDS):
         shown = order[at * each :][:each]
         # Lots are drawn by key: with the resample in it, each deals its spot checks anew.
-        keys = [digest([number, one.key]) for one in shown]
-        words = [_word(guard, one, key) for one, key in zip(shown, keys, strict=True)]
+        keys = [digest([number, picture.key]) for picture in shown]
+        words = [
+            _gate_verdict(gate, picture, key) for picture, key in zip(shown, keys, strict=True)
+        ]
         looked = {
-            key: one
-            for one, key, said in zip(shown, keys, words, strict=True)
-            if said is Verdict.REVIEW or lot(key) < SPOT_CHECKS
+            key: picture
+            for picture, key, verdict in zip(shown, keys, words, strict=True)
+            if verdict is Verdict.REVIEW or sampling_key(key) < SPOT_CHECKS
         }
         accepted = [
-            one.bad for one, said in zip(shown, words, strict=True) if said is Verdict.ACCEPT
+            picture.bad
+            for picture, verdict in zip(shown, words, strict=True)
+            if verdict is Verdict.ACCEPT
         ]
-        known += _labels(looked, fair(keys, looked.keys()), setting.errors, rng)
-        alone = _alone(held, guard)
-        found.append(
-            _Dealt(
+        known += _labels(looked, random_prefix(keys, looked.keys()), setting.errors, rng)
+        alone = _accepted_automatically(held, gate)
+        rounds.append(
+            _Round(
                 people=len(looked) / each,
                 accepted=len(accepted),
                 refused=words.count(Verdict.RETRY) / each,
@@ -194,53 +201,57 @@ def _rounds(pool: Sequence[Pooled], setting: Setting, number: int) -> list[_Deal
             )
         )
         calibration = calibrate(known, at=f"round {at}", errors=setting.errors)
-        guard = Guard(terms, calibration, digest(["round", number, at]))
-    return found
+        gate = AcceptanceGate(terms, calibration, digest(["round", number, at]))
+    return rounds
 
 
-def _word(guard: Guard, picture: Pooled, key: str) -> Verdict:
-    report = guard.refuse(QualityReport(scores=picture.scores, verdict=Verdict.ACCEPT))
+def _gate_verdict(gate: AcceptanceGate, picture: PooledImage, key: str) -> Verdict:
+    report = gate.apply_reject_limit(QualityReport(scores=picture.scores, verdict=Verdict.ACCEPT))
     assert report is not None
     if report.verdict is not Verdict.ACCEPT:
         return report.verdict
-    return guard.admit(report, _SORT, key).verdict
+    return gate.apply_accept_limit(report, _SORT, key).verdict
 
 
-def _alone(held: Sequence[Pooled], guard: Guard) -> list[bool]:
+def _accepted_automatically(held: Sequence[PooledImage], gate: AcceptanceGate) -> list[bool]:
     """Of held-out pictures that go without a person, whether each is bad."""
-    return [one.bad for one in held if _word(guard, one, one.key) is Verdict.ACCEPT]
+    return [
+        picture.bad
+        for picture in held
+        if _gate_verdict(gate, picture, picture.key) is Verdict.ACCEPT
+    ]
 
 
 def _labels(
-    looked: dict[str, Pooled], sample: frozenset[str], errors: float, rng: np.random.Generator
-) -> list[Labelled]:
+    looked: dict[str, PooledImage], sample: frozenset[str], errors: float, rng: np.random.Generator
+) -> list[LabelledImage]:
     """What the reviewer says, who errs."""
     wrong = rng.random(len(looked)) < errors
     return [
-        Labelled(
+        LabelledImage(
             key=key,
-            scores=one.scores,
-            good=one.bad == bool(errs),
+            scores=picture.scores,
+            good=picture.bad == bool(errs),
             model=_SORT.model,
             style=_SORT.style,
             fair=key in sample,
         )
-        for (key, one), errs in zip(looked.items(), wrong, strict=True)
+        for (key, picture), errs in zip(looked.items(), wrong, strict=True)
     ]
 
 
-def _figures(number: int, dealt: Sequence[_Dealt], setting: Setting) -> RoundFigures:
-    people = [one.people for one in dealt]
-    accepted = sum(one.accepted for one in dealt)
-    held = [one.held_out for one in dealt if one.held_out is not None]
+def _figures(number: int, rounds: Sequence[_Round], setting: ReviewSettings) -> RoundFigures:
+    people = [resample.people for resample in rounds]
+    accepted = sum(resample.accepted for resample in rounds)
+    held = [resample.held_out for resample in rounds if resample.held_out is not None]
     return RoundFigures(
         number=number + 1,
         people=fmean(people),
         least=min(people),
         most=max(people),
-        accepted=fmean(one.share for one in dealt),
-        refused=fmean(one.refused for one in dealt),
-        escapes=sum(one.escaped for one in dealt) / accepted if accepted else None,
+        accepted=fmean(resample.share for resample in rounds),
+        refused=fmean(resample.refused for resample in rounds),
+        escapes=sum(resample.escaped for resample in rounds) / accepted if accepted else None,
         beyond=sum(rate > setting.false_accepts for rate in held),
         held_out=fmean(held) if held else None,
         highest=max(held, default=0.0),

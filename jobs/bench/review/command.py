@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.output import AsJson, answer, console, doors
+from app.cli.output import AsJson, exit_codes, make_console, print_result
 from jobs.bench.checks.command import Painted, PartOf, Seed
 from jobs.bench.review.bench import FULL, QUICK, ReviewFigures, bench_review
 from jobs.train.defects.labels import WrittenLabels, write_labels
-from jobs.train.defects.sources import Part
-from jobs.train.defects.world import Extent
+from jobs.train.defects.sources import WorldPart
+from jobs.train.defects.world import WorldExtent
 
 
 def bench_review_command(
@@ -29,11 +29,11 @@ def bench_review_command(
     from app.cli.output import FAILED
     from jobs.bench.checks.bench import starter_critic
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         figures = bench_review(QUICK if quick else FULL, starter_critic(), say)
-        answer(figures, as_json, show_review_figures)
-    if not (quick or (figures.falls and figures.kept)):
+        print_result(figures, as_json, show_review_figures)
+    if not (quick or (figures.share_falls and figures.within_rate)):
         raise typer.Exit(FAILED)
 
 
@@ -44,8 +44,8 @@ def label_defects_command(
     ] = 10,
     controls: Annotated[int, typer.Option(min=0, max=50_000, help="Untouched drawings.")] = 1000,
     seed: Seed = 0,
-    part: PartOf = Part.TRAINING,
-    painted: Painted = True,
+    part: PartOf = WorldPart.TRAINING,
+    image: Painted = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the scores of a world of defects with the truth about each picture.
@@ -54,16 +54,18 @@ def label_defects_command(
     of the options: a calibration of it keeps its rates where pictures fail as often, and so.
     """
     from jobs.bench.checks.bench import starter_critic
-    from jobs.train.defects.judging import Judge
+    from jobs.train.defects.judging import SampleJudge
 
-    with doors(as_json):
-        extent = Extent(count, controls, seed, part, painted=painted)
-        answer(write_labels(out, extent, Judge(starter_critic())), as_json, _show_written)
+    with exit_codes(as_json):
+        extent = WorldExtent(count, controls, seed, part, painted=image)
+        print_result(
+            write_labels(out, extent, SampleJudge(starter_critic())), as_json, _show_written
+        )
 
 
 def show_review_figures(figures: ReviewFigures) -> None:
     """A row for each round, and whether what was promised was kept."""
-    out = console()
+    out = make_console()
     out.print(
         f"{figures.passed} of {figures.pictures} pictures pass the rules, "
         f"{figures.bad / figures.passed:.1%} of them bad; reviewers err at {figures.errors:.0%}; "
@@ -73,20 +75,20 @@ def show_review_figures(figures: ReviewFigures) -> None:
         "round", "for people", "of resamples", "accepted alone", "refused alone", "escapes",
         "held out", "at most", "beyond the rate", box=None,
     )  # fmt: skip
-    for one in figures.rounds:
+    for row in figures.rounds:
         table.add_row(
-            str(one.number), f"{one.people:.1%}", f"{one.least:.0%} to {one.most:.0%}",
-            f"{one.accepted:.1%}", f"{one.refused:.1%}", _share(one.escapes),
-            _share(one.held_out), f"{one.highest:.2%}", f"{one.beyond} of {figures.resamples}",
+            str(row.number), f"{row.people:.1%}", f"{row.least:.0%} to {row.most:.0%}",
+            f"{row.accepted:.1%}", f"{row.refused:.1%}", _share(row.escapes),
+            _share(row.held_out), f"{row.highest:.2%}", f"{row.beyond} of {figures.resamples}",
         )  # fmt: skip
     out.print(table)
-    falls = "falls" if figures.falls else "does not fall"
-    kept = "is kept" if figures.kept else "is not kept"
+    falls = "falls" if figures.share_falls else "does not fall"
+    kept = "is kept" if figures.within_rate else "is not kept"
     out.print(f"the share for people {falls} with every round; the rate {kept}")
 
 
 def _show_written(written: WrittenLabels) -> None:
-    console().print(
+    make_console().print(
         f"{written.file}: {written.good} good, {written.bad} bad; the rules accept {written.passed}"
     )
 

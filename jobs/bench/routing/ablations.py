@@ -10,13 +10,13 @@ from pathlib import Path
 from time import process_time
 
 from app.backends.base import Backend
-from app.check.scores import scores_of
+from app.check.scores import score_image
 from app.check.text_readback import read_back
 from app.engine.pipeline import Pixels
-from app.engine.results import Rendered
+from app.engine.results import RenderedImage
 from app.errors import EngineError
-from app.generate.renderer import driver_of
-from app.models.bundled import fleet
+from app.generate.renderer import load_engine
+from app.models.bundled import bundled_models
 from app.registry.references import with_fonts
 from app.settings import Settings
 from app.types import GenerationRequest, Measure, Value
@@ -30,7 +30,7 @@ DRAFTS = 8
 PROMPTS = ("a red sword", "a blue potion", "a golden crown", "a green shield")
 
 
-class Contrast(Value):
+class Ablation(Value):
     """The same work done two ways."""
 
     what: str
@@ -48,51 +48,51 @@ class Contrast(Value):
 
 
 @dataclass(slots=True)
-class _Bench:
+class _AblationBench:
     engines: dict[str, Backend]
     store: dict[str, Pixels]
 
-    def made(self, model: str, requests: Sequence[GenerationRequest]) -> list[Rendered]:
+    def made(self, model: str, requests: Sequence[GenerationRequest]) -> list[RenderedImage]:
         """In the requests' order; raises EngineError when one failed."""
-        found = {}
-        for one in self.engines[model].generate(requests):
-            if not isinstance(one, Rendered):
-                raise EngineError(f"{model} failed at {one.request.prompt!r}: {one.error}")
-            found[one.request.id] = one
-        return [found[request.id] for request in requests]
+        outcomes = {}
+        for outcome in self.engines[model].generate(requests):
+            if not isinstance(outcome, RenderedImage):
+                raise EngineError(f"{model} failed at {outcome.request.prompt!r}: {outcome.error}")
+            outcomes[outcome.request.id] = outcome
+        return [outcomes[request.id] for request in requests]
 
 
-def contrasts(folder: Path, say: Callable[[str], None]) -> tuple[Contrast, ...]:
+def run_ablations(folder: Path, say: Callable[[str], None]) -> tuple[Ablation, ...]:
     """Each in turn; CPU time of this process, warmed up by one picture of each model."""
     store: dict[str, Pixels] = {}
     settings = Settings(home=folder / "home")
-    shipped = fleet()
-    bench = _Bench(
+    shipped = bundled_models()
+    bench = _AblationBench(
         {
-            name: driver_of(
+            name: load_engine(
                 shipped[name], settings, mode=settings.engine_mode, images=store.__getitem__
             )
             for name in ("starter", "polish", "typography")
         },
         store,
     )
-    found = []
-    for contrast in (_latency, _typography, _winners):
-        found.append(contrast(bench))
-        say(f"{found[-1].what}: {found[-1].before:.4g} -> {found[-1].after:.4g} {found[-1].unit}")
-    return tuple(found)
+    rows = []
+    for contrast in (_latency, _typography, _best_of_candidates):
+        rows.append(contrast(bench))
+        say(f"{rows[-1].what}: {rows[-1].before:.4g} -> {rows[-1].after:.4g} {rows[-1].unit}")
+    return tuple(rows)
 
 
-def _latency(bench: _Bench) -> Contrast:
+def _latency(bench: _AblationBench) -> Ablation:
     """A 256 px picture asked for alone: by polish's own steps, or a quick draft, enlarged."""
-    usual = fleet()["polish"]
+    usual = bundled_models()["polish"]
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
     slow = [_request(p, SIDE, steps=steps, guidance=guidance) for p in PROMPTS]
     quick = [_request(p, SIDE, steps=DRAFT_STEPS, guidance=1) for p in PROMPTS]
     bench.made("polish", [*slow[:1], *quick[:1]])
-    before = _seconds(lambda: [bench.made("polish", [one]) for one in slow]) / len(slow)
-    after = _seconds(lambda: [bench.made("polish", [one]) for one in quick]) / len(quick)
-    return Contrast(
+    before = _seconds(lambda: [bench.made("polish", [request]) for request in slow]) / len(slow)
+    after = _seconds(lambda: [bench.made("polish", [request]) for request in quick]) / len(quick)
+    return Ablation(
         what=f"a {SIDE} px picture: polish's {steps} steps, or a draft of {DRAFT_STEPS} enlarged",
         unit="CPU s",
         before=before,
@@ -102,7 +102,7 @@ def _latency(bench: _Bench) -> Contrast:
     )
 
 
-def _typography(bench: _Bench) -> Contrast:
+def _typography(bench: _AblationBench) -> Ablation:
     """First pictures whose word is read back: asked of a model that paints, or set as text."""
     plain, routed = [], []
     for seed, word in enumerate(WORDS):
@@ -113,7 +113,7 @@ def _typography(bench: _Bench) -> Contrast:
             _reads(bench.made("polish", [painted.replace(width=SIDE, height=SIDE)])[0], layers)
         )
         routed.append(_reads(bench.made("typography", [placed])[0], layers))
-    return Contrast(
+    return Ablation(
         what="posters whose first picture bears its word exactly: painted, or laid out and set",
         unit="of 1",
         before=sum(plain) / len(plain),
@@ -123,9 +123,9 @@ def _typography(bench: _Bench) -> Contrast:
     )
 
 
-def _winners(bench: _Bench) -> Contrast:
+def _best_of_candidates(bench: _AblationBench) -> Ablation:
     """CPU seconds per hero: all candidates polished, or drafts, of which the best is polished."""
-    usual = fleet()["polish"]
+    usual = bundled_models()["polish"]
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
     heroes = [
         _request(prompt, SIDE, seed=seed, steps=steps, guidance=guidance)
@@ -142,7 +142,7 @@ def _winners(bench: _Bench) -> Contrast:
         bench.made("polish", [_polished(bench, max(some, key=_sharpness)) for some in shown])
 
     after = _seconds(split)
-    return Contrast(
+    return Ablation(
         what=f"a hero out of {DRAFTS} candidates: all polished, or the winner alone",
         unit="CPU s",
         before=before / len(PROMPTS),
@@ -152,9 +152,9 @@ def _winners(bench: _Bench) -> Contrast:
     )
 
 
-def _polished(bench: _Bench, draft: Rendered) -> GenerationRequest:
+def _polished(bench: _AblationBench, draft: RenderedImage) -> GenerationRequest:
     """The draft gone on with: half of polish's steps, from its picture."""
-    usual = fleet()["polish"]
+    usual = bundled_models()["polish"]
     bench.store[draft.request.id] = draft.pixels
     return draft.request.replace(
         width=SIDE, height=SIDE, num_inference_steps=usual.num_inference_steps,
@@ -175,12 +175,12 @@ def _request(
     )
 
 
-def _reads(picture: Rendered, layers: Sequence[TextLayer]) -> bool:
-    return all(one.error_rate == 0 for one in read_back(picture.pixels, layers))
+def _reads(picture: RenderedImage, layers: Sequence[TextLayer]) -> bool:
+    return all(reading.error_rate == 0 for reading in read_back(picture.pixels, layers))
 
 
-def _sharpness(picture: Rendered) -> float:
-    scores = scores_of(picture.pixels, picture.request, None, prompt=picture.request.prompt)
+def _sharpness(picture: RenderedImage) -> float:
+    scores = score_image(picture.pixels, picture.request, None, prompt=picture.request.prompt)
     return scores[Measure.SHARPNESS]
 
 

@@ -8,17 +8,17 @@ from app.digest import digest
 from app.environment import environment
 from app.fleet.prices import Price, PriceSheet
 from app.plan.schema import RoutePlan
-from app.registry.references import pinned
-from app.route.policy import Policy, keep, learn_policy, promote
-from app.route.router import Choice, Routing
+from app.registry.references import pin_references
+from app.route.policy import Policy, keep_policy, learn_policy, promote_policy
+from app.route.router import ModelRouter, RouteChoice
 from app.route.success_model import reliability
 from app.settings import Settings
 from app.store.catalog import Catalog
 from app.types import AssetRecord, AssetSpec, ModelVersion, Value
-from jobs.bench.routing import workload as work
-from jobs.bench.routing.ablations import Contrast, contrasts
+from jobs.bench.routing import workload
+from jobs.bench.routing.ablations import Ablation, run_ablations
 from jobs.bench.routing.fleet import fleet
-from jobs.bench.routing.simulator import Played, Player, straight
+from jobs.bench.routing.simulator import RunSimulator, SimulatedRun, direct_plan
 
 LEARNING, ASKED = 1, 2
 """The plans' seeds: nothing that is asked was learned from."""
@@ -38,7 +38,7 @@ class Extent(Value):
 FULL, QUICK = Extent(colours=10, posters=6), Extent(colours=2, posters=1)
 
 
-class Row(Value):
+class RoutingRow(Value):
     """What one way of choosing came to."""
 
     way: str
@@ -66,11 +66,11 @@ class RoutingFigures(Value):
     """Of chances foretold for the plan that was asked, over all models; 0 is perfect."""
     foretold: int
     """Chances that were compared."""
-    rows: tuple[Row, ...]
-    contrasts: tuple[Contrast, ...] = ()
+    rows: tuple[RoutingRow, ...]
+    contrasts: tuple[Ablation, ...] = ()
 
     @property
-    def best_single(self) -> Row:
+    def best_single(self) -> RoutingRow:
         """The single model that most assets pass with; of equals the cheapest."""
         singles = [row for row in self.rows if row.way.startswith("all by")]
         return max(singles, key=lambda row: (row.accepted, -(row.usd_per_accepted or 0)))
@@ -87,83 +87,87 @@ def bench_routing(extent: Extent, say: Say) -> RoutingFigures:
     with TemporaryDirectory(prefix="atelier-routing-") as name:
         folder = Path(name)
         models = fleet(folder)
-        player = Player(models, folder)
+        player = RunSimulator(models, folder)
         catalog = Catalog.open(f"sqlite:///{folder / 'policies.db'}")
         unlearned = Catalog.open(f"sqlite:///{folder / 'nothing.db'}")
         policy = learn_policy(list(_past(player, unlearned, extent, say)))
-        promote(catalog, keep(catalog, policy))
-        asked = _assets(models, seed=ASKED, extent=extent)
-        played = {way: player.play(asked, choose) for way, choose in _ways(models, catalog, say)}
+        promote_policy(catalog, keep_policy(catalog, policy))
+        variants = _assets(models, seed=ASKED, extent=extent)
+        played = {
+            way: player.run(variants, choose) for way, choose in _strategies(models, catalog, say)
+        }
         error, foretold = _calibration(policy, list(played.values()))
-        found = RoutingFigures(
+        figures = RoutingFigures(
             processor=environment().processor,
             learned_from=policy.assets,
             calibration_error=error,
             foretold=foretold,
-            rows=tuple(_row(way, one) for way, one in played.items()),
-            contrasts=contrasts(folder, say),
+            rows=tuple(_row(way, result) for way, result in played.items()),
+            contrasts=run_ablations(folder, say),
         )
         catalog.close()
-    return found
+    return figures
 
 
-def _past(player: Player, unlearned: Catalog, extent: Extent, say: Say) -> Iterator[AssetRecord]:
+def _past(
+    player: RunSimulator, unlearned: Catalog, extent: Extent, say: Say
+) -> Iterator[AssetRecord]:
     """Every model at all it can make, and light before heavy where both can."""
     assets = _assets(player.models, seed=LEARNING, extent=extent)
-    for name in work.MODELS:
+    for name in workload.MODELS:
         say(f"learning from {name}")
-        yield from player.play(assets, _only(name, player.models)).records
+        yield from player.run(assets, _only(name, player.models)).records
     say("learning from pruned, then starter")
-    pair = [ways for ways in assets if ways[0].name.startswith("icon")]
+    pair = [variants for variants in assets if variants[0].name.startswith("icon")]
     terms = RoutePlan(models=("pruned", "starter"))
-    routing = Routing(terms, player.models, unlearned, PriceSheet(), keeps=False)
-    two = [tuple(one for one in ways if one.model in terms.models) for ways in pair]
-    yield from player.play(two, routing.choose).records
+    routing = ModelRouter(terms, player.models, unlearned, PriceSheet(), keeps=False)
+    two = [tuple(spec for spec in variants if spec.model in terms.models) for variants in pair]
+    yield from player.run(two, routing.choose).records
 
 
 def _assets(models: Mapping[str, ModelVersion], *, seed: int, extent: Extent) -> Assets:
-    written = work.plan(seed=seed, cascade=True, colours=extent.colours, posters=extent.posters)
-    return work.assets(pinned(written, models, Settings()), models)
+    written = workload.plan(seed=seed, cascade=True, colours=extent.colours, posters=extent.posters)
+    return workload.assets(pin_references(written, models, Settings()), models)
 
 
-def _ways(
+def _strategies(
     models: Mapping[str, ModelVersion], catalog: Catalog, say: Say
-) -> Iterator[tuple[str, Callable[[tuple[AssetSpec, ...], str], Choice | None]]]:
-    for name in work.MODELS:
+) -> Iterator[tuple[str, Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]]]:
+    for name in workload.MODELS:
         say(f"making all by {name}")
         yield f"all by {name}", _only(name, models)
     say("making all by chance")
-    yield "by chance", lambda ways, key: straight(*_drawn(ways, key, models))
+    yield "by chance", lambda variants, key: direct_plan(*_drawn(variants, key, models))
     prices = PriceSheet(cpu_second=USD_PER_CPU_SECOND)
     for cascade in (False, True):
         way = "routed, light before heavy" if cascade else "routed"
         say(f"making all {way}")
-        terms = RoutePlan(models=work.MODELS, confidence=work.CONFIDENCE, cascade=cascade)
-        yield way, Routing(terms, models, catalog, prices, keeps=False).choose
+        terms = RoutePlan(models=workload.MODELS, confidence=workload.CONFIDENCE, cascade=cascade)
+        yield way, ModelRouter(terms, models, catalog, prices, keeps=False).choose
 
 
 def _only(
     name: str, models: Mapping[str, ModelVersion]
-) -> Callable[[tuple[AssetSpec, ...], str], Choice | None]:
-    def choose(ways: tuple[AssetSpec, ...], _: str) -> Choice | None:
-        own = next((spec for spec in ways if spec.model == name), None)
-        return straight(own, models[name]) if own else None
+) -> Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]:
+    def choose(variants: tuple[AssetSpec, ...], _: str) -> RouteChoice | None:
+        own = next((spec for spec in variants if spec.model == name), None)
+        return direct_plan(own, models[name]) if own else None
 
     return choose
 
 
 def _drawn(
-    ways: Sequence[AssetSpec], key: str, models: Mapping[str, ModelVersion]
+    variants: Sequence[AssetSpec], key: str, models: Mapping[str, ModelVersion]
 ) -> tuple[AssetSpec, ModelVersion]:
-    spec = ways[int(digest(["by chance", key])[:8], 16) % len(ways)]
+    spec = variants[int(digest(["by chance", key])[:8], 16) % len(variants)]
     return spec, models[spec.model]
 
 
-def _row(way: str, played: Played) -> Row:
+def _row(way: str, played: SimulatedRun) -> RoutingRow:
     seconds = sum(played.cpu_seconds.values())
     price = Price(cpu_second=USD_PER_CPU_SECOND)
-    usd = price.of(seconds, gpu=False)
-    return Row(
+    usd = price.attempt_usd(seconds, gpu=False)
+    return RoutingRow(
         way=way,
         asked=played.asked,
         refused=played.asked - len(played.decided),
@@ -177,12 +181,14 @@ def _row(way: str, played: Played) -> Row:
     )
 
 
-def _calibration(policy: Policy, games: Sequence[Played]) -> tuple[float, int]:
+def _calibration(policy: Policy, games: Sequence[SimulatedRun]) -> tuple[float, int]:
     """Foretold is whether the first picture of each turn passes."""
-    turns = [(one, turn) for game in games for one in game.decided for turn in one.turns]
+    turns = [(asset, turn) for game in games for asset in game.decided for turn in asset.turns]
     foretold = [
-        policy.chances.of(turn.model, one.spec.kind, one.spec.labels, after=turn.after).passes(1)
-        for one, turn in turns
+        policy.chances.posterior(
+            turn.model, asset.spec.kind, asset.spec.labels, after=turn.after
+        ).pass_probability(1)
+        for asset, turn in turns
     ]
-    came = [turn.passed > 0 and turn.tried == 1 for _, turn in turns]
-    return reliability(foretold, came).ece, len(turns)
+    passed = [turn.passed > 0 and turn.tried == 1 for _, turn in turns]
+    return reliability(foretold, passed).ece, len(turns)

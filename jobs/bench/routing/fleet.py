@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.models import bundled as versions
+from app.models import bundled
 from app.models.bundled import FOLDERS, VERSION, read_version, weights_digest
 from app.types import ModelVersion
 
@@ -16,7 +16,7 @@ STEPS = 4
 
 def fleet(folder: Path) -> Mapping[str, ModelVersion]:
     """Starter, polish and typography as they ship, and the pruned starter, made in the folder."""
-    shipped = versions.fleet()
+    shipped = bundled.bundled_models()
     names = ("starter", "polish", "typography")
     return {PRUNED: pruned(folder)} | {name: shipped[name] for name in names}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from app.cli.output import console
-from jobs.bench.routing.bench import RoutingFigures, Row
+from app.cli.output import make_console
+from jobs.bench.routing.bench import RoutingFigures, RoutingRow
 
 INCHES, DPI = (7.5, 4.2), 110
 ROUTED, SINGLE, CHANCE = "#c2410c", "#2563eb", "#64748b"
@@ -14,7 +14,7 @@ ROUTED, SINGLE, CHANCE = "#c2410c", "#2563eb", "#64748b"
 
 def show_routing_figures(figures: RoutingFigures) -> None:
     """A row for each way of choosing, the saving, how true the chances were, and the contrasts."""
-    out = console()
+    out = make_console()
     table = Table(
         "models chosen", "asked", "refused", "accepted", "at first", "images", "CPU s",
         "USD per 1,000 accepted", "images by", box=None,
@@ -40,17 +40,17 @@ def show_routing_figures(figures: RoutingFigures) -> None:
     out.print(_contrasts(figures))
 
 
-def _thousand(row: Row) -> str:
+def _thousand(row: RoutingRow) -> str:
     return "-" if row.usd_per_accepted is None else f"{1000 * row.usd_per_accepted:.4f}"
 
 
 def _contrasts(figures: RoutingFigures) -> Table:
     table = Table("contrast", "before", "after", "", "others published", "note", box=None)
-    for one in figures.contrasts:
-        ratio = f"{max(one.ratio, 1 / one.ratio):.1f}x" if one.ratio else "-"
+    for row in figures.contrasts:
+        ratio = f"{max(row.ratio, 1 / row.ratio):.1f}x" if row.ratio else "-"
         table.add_row(
-            one.what, f"{one.before:.3g} {one.unit}", f"{one.after:.3g}", ratio, one.published,
-            one.note,
+            row.what, f"{row.before:.3g} {row.unit}", f"{row.after:.3g}", ratio, row.published,
+            row.note,
         )  # fmt: skip
     return table
 

@@ -12,30 +12,30 @@ from app.check.duplicates import Neighbours
 from app.engine.pipeline import Start
 from app.flow.examine import examine
 from app.generate.generate import Generator
-from app.generate.renderer import driver_of
+from app.generate.renderer import load_engine
 from app.image.init_image import read_init_image
 from app.models.bundled import critic_folder_of
 from app.refine.attempts import Refiner
-from app.route.by_name import way_to
-from app.route.cascade import Rung, Way
-from app.route.router import Choice, asset_key, routes_of
+from app.route.by_name import route_to
+from app.route.cascade import CascadePlan, Stage
+from app.route.router import RouteChoice, asset_key, routes_of
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import AssetRecord, AssetSpec, ModelVersion, Status, version_of
-from jobs.runtime.batches import Decided
-from jobs.runtime.summary import Fates
-from jobs.runtime.waves import Item, decided
+from jobs.runtime.batches import DecidedAsset
+from jobs.runtime.summary import Outcomes
+from jobs.runtime.waves import Item, decide_items
 
-Chooser = Callable[[tuple[AssetSpec, ...], str], Choice | None]
+RouteChooser = Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]
 """Which way an asset goes, of the specs that can be made and its key; None: it cannot be made."""
 
 
 @dataclass(slots=True)
-class Played:
+class SimulatedRun:
     """What one way of choosing came to."""
 
     asked: int
-    decided: list[Decided] = field(default_factory=list)
+    decided: list[DecidedAsset] = field(default_factory=list)
     images: Counter[str] = field(default_factory=Counter)
     """By the model that made them."""
     cpu_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -43,28 +43,28 @@ class Played:
     @property
     def accepted(self) -> int:
         """Assets that passed."""
-        return sum(one.decision.status is Status.ACCEPTED for one in self.decided)
+        return sum(asset.decision.status is Status.ACCEPTED for asset in self.decided)
 
     @property
     def first_accepted(self) -> int:
         """Assets whose first picture passed."""
-        passed = (one for one in self.decided if one.decision.status is Status.ACCEPTED)
-        return sum(one.attempts == one.spec.candidates for one in passed)
+        passed = (asset for asset in self.decided if asset.decision.status is Status.ACCEPTED)
+        return sum(asset.attempts == asset.spec.candidates for asset in passed)
 
     @property
     def records(self) -> Iterator[AssetRecord]:
         """The decided assets as far as they are learned from."""
-        for one in self.decided:
+        for item in self.decided:
             yield AssetRecord(
-                key=one.key, name=one.spec.name, version=version_of(one.key),
-                status=one.decision.status or Status.FAILED, spec=one.spec, model=one.spec.model,
-                report=one.decision.report, reasons=one.decision.reasons, image=None, asset=None,
-                provenance=None, attempts=one.attempts, run_id="bench", turns=one.turns,
-                retries=one.retries,
+                key=item.key, name=item.spec.name, version=version_of(item.key),
+                status=item.decision.status or Status.FAILED, spec=item.spec, model=item.spec.model,
+                report=item.decision.report, reasons=item.decision.reasons, image=None, asset=None,
+                provenance=None, attempts=item.attempts, run_id="bench", turns=item.turns,
+                retries=item.retries,
             )  # fmt: skip
 
 
-class Player:
+class RunSimulator:
     """Keeps every model loaded; each game has a store of its own, so that nothing is found made."""
 
     def __init__(self, models: Mapping[str, ModelVersion], folder: Path) -> None:
@@ -72,22 +72,22 @@ class Player:
         self._folder, self._games = folder, count()
         settings = Settings(home=folder / "home")
         self._engines = {
-            name: driver_of(model, settings, mode=settings.engine_mode, images=self._picture)
+            name: load_engine(model, settings, mode=settings.engine_mode, images=self._picture)
             for name, model in models.items()
         }
         self._critics = {name: _critic(model) for name, model in models.items()}
         self._store: Store | None = None
 
-    def play(
+    def run(
         self,
         assets: Sequence[tuple[AssetSpec, ...]],
-        choose: Chooser,
+        choose: RouteChooser,
         *,
         seen: Callable[[int], None] = lambda _: None,
         refiner: Refiner | None = None,
-    ) -> Played:
+    ) -> SimulatedRun:
         """Make the assets, each by the way that is chosen; `seen` is told of decided ones."""
-        played = Played(len(assets))
+        played = SimulatedRun(len(assets))
         pending = list(self._items(assets, choose, refiner))
         seen(len(assets) - len(pending))
         home = self._folder / f"game-{next(self._games)}"
@@ -95,7 +95,7 @@ class Player:
         self._store = open_store((home / "blobs").as_uri(), f"sqlite:///{home / 'catalog.db'}")
         while pending:
             self._round(pending, played)
-            played.decided += decided(pending, Neighbours(), Fates(len(assets)))
+            played.decided += decide_items(pending, Neighbours(), Outcomes(len(assets)))
             seen(sum(item.ended for item in pending))
             pending = [item for item in pending if not item.ended]
         self._store.catalog.close()
@@ -104,33 +104,35 @@ class Player:
     def _items(
         self,
         assets: Iterable[tuple[AssetSpec, ...]],
-        choose: Chooser,
+        choose: RouteChooser,
         refiner: Refiner | None,
     ) -> Iterator[Item]:
-        for index, ways in enumerate(assets):
-            key = asset_key(ways, self.models)
-            possible = tuple(one for one in ways if one.model in routes_of(ways, self.models)[0])
+        for index, variants in enumerate(assets):
+            key = asset_key(variants, self.models)
+            possible = tuple(
+                spec for spec in variants if spec.model in routes_of(variants, self.models)[0]
+            )
             choice = choose(possible, key)
             if choice is not None:
-                yield Item(index, ways, refiner=refiner, key=key, choice=choice)
+                yield Item(index, variants, refiner=refiner, key=key, choice=choice)
 
-    def _round(self, pending: Sequence[Item], played: Played) -> None:
+    def _round(self, pending: Sequence[Item], played: SimulatedRun) -> None:
         """One round of all of them, model by model; CPU time is what this process took for it."""
         assert self._store is not None
         by_model: defaultdict[str, list[Item]] = defaultdict(list)
         for item in pending:
             by_model[item.spec.model].append(item)
         for name, items in sorted(by_model.items()):
-            asked = [item.asked_now for item in items]
+            asked = [item.next_requests for item in items]
             generator = Generator(
-                route=way_to(self.models[name]),
+                route=route_to(self.models[name]),
                 backend=self._engines[name],
                 store=self._store,
                 owner="bench",
-                keeps_latents=any(item.goes_on for item in items),
+                keeps_latents=any(item.continues for item in items),
             )
             began = process_time()
-            outcomes = iter(generator.generate([one for some in asked for one in some]))
+            outcomes = iter(generator.generate([request for some in asked for request in some]))
             played.cpu_seconds[name] += process_time() - began
             played.images[name] += sum(map(len, asked))
             for item, requests in zip(items, asked, strict=True):
@@ -142,14 +144,14 @@ class Player:
         return read_init_image(self._store.blobs.get(digest))
 
 
-def straight(spec: AssetSpec, model: ModelVersion) -> Choice:
+def direct_plan(spec: AssetSpec, model: ModelVersion) -> RouteChoice:
     """The way to one model alone."""
-    rung = Rung(name=spec.model, model=model.reference, images=spec.attempts)
-    way = Way(
-        rungs=(rung,), chance=0, least=0, images=spec.candidates, seconds=None, usd=None,
+    stage = Stage(name=spec.model, model=model.reference, images=spec.attempts)
+    plan = CascadePlan(
+        rungs=(stage,), chance=0, least=0, images=spec.candidates, seconds=None, usd=None,
         usd_per_accepted=None, seconds_per_accepted=None,
     )  # fmt: skip
-    return Choice(way, "")
+    return RouteChoice(plan, "")
 
 
 def _critic(model: ModelVersion) -> Critic | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.plan.expand import expand_ways
+from app.plan.expand import expand_variants
 from app.plan.schema import AUTO, Plan, RoutePlan
 from app.types import AssetSpec, ModelVersion
 from jobs.train.starter.drawings import COLOURS, KINDS
@@ -64,4 +64,4 @@ def plan(*, seed: int, cascade: bool, colours: int, posters: int) -> Plan:
 
 def assets(written: Plan, models: Mapping[str, ModelVersion]) -> list[tuple[AssetSpec, ...]]:
     """Of each asset the spec for every model."""
-    return list(expand_ways(written, models))
+    return list(expand_variants(written, models))

@@ -6,45 +6,49 @@ from dataclasses import dataclass, replace
 from app.api.requests import ImagesRequest
 from jobs.bench.bulk.bench import CLASSES, COLOURS
 from jobs.bench.engine.baselines import GUIDANCE_SCALE
-from jobs.bench.engine.traces import Arrival, TraceKind, trace
+from jobs.bench.engine.traces import Arrival, TraceKind, make_trace
 from jobs.bench.serve.plain_diffusers import SIDE
 
 UNGUIDED = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TimedRequest:
     """An arrival, its time in seconds after the start, and the body of its request."""
 
     arrival: Arrival
     request: ImagesRequest
 
     @property
-    def draft(self) -> bool:
+    def is_draft(self) -> bool:
         """Whether it is one of the quick ones."""
         return self.arrival.kind == "draft"
 
 
-def asked(kind: TraceKind, count: int, *, images_per_second: float, seed: int = 1) -> list[Asked]:
+def timed_requests(
+    kind: TraceKind, count: int, *, images_per_second: float, seed: int = 1
+) -> list[TimedRequest]:
     """The first `count` requests of a trace, arriving at exactly this rate over its length."""
-    arrivals = trace(kind, seed=seed, load=1.0, count=count)
+    arrivals = make_trace(kind, seed=seed, load=1.0, count=count)
     at_rate = spread_out(arrivals, seconds=count / images_per_second)
-    return [Asked(one, _request(one, index)) for index, one in enumerate(at_rate)]
+    return [
+        TimedRequest(arrival, _request(arrival, index)) for index, arrival in enumerate(at_rate)
+    ]
 
 
 def spread_out(arrivals: Sequence[Arrival], *, seconds: float) -> list[Arrival]:
     """The same arrivals, the last of them `seconds` after the start."""
     stretch = seconds / arrivals[-1].at
-    return [replace(one, at=one.at * stretch) for one in arrivals]
+    return [replace(arrival, at=arrival.at * stretch) for arrival in arrivals]
 
 
-def lone_draft(index: int) -> Asked:
+def lone_draft(index: int) -> TimedRequest:
     """One quick request, there at once."""
-    one = Arrival(0.0, steps=8, guided=False, kind="draft")
-    return Asked(one, _request(one, index))
+    arrival = Arrival(0.0, steps=8, guided=False, kind="draft")
+    return TimedRequest(arrival, _request(arrival, index))
 
 
-def _request(one: Arrival, index: int) -> ImagesRequest:
+def _request(arrival: Arrival, index: int) -> ImagesRequest:
     """Prompts go through all that the model knows; seeds differ."""
     name, colour = CLASSES[index % len(CLASSES)], COLOURS[index // len(CLASSES) % len(COLOURS)]
     return ImagesRequest(
@@ -52,6 +56,6 @@ def _request(one: Arrival, index: int) -> ImagesRequest:
         model="starter",
         size=f"{SIDE}x{SIDE}",
         seed=index,
-        steps=one.steps,
-        guidance=GUIDANCE_SCALE if one.guided else UNGUIDED,
+        steps=arrival.steps,
+        guidance=GUIDANCE_SCALE if arrival.guided else UNGUIDED,
     )

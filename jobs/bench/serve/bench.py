@@ -18,32 +18,32 @@ from app.image.png import read_png
 from app.types import Value
 from jobs.bench.engine.bench import spread
 from jobs.bench.engine.traces import TraceKind
-from jobs.bench.serve.arrivals import Asked, asked, lone_draft
-from jobs.bench.serve.client import Caller, Http, closed_loop, new_client, open_loop
+from jobs.bench.serve.arrivals import TimedRequest, lone_draft, timed_requests
+from jobs.bench.serve.client import HttpClient, ImageClient, closed_loop, new_client, open_loop
 from jobs.bench.serve.figures import (
     GOAL_LOAD,
-    Cell,
+    LoadCell,
     Overhead,
     Overload,
-    Pace,
     ServeFigures,
+    Throughput,
     cell,
     delay,
     overload,
 )
-from jobs.bench.serve.in_process import InProcess
-from jobs.bench.serve.servers import OTHERS, OURS, Running, Server, document, running
+from jobs.bench.serve.in_process import InProcessEngine
+from jobs.bench.serve.servers import OTHERS, OURS, RunningServer, Server, document, running_server
 
 Say: TypeAlias = Callable[[str], None]
 TRACES: tuple[TraceKind, ...] = ("presets", "free")
 CLIENTS = 16
 """Waiting at once where a service is to be saturated: two full batches of eight."""
-FLOOD = 5.0
-FLOOD_TRACE: TraceKind = "presets"
+OVERLOAD = 5.0
+OVERLOAD_TRACE: TraceKind = "presets"
 PATIENCE = 10
 """Times the mean latency of a lone request: then a client of a flooded service hangs up."""
 WARM_UP = 24
-LEAST = 10
+MIN_REQUESTS = 10
 """Requests of any measurement."""
 
 
@@ -65,26 +65,26 @@ QUICK = Extent(seconds=4, loads=(GOAL_LOAD,), flood_seconds=3, saturating=24, ro
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Measurements:
     """What has been measured so far."""
 
     overhead: Overhead | None = None
-    cells: list[Cell] = field(default_factory=list)
-    paces: list[Pace] = field(default_factory=list)
+    cells: list[LoadCell] = field(default_factory=list)
+    paces: list[Throughput] = field(default_factory=list)
     overloads: list[Overload] = field(default_factory=list)
     differences: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class _ServeBench:
     """The bare engine, what it can make by trace, and how long a flooded client waits."""
 
-    engine: InProcess
+    engine: InProcessEngine
     extent: Extent
     capacity: dict[TraceKind, float]
     patience_seconds: float
     say: Say
-    found: _Gathered
+    measured: _Measurements
 
 
 async def bench_serve(
@@ -94,45 +94,49 @@ async def bench_serve(
 
     Raises BackendError when it is ours that does not start, or sheds what it should carry.
     """
-    engine = InProcess(document()["applications"][0]["args"]["draft"]["mode"])
+    engine = InProcessEngine(document()["applications"][0]["args"]["draft"]["mode"])
     await _warm_up(engine)
     capacity = {kind: await _capacity(engine, kind, extent) for kind in TRACES}
     patience = PATIENCE * await _mean_alone(engine)
-    bench = _Bench(engine, extent, capacity, patience, say, _Gathered())
+    bench = _ServeBench(engine, extent, capacity, patience, say, _Measurements())
     await _measure(bench, OURS)
-    missing = {one.name: why for one in others if (why := await _other(bench, one))}
+    missing = {
+        server.name: why for server in others if (why := await _measure_other(bench, server))
+    }
     await engine.close()
-    assert bench.found.overhead is not None
+    assert bench.measured.overhead is not None
     return ServeFigures(
         seconds_a_cell=extent.seconds,
         clients=CLIENTS,
         capacity=capacity,
-        overhead=bench.found.overhead,
-        cells=tuple(bench.found.cells),
-        paces=tuple(bench.found.paces),
-        overloads=tuple(bench.found.overloads),
-        largest_pixel_difference=bench.found.differences,
+        overhead=bench.measured.overhead,
+        cells=tuple(bench.measured.cells),
+        paces=tuple(bench.measured.paces),
+        overloads=tuple(bench.measured.overloads),
+        largest_pixel_difference=bench.measured.differences,
         missing=missing,
     )
 
 
-async def _capacity(engine: InProcess, kind: TraceKind, extent: Extent) -> float:
+async def _capacity(engine: InProcessEngine, kind: TraceKind, extent: Extent) -> float:
     wanted = _saturating(kind, extent)
     seconds = [await closed_loop(engine, wanted, clients=CLIENTS) for _ in range(extent.rounds)]
     return len(wanted) / min(seconds)
 
 
-async def _mean_alone(engine: InProcess) -> float:
+async def _mean_alone(engine: InProcessEngine) -> float:
     """Mean latency of the flood's first requests, each alone."""
-    wanted = asked(FLOOD_TRACE, LEAST, images_per_second=1.0)
+    wanted = timed_requests(OVERLOAD_TRACE, MIN_REQUESTS, images_per_second=1.0)
     return await closed_loop(engine, wanted, clients=1) / len(wanted)
 
 
-async def _warm_up(call: Caller) -> None:
-    await closed_loop(call, asked("presets", WARM_UP, images_per_second=1.0), clients=CLIENTS)
+async def _warm_up(call: ImageClient) -> None:
+    await closed_loop(
+        call, timed_requests("presets", WARM_UP, images_per_second=1.0), clients=CLIENTS
+    )
 
 
-async def _other(bench: _Bench, server: Server) -> str:
+async def _measure_other(bench: _ServeBench, server: Server) -> str:
     """Measure one of the others; why it could not be, which costs nobody else's figures."""
     why = server.missing
     if not why:
@@ -145,34 +149,34 @@ async def _other(bench: _Bench, server: Server) -> str:
     return why
 
 
-async def _measure(bench: _Bench, server: Server) -> None:
+async def _measure(bench: _ServeBench, server: Server) -> None:
     """Everything about one service, between its start and its end."""
     bench.say(f"{server.name}: starting")
-    with running(server) as service:
+    with running_server(server) as service:
         async with new_client(service.url) as client:
-            call = Http(client, server.path, previews=False)
+            call = HttpClient(client, server.path, previews=False)
             await _warm_up(call)
-            bench.found.differences[server.name] = await _difference(bench.engine, call)
+            bench.measured.differences[server.name] = await _difference(bench.engine, call)
             if server.ours:
                 bench.say(f"{server.name}: one request at a time")
-                bench.found.overhead = await _overhead(bench, call)
+                bench.measured.overhead = await _overhead(bench, call)
             for kind in TRACES:
-                bench.found.paces.append(await _pace(bench, server, service, kind, call))
-            streamed = Http(client, server.path, previews=server.ours)
+                bench.measured.paces.append(await _pace(bench, server, service, kind, call))
+            streamed = HttpClient(client, server.path, previews=server.ours)
             for kind in TRACES:
                 for load in bench.extent.loads:
-                    bench.found.cells.append(await _cell(bench, server, kind, load, streamed))
-            bench.found.overloads.append(await _flood(bench, server, call))
+                    bench.measured.cells.append(await _cell(bench, server, kind, load, streamed))
+            bench.measured.overloads.append(await _measure_overload(bench, server, call))
 
 
-async def _difference(engine: InProcess, call: Caller) -> int:
+async def _difference(engine: InProcessEngine, call: ImageClient) -> int:
     """How far a service's picture is from the engine's, of 255."""
-    wanted = asked(FLOOD_TRACE, 1, images_per_second=1.0)[0]
-    one, other = [read_png((await caller(wanted)).png) for caller in (engine, call)]
-    return int(np.abs(one.astype(int) - other.astype(int)).max())
+    wanted = timed_requests(OVERLOAD_TRACE, 1, images_per_second=1.0)[0]
+    ours, other = [read_png((await caller(wanted)).png) for caller in (engine, call)]
+    return int(np.abs(ours.astype(int) - other.astype(int)).max())
 
 
-async def _overhead(bench: _Bench, call: Caller) -> Overhead:
+async def _overhead(bench: _ServeBench, call: ImageClient) -> Overhead:
     """In turns, so that both meet the same moments of the machine."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for index in range(bench.extent.lone):
@@ -183,15 +187,15 @@ async def _overhead(bench: _Bench, call: Caller) -> Overhead:
 
 
 async def _pace(
-    bench: _Bench, server: Server, service: Running, kind: TraceKind, call: Caller
-) -> Pace:
+    bench: _ServeBench, server: Server, service: RunningServer, kind: TraceKind, call: ImageClient
+) -> Throughput:
     """All clients at work, the bare engine and the service in turns."""
     wanted = _saturating(kind, bench.extent)
-    here, there = _Turns(process_time), _Turns(service.cpu_seconds)
+    here, there = _TimedTurns(process_time), _TimedTurns(service.cpu_seconds)
     for _ in range(bench.extent.rounds):
         await here.take(bench.engine, wanted)
         await there.take(call, wanted)
-    pace = Pace(
+    pace = Throughput(
         service=server.name,
         trace=kind,
         images_per_second=spread([len(wanted) / seconds for seconds in there.seconds]),
@@ -206,14 +210,14 @@ async def _pace(
 
 
 @dataclass(slots=True)
-class _Turns:
+class _TimedTurns:
     """The seconds and the CPU time of one contender's turns, by its own clock of CPU time."""
 
     cpu: Callable[[], float]
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
 
-    async def take(self, call: Caller, wanted: Sequence[Asked]) -> None:
+    async def take(self, call: ImageClient, wanted: Sequence[TimedRequest]) -> None:
         """One turn with all clients."""
         before = self.cpu()
         self.seconds.append(await closed_loop(call, wanted, clients=CLIENTS))
@@ -224,35 +228,39 @@ class _Turns:
         return round(1000 * median(self.cpu_seconds) / images, 1)
 
 
-async def _cell(bench: _Bench, server: Server, kind: TraceKind, load: float, call: Caller) -> Cell:
+async def _cell(
+    bench: _ServeBench, server: Server, kind: TraceKind, load: float, call: ImageClient
+) -> LoadCell:
     rate = load * bench.capacity[kind]
-    wanted = asked(kind, _count(bench.extent.seconds, rate), images_per_second=rate)
-    found = cell(server.name, kind, load, await open_loop(call, wanted))
-    bench.say(f"{server.name}: {kind}, load {load:g}, drafts' p95 {found.draft_p95} s")
-    return found
+    wanted = timed_requests(kind, _count(bench.extent.seconds, rate), images_per_second=rate)
+    measured = cell(server.name, kind, load, await open_loop(call, wanted))
+    bench.say(f"{server.name}: {kind}, load {load:g}, drafts' p95 {measured.draft_p95} s")
+    return measured
 
 
-async def _flood(bench: _Bench, server: Server, call: Caller) -> Overload:
+async def _measure_overload(bench: _ServeBench, server: Server, call: ImageClient) -> Overload:
     """Arrivals as for all; what could have been made is what the engine made in these turns."""
-    rate = FLOOD * bench.capacity[FLOOD_TRACE]
-    wanted = asked(FLOOD_TRACE, _count(bench.extent.flood_seconds, rate), images_per_second=rate)
+    rate = OVERLOAD * bench.capacity[OVERLOAD_TRACE]
+    wanted = timed_requests(
+        OVERLOAD_TRACE, _count(bench.extent.flood_seconds, rate), images_per_second=rate
+    )
     outcomes = await open_loop(call, wanted, patience_seconds=bench.patience_seconds)
-    where = (server.name, FLOOD_TRACE)
-    (pace,) = (one for one in bench.found.paces if (one.service, one.trace) == where)
-    found = overload(
+    where = (server.name, OVERLOAD_TRACE)
+    (pace,) = (pace for pace in bench.measured.paces if (pace.service, pace.trace) == where)
+    measured = overload(
         server.name,
-        FLOOD,
+        OVERLOAD,
         outcomes,
         images_per_second=pace.in_process,
         patience_seconds=bench.patience_seconds,
     )
-    bench.say(f"{server.name}: flooded, {found.image_share:.0%} of capacity served in time")
-    return found
+    bench.say(f"{server.name}: flooded, {measured.image_share:.0%} of capacity served in time")
+    return measured
 
 
-def _saturating(kind: TraceKind, extent: Extent) -> list[Asked]:
-    return asked(kind, extent.saturating, images_per_second=1.0)
+def _saturating(kind: TraceKind, extent: Extent) -> list[TimedRequest]:
+    return timed_requests(kind, extent.saturating, images_per_second=1.0)
 
 
 def _count(seconds: float, rate: float) -> int:
-    return max(round(seconds * rate), LEAST)
+    return max(round(seconds * rate), MIN_REQUESTS)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import httpx
 
 from app.errors import BackendError
-from jobs.bench.serve.arrivals import Asked
+from jobs.bench.serve.arrivals import TimedRequest
 
 PREVIEWS = 3
 """As many as OpenAI's API allows."""
@@ -36,18 +36,18 @@ class Reply:
     first_at: float | None = None
 
 
-class Caller(Protocol):
+class ImageClient(Protocol):
     """Whoever makes an image of a request: a service, or the engine itself."""
 
-    async def __call__(self, asked: Asked) -> Reply:
+    async def __call__(self, request: TimedRequest) -> Reply:
         """One request to its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestOutcome:
     """What became of a request; times in seconds, `ended` after the start of the trace."""
 
-    asked: Asked
+    asked: TimedRequest
     status: int
     ended: float
     first_seconds: float | None = None
@@ -63,7 +63,7 @@ class Outcome:
         return self.status == 200
 
 
-class Http:
+class HttpClient:
     """A service at `path`; with `previews` long requests are streamed, as a page would."""
 
     def __init__(self, client: httpx.AsyncClient, path: str, *, previews: bool) -> None:
@@ -71,10 +71,10 @@ class Http:
         self._path = path
         self._previews = previews
 
-    async def __call__(self, asked: Asked) -> Reply:
+    async def __call__(self, request: TimedRequest) -> Reply:
         """One POST; a connection that breaks is a reply too."""
-        body = asked.request.model_dump(mode="json", exclude_defaults=True)
-        if self._previews and not asked.draft:
+        body = request.request.model_dump(mode="json", exclude_defaults=True)
+        if self._previews and not request.is_draft:
             body |= {"stream": True, "partial_images": PREVIEWS}
         try:
             return await self._post(body)
@@ -107,25 +107,25 @@ def new_client(url: str) -> httpx.AsyncClient:
 
 
 async def open_loop(
-    call: Caller, asked: Sequence[Asked], *, patience_seconds: float | None = None
-) -> list[Outcome]:
+    call: ImageClient, requests: Sequence[TimedRequest], *, patience_seconds: float | None = None
+) -> list[RequestOutcome]:
     """Every request at its time, whatever became of those before it; in order of arrival.
 
     After `patience_seconds` a client hangs up.
     """
     started = monotonic()
 
-    async def one(wanted: Asked) -> Outcome:
+    async def send(wanted: TimedRequest) -> RequestOutcome:
         due = started + wanted.arrival.at
         await asyncio.sleep(due - monotonic())
-        reply = await _patiently(call, wanted, patience_seconds and due + patience_seconds)
+        reply = await _with_timeout(call, wanted, patience_seconds and due + patience_seconds)
         first = reply.first_at and reply.first_at - due
-        return Outcome(wanted, reply.status, monotonic() - started, first)
+        return RequestOutcome(wanted, reply.status, monotonic() - started, first)
 
-    return list(await asyncio.gather(*(one(wanted) for wanted in asked)))
+    return list(await asyncio.gather(*(send(wanted) for wanted in requests)))
 
 
-async def _patiently(call: Caller, wanted: Asked, until: float | None) -> Reply:
+async def _with_timeout(call: ImageClient, wanted: TimedRequest, until: float | None) -> Reply:
     deadline = until and asyncio.get_running_loop().time() + until - monotonic()
     try:
         async with asyncio.timeout_at(deadline):
@@ -134,18 +134,20 @@ async def _patiently(call: Caller, wanted: Asked, until: float | None) -> Reply:
         return Reply(GAVE_UP)
 
 
-async def closed_loop(call: Caller, asked: Sequence[Asked], *, clients: int) -> float:
+async def closed_loop(
+    call: ImageClient, requests: Sequence[TimedRequest], *, clients: int
+) -> float:
     """So many clients, each asking again once it has its image; the seconds for all of them.
 
     Raises BackendError when one of them gets no image: then nothing was saturated.
     """
-    waiting = iter(asked)
+    waiting = iter(requests)
     started = monotonic()
     await asyncio.gather(*(_ask_all(call, waiting) for _ in range(clients)))
     return monotonic() - started
 
 
-async def _ask_all(call: Caller, waiting: Iterator[Asked]) -> None:
+async def _ask_all(call: ImageClient, waiting: Iterator[TimedRequest]) -> None:
     for wanted in waiting:
         reply = await call(wanted)
         if reply.status != 200:

@@ -7,14 +7,14 @@ from app.types import Value
 from jobs.bench.engine.bench import Spread
 from jobs.bench.engine.simulated_policies import percentile
 from jobs.bench.engine.traces import TraceKind
-from jobs.bench.serve.client import Outcome
+from jobs.bench.serve.client import RequestOutcome
 
 SHED = (429, 503)
 DRAFT_GOAL, PACE_GOAL, PATH_GOAL = 0.4, 1.5, 0.9
 GOAL_LOAD = 0.6
 
 
-class Delay(Value):
+class LatencyFigures(Value):
     """Seconds of one request at a time."""
 
     p50: float
@@ -25,11 +25,11 @@ class Overhead(Value):
     """The way through HTTP, router and replica beside the bare engine, taken in turns."""
 
     requests: int
-    in_process: Delay
-    http: Delay
+    in_process: LatencyFigures
+    http: LatencyFigures
 
 
-class Cell(Value):
+class LoadCell(Value):
     """A service under a trace at a load, 1 being all that the engine alone can make.
 
     Latencies are seconds, of requests that got an image; None where there was none.
@@ -48,7 +48,7 @@ class Cell(Value):
     dropped_share: float
 
 
-class Pace(Value):
+class Throughput(Value):
     """Images per second with all clients waiting, and as a share of the engine's in turn."""
 
     service: str
@@ -92,8 +92,8 @@ class ServeFigures(Value):
     clients: int
     capacity: dict[TraceKind, float]
     overhead: Overhead
-    cells: tuple[Cell, ...]
-    paces: tuple[Pace, ...]
+    cells: tuple[LoadCell, ...]
+    paces: tuple[Throughput, ...]
     overloads: tuple[Overload, ...]
     largest_pixel_difference: dict[str, int]
     """Between a service's picture and the engine's for one request, of 255."""
@@ -101,23 +101,29 @@ class ServeFigures(Value):
     """Services that were not there, and what to do about it."""
 
 
-def delay(seconds: Sequence[float]) -> Delay:
+def delay(seconds: Sequence[float]) -> LatencyFigures:
     """Median and 99th percentile."""
-    return Delay(p50=_rounded(percentile(seconds, 50)), p99=_rounded(percentile(seconds, 99)))
+    return LatencyFigures(
+        p50=_rounded(percentile(seconds, 50)), p99=_rounded(percentile(seconds, 99))
+    )
 
 
-def cell(service: str, trace: TraceKind, load: float, outcomes: Sequence[Outcome]) -> Cell:
+def cell(
+    service: str, trace: TraceKind, load: float, outcomes: Sequence[RequestOutcome]
+) -> LoadCell:
     """One cell's figures; whoever got no image counts as dropped."""
-    served = [one for one in outcomes if one.served]
-    firsts = [one.first_seconds for one in served if one.first_seconds is not None]
-    return Cell(
+    served = [outcome for outcome in outcomes if outcome.served]
+    firsts = [outcome.first_seconds for outcome in served if outcome.first_seconds is not None]
+    return LoadCell(
         service=service,
         trace=trace,
         load=load,
         requests=len(outcomes),
-        mean=_rounded(fmean(one.seconds for one in served)) if served else None,
-        p95=_percentile([one.seconds for one in served], 95),
-        draft_p95=_percentile([one.seconds for one in served if one.asked.draft], 95),
+        mean=_rounded(fmean(outcome.seconds for outcome in served)) if served else None,
+        p95=_percentile([outcome.seconds for outcome in served], 95),
+        draft_p95=_percentile(
+            [outcome.seconds for outcome in served if outcome.asked.is_draft], 95
+        ),
         first_preview_p50=_percentile(firsts, 50),
         first_preview_p95=_percentile(firsts, 95),
         dropped_share=_share(len(outcomes) - len(served), len(outcomes)),
@@ -127,19 +133,19 @@ def cell(service: str, trace: TraceKind, load: float, outcomes: Sequence[Outcome
 def overload(
     service: str,
     load: float,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RequestOutcome],
     *,
     images_per_second: float,
     patience_seconds: float,
 ) -> Overload:
     """Goodput over the time from the start to the last image, and no shorter than the arrivals."""
-    served = [one for one in outcomes if one.served]
-    shed = [one.seconds for one in outcomes if one.status in SHED]
-    gave_up = sum(one.status == 0 for one in outcomes)
-    arrivals = [one.asked.arrival for one in outcomes]
-    seconds = max([arrivals[-1].at, *(one.ended for one in served)])
-    a_request = sum(one.row_steps for one in arrivals) / len(arrivals)
-    work = sum(one.asked.arrival.row_steps for one in served) / a_request
+    served = [outcome for outcome in outcomes if outcome.served]
+    shed = [outcome.seconds for outcome in outcomes if outcome.status in SHED]
+    gave_up = sum(outcome.status == 0 for outcome in outcomes)
+    arrivals = [outcome.asked.arrival for outcome in outcomes]
+    seconds = max([arrivals[-1].at, *(outcome.ended for outcome in served)])
+    a_request = sum(arrival.row_steps for arrival in arrivals) / len(arrivals)
+    work = sum(outcome.asked.arrival.row_steps for outcome in served) / a_request
     return Overload(
         service=service,
         load=load,
@@ -156,20 +162,22 @@ def overload(
 
 def draft_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
     """Our drafts' p95 at the goal's load as a share of the best other's; None without both."""
-    found = {
-        one.service: one.draft_p95
-        for one in figures.cells
-        if (one.trace, one.load) == (trace, GOAL_LOAD) and one.draft_p95 is not None
+    by_service = {
+        cell.service: cell.draft_p95
+        for cell in figures.cells
+        if (cell.trace, cell.load) == (trace, GOAL_LOAD) and cell.draft_p95 is not None
     }
-    others = [seconds for service, seconds in found.items() if service != ours]
-    return found[ours] / min(others) if ours in found and others else None
+    others = [seconds for service, seconds in by_service.items() if service != ours]
+    return by_service[ours] / min(others) if ours in by_service and others else None
 
 
 def pace_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
     """Our images per second as a multiple of the best other's, each by the engine beside it."""
-    found = {one.service: one.of_in_process.median for one in figures.paces if one.trace == trace}
-    others = [share for service, share in found.items() if service != ours]
-    return found[ours] / max(others) if ours in found and others else None
+    by_service = {
+        pace.service: pace.of_in_process.median for pace in figures.paces if pace.trace == trace
+    }
+    others = [share for service, share in by_service.items() if service != ours]
+    return by_service[ours] / max(others) if ours in by_service and others else None
 
 
 def _percentile(values: Sequence[float], share: int) -> float | None:

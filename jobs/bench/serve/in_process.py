@@ -6,28 +6,28 @@ from app.api.requests import ImagesRequest
 from app.engine.async_engine import AsyncEngine
 from app.engine.engine import Engine, Mode
 from app.errors import EngineError
-from app.generate.renderer import driver_of
+from app.generate.renderer import load_engine
 from app.image.png import png_bytes
-from app.models.bundled import fleet
+from app.models.bundled import bundled_models
 from app.settings import Settings
 from app.types import GenerationRequest
-from jobs.bench.serve.arrivals import Asked
+from jobs.bench.serve.arrivals import TimedRequest
 from jobs.bench.serve.client import Reply
 from jobs.bench.serve.plain_diffusers import SIDE
 
 
-class InProcess:
+class InProcessEngine:
     """From a request to a PNG as a replica does it, in `mode`, on one thread."""
 
     def __init__(self, mode: Mode) -> None:
-        engine = driver_of(fleet()["starter"], Settings(), mode=mode, threads=1)
+        engine = load_engine(bundled_models()["starter"], Settings(), mode=mode, threads=1)
         if not isinstance(engine, Engine):
             raise EngineError("the bundled model cannot be driven step by step")
         self._served = AsyncEngine(engine)
 
-    async def __call__(self, asked: Asked) -> Reply:
+    async def __call__(self, request: TimedRequest) -> Reply:
         """One image."""
-        rendered = await self._served.generate(_request(asked.request))
+        rendered = await self._served.generate(_request(request.request))
         return Reply(200, await asyncio.to_thread(png_bytes, rendered.pixels, text={}))
 
     async def close(self) -> None:
@@ -35,12 +35,12 @@ class InProcess:
         await self._served.drain()
 
 
-def _request(asked: ImagesRequest) -> GenerationRequest:
+def _request(body: ImagesRequest) -> GenerationRequest:
     return GenerationRequest(
-        prompt=asked.prompt,
+        prompt=body.prompt,
         width=SIDE,
         height=SIDE,
-        num_inference_steps=asked.steps,
-        guidance_scale=asked.guidance,
-        seed=asked.seed,
+        num_inference_steps=body.steps,
+        guidance_scale=body.guidance,
+        seed=body.seed,
     )

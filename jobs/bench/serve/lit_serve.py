@@ -7,7 +7,7 @@ import litserve
 from PIL.Image import Image
 
 from app.api.requests import ImagesRequest
-from jobs.bench.serve.plain_diffusers import Stock, answer
+from jobs.bench.serve.plain_diffusers import PlainDiffusers, openai_answer
 
 MAX_BATCH = 8
 WAIT_SECONDS = 0.05
@@ -15,12 +15,12 @@ TIMEOUT_SECONDS = 300
 """Its own default of 30 would answer those that wait longer with an error."""
 
 
-class Painter(litserve.LitAPI):  # type: ignore[misc]  # an optional package, untyped here
+class LitServeRenderer(litserve.LitAPI):  # type: ignore[misc]  # an optional package, untyped here
     """The model in LitServe's hands, in the one worker process it starts."""
 
     def setup(self, device: str) -> None:
         """Load the model in the worker."""
-        self._stock = Stock()
+        self._stock = PlainDiffusers()
 
     def decode_request(self, request: dict[str, Any]) -> ImagesRequest:
         """The body, checked."""
@@ -30,9 +30,9 @@ class Painter(litserve.LitAPI):  # type: ignore[misc]  # an optional package, un
         """A list stays a list."""
         return inputs
 
-    def predict(self, asked: list[ImagesRequest]) -> list[Image]:
+    def predict(self, bodies: list[ImagesRequest]) -> list[Image]:
         """The images of one batch."""
-        return self._stock.paint(asked)
+        return self._stock.render(bodies)
 
     def unbatch(self, output: list[Image]) -> list[Image]:
         """A list stays a list."""
@@ -40,7 +40,7 @@ class Painter(litserve.LitAPI):  # type: ignore[misc]  # an optional package, un
 
     def encode_response(self, image: Image) -> dict[str, Any]:
         """One answer."""
-        return answer(image)
+        return openai_answer(image)
 
 
 def main() -> None:
@@ -48,9 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    painter = Painter(max_batch_size=MAX_BATCH, batch_timeout=WAIT_SECONDS, api_path="/generate")
+    renderer = LitServeRenderer(
+        max_batch_size=MAX_BATCH, batch_timeout=WAIT_SECONDS, api_path="/generate"
+    )
     server = litserve.LitServer(
-        painter, accelerator="cpu", workers_per_device=1, timeout=TIMEOUT_SECONDS
+        renderer, accelerator="cpu", workers_per_device=1, timeout=TIMEOUT_SECONDS
     )
     server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False)
 

@@ -16,7 +16,7 @@ MAX_SEQUENCE_LENGTH = 1
 """What the model was made for; diffusers' own default would cost it 256 text tokens a row."""
 
 
-class Stock:
+class PlainDiffusers:
     """diffusers' own pipeline on one thread; not thread-safe, its scheduler counts steps."""
 
     def __init__(self) -> None:
@@ -32,31 +32,31 @@ class Stock:
         )
         self._pipeline.set_progress_bar_config(disable=True)
 
-    def paint(self, asked: Sequence[ImagesRequest]) -> list[Image]:
+    def render(self, bodies: Sequence[ImagesRequest]) -> list[Image]:
         """An image for each, in order; those that agree in steps and guidance in one call."""
         groups: dict[tuple[Any, Any], list[int]] = {}
-        for index, one in enumerate(asked):
-            groups.setdefault((one.steps, one.guidance), []).append(index)
+        for index, body in enumerate(bodies):
+            groups.setdefault((body.steps, body.guidance), []).append(index)
         painted: dict[int, Image] = {}
         for indices in groups.values():
-            images = self._paint_alike([asked[index] for index in indices])
+            images = self._render_batch([bodies[index] for index in indices])
             painted |= zip(indices, images, strict=True)
-        return [painted[index] for index in range(len(asked))]
+        return [painted[index] for index in range(len(bodies))]
 
-    def _paint_alike(self, asked: Sequence[ImagesRequest]) -> list[Image]:
+    def _render_batch(self, bodies: Sequence[ImagesRequest]) -> list[Image]:
         images: list[Image] = self._pipeline(
-            prompt=[one.prompt for one in asked],
+            prompt=[body.prompt for body in bodies],
             width=SIDE,
             height=SIDE,
-            num_inference_steps=asked[0].steps,
-            guidance_scale=asked[0].guidance,
-            generator=[torch.Generator("cpu").manual_seed(one.seed or 0) for one in asked],
+            num_inference_steps=bodies[0].steps,
+            guidance_scale=bodies[0].guidance,
+            generator=[torch.Generator("cpu").manual_seed(body.seed or 0) for body in bodies],
             max_sequence_length=MAX_SEQUENCE_LENGTH,
         ).images
         return images
 
 
-def answer(image: Image) -> dict[str, Any]:
+def openai_answer(image: Image) -> dict[str, Any]:
     """What every contender answers: a PNG in base64, where OpenAI's API has it."""
     file = BytesIO()
     image.save(file, "PNG")

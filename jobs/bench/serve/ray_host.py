@@ -18,7 +18,7 @@ from ray.serve.handle import DeploymentHandle
 
 from app.api.requests import ImagesRequest
 from app.ray_environment import quiet_start
-from jobs.bench.serve.plain_diffusers import answer
+from jobs.bench.serve.plain_diffusers import openai_answer
 from jobs.runtime.ray_data import OBJECT_STORE_BYTES, cores
 
 LOGICAL_CPUS = 4
@@ -40,8 +40,8 @@ class Ingress:
         app = FastAPI()
 
         @app.post("/generate")
-        async def generate(asked: ImagesRequest) -> dict[str, Any]:
-            return answer(await self._model.generate.remote(asked))
+        async def generate(body: ImagesRequest) -> dict[str, Any]:
+            return openai_answer(await self._model.generate.remote(body))
 
         return app
 

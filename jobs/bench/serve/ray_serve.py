@@ -7,11 +7,11 @@ from PIL.Image import Image
 from ray import serve
 
 from app.api.requests import ImagesRequest
-from jobs.bench.serve.plain_diffusers import Stock
+from jobs.bench.serve.plain_diffusers import PlainDiffusers
 from jobs.bench.serve.ray_host import MODEL, port, serve_until_stopped
 
 
-class Painter:
+class RayServeRenderer:
     """One image at a time.
 
     Serve runs a plain method in threads, five requests at once by default; the lock keeps them
@@ -19,19 +19,19 @@ class Painter:
     """
 
     def __init__(self) -> None:
-        self._stock = Stock()
+        self._stock = PlainDiffusers()
         self._lock = Lock()
 
-    def generate(self, asked: ImagesRequest) -> Image:
+    def generate(self, body: ImagesRequest) -> Image:
         """The image of one request."""
         with self._lock:
-            return self._stock.paint([asked])[0]
+            return self._stock.render([body])[0]
 
 
-def painter() -> Any:
+def deployment() -> Any:
     """The deployment; all that is not said is Serve's default."""
-    return serve.deployment(Painter, name="painter", ray_actor_options=MODEL)
+    return serve.deployment(RayServeRenderer, name="painter", ray_actor_options=MODEL)
 
 
 if __name__ == "__main__":
-    serve_until_stopped(painter(), port())
+    serve_until_stopped(deployment(), port())

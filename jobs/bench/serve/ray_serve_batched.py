@@ -7,7 +7,7 @@ from PIL.Image import Image
 from ray import serve
 
 from app.api.requests import ImagesRequest
-from jobs.bench.serve.plain_diffusers import Stock
+from jobs.bench.serve.plain_diffusers import PlainDiffusers
 from jobs.bench.serve.ray_host import MODEL, port, serve_until_stopped
 
 MAX_BATCH = 8
@@ -16,24 +16,24 @@ ONGOING = 32
 """So many requests may wait at the replica, enough to fill the next batch meanwhile."""
 
 
-class Painter:
+class BatchedRenderer:
     """Whole batches; the thread keeps the replica's loop free to gather the next one."""
 
     def __init__(self) -> None:
-        self._stock = Stock()
+        self._stock = PlainDiffusers()
 
     @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=WAIT_SECONDS)
-    async def generate(self, asked: list[ImagesRequest]) -> list[Image]:
+    async def generate(self, bodies: list[ImagesRequest]) -> list[Image]:
         """The images of one batch."""
-        return await asyncio.to_thread(self._stock.paint, asked)
+        return await asyncio.to_thread(self._stock.render, bodies)
 
 
-def painter() -> Any:
+def deployment() -> Any:
     """The deployment."""
     return serve.deployment(
-        Painter, name="painter", ray_actor_options=MODEL, max_ongoing_requests=ONGOING
+        BatchedRenderer, name="painter", ray_actor_options=MODEL, max_ongoing_requests=ONGOING
     )
 
 
 if __name__ == "__main__":
-    serve_until_stopped(painter(), port())
+    serve_until_stopped(deployment(), port())

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 from jobs.bench.engine.traces import TraceKind
 from jobs.bench.serve.figures import (
     DRAFT_GOAL,
     PACE_GOAL,
     PATH_GOAL,
-    Cell,
+    LoadCell,
     ServeFigures,
     draft_ratio,
     pace_ratio,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 def show_serve_figures(figures: ServeFigures) -> None:
     """The way through the service, every cell, pace, flood, and what was to be reached."""
-    out = console()
-    for table in (_overhead(figures), *_cells(figures), _paces(figures), _floods(figures)):
+    out = make_console()
+    for table in (_overhead(figures), *_cells(figures), _paces(figures), _overloads(figures)):
         out.print(table)
     for trace in figures.capacity:
         out.print(f"{trace}: beside the services the engine made {_machine(figures, trace)}")
@@ -41,13 +41,13 @@ def show_serve_figures(figures: ServeFigures) -> None:
 
 
 def _overhead(figures: ServeFigures) -> Table:
-    found = figures.overhead
+    overhead = figures.overhead
     table = Table(
         "", "p50 ms", "p99 ms", box=None,
-        title=f"a draft of 8 steps, alone, {found.requests} times",
+        title=f"a draft of 8 steps, alone, {overhead.requests} times",
     )  # fmt: skip
-    for name, one in (("engine in process", found.in_process), ("over HTTP", found.http)):
-        table.add_row(name, f"{1000 * one.p50:.1f}", f"{1000 * one.p99:.1f}")
+    for name, delay in (("engine in process", overhead.in_process), ("over HTTP", overhead.http)):
+        table.add_row(name, f"{1000 * delay.p50:.1f}", f"{1000 * delay.p99:.1f}")
     return table
 
 
@@ -59,22 +59,22 @@ def _cells(figures: ServeFigures) -> Iterator[Table]:
             title=f"\ntrace {trace}, {figures.seconds_a_cell:g} s a cell; load 1 is "
             f"{capacity:.1f} images/s, which the engine makes in process",
         )  # fmt: skip
-        for one in figures.cells:
-            if one.trace == trace:
+        for cell in figures.cells:
+            if cell.trace == trace:
                 table.add_row(
-                    one.service, f"{one.load:g}", _of_its_own(figures, one),
-                    _said(one.mean), _said(one.p95), _said(one.draft_p95),
-                    _said(one.first_preview_p50), _said(one.first_preview_p95),
-                    f"{one.dropped_share:.1%}",
+                    cell.service, f"{cell.load:g}", _share_of_capacity(figures, cell),
+                    _format(cell.mean), _format(cell.p95), _format(cell.draft_p95),
+                    _format(cell.first_preview_p50), _format(cell.first_preview_p95),
+                    f"{cell.dropped_share:.1%}",
                 )  # fmt: skip
         _missing(table, figures)
         yield table
 
 
-def _of_its_own(figures: ServeFigures, cell: Cell) -> str:
+def _share_of_capacity(figures: ServeFigures, cell: LoadCell) -> str:
     """The load as a share of what this service can make: beyond 1 it only falls behind."""
     where = (cell.service, cell.trace)
-    (pace,) = (one for one in figures.paces if (one.service, one.trace) == where)
+    (pace,) = (pace for pace in figures.paces if (pace.service, pace.trace) == where)
     asked = cell.load * figures.capacity[cell.trace]
     return f"{asked / pace.images_per_second.median:.2f}"
 
@@ -85,10 +85,10 @@ def _paces(figures: ServeFigures) -> Table:
         "in process", box=None,
         title=f"\n{figures.clients} clients, each asking again at once",
     )  # fmt: skip
-    for one in figures.paces:
+    for pace in figures.paces:
         table.add_row(
-            one.service, one.trace, _spread(one.images_per_second), _spread(one.of_in_process),
-            f"{one.cpu_ms:.0f}", f"{one.in_process_cpu_ms:.0f}",
+            pace.service, pace.trace, _spread(pace.images_per_second), _spread(pace.of_in_process),
+            f"{pace.cpu_ms:.0f}", f"{pace.in_process_cpu_ms:.0f}",
         )  # fmt: skip
     _missing(table, figures)
     return table
@@ -96,11 +96,11 @@ def _paces(figures: ServeFigures) -> Table:
 
 def _machine(figures: ServeFigures, trace: TraceKind) -> str:
     """How far the machine itself changed its pace over the run."""
-    made = [one.in_process for one in figures.paces if one.trace == trace]
+    made = [pace.in_process for pace in figures.paces if pace.trace == trace]
     return f"{min(made):.1f} to {max(made):.1f} images/s in process"
 
 
-def _floods(figures: ServeFigures) -> Table:
+def _overloads(figures: ServeFigures) -> Table:
     first = figures.overloads[0]
     table = Table(
         "service", "images served in time", "work", "turned away", "told within s (p95)",
@@ -108,11 +108,11 @@ def _floods(figures: ServeFigures) -> Table:
         title=f"\nload {first.load:g}, {first.requests} requests, clients hang up after "
         f"{first.patience_seconds:.1f} s; the first two are shares of capacity",
     )  # fmt: skip
-    for one in figures.overloads:
+    for flood in figures.overloads:
         table.add_row(
-            one.service, f"{one.image_share:.2f}", f"{one.work_share:.2f}",
-            f"{one.shed_share:.1%}", _said(one.shed_p95), f"{one.gave_up_share:.1%}",
-            f"{one.broken_share:.1%}",
+            flood.service, f"{flood.image_share:.2f}", f"{flood.work_share:.2f}",
+            f"{flood.shed_share:.1%}", _format(flood.shed_p95), f"{flood.gave_up_share:.1%}",
+            f"{flood.broken_share:.1%}",
         )  # fmt: skip
     _missing(table, figures)
     return table
@@ -125,11 +125,11 @@ def _missing(table: Table, figures: ServeFigures) -> None:
 
 def _goals(figures: ServeFigures) -> Iterator[str]:
     ours = OURS.name
-    for one in figures.paces:
-        if one.service == ours:
-            share = one.of_in_process.median
+    for pace in figures.paces:
+        if pace.service == ours:
+            share = pace.of_in_process.median
             yield _goal(
-                f"{one.trace}: images/s of the engine's in process", share, PATH_GOAL, least=True
+                f"{pace.trace}: images/s of the engine's in process", share, PATH_GOAL, least=True
             )
     for trace in figures.capacity:
         ratio = draft_ratio(figures, trace, ours)
@@ -140,18 +140,18 @@ def _goals(figures: ServeFigures) -> Iterator[str]:
         yield _goal("free: images/s of the best other's", ratio, PACE_GOAL, least=True)
 
 
-def _goal(what: str, found: float, goal: float, *, least: bool) -> str:
-    reached = found >= goal if least else found <= goal
+def _goal(what: str, value: float, goal: float, *, least: bool) -> str:
+    reached = value >= goal if least else value <= goal
     bound = "at least" if least else "at most"
-    return f"{'reached' if reached else 'missed '}  {what}: {found:.2f}, {bound} {goal:g} wanted"
+    return f"{'reached' if reached else 'missed '}  {what}: {value:.2f}, {bound} {goal:g} wanted"
 
 
-def _said(seconds: float | None) -> str:
+def _format(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f}"
 
 
-def _spread(found: "Spread") -> str:
-    return f"{found.median:.2f} ({found.low:.2f}-{found.high:.2f})"
+def _spread(spread: "Spread") -> str:
+    return f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})"
 
 
 INCHES, DPI = (11.0, 7.0), 110
@@ -183,9 +183,9 @@ def draw_serve_figures(figures: ServeFigures, file: Path) -> None:
 def _draw_latency(
     axes: "Axes", figures: ServeFigures, trace: TraceKind, field: str, title: str
 ) -> None:
-    for service in dict.fromkeys(one.service for one in figures.cells):
-        cells = [one for one in figures.cells if (one.service, one.trace) == (service, trace)]
-        points = [(one.load, getattr(one, field)) for one in cells]
+    for service in dict.fromkeys(cell.service for cell in figures.cells):
+        cells = [cell for cell in figures.cells if (cell.service, cell.trace) == (service, trace)]
+        points = [(cell.load, getattr(cell, field)) for cell in cells]
         known = [(load, seconds) for load, seconds in points if seconds is not None]
         axes.plot(
             [load for load, _ in known], [seconds for _, seconds in known],
@@ -196,15 +196,15 @@ def _draw_latency(
     axes.yaxis.set_minor_formatter("")
     axes.grid(axis="y", which="both", linewidth=0.4, alpha=0.5)
     axes.set_xlim(0, 1)
-    axes.set_xticks(sorted({one.load for one in figures.cells}))
+    axes.set_xticks(sorted({cell.load for cell in figures.cells}))
     axes.set_xlabel("load, 1 is what the engine makes in process", fontsize=8)
     _plain(axes, title)
 
 
 def _draw_paces(axes: "Axes", figures: ServeFigures, trace: TraceKind) -> None:
-    for one in (one for one in figures.paces if one.trace == trace):
-        pace = one.images_per_second.median
-        bar = axes.bar(one.service, pace, color=INK.get(one.service, OTHER_INK))
+    for throughput in (throughput for throughput in figures.paces if throughput.trace == trace):
+        pace = throughput.images_per_second.median
+        bar = axes.bar(throughput.service, pace, color=INK.get(throughput.service, OTHER_INK))
         axes.bar_label(bar, fmt="%.1f", fontsize=8)
     dashes = axes.axhline(figures.capacity[trace], color="black", linewidth=0.8, linestyle="--")
     axes.legend([dashes], ["the engine in process"], frameon=False, fontsize=8)

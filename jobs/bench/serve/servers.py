@@ -21,7 +21,7 @@ import yaml
 from app.errors import BackendError
 
 
-def lacking(package: str) -> str:
+def missing_package(package: str) -> str:
     """What to do before a package can be imported; empty when it can."""
     if find_spec(package):
         return ""
@@ -48,7 +48,7 @@ class Server:
     @property
     def missing(self) -> str:
         """What to do before it can be started; empty when it can."""
-        return lacking(self.needs) if self.needs else ""
+        return missing_package(self.needs) if self.needs else ""
 
 
 OURS = Server("atelier", "deployments", "/v1/images/generations", ours=True)
@@ -60,7 +60,7 @@ OTHERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     """A service that answers at `url`; the CPU time counts every process it has at present."""
 
     url: str
@@ -68,8 +68,11 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """Of the whole tree since it started."""
-        times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
-        return float(sum(one.user + one.system for one in times))
+        times = [
+            process.cpu_times()
+            for process in (self.process, *self.process.children(recursive=True))
+        ]
+        return float(sum(cpu.user + cpu.system for cpu in times))
 
 
 def document() -> dict[str, Any]:
@@ -86,16 +89,16 @@ def document() -> dict[str, Any]:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[Running]:
+def running_server(server: Server) -> Iterator[RunningServer]:
     """The service once it answers; raises BackendError with its last words."""
     # Ray's sockets stand in this folder's like, and their path must be short.
     with TemporaryDirectory(prefix="atelier-bench-", ignore_cleanup_errors=True) as folder:
         port = _free_port()
         log = Path(folder) / "log"
-        with log.open("w") as said:
+        with log.open("w") as log_file:
             process = subprocess.Popen(
                 [sys.executable, "-m", server.module, *_arguments(server, Path(folder), port)],
-                cwd=ROOT, env=_environment(folder), stdout=said, stderr=said,
+                cwd=ROOT, env=_environment(folder), stdout=log_file, stderr=log_file,
                 # Ctrl-C is for the benchmark, which then stops it. No session of its own: Linux
                 # shares a busy machine among sessions, and the bare engine stands in this one.
                 process_group=0,
@@ -103,7 +106,7 @@ def running(server: Server) -> Iterator[Running]:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait(server, process, url, log)
-            yield Running(url, psutil.Process(process.pid))
+            yield RunningServer(url, psutil.Process(process.pid))
         finally:
             _stop(process)
 
@@ -145,9 +148,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
         _, left = psutil.wait_procs(family, timeout=5)
-        for one in left:
+        for leftover in left:
             with suppress(psutil.NoSuchProcess):
-                one.kill()
+                leftover.kill()
     if process.poll() is None:
         process.kill()
         process.wait()

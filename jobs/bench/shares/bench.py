@@ -14,29 +14,29 @@ from typing import TypeAlias
 
 from app.engine.engine import Engine, Mode
 from app.errors import InvalidRequest
-from app.generate.renderer import driver_of
-from app.models.bundled import fleet
+from app.generate.renderer import load_engine
+from app.models.bundled import bundled_models
 from app.settings import Settings
 from app.types import Value
 from jobs.bench.engine.simulated_policies import percentile
-from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, Arrival, CostTable, trace
+from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, Arrival, CostTable, make_trace
 from jobs.bench.shares.real_engine import SharedEngine
 from jobs.bench.shares.simulation import (
     Backlog,
-    as_they_come,
-    in_our_order,
+    batches_by_arrival,
+    batches_in_order,
+    count_loads,
     jobs_of,
-    loads,
-    mixed,
     routes_to,
     row_steps_by_team,
     shares_of_first_half,
+    simulate_mixed,
 )
 
 Say: TypeAlias = Callable[[str], None]
 TEAMS = (Backlog("ui", 1, 2, 4), Backlog("props", 2, 1, 28), Backlog("heroes", 3, 2, 8))
 """Three teams by weight; what their requests take differs, so that nothing comes out by itself."""
-WEIGHTS = {one.team: one.share for one in TEAMS}
+WEIGHTS = {team.team: team.share for team in TEAMS}
 ENGINE_STEPS, RUN_JOBS = 1000, 1200
 SEEDS = (1, 2, 3, 4)
 PREVIEWS = 150
@@ -50,7 +50,7 @@ LOAD_JOBS = 100
 WARM_UP_SECONDS, BULK_SECONDS = 1.0, 10.0
 """Bulk alone for long enough that as many pictures are decoded as begun."""
 
-OFF_AT_MOST, P95_AT_MOST, LOSS_AT_MOST, FEWER_AT_LEAST = 0.1, 1.5, 0.15, 3.0
+MAX_OFF, MAX_P95, MAX_LOSS, MIN_REDUCTION = 0.1, 1.5, 0.15, 3.0
 """The goals: a share's relative error, a preview's p95 over that alone, what bulk loses, loads."""
 
 
@@ -141,7 +141,7 @@ def bench_shares(say: Say, *, previews: int = 40, rounds: int = 3) -> SharesFigu
         previews=waits,
         loads=loaded,
         real=real,
-        missed=missed(teams, waits, loaded, real),
+        missed=missed_goals(teams, waits, loaded, real),
     )
 
 
@@ -152,8 +152,8 @@ def _of_engine() -> list[TeamFigure]:
 
 def _of_run() -> list[TeamFigure]:
     """As long as all teams still have work: the first half of what is made."""
-    asked = jobs_of(RUN_JOBS, teams=tuple(WEIGHTS))
-    batches = in_our_order(asked, routes_to(), workers=2, shares=WEIGHTS)
+    rows = jobs_of(RUN_JOBS, teams=tuple(WEIGHTS))
+    batches = batches_in_order(rows, routes_to(), workers=2, shares=WEIGHTS)
     return _team_figures("run", shares_of_first_half(batches))
 
 
@@ -170,8 +170,10 @@ def _team_figures(where: str, given: Mapping[str, float]) -> list[TeamFigure]:
 def _previews(mode: Mode, load: float) -> PreviewFigure:
     pairs = []
     for seed in SEEDS:
-        arrivals = trace("drafts", seed=seed, load=load, count=PREVIEWS)
-        alone, both = (mixed(arrivals, MODEL_B, mode=mode, bulk=bulk) for bulk in (False, True))
+        arrivals = make_trace("drafts", seed=seed, load=load, count=PREVIEWS)
+        alone, both = (
+            simulate_mixed(arrivals, MODEL_B, mode=mode, bulk=bulk) for bulk in (False, True)
+        )
         pairs.append((alone, both))
     capacity = MODEL_B.row_steps_per_second
     return PreviewFigure(
@@ -188,21 +190,21 @@ def _previews(mode: Mode, load: float) -> PreviewFigure:
 
 def _loads(workers: int) -> LoadFigure:
     routes = routes_to()
-    asked = jobs_of(LOAD_JOBS)
-    ordered = in_our_order(asked, routes, workers=workers)
+    rows = jobs_of(LOAD_JOBS)
+    ordered = batches_in_order(rows, routes, workers=workers)
     of_teams = jobs_of(LOAD_JOBS, teams=tuple(WEIGHTS))
-    teams = in_our_order(of_teams, routes, workers=workers, shares=WEIGHTS)
+    teams = batches_in_order(of_teams, routes, workers=workers, shares=WEIGHTS)
     return LoadFigure(
         workers=workers,
-        as_they_come=loads(as_they_come(asked, routes), workers=workers, models_kept=1),
-        ordered=loads(ordered, workers=workers, models_kept=1),
-        ordered_kept=loads(ordered, workers=workers, models_kept=len(routes)),
-        teams_ordered=loads(teams, workers=workers, models_kept=1),
-        teams_ordered_kept=loads(teams, workers=workers, models_kept=len(routes)),
+        as_they_come=count_loads(batches_by_arrival(rows, routes), workers=workers, models_kept=1),
+        ordered=count_loads(ordered, workers=workers, models_kept=1),
+        ordered_kept=count_loads(ordered, workers=workers, models_kept=len(routes)),
+        teams_ordered=count_loads(teams, workers=workers, models_kept=1),
+        teams_ordered_kept=count_loads(teams, workers=workers, models_kept=len(routes)),
     )
 
 
-def missed(
+def missed_goals(
     teams: Sequence[TeamFigure],
     waits: Sequence[PreviewFigure],
     loaded: Sequence[LoadFigure],
@@ -211,49 +213,49 @@ def missed(
     """The goals that these figures miss, a sentence each."""
     return (
         *(
-            f"{one.team} was given {one.given:.1%} of the {one.where}, {one.due:.1%} are due"
-            for one in teams
-            if one.off > OFF_AT_MOST
+            f"{team.team} was given {team.given:.1%} of the {team.where}, {team.due:.1%} are due"
+            for team in teams
+            if team.off > MAX_OFF
         ),
         *(
-            f"{said} in mode {one.mode} at load {one.load:g}, {at_most:g} at most was the goal"
-            for one in waits
-            if one.load == LOAD
-            for said, found, at_most in (
-                (f"previews' p95 is {one.p95:.2f} of that alone", one.p95, P95_AT_MOST),
-                (f"bulk loses {one.bulk_loss:.1%}", one.bulk_loss, LOSS_AT_MOST),
+            f"{what} in mode {row.mode} at load {row.load:g}, {at_most:g} at most was the goal"
+            for row in waits
+            if row.load == LOAD
+            for what, value, at_most in (
+                (f"previews' p95 is {row.p95:.2f} of that alone", row.p95, MAX_P95),
+                (f"bulk loses {row.bulk_loss:.1%}", row.bulk_loss, MAX_LOSS),
             )
-            if found > at_most
+            if value > at_most
         ),
         *(
-            f"{one.workers} workers: {one.as_they_come} loads in order of arrival, ours are "
-            f"{one.ordered}, {FEWER_AT_LEAST:g} times fewer was the goal"
-            for one in loaded
-            if one.as_they_come < FEWER_AT_LEAST * one.ordered
+            f"{figure.workers} workers: {figure.as_they_come} loads in order of arrival, ours are "
+            f"{figure.ordered}, {MIN_REDUCTION:g} times fewer was the goal"
+            for figure in loaded
+            if figure.as_they_come < MIN_REDUCTION * figure.ordered
         ),
-        *(_missed_really(real) if real else ()),
+        *(_missed_in_real_run(real) if real else ()),
     )
 
 
-def _missed_really(real: RealFigure) -> list[str]:
-    found = []
-    if real.p95 > P95_AT_MOST:
-        found.append(f"{real.model}: previews' p95 is {real.p95:.2f} of that alone")
-    if real.bulk_loss > LOSS_AT_MOST:
-        found.append(f"{real.model}: bulk loses {real.bulk_loss:.1%}")
-    return found
+def _missed_in_real_run(real: RealFigure) -> list[str]:
+    problems = []
+    if real.p95 > MAX_P95:
+        problems.append(f"{real.model}: previews' p95 is {real.p95:.2f} of that alone")
+    if real.bulk_loss > MAX_LOSS:
+        problems.append(f"{real.model}: bulk loses {real.bulk_loss:.1%}")
+    return problems
 
 
 def _at_load(arrivals: Sequence[Arrival], pace: float) -> list[Arrival]:
     """Spread so that their work is exactly `LOAD` of the pace: so few come in a chance's hurry."""
-    wanted = sum(one.row_steps for one in arrivals) / (LOAD * pace)
-    return [replace(one, at=one.at * wanted / arrivals[-1].at) for one in arrivals]
+    wanted = sum(arrival.row_steps for arrival in arrivals) / (LOAD * pace)
+    return [replace(arrival, at=arrival.at * wanted / arrivals[-1].at) for arrival in arrivals]
 
 
 def _real(home: Path, previews: int, rounds: int) -> RealFigure:
     """Bulk alone, previews alone, both; previews ask for a tenth of the pace that bulk just had."""
-    version = fleet()["starter"]
-    engine = driver_of(version, Settings(home=home), mode=SERVED, clock=process_time)
+    version = bundled_models()["starter"]
+    engine = load_engine(version, Settings(home=home), mode=SERVED, clock=process_time)
     if not isinstance(engine, Engine):
         raise InvalidRequest(f"{version.reference} takes no steps; there is nothing to share")
     shared = SharedEngine(engine, version.sizes[0].width)
@@ -262,7 +264,9 @@ def _real(home: Path, previews: int, rounds: int) -> RealFigure:
     for seed in range(1, rounds + 1):
         pace = shared.serve((), bulk=True, seconds=BULK_SECONDS).bulk_row_steps_per_second
         flat = CostTable(tuple((rows, MAX_ROWS / pace) for rows in (1, MAX_ROWS)))
-        arrivals = _at_load(trace("drafts", seed=seed, load=LOAD, count=previews, costs=flat), pace)
+        arrivals = _at_load(
+            make_trace("drafts", seed=seed, load=LOAD, count=previews, costs=flat), pace
+        )
         alone += shared.serve(arrivals, bulk=False).waits.values()
         both = shared.serve(arrivals, bulk=True)
         under += both.waits.values()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import AsJson, answer, doors
+from app.cli.output import AsJson, exit_codes, print_result
 
 
 def shares_command(
@@ -20,7 +20,7 @@ def shares_command(
     from jobs.bench.shares.bench import bench_shares
     from jobs.bench.shares.render import show_shares_figures
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         figures = bench_shares(say, rounds=0) if virtual else bench_shares(say)
-        answer(figures, as_json, show_shares_figures)
+        print_result(figures, as_json, show_shares_figures)

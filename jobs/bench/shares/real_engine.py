@@ -10,18 +10,18 @@ from itertools import count
 from time import process_time
 
 from app.engine.engine import Engine
-from app.engine.results import Failed, Preview
-from app.engine.state import Delivery, Service
+from app.engine.results import FailedRequest, Preview
+from app.engine.state import Delivery, ServiceClass
 from app.types import GenerationRequest
 from jobs.bench.engine.traces import Arrival
-from jobs.bench.shares.simulation import POLISH, UNDER_WAY
+from jobs.bench.shares.simulation import IN_FLIGHT, POLISH
 
-PREVIEW = Delivery(Service.INTERACTIVE, team="art")
-BULK = Delivery(Service.BULK, team="props")
+PREVIEW = Delivery(ServiceClass.INTERACTIVE, team="art")
+BULK = Delivery(ServiceClass.BULK, team="props")
 
 
 @dataclass(slots=True)
-class Pace:
+class MeasuredWhile:
     """What came of a while: each preview's wait, and the row-steps of bulk in its seconds."""
 
     waits: dict[int, float] = field(default_factory=dict)
@@ -42,30 +42,32 @@ class SharedEngine:
         self._seeds = count()
         self._bulk: set[int] = set()
 
-    def serve(self, arrivals: Sequence[Arrival], *, bulk: bool, seconds: float = 0.0) -> Pace:
+    def serve(
+        self, arrivals: Sequence[Arrival], *, bulk: bool, seconds: float = 0.0
+    ) -> MeasuredWhile:
         """Until all previews are made and so many seconds are over; bulk fills what they leave.
 
         Bulk that is under way at the end is dropped.
         """
-        pace, coming, tickets = Pace(), list(enumerate(arrivals)), dict[int, int]()
+        pace, coming, tickets = MeasuredWhile(), list(enumerate(arrivals)), dict[int, int]()
         before = self._engine.row_steps
         while coming or tickets or pace.seconds < seconds:
             if coming and not (bulk or self._engine.busy):
                 pace.seconds = max(pace.seconds, coming[0][1].at)
             started = process_time()
             while coming and coming[0][1].at <= pace.seconds:
-                index, one = coming.pop(0)
-                guidance = 4.0 if one.guided else 1.0
-                waited = pace.seconds - one.at
-                tickets[self._ask(one.steps, guidance, PREVIEW, waited)] = index
-            while bulk and len(self._bulk) < UNDER_WAY:
+                index, arrival = coming.pop(0)
+                guidance = 4.0 if arrival.guided else 1.0
+                waited = pace.seconds - arrival.at
+                tickets[self._ask(arrival.steps, guidance, PREVIEW, waited)] = index
+            while bulk and len(self._bulk) < IN_FLIGHT:
                 self._bulk.add(self._ask(POLISH[1], 4.0, BULK))
             ended = self._step()
             pace.seconds += process_time() - started
             for ticket in ended & tickets.keys():
                 index = tickets.pop(ticket)
                 pace.waits[index] = pace.seconds - arrivals[index].at
-        mine = sum(one.row_steps for one in arrivals)
+        mine = sum(arrival.row_steps for arrival in arrivals)
         pace.bulk_row_steps = self._engine.row_steps - before - mine
         self._drop_bulk()
         return pace
@@ -85,9 +87,9 @@ class SharedEngine:
         """One step; the tickets of what ended."""
         ended = set()
         for event in self._engine.step():
-            if isinstance(event.said, Failed):
-                raise event.said.error
-            if not isinstance(event.said, Preview):
+            if isinstance(event.result, FailedRequest):
+                raise event.result.error
+            if not isinstance(event.result, Preview):
                 ended.add(event.ticket)
         self._bulk -= ended
         return ended

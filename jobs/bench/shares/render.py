@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from app.cli.output import console
+from app.cli.output import make_console
 
 if TYPE_CHECKING:
     from jobs.bench.shares.bench import RealFigure, SharesFigures
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def show_shares_figures(figures: "SharesFigures") -> None:
     """Teams, previews under bulk, models loaded, the real run, and every goal that was missed."""
-    out = console()
+    out = make_console()
     for table in (_teams(figures), _previews(figures), _loads(figures)):
         out.print(table)
     if figures.real is not None:
@@ -25,8 +25,10 @@ def show_shares_figures(figures: "SharesFigures") -> None:
 
 def _teams(figures: "SharesFigures") -> Table:
     table = Table("of", "team", "weight", "given", "due", box=None, title="parts of row-steps")
-    for one in figures.teams:
-        table.add_row(one.where, one.team, f"{one.weight:g}", f"{one.given:.1%}", f"{one.due:.1%}")
+    for team in figures.teams:
+        table.add_row(
+            team.where, team.team, f"{team.weight:g}", f"{team.given:.1%}", f"{team.due:.1%}"
+        )
     return table
 
 
@@ -35,9 +37,9 @@ def _previews(figures: "SharesFigures") -> Table:
         "mode", "load", "p50", "p95", "worst p95", "bulk loses", box=None,
         title="\npreviews with bulk behind them, over previews alone",
     )  # fmt: skip
-    for one in figures.previews:
-        waits = (f"{wait:.2f}" for wait in (one.p50, one.p95, one.worst_p95))
-        table.add_row(one.mode, f"{one.load:g}", *waits, f"{one.bulk_loss:.1%}")
+    for preview in figures.previews:
+        waits = (f"{wait:.2f}" for wait in (preview.p50, preview.p95, preview.worst_p95))
+        table.add_row(preview.mode, f"{preview.load:g}", *waits, f"{preview.bulk_loss:.1%}")
     return table
 
 
@@ -46,8 +48,8 @@ def _loads(figures: "SharesFigures") -> Table:
         "workers", "as they come", "our order", "and all kept", "teams, our order", "and all kept",
         box=None, title="\nmodels loaded for 100 jobs of four models",
     )  # fmt: skip
-    for one in figures.loads:
-        table.add_row(*map(str, one.as_json().values()))
+    for load in figures.loads:
+        table.add_row(*map(str, load.as_json().values()))
     return table
 
 

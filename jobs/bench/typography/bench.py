@@ -17,16 +17,16 @@ import numpy as np
 from app.backends.base import Backend
 from app.check.legibility import cer, read_text
 from app.check.planes import Pixels
-from app.engine.results import Failed
+from app.engine.results import FailedRequest
 from app.fleet.versions import resolve
-from app.generate.renderer import driver_of
+from app.generate.renderer import load_engine
 from app.image.png import png_bytes
 from app.models.text.fonts import Fonts
-from app.models.typography import set_text
-from app.registry.references import fleet
+from app.models.typography import typeset
+from app.registry.references import available_models
 from app.settings import Settings
 from app.types import GenerationRequest, ModelVersion, TextLayer, Value
-from app.types.text_layer import boxed
+from app.types.text_layer import with_boxes
 
 Say: TypeAlias = Callable[[str], None]
 DRAFTED, SET = "drafted", "set"
@@ -39,7 +39,7 @@ GROUNDS = (
 """What is painted below the text that is set: the colour behind it differs, by design."""
 
 
-class Miss(Value):
+class Misread(Value):
     """A text that was not read as it was asked for."""
 
     text: str
@@ -51,7 +51,7 @@ class Miss(Value):
     """The file, where pictures are kept."""
 
 
-class Legible(Value):
+class LegibilityFigures(Value):
     """What was read of one way's pictures."""
 
     way: str
@@ -60,40 +60,40 @@ class Legible(Value):
     """The share read letter for letter, 0 to 1; where a line breaks does not count."""
     error_rate: float
     """The mean share of the characters that differ; above 1 where more was read than asked for."""
-    misses: tuple[Miss, ...]
+    misses: tuple[Misread, ...]
 
     @property
-    def own(self) -> tuple[Miss, ...]:
+    def own_misses(self) -> tuple[Misread, ...]:
         """The misses that are not the reader's."""
-        return tuple(one for one in self.misses if not one.readers)
+        return tuple(miss for miss in self.misses if not miss.readers)
 
 
 class TypographyFigures(Value):
     """Both ways."""
 
-    ways: tuple[Legible, ...]
+    ways: tuple[LegibilityFigures, ...]
 
-    def of(self, way: str) -> Legible:
+    def of(self, way: str) -> LegibilityFigures:
         """The figures of one way."""
-        return next(one for one in self.ways if one.way == way)
+        return next(result for result in self.ways if result.way == way)
 
 
 @dataclass(frozen=True, slots=True)
-class _Painter:
+class _TextRenderer:
     """A model and what renders it."""
 
     model: ModelVersion
     backend: Backend
 
-    def paint(self, prompt: str, side: int, seed: int, layers: tuple[TextLayer, ...]) -> Pixels:
+    def render(self, prompt: str, side: int, seed: int, layers: tuple[TextLayer, ...]) -> Pixels:
         """The picture [side, side, 4]; raises what painting raises."""
-        asked = GenerationRequest(
+        request = GenerationRequest(
             prompt=prompt, width=side, height=side, seed=seed, text_layers=layers,
             num_inference_steps=self.model.num_inference_steps,
             guidance_scale=self.model.guidance_scale,
         )  # fmt: skip
-        (outcome,) = self.backend.generate([asked])
-        if isinstance(outcome, Failed):
+        (outcome,) = self.backend.generate([request])
+        if isinstance(outcome, FailedRequest):
             raise outcome.error
         return outcome.pixels
 
@@ -107,17 +107,17 @@ def bench_typography(
     wanted: Sequence[str], say: Say, *, keep: Path | None = None
 ) -> TypographyFigures:
     """Paint and read every text both ways, some 3 s each; `keep` is a folder for all misses."""
-    starter, typography = (_painter(name) for name in ("starter", "typography"))
+    starter, typography = (_text_renderer(name) for name in ("starter", "typography"))
 
     def drafted(text: str, seed: int) -> Pixels:
-        small = starter.paint(f'"{text}"', 64, seed, ())
+        small = starter.render(f'"{text}"', 64, seed, ())
         return np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
 
     def laid_out(text: str, seed: int) -> Pixels:
         # Not an outline: it closes the spaces between words, and readers run them together.
         layer = TextLayer(text=text, colour="#ffffff", plate="auto")
-        layers = boxed((layer,), SIDE, SIDE)
-        return place_of(typography.paint(GROUNDS[seed % len(GROUNDS)], SIDE, seed, layers), layers)
+        layers = with_boxes((layer,), SIDE, SIDE)
+        return place_of(typography.render(GROUNDS[seed % len(GROUNDS)], SIDE, seed, layers), layers)
 
     ways = (DRAFTED, drafted), (SET, laid_out)
     return TypographyFigures(ways=tuple(_read(way, draw, wanted, say, keep) for way, draw in ways))
@@ -133,16 +133,16 @@ def place_of(pixels: Pixels, layers: tuple[TextLayer, ...]) -> Pixels:
     ]
 
 
-def printed(text: str) -> Pixels:
+def plain_print(text: str) -> Pixels:
     """The text in plain print: black on a bare white page."""
     page = np.full((SIDE, 2 * SIDE, 4), 255, np.uint8)
-    return set_text(page, (TextLayer(text=text),), Fonts())[0]
+    return typeset(page, (TextLayer(text=text),), Fonts())[0]
 
 
-def _painter(name: str) -> _Painter:
+def _text_renderer(name: str) -> _TextRenderer:
     settings = Settings()
-    model = resolve(name, fleet(settings))
-    return _Painter(model, driver_of(model, settings, mode="reproducible"))
+    model = resolve(name, available_models(settings))
+    return _TextRenderer(model, load_engine(model, settings, mode="reproducible"))
 
 
 def _read(
@@ -151,26 +151,28 @@ def _read(
     wanted: Sequence[str],
     say: Say,
     keep: Path | None,
-) -> Legible:
+) -> LegibilityFigures:
     say(f"{len(wanted)} texts {way} ...")
-    rates, misses = [], list[Miss]()
+    rates, misses = [], list[Misread]()
     for seed, text in enumerate(wanted):
         pixels = draw(text, seed)
         read = read_text(pixels)
         rates.append(cer(text, read))
         if rates[-1]:
-            picture = _kept(pixels, keep, f"{way}-{seed}.png")
-            readers = cer(text, read_text(printed(text))) > 0
+            picture = _save_picture(pixels, keep, f"{way}-{seed}.png")
+            readers = cer(text, read_text(plain_print(text))) > 0
             misses.append(
-                Miss(text=text, read=read, error_rate=rates[-1], readers=readers, picture=picture)
+                Misread(
+                    text=text, read=read, error_rate=rates[-1], readers=readers, picture=picture
+                )
             )
     exact = 1 - len(misses) / len(wanted)
-    return Legible(
+    return LegibilityFigures(
         way=way, texts=len(wanted), exact=exact, error_rate=fmean(rates), misses=tuple(misses)
     )
 
 
-def _kept(pixels: Pixels, folder: Path | None, name: str) -> str:
+def _save_picture(pixels: Pixels, folder: Path | None, name: str) -> str:
     if folder is None:
         return ""
     folder.mkdir(parents=True, exist_ok=True)
@@ -180,10 +182,10 @@ def _kept(pixels: Pixels, folder: Path | None, name: str) -> str:
 
 def lines(figures: TypographyFigures) -> Iterator[str]:
     """The figures as a person reads them; the misses of the text that is set, each on a line."""
-    for one in figures.ways:
+    for result in figures.ways:
         yield (
-            f"{one.way}: {one.exact:.0%} of {one.texts} texts read exactly, "
-            f"{one.error_rate:.1%} of the characters wrong"
+            f"{result.way}: {result.exact:.0%} of {result.texts} texts read exactly, "
+            f"{result.error_rate:.1%} of the characters wrong"
         )
     for miss in figures.of(SET).misses:
         where = f" ({miss.picture})" if miss.picture else ""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli.output import FAILED, AsJson, answer, console, doors
+from app.cli.output import FAILED, AsJson, exit_codes, make_console, print_result
 
 
 def bench_typography_command(
@@ -24,11 +24,11 @@ def bench_typography_command(
 
     def show(figures: TypographyFigures) -> None:
         for line in lines(figures):
-            console().print(line, markup=False)
+            make_console().print(line, markup=False)
 
-    with doors(as_json):
+    with exit_codes(as_json):
         say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
         figures = bench_typography(texts()[:count], say, keep=out)
-        answer(figures, as_json, show)
-    if figures.of(SET).own:
+        print_result(figures, as_json, show)
+    if figures.of(SET).own_misses:
         raise typer.Exit(FAILED)

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.check.duplicates import Neighbours, Seen, fingerprint
-from app.check.integrity import decoded
+from app.check.duplicates import KnownImage, Neighbours, fingerprint
+from app.check.integrity import decode_or_none
 from app.check.judge import judge
 from app.check.limits import LIMITS, REFERENCE_LIMITS, TEXT_LIMITS
-from app.check.scores import Critic, scores_of
+from app.check.scores import Critic, score_image
 from app.plan.schema import RULES, TEXT_RULES
 from app.types import GenerationRequest, Measure, Rule
 from jobs.train.defects.sources import GUIDANCE, STEPS, Source
-from jobs.train.defects.world import Made
+from jobs.train.defects.world import WorldSample
 
 _ALONE = 64.0
 """The distance to a neighbour where there is none."""
@@ -19,7 +19,7 @@ _WITH_CRITIC = (Source.DRAWN, Source.STARTER)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedSample:
     """What was found: the measures that broke a rule, by each set of rules."""
 
     scores: dict[Measure, float]
@@ -29,53 +29,53 @@ class Judged:
     """With a reference beside it as well; None where there is none."""
 
 
-class Judge:
+class SampleJudge:
     """The rules that plans start from, and the recommended limits in their place."""
 
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
         self._seen: dict[str, Neighbours] = {}
 
-    def of(self, made: Made) -> Judged:
+    def judge(self, made: WorldSample) -> JudgedSample:
         """A control is also held against the controls before it that show other things."""
         scores = self._scores(made)
         rules = _rules(made)
-        limits = merged(rules, TEXT_LIMITS if made.good.layers else LIMITS[made.good.kind])
+        limits = merge_rules_for(rules, TEXT_LIMITS if made.good.layers else LIMITS[made.good.kind])
         broken = self._broken(scores, limits)
         beside = None
         if made.reference and Measure.LIKENESS in scores:
             measured = [rule for rule in REFERENCE_LIMITS if rule.check in scores]
             beside = broken | self._broken(scores, measured)
-        return Judged(scores, self._broken(scores, rules), broken, beside)
+        return JudgedSample(scores, self._broken(scores, rules), broken, beside)
 
     def _broken(self, scores: dict[Measure, float], rules: Iterable[Rule]) -> frozenset[Measure]:
         return frozenset(finding.check for finding in judge(scores, tuple(rules)).findings)
 
-    def _scores(self, made: Made) -> dict[Measure, float]:
-        pixels = decoded(made.spoilt.data)
+    def _scores(self, made: WorldSample) -> dict[Measure, float]:
+        pixels = decode_or_none(made.spoilt.data)
         critic = self._critic if made.good.source in _WITH_CRITIC else None
         reference = made.good.pixels if made.reference else None
-        scores = scores_of(
-            pixels, asked(made), critic, prompt=made.spoilt.prompt, reference=reference
+        scores = score_image(
+            pixels, claimed_request(made), critic, prompt=made.spoilt.prompt, reference=reference
         )
         if pixels is None:
             return scores
         scores[Measure.DUPLICATE_DISTANCE] = self._distance(made, fingerprint(pixels))
         return scores
 
-    def _distance(self, made: Made, mine: int) -> float:
+    def _distance(self, made: WorldSample, mine: int) -> float:
         if made.spoilt.twin is not None:
-            nearest = Neighbours([Seen(fingerprint(made.spoilt.twin), "twin")]).nearest(mine)
+            nearest = Neighbours([KnownImage(fingerprint(made.spoilt.twin), "twin")]).nearest(mine)
         elif made.sample.severity:
             return _ALONE
         else:  # one that shows the same is no stranger
             seen = self._seen.setdefault(made.sample.source, Neighbours())
-            nearest = seen.nearest(mine, besides=made.good.prompt)
+            nearest = seen.nearest(mine, exclude=made.good.prompt)
             seen.add(mine, made.good.prompt)
         return nearest[0] if nearest else _ALONE
 
 
-def asked(made: Made) -> GenerationRequest:
+def claimed_request(made: WorldSample) -> GenerationRequest:
     """The request that the sample claims to answer."""
     return GenerationRequest(
         prompt=made.spoilt.prompt,
@@ -87,12 +87,12 @@ def asked(made: Made) -> GenerationRequest:
     )
 
 
-def merged(rules: Iterable[Rule], others: Iterable[Rule]) -> tuple[Rule, ...]:
+def merge_rules_for(rules: Iterable[Rule], others: Iterable[Rule]) -> tuple[Rule, ...]:
     """The rules, with others in the place of those for the same measure."""
     return tuple(({rule.check: rule for rule in rules} | {r.check: r for r in others}).values())
 
 
-def _rules(made: Made) -> list[Rule]:
+def _rules(made: WorldSample) -> list[Rule]:
     """As a plan starts: where text is set, other rules; without a critic none for agreement."""
     rules = TEXT_RULES if made.good.layers else RULES[made.good.kind]
     knows = made.good.source in _WITH_CRITIC

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from app.accept.calibrate import Line
+from app.accept.calibrate import LabelLine
 from app.digest import digest
 from app.errors import InvalidRequest
 from app.models.bundled import FOLDERS, read_version
 from app.types import Value
-from jobs.train.defects import sources as goods
-from jobs.train.defects.judging import Judge
-from jobs.train.defects.registry import SEVERITIES, DefectClass, classes, whole
-from jobs.train.defects.sources import Part, Source, seeds
-from jobs.train.defects.world import CONTROL, Extent, Made, Sample, World
+from jobs.train.defects import sources
+from jobs.train.defects.judging import SampleJudge
+from jobs.train.defects.registry import SEVERITIES, DefectClass, classes, is_whole
+from jobs.train.defects.sources import Source, WorldPart, seeds
+from jobs.train.defects.world import CONTROL, DefectWorld, Sample, WorldExtent, WorldSample
 
 
 class WrittenLabels(Value):
@@ -31,7 +31,7 @@ class WrittenLabels(Value):
     """Of all, those that the rules accept."""
 
 
-def write_labels(file: Path, extent: Extent, judge: Judge) -> WrittenLabels:
+def write_labels(file: Path, extent: WorldExtent, judge: SampleJudge) -> WrittenLabels:
     """A line of JSON for each picture of the world, as `atelier checks calibrate --from` reads it.
 
     Raises InvalidRequest when the file is there already.
@@ -39,7 +39,7 @@ def write_labels(file: Path, extent: Extent, judge: Judge) -> WrittenLabels:
     if file.exists():
         raise InvalidRequest(f"{file} is there already; give a new name, or remove it")
     file.parent.mkdir(parents=True, exist_ok=True)
-    world, counted = World(extent), {"good": 0, "bad": 0, "passed": 0}
+    world, counted = DefectWorld(extent), {"good": 0, "bad": 0, "passed": 0}
     with file.open("w", encoding="utf-8") as lines:
         for made in (*world.controls(), *world.spoilt()):
             line = label(made, judge)
@@ -49,10 +49,10 @@ def write_labels(file: Path, extent: Extent, judge: Judge) -> WrittenLabels:
     return WrittenLabels(file=str(file), **counted)
 
 
-def label(made: Made, judge: Judge) -> Line:
+def label(made: WorldSample, judge: SampleJudge) -> LabelLine:
     """The picture's scores with the truth about it, and whether its kind's rules accept it."""
-    judged = judge.of(made)
-    return Line(
+    judged = judge.judge(made)
+    return LabelLine(
         scores=judged.scores,
         label="bad" if made.sample.severity else "good",
         key=digest([made.sample.file, made.sample.prompt]),
@@ -61,23 +61,27 @@ def label(made: Made, judge: Judge) -> Line:
     )
 
 
-def mixed(number: int, count: int, *, share_bad: float) -> Iterator[Made]:
+def mixed_samples(number: int, count: int, *, share_bad: float) -> Iterator[WorldSample]:
     """Drawn icons of a world's evaluation seeds, this share of them spoilt, class by chance."""
     rng = np.random.default_rng([number, count])
-    known = [one for one in classes().values() if Source.DRAWN in one.sources and not one.steps]
-    for seed in seeds(Part.EVALUATION, number)[:count]:
-        good = goods.drawn(seed)
-        fitting = [one for one in known if one.fits(good)]
+    known = [
+        defect_class
+        for defect_class in classes().values()
+        if Source.DRAWN in defect_class.sources and not defect_class.steps
+    ]
+    for seed in seeds(WorldPart.EVALUATION, number)[:count]:
+        good = sources.drawn(seed)
+        fitting = [defect_class for defect_class in known if defect_class.fits(good)]
         if rng.random() >= share_bad:
-            yield Made(_sample(CONTROL, 0, good), whole(good), good)
+            yield WorldSample(_sample(CONTROL, 0, good), is_whole(good), good)
             continue
-        one: DefectClass = fitting[int(rng.integers(len(fitting)))]
+        defect_class: DefectClass = fitting[int(rng.integers(len(fitting)))]
         severity = int(rng.choice(SEVERITIES))
-        spoilt = one.inflict(good, severity, np.random.default_rng([seed, severity]))
-        yield Made(_sample(one.name, severity, good), spoilt, good)
+        spoilt = defect_class.apply(good, severity, np.random.default_rng([seed, severity]))
+        yield WorldSample(_sample(defect_class.name, severity, good), spoilt, good)
 
 
-def _sample(defect: str, severity: int, good: goods.Good) -> Sample:
+def _sample(defect: str, severity: int, good: sources.GoodImage) -> Sample:
     height, width = good.pixels.shape[:2]
     return Sample(
         file=f"{defect}-{severity}-{good.source}-{good.seed}.png",

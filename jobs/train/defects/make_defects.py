@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.errors import InvalidRequest
 from app.types import Value
-from jobs.train.defects.world import Extent, Made, World
+from jobs.train.defects.world import DefectWorld, WorldExtent, WorldSample
 
 MANIFEST = "manifest.jsonl"
 TWINS = "twins"
@@ -21,7 +21,7 @@ class WrittenWorld(Value):
     """Files by class; controls are one too."""
 
 
-def make_defects(folder: Path, extent: Extent) -> WrittenWorld:
+def make_defects(folder: Path, extent: WorldExtent) -> WrittenWorld:
     """Write every sample and the manifest; the picture that one nearly repeats goes into `twins`.
 
     The same extent gives the same files. Raises InvalidRequest when the folder is not empty.
@@ -31,18 +31,18 @@ def make_defects(folder: Path, extent: Extent) -> WrittenWorld:
     folder.mkdir(parents=True, exist_ok=True)
     counted: Counter[str] = Counter()
     with (folder / MANIFEST).open("w", encoding="utf-8") as manifest:
-        for made in _all(World(extent)):
+        for made in _all(DefectWorld(extent)):
             _write(made, folder)
             manifest.write(made.sample.model_dump_json() + "\n")
             counted[made.sample.defect] += 1
     return WrittenWorld(folder=str(folder), classes=dict(counted))
 
 
-def _all(world: World) -> Iterator[Made]:
+def _all(world: DefectWorld) -> Iterator[WorldSample]:
     return chain(world.controls(), world.spoilt())
 
 
-def _write(made: Made, folder: Path) -> None:
+def _write(made: WorldSample, folder: Path) -> None:
     (folder / made.sample.file).write_bytes(made.spoilt.data)
     if made.spoilt.twin is not None:
         from app.image.png import png_bytes

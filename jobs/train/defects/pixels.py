@@ -27,7 +27,7 @@ def alpha_fringe(pixels: Pixels, severity: int, _: Rng) -> Pixels:
     out = pixels.astype(np.float32)
     beside = cv2.dilate(edge.astype(np.uint8), _square(1, pixels)) > 0
     own = out[beside & (pixels[..., 3] >= NEARLY_OPAQUE)][:, :3]
-    matte = max(_GROUNDS, key=lambda one: float(np.abs(own - one).mean()))
+    matte = max(_GROUNDS, key=lambda ground: float(np.abs(own - ground).mean()))
     share = (0.5, 0.75, 1.0)[severity - 1] * edge
     out[..., :3] += (matte - out[..., :3]) * share[..., None]
     return _bytes(out)
@@ -304,14 +304,14 @@ def _places(free: NDArray[np.bool_], count: int, side: int, rng: Rng) -> list[tu
     room = cv2.erode(np.pad(free.astype(np.uint8), 1), np.ones((side, side)), anchor=(0, 0))[
         1:-1, 1:-1
     ]
-    found: list[tuple[int, int]] = []
-    while len(found) < count and room.any():
+    places: list[tuple[int, int]] = []
+    while len(places) < count and room.any():
         rows, columns = np.nonzero(room)
         pick = int(rng.integers(len(rows)))
         y, x = int(rows[pick]), int(columns[pick])
-        found.append((y, x))
+        places.append((y, x))
         room[max(0, y - side - 1) : y + side + 2, max(0, x - side - 1) : x + side + 2] = 0
-    return found
+    return places
 
 
 def _added(pixels: Pixels, change: NDArray[np.floating]) -> Pixels:

@@ -9,10 +9,9 @@ from app.check.planes import Pixels
 from app.image.png import png_bytes
 from app.types import Measure
 from app.types.text_layer import TextLayer
-from jobs.train.defects import files
-from jobs.train.defects import pixels as looks
-from jobs.train.defects import semantic as meanings
-from jobs.train.defects.sources import Good, Source
+from jobs.train.defects import files, pixels
+from jobs.train.defects import semantic as semantic_module
+from jobs.train.defects.sources import GoodImage, Source
 from jobs.train.starter.drawings import Label, draw
 
 Rng = np.random.Generator
@@ -22,7 +21,7 @@ SEVERITIES = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class DefectiveImage:
     """A file, what was asked for when it came, and the picture that it nearly repeats, if any."""
 
     data: bytes
@@ -31,7 +30,7 @@ class Spoilt:
     twin: Pixels | None = None
 
 
-Inflict = Callable[[Good, int, Rng], Spoilt]
+ApplyDefect = Callable[[GoodImage, int, Rng], DefectiveImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,11 @@ class DefectClass:
     """One named defect. `deterministic` ones must be found always, whatever the severity."""
 
     name: str
-    inflict: Inflict
+    apply: ApplyDefect
     ought: tuple[Measure, ...]
     sources: tuple[Source, ...] = (Source.DRAWN, Source.STARTER)
     deterministic: bool = False
-    fits: Callable[[Good], bool] = lambda _: True
+    fits: Callable[[GoodImage], bool] = lambda _: True
     """Which good pictures it can be seen in."""
     steps: tuple[int, int, int] | None = None
     """By severity: it is no spoiling, but the starter stopped after so few steps, unguided."""
@@ -51,55 +50,56 @@ class DefectClass:
     """Whether the good picture is what this one should have looked like."""
 
 
-def whole(good: Good) -> Spoilt:
+def is_whole(good: GoodImage) -> DefectiveImage:
     """The untouched control."""
-    return Spoilt(png_bytes(good.pixels, text={}), good.prompt, good.layers)
+    return DefectiveImage(png_bytes(good.pixels, text={}), good.prompt, good.layers)
 
 
 def classes() -> dict[str, DefectClass]:
     """All classes by name, in a fixed order."""
     every = (
-        *_of_files(), *_of_alpha(), *_of_looks(), *_of_meaning(), *_of_texts(), *_of_composition()
+        *_file_defects(), *_alpha_defects(), *_appearance_defects(),
+        *_semantic_defects(), *_text_defects(), *_composition_defects()
     )  # fmt: skip
-    return {one.name: one for one in every}
+    return {defect_class.name: defect_class for defect_class in every}
 
 
-def _of_files() -> list[DefectClass]:
+def _file_defects() -> list[DefectClass]:
     broken = (
         files.truncated_file, files.corrupt_file, files.wrong_format, files.wrong_mode,
         files.wrong_depth, files.wrong_colour_space,
     )  # fmt: skip
     sized = (files.wrong_size, files.wrong_aspect)
     return [
-        *(_file(spoil, Measure.DECODES) for spoil in broken),
-        *(_file(spoil, Measure.SIZE_ERROR) for spoil in sized),
+        *(_file_defect(spoil, Measure.DECODES) for spoil in broken),
+        *(_file_defect(spoil, Measure.SIZE_ERROR) for spoil in sized),
     ]
 
 
-def _of_alpha() -> list[DefectClass]:
+def _alpha_defects() -> list[DefectClass]:
     gone = (Measure.COVERAGE, Measure.CONTRAST)
     return [
-        _look(looks.empty, *gone, deterministic=True),
-        _look(looks.nan, *gone, deterministic=True),
-        _look(looks.flat, Measure.CONTRAST, deterministic=True),
-        _look(looks.opaque_ground, Measure.COVERAGE, Measure.SOFTNESS, deterministic=True),
-        _look(looks.ghost, Measure.SOFTNESS, deterministic=True),
-        _look(looks.cut_off, Measure.BORDER, deterministic=True),
-        _look(looks.specks, Measure.FRAGMENTS, deterministic=True),
-        _look(looks.pinholes, Measure.FRAGMENTS, deterministic=True),
-        _look(looks.halo, Measure.HALO, Measure.SOFTNESS, deterministic=True),
-        _look(looks.alpha_fringe, Measure.FRINGE, deterministic=True),
-        _look(looks.holes_filled, Measure.AGREEMENT, fits=_open),
-        _look(looks.torn, Measure.AGREEMENT),
+        _pixel_defect(pixels.empty, *gone, deterministic=True),
+        _pixel_defect(pixels.nan, *gone, deterministic=True),
+        _pixel_defect(pixels.flat, Measure.CONTRAST, deterministic=True),
+        _pixel_defect(pixels.opaque_ground, Measure.COVERAGE, Measure.SOFTNESS, deterministic=True),
+        _pixel_defect(pixels.ghost, Measure.SOFTNESS, deterministic=True),
+        _pixel_defect(pixels.cut_off, Measure.BORDER, deterministic=True),
+        _pixel_defect(pixels.specks, Measure.FRAGMENTS, deterministic=True),
+        _pixel_defect(pixels.pinholes, Measure.FRAGMENTS, deterministic=True),
+        _pixel_defect(pixels.halo, Measure.HALO, Measure.SOFTNESS, deterministic=True),
+        _pixel_defect(pixels.alpha_fringe, Measure.FRINGE, deterministic=True),
+        _pixel_defect(pixels.holes_filled, Measure.AGREEMENT, fits=_has_openings),
+        _pixel_defect(pixels.torn, Measure.AGREEMENT),
     ]
 
 
-def _of_looks() -> list[DefectClass]:
+def _appearance_defects() -> list[DefectClass]:
     texture = (Source.TEXTURE,)
     return [
-        _look(looks.blur, Measure.SHARPNESS, Measure.CRISP),
-        _look(looks.noise, Measure.NOISE),
-        _look(looks.colour_blotches, Measure.BLOTCHES),
+        _pixel_defect(pixels.blur, Measure.SHARPNESS, Measure.CRISP),
+        _pixel_defect(pixels.noise, Measure.NOISE),
+        _pixel_defect(pixels.colour_blotches, Measure.BLOTCHES),
         DefectClass(
             "few_steps",
             _as_it_is,
@@ -107,26 +107,26 @@ def _of_looks() -> list[DefectClass]:
             (Source.STARTER,),
             steps=(3, 2, 1),
         ),
-        _look(looks.banding, Measure.BANDING, fits=shaded),
-        _look(looks.jpeg_blocks, Measure.BLOCKINESS),
-        _look(looks.clipping, Measure.CLIPPING),
-        _look(looks.washed_out, Measure.AGREEMENT, Measure.ON_MODEL),
-        _look(
-            looks.palette_drift,
+        _pixel_defect(pixels.banding, Measure.BANDING, fits=shaded),
+        _pixel_defect(pixels.jpeg_blocks, Measure.BLOCKINESS),
+        _pixel_defect(pixels.clipping, Measure.CLIPPING),
+        _pixel_defect(pixels.washed_out, Measure.AGREEMENT, Measure.ON_MODEL),
+        _pixel_defect(
+            pixels.palette_drift,
             Measure.AGREEMENT,
             Measure.ON_MODEL,
             Measure.PALETTE_DISTANCE,
             fits=coloured,
         ),
-        _look(looks.seam, Measure.SEAM, sources=texture),
+        _pixel_defect(pixels.seam, Measure.SEAM, sources=texture),
     ]
 
 
-def _of_meaning() -> list[DefectClass]:
-    said = (
-        ("wrong_object", meanings.other_object, Measure.AGREEMENT),
-        ("wrong_colour", meanings.other_colour, Measure.ON_MODEL),
-        ("style_mismatch", meanings.other_style, Measure.STYLE),
+def _semantic_defects() -> list[DefectClass]:
+    semantic = (
+        ("wrong_object", semantic_module.other_object, Measure.AGREEMENT),
+        ("wrong_colour", semantic_module.other_colour, Measure.ON_MODEL),
+        ("style_mismatch", semantic_module.other_style, Measure.STYLE),
     )
     return [
         DefectClass("merged", _merged, (Measure.AGREEMENT,)),
@@ -137,91 +137,93 @@ def _of_meaning() -> list[DefectClass]:
                 tuple(dict.fromkeys((Measure.AGREEMENT, ought))),
                 reference=False,
             )
-            for name, other, ought in said
+            for name, other, ought in semantic
         ),
         DefectClass("near_duplicate", _again, (Measure.DUPLICATE_DISTANCE,), reference=False),
     ]
 
 
-def _of_texts() -> list[DefectClass]:
-    misspelt, faint = meanings.misspelt, meanings.low_contrast_text
+def _text_defects() -> list[DefectClass]:
+    misspelt, faint = semantic_module.misspelt, semantic_module.low_contrast_text
     return [
-        _text(misspelt, Measure.TEXT_ERROR),
-        _text(faint, Measure.TEXT_CONTRAST, Measure.TEXT_ERROR),
+        _text_defect(misspelt, Measure.TEXT_ERROR),
+        _text_defect(faint, Measure.TEXT_CONTRAST, Measure.TEXT_ERROR),
     ]
 
 
-def _of_composition() -> list[DefectClass]:
+def _composition_defects() -> list[DefectClass]:
     """Last, because a class's place is part of its seeds."""
     return [
-        _look(looks.cut_through, Measure.COMPOSITION, Measure.AGREEMENT),
-        _look(looks.off_centre, Measure.COMPOSITION),
-        _look(looks.too_small, Measure.COMPOSITION),
-        _look(looks.too_large, Measure.COMPOSITION, Measure.BORDER),
+        _pixel_defect(pixels.cut_through, Measure.COMPOSITION, Measure.AGREEMENT),
+        _pixel_defect(pixels.off_centre, Measure.COMPOSITION),
+        _pixel_defect(pixels.too_small, Measure.COMPOSITION),
+        _pixel_defect(pixels.too_large, Measure.COMPOSITION, Measure.BORDER),
     ]
 
 
-def _file(spoil: Callable[[Pixels, int, Rng], bytes], ought: Measure) -> DefectClass:
-    def inflict(good: Good, severity: int, rng: Rng) -> Spoilt:
-        return Spoilt(spoil(good.pixels, severity, rng), good.prompt, good.layers)
+def _file_defect(spoil: Callable[[Pixels, int, Rng], bytes], ought: Measure) -> DefectClass:
+    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+        return DefectiveImage(spoil(good.pixels, severity, rng), good.prompt, good.layers)
 
     return DefectClass(spoil.__name__, inflict, (ought,), deterministic=True, reference=False)
 
 
-def _look(
+def _pixel_defect(
     spoil: Callable[[Pixels, int, Rng], Pixels],
     *ought: Measure,
     sources: tuple[Source, ...] = (Source.DRAWN, Source.STARTER),
     deterministic: bool = False,
-    fits: Callable[[Good], bool] = lambda _: True,
+    fits: Callable[[GoodImage], bool] = lambda _: True,
 ) -> DefectClass:
-    def inflict(good: Good, severity: int, rng: Rng) -> Spoilt:
-        return Spoilt(png_bytes(spoil(good.pixels, severity, rng), text={}), good.prompt)
+    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+        return DefectiveImage(png_bytes(spoil(good.pixels, severity, rng), text={}), good.prompt)
 
     return DefectClass(spoil.__name__, inflict, ought, sources, deterministic, fits)
 
 
-def _text(spoil: Callable[[Good, int, Rng], Pixels], *ought: Measure) -> DefectClass:
-    def inflict(good: Good, severity: int, rng: Rng) -> Spoilt:
-        return Spoilt(png_bytes(spoil(good, severity, rng), text={}), good.prompt, good.layers)
+def _text_defect(spoil: Callable[[GoodImage, int, Rng], Pixels], *ought: Measure) -> DefectClass:
+    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+        return DefectiveImage(
+            png_bytes(spoil(good, severity, rng), text={}), good.prompt, good.layers
+        )
 
     return DefectClass(spoil.__name__, inflict, ought, (Source.POSTER,))
 
 
-def _asked(other: Callable[[Label, int], str]) -> Inflict:
-    def inflict(good: Good, severity: int, _: Rng) -> Spoilt:
+def _asked(other: Callable[[Label, int], str]) -> ApplyDefect:
+    def inflict(good: GoodImage, severity: int, _: Rng) -> DefectiveImage:
         assert good.label is not None
-        return Spoilt(png_bytes(good.pixels, text={}), other(good.label, severity))
+        return DefectiveImage(png_bytes(good.pixels, text={}), other(good.label, severity))
 
     return inflict
 
 
-def _as_it_is(good: Good, _: int, __: Rng) -> Spoilt:
-    return whole(good)
+def _as_it_is(good: GoodImage, _: int, __: Rng) -> DefectiveImage:
+    return is_whole(good)
 
 
-def _merged(good: Good, severity: int, rng: Rng) -> Spoilt:
+def _merged(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
     assert good.label is not None
-    prompt = meanings.other_object(good.label, 2)
+    prompt = semantic_module.other_object(good.label, 2)
     kind = prompt.split()[-1]
     other = draw(Label(kind, good.label.colour, good.label.style), good.seed)
-    spoilt = looks.merged(good.pixels, severity, rng, other)
-    return Spoilt(png_bytes(spoilt, text={}), good.prompt)
+    spoilt = pixels.merged(good.pixels, severity, rng, other)
+    return DefectiveImage(png_bytes(spoilt, text={}), good.prompt)
 
 
-def _again(good: Good, severity: int, rng: Rng) -> Spoilt:
-    again = looks.touched_up(good.pixels, severity, rng)
-    return Spoilt(png_bytes(again, text={}), good.prompt, twin=good.pixels)
+def _again(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+    again = pixels.touched_up(good.pixels, severity, rng)
+    return DefectiveImage(png_bytes(again, text={}), good.prompt, twin=good.pixels)
 
 
-def _open(good: Good) -> bool:
-    return bool(looks.openings(good.pixels).any())
+def _has_openings(good: GoodImage) -> bool:
+    return bool(pixels.openings(good.pixels).any())
 
 
-def shaded(good: Good) -> bool:
+def shaded(good: GoodImage) -> bool:
     """Bands show where there is shading; flat fills have only their own steps."""
     return good.label is not None and good.label.style == "shaded"
 
 
-def coloured(good: Good) -> bool:
+def coloured(good: GoodImage) -> bool:
     return good.label is not None and good.label.colour not in ("white", "black")

@@ -8,8 +8,8 @@ import numpy as np
 
 from app.check.planes import Pixels
 from app.models.text.fonts import Fonts
-from app.models.typography import set_text
-from jobs.train.defects.sources import Good, ground, said
+from app.models.typography import typeset
+from jobs.train.defects.sources import GoodImage, ground, phrase
 from jobs.train.starter.drawings import COLOURS, KINDS, Label, draw
 
 Rng = np.random.Generator
@@ -18,33 +18,33 @@ Rng = np.random.Generator
 def other_object(label: Label, severity: int) -> str:
     """A prompt for another thing in the same colour: of like outline, of another, of the least."""
     alike = sorted((k for k in KINDS if k != label.kind), key=lambda k: -_overlap(label.kind, k))
-    return said(replace(label, kind=_pick(alike, severity)))
+    return phrase(replace(label, kind=_pick(alike, severity)))
 
 
 def other_colour(label: Label, severity: int) -> str:
     """A prompt for the same thing in the nearest colour, a middling, the farthest."""
     others = [name for name in COLOURS if name != label.colour]
     near = sorted(others, key=lambda name: float(np.linalg.norm(_lab(name) - _lab(label.colour))))
-    return said(replace(label, colour=_pick(near, severity)))
+    return phrase(replace(label, colour=_pick(near, severity)))
 
 
 def other_style(label: Label, severity: int) -> str:
     """A prompt for another style: flat for shaded is mild, an outline too much or too few grave."""
     mild, grave = ("flat", "shaded"), "cartoon"
     if label.style == grave:
-        return said(replace(label, style=mild[severity % 2]))
+        return phrase(replace(label, style=mild[severity % 2]))
     other = mild[1 - mild.index(label.style)]
-    return said(replace(label, style=other if severity == 1 else grave))
+    return phrase(replace(label, style=other if severity == 1 else grave))
 
 
-def misspelt(good: Good, severity: int, rng: Rng) -> Pixels:
+def misspelt(good: GoodImage, severity: int, rng: Rng) -> Pixels:
     """Two letters changed places, a letter is another, or every second word's letters are."""
     (layer,) = good.layers
     wrong = _misspelt(layer.text, severity, rng)
-    return set_text(ground(good.seed), (layer.replace(text=wrong),), Fonts())[0]
+    return typeset(ground(good.seed), (layer.replace(text=wrong),), Fonts())[0]
 
 
-def low_contrast_text(good: Good, severity: int, _: Rng) -> Pixels:
+def low_contrast_text(good: GoodImage, severity: int, _: Rng) -> Pixels:
     """The ink hardly differs from the paper."""
     paper = ground(good.seed).astype(np.float32)
     share = (0.2, 0.1, 0.04)[severity - 1]
@@ -61,7 +61,7 @@ def _misspelt(text: str, severity: int, rng: Rng) -> str:
         return "".join(letters)
     many = places if severity == 3 else [places[int(rng.integers(len(places)))]]
     for at in many[:: 2 if severity == 3 else 1]:
-        others = [one for one in "aeknorstx" if one != letters[at].lower()]
+        others = [letter for letter in "aeknorstx" if letter != letters[at].lower()]
         letter = others[int(rng.integers(len(others)))]
         letters[at] = letter.upper() if letters[at].isupper() else letter
     return "".join(letters)
@@ -72,9 +72,9 @@ def _pick(ordered: list[str], severity: int) -> str:
 
 
 @cache
-def _overlap(one: str, other: str) -> float:
+def _overlap(first: str, other: str) -> float:
     """Share of the common outline, intersection over union, of one drawing each."""
-    a, b = (draw(Label(kind, "red", "flat"), 1)[..., 3] >= 128 for kind in (one, other))
+    a, b = (draw(Label(kind, "red", "flat"), 1)[..., 3] >= 128 for kind in (first, other))
     return float((a & b).sum() / (a | b).sum())
 
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from app.backends.base import Backend
 from app.check.planes import Pixels
-from app.engine.results import Failed
+from app.engine.results import FailedRequest
 from app.fleet.versions import resolve
-from app.generate.renderer import driver_of
+from app.generate.renderer import load_engine
 from app.models.text.fonts import Fonts
-from app.models.typography import set_text
-from app.registry.references import fleet
+from app.models.typography import typeset
+from app.registry.references import available_models
 from app.settings import Settings
 from app.types import GenerationRequest, Kind, TextLayer
 from app.types.base import Rect
@@ -35,14 +35,14 @@ _COPRIME = 7
 """Labels are taken in strides: neighbours in the world differ in kind, colour and style."""
 
 
-class Part(StrEnum):
+class WorldPart(StrEnum):
     """Which seeds a world is made of: no two parts share one, nor does the starter's training."""
 
     EVALUATION = "evaluation"
     TRAINING = "training"
 
 
-_FIRST = {Part.EVALUATION: 60_000_000, Part.TRAINING: 70_000_000}
+_FIRST = {WorldPart.EVALUATION: 60_000_000, WorldPart.TRAINING: 70_000_000}
 """The starter's own sets end below 50 million, see `jobs.train.starter.data`."""
 _WORLD = 100_000
 """Seeds of one world at most; a part has room for a hundred worlds."""
@@ -58,7 +58,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class GoodImage:
     """One good picture and what was asked for; `label` where it shows one of the drawn things."""
 
     source: Source
@@ -70,7 +70,7 @@ class Good:
     layers: tuple[TextLayer, ...] = ()
 
 
-def seeds(part: Part, world: int) -> range:
+def seeds(part: WorldPart, world: int) -> range:
     """The seeds of one world; ValueError beyond the hundredth."""
     if not 0 <= world < 100:
         raise ValueError(f"world {world} does not exist; give a seed from 0 to 99")
@@ -84,18 +84,18 @@ def label_of(seed: int) -> Label:
     return labels[seed * _COPRIME % len(labels)]
 
 
-def said(label: Label) -> str:
+def phrase(label: Label) -> str:
     """The prompt for a label, with its style: "a flat red sword"."""
     return f"a {label.style} {label.colour} {label.kind}"
 
 
-def drawn(seed: int) -> Good:
+def drawn(seed: int) -> GoodImage:
     """An icon by the procedural renderer."""
     label = label_of(seed)
-    return Good(Source.DRAWN, Kind.ICON, seed, said(label), draw(label, seed), label)
+    return GoodImage(Source.DRAWN, Kind.ICON, seed, phrase(label), draw(label, seed), label)
 
 
-def texture(seed: int) -> Good:
+def texture(seed: int) -> GoodImage:
     """A texture that repeats without a seam: smooth noise of whole periods in two tones."""
     rng = np.random.default_rng([seed, 1])
     spectrum = np.fft.fft2(rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)))
@@ -107,16 +107,18 @@ def texture(seed: int) -> Good:
     colour = light * 0.45 * (1 - share) + light * share
     opaque = np.full((TEXTURE_SIDE, TEXTURE_SIDE, 1), 255.0)
     pixels = np.rint(np.concatenate([colour, opaque], axis=2)).astype(np.uint8)
-    return Good(Source.TEXTURE, Kind.TEXTURE, seed, f"{_article(name)} {name} stone wall", pixels)
+    return GoodImage(
+        Source.TEXTURE, Kind.TEXTURE, seed, f"{_article(name)} {name} stone wall", pixels
+    )
 
 
-def poster(seed: int) -> Good:
+def poster(seed: int) -> GoodImage:
     """A drawn icon on paper with one line of text."""
     label = label_of(seed)
     text = _TEXTS[seed % len(_TEXTS)]
     layer = TextLayer(text=text, box=_BOX, colour=_INK)
-    pixels = set_text(ground(seed), (layer,), Fonts())[0]
-    return Good(Source.POSTER, Kind.POSTER, seed, plain(label), pixels, label, (layer,))
+    pixels = typeset(ground(seed), (layer,), Fonts())[0]
+    return GoodImage(Source.POSTER, Kind.POSTER, seed, plain(label), pixels, label, (layer,))
 
 
 def ground(seed: int) -> Pixels:
@@ -129,33 +131,37 @@ def ground(seed: int) -> Pixels:
     return page
 
 
-class Painter:
+class StarterRenderer:
     """The starter, loaded when first asked; some seconds, then 0.1 s for a picture of 12 steps."""
 
     @cached_property
     def _engine(self) -> Backend:
         settings = Settings()
-        return driver_of(resolve("starter", fleet(settings)), settings, mode="reproducible")
+        return load_engine(
+            resolve("starter", available_models(settings)), settings, mode="reproducible"
+        )
 
-    def paint(
+    def render(
         self, numbers: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
-    ) -> list[Good]:
+    ) -> list[GoodImage]:
         """What it paints of the seeds' labels; raises what painting raises."""
-        asked = [_asked(seed, steps, guidance) for seed in numbers]
+        requests = [_generation_request(seed, steps, guidance) for seed in numbers]
         painted: dict[str, Pixels] = {}
-        for outcome in self._engine.generate(asked):
-            if isinstance(outcome, Failed):
+        for outcome in self._engine.generate(requests):
+            if isinstance(outcome, FailedRequest):
                 raise outcome.error
             painted[outcome.request.id] = outcome.pixels
         return [
-            Good(Source.STARTER, Kind.ICON, seed, one.prompt, painted[one.id], label_of(seed))
-            for seed, one in zip(numbers, asked, strict=True)
+            GoodImage(
+                Source.STARTER, Kind.ICON, seed, request.prompt, painted[request.id], label_of(seed)
+            )
+            for seed, request in zip(numbers, requests, strict=True)
         ]
 
 
-def _asked(seed: int, steps: int, guidance: float) -> GenerationRequest:
+def _generation_request(seed: int, steps: int, guidance: float) -> GenerationRequest:
     return GenerationRequest(
-        prompt=said(label_of(seed)), width=64, height=64, num_inference_steps=steps,
+        prompt=phrase(label_of(seed)), width=64, height=64, num_inference_steps=steps,
         guidance_scale=guidance, seed=seed,
     )  # fmt: skip
 

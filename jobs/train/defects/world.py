@@ -8,9 +8,9 @@ from itertools import islice
 import numpy as np
 
 from app.types import Kind, Measure, Value
-from jobs.train.defects import sources as goods
-from jobs.train.defects.registry import SEVERITIES, DefectClass, Spoilt, classes, whole
-from jobs.train.defects.sources import Good, Painter, Part, Source, seeds
+from jobs.train.defects import sources
+from jobs.train.defects.registry import SEVERITIES, DefectClass, DefectiveImage, classes, is_whole
+from jobs.train.defects.sources import GoodImage, Source, StarterRenderer, WorldPart, seeds
 
 CONTROL = "control"
 _CONTROLS_FROM = 50_000
@@ -38,101 +38,112 @@ class Sample(Value):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class WorldSample:
     """A sample with its file and with what it came from."""
 
     sample: Sample
-    spoilt: Spoilt
-    good: Good
+    spoilt: DefectiveImage
+    good: GoodImage
     reference: bool = False
     """Whether it should have looked like the good picture."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class WorldExtent:
     """How large a world is, and which of all."""
 
     count: int
     """Pictures of each class and severity."""
     controls: int
     number: int = 0
-    part: Part = Part.EVALUATION
+    part: WorldPart = WorldPart.EVALUATION
     texts: int = 8
     """Of posters at most so many a class and severity: reading takes a second each."""
     painted: bool = True
     """Whether the starter's pictures take part; without them nothing is loaded."""
 
 
-class World:
+class DefectWorld:
     """The same extent gives the same samples, byte for byte, on the same libraries."""
 
-    def __init__(self, extent: Extent) -> None:
+    def __init__(self, extent: WorldExtent) -> None:
         self.extent = extent
         self._seeds = seeds(extent.part, extent.number)
-        self._painter = Painter()
+        self._painter = StarterRenderer()
 
-    def controls(self) -> Iterator[Made]:
+    def controls(self) -> Iterator[WorldSample]:
         """Untouched: drawn ones, as many of the starter up to 320, textures and posters."""
         numbers = self._seeds[_CONTROLS_FROM:][: self.extent.controls]
         for number in numbers:
-            yield _control(goods.drawn(number))
-        for good in self._painter.paint(numbers[:320]) if self.extent.painted else ():
+            yield _control(sources.drawn(number))
+        for good in self._painter.render(numbers[:320]) if self.extent.painted else ():
             yield _control(good)
         for number in numbers[:200]:
-            yield _control(goods.texture(number))
+            yield _control(sources.texture(number))
         for number in numbers[: self.extent.texts]:
-            yield _control(goods.poster(number))
+            yield _control(sources.poster(number))
 
-    def spoilt(self) -> Iterator[Made]:
+    def spoilt(self) -> Iterator[WorldSample]:
         """Class by class, severity by severity."""
-        for index, one in enumerate(self.classes):
+        for index, defect_class in enumerate(self.classes):
             for severity in SEVERITIES:
-                for good in self.pictures(one, severity):
+                for good in self.pictures(defect_class, severity):
                     rng = np.random.default_rng([good.seed, index, severity])
-                    spoilt = one.inflict(good, severity, rng)
-                    yield Made(_sample(one, severity, good, spoilt), spoilt, good, one.reference)
+                    spoilt = defect_class.apply(good, severity, rng)
+                    yield WorldSample(
+                        _sample(defect_class, severity, good, spoilt),
+                        spoilt,
+                        good,
+                        defect_class.reference,
+                    )
 
     @property
     def classes(self) -> list[DefectClass]:
         """Those that can be made with the sources there are."""
         every = classes().values()
-        return [one for one in every if self.extent.painted or one.steps is None]
+        return [
+            defect_class
+            for defect_class in every
+            if self.extent.painted or defect_class.steps is None
+        ]
 
-    def pictures(self, one: DefectClass, severity: int) -> Iterator[Good]:
+    def pictures(self, defect_class: DefectClass, severity: int) -> Iterator[GoodImage]:
         """As many good pictures as are asked for, from the class's sources in turn."""
         count = self.extent.count
-        if one.steps is not None:
-            yield from self._painter.paint(
-                self._seeds[:count], steps=one.steps[severity - 1], guidance=1.0
+        if defect_class.steps is not None:
+            yield from self._painter.render(
+                self._seeds[:count], steps=defect_class.steps[severity - 1], guidance=1.0
             )
-        elif Source.DRAWN in one.sources:
-            painted = [good for good in self._painted if one.fits(good)][: count // 2]
-            drawn = (good for good in map(goods.drawn, self._seeds) if one.fits(good))
+        elif Source.DRAWN in defect_class.sources:
+            painted = [good for good in self._painted if defect_class.fits(good)][: count // 2]
+            drawn = (good for good in map(sources.drawn, self._seeds) if defect_class.fits(good))
             yield from painted
             yield from islice(drawn, count - len(painted))
-        elif Source.POSTER in one.sources:
-            yield from map(goods.poster, self._seeds[: min(count, self.extent.texts)])
+        elif Source.POSTER in defect_class.sources:
+            yield from map(sources.poster, self._seeds[: min(count, self.extent.texts)])
         else:
-            yield from map(goods.texture, self._seeds[:count])
+            yield from map(sources.texture, self._seeds[:count])
 
     @cached_property
-    def _painted(self) -> list[Good]:
+    def _painted(self) -> list[GoodImage]:
         """Twice what most classes need, so that one that fits few pictures finds some."""
         if not self.extent.painted:
             return []
-        return self._painter.paint(self._seeds[1_000:][: self.extent.count])
+        return self._painter.render(self._seeds[1_000:][: self.extent.count])
 
 
-def _control(good: Good) -> Made:
-    return Made(_row(CONTROL, 0, good, good.prompt), whole(good), good)
+def _control(good: GoodImage) -> WorldSample:
+    return WorldSample(_row(CONTROL, 0, good, good.prompt), is_whole(good), good)
 
 
-def _sample(one: DefectClass, severity: int, good: Good, spoilt: Spoilt) -> Sample:
-    row = _row(one.name, severity, good, spoilt.prompt)
-    return row.replace(ought=one.ought, deterministic=one.deterministic)
+def _sample(
+    defect_class: DefectClass, severity: int, good: GoodImage, spoilt: DefectiveImage
+) -> Sample:
+    row = _row(defect_class.name, severity, good, spoilt.prompt)
+    return row.replace(ought=defect_class.ought, deterministic=defect_class.deterministic)
 
 
-def _row(defect: str, severity: int, good: Good, prompt: str) -> Sample:
+def _row(defect: str, severity: int, good: GoodImage, prompt: str) -> Sample:
     height, width = good.pixels.shape[:2]
     return Sample(
         file=f"{defect}-{severity}-{good.source}-{good.seed}.png",

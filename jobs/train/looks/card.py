@@ -6,8 +6,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, LooksConfig
-from app.check.networks import LooksNetwork
+from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, AppearanceConfig
+from app.check.networks import AppearanceNetwork
 from app.digest import digest_file
 from jobs.train.looks.figures import LooksFigures
 from jobs.train.looks.learning import Recipe
@@ -69,11 +69,13 @@ python -m jobs train-looks
 """
 
 
-def save_looks(network: LooksNetwork, folder: Path) -> None:
+def save_looks(network: AppearanceNetwork, folder: Path) -> None:
     """Weights and config as `Looks.load` reads them."""
-    weights = {name: one.half().cpu().contiguous() for name, one in network.state_dict().items()}
+    weights = {
+        name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     save_file(weights, folder / WEIGHTS_FILE)
-    config = LooksConfig(
+    config = AppearanceConfig(
         styles={name: (name, *SYNONYMS.get(name, ())) for name in STYLES},
         colours={name: (name, *SYNONYMS.get(name, ())) for name in COLOURS},
     )
@@ -95,10 +97,10 @@ def write_card(folder: Path, starter: str, figures: LooksFigures, recipe: Recipe
         rules=" | ".join(rules),
         dashes="---|" * len(rules),
         refused="\n".join(
-            f"| {one.source} | {one.count} | {one.share:.1%} | "
-            + " | ".join(f"{one.by_rule[rule]:.1%}" for rule in rules)
+            f"| {refusal.source} | {refusal.count} | {refusal.share:.1%} | "
+            + " | ".join(f"{refusal.by_rule[rule]:.1%}" for rule in rules)
             + " |"
-            for one in figures.refused
+            for refusal in figures.refused
         ),
         found="\n".join(_rows(figures)),
         recipe=json.dumps(asdict(recipe), indent=1),
@@ -108,8 +110,8 @@ def write_card(folder: Path, starter: str, figures: LooksFigures, recipe: Recipe
 
 def _rows(figures: LooksFigures) -> list[str]:
     rows = []
-    for defect in dict.fromkeys(one.defect for one in figures.found):
-        some = {one.severity: one for one in figures.found if one.defect == defect}
+    for defect in dict.fromkeys(row.defect for row in figures.found):
+        some = {row.severity: row for row in figures.found if row.defect == defect}
         recalls = " | ".join(f"{some[severity].recall:.0%}" for severity in sorted(some))
         rows.append(f"| {defect} | {some[2].count} | {recalls} | {some[2].precision:.0%} |")
     return rows

@@ -6,21 +6,21 @@ import numpy as np
 
 from app.check.judge import judge
 from app.check.limits import LIMITS
-from app.check.looks import LEARNED, Looks
+from app.check.looks import APPEARANCE_MEASURES, AppearanceModel
 from app.check.network_input import premultiplied
 from app.check.planes import Pixels
 from app.image.png import read_png
 from app.types import Kind, Rule
 from app.types.base import Value
 from jobs.train.defects.registry import SEVERITIES, DefectClass, classes
-from jobs.train.defects.sources import Good, Source, said
-from jobs.train.looks.pictures import HASTE, Pool
+from jobs.train.defects.sources import GoodImage, Source, phrase
+from jobs.train.looks.pictures import FEW_STEPS, PicturePool
 from jobs.train.starter.data import Drawings
 
-RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check in LEARNED)
+RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check in APPEARANCE_MEASURES)
 
 
-class Found(Value):
+class DefectRecall(Value):
     """One defect at one severity: how many there were, and how the answers did."""
 
     defect: str
@@ -31,7 +31,7 @@ class Found(Value):
     """Among as many good ones as spoilt ones."""
 
 
-class Refused(Value):
+class RefusalShare(Value):
     """Good pictures of one source, and the shares that each rule refuses."""
 
     source: str
@@ -43,70 +43,72 @@ class Refused(Value):
 class LooksFigures(Value):
     """All of it."""
 
-    refused: tuple[Refused, ...]
-    found: tuple[Found, ...]
+    refused: tuple[RefusalShare, ...]
+    found: tuple[DefectRecall, ...]
 
 
-def measure(looks: Looks, pool: Pool, *, count: int) -> LooksFigures:
+def measure(looks: AppearanceModel, pool: PicturePool, *, count: int) -> LooksFigures:
     """By the limits of `app.check.limits`, on the first `count` pictures for each defect."""
     good = {"drawn": pool.drawn, "the starter's": pool.painted}
     refused = tuple(_refused(looks, source, some) for source, some in good.items())
-    share = float(np.average([one.share for one in refused]))
+    share = float(np.average([refusal.share for refusal in refused]))
     some = _goods(pool.drawn, count)
-    found = [
-        _found(looks, one.name, severity, _spoilt(one, severity, some), share)
-        for one in classes().values()
-        if {*one.ought} & {*LEARNED} and one.steps is None
+    recalls = [
+        _recall(looks, defect_class.name, severity, _spoilt(defect_class, severity, some), share)
+        for defect_class in classes().values()
+        if {*defect_class.ought} & {*APPEARANCE_MEASURES} and defect_class.steps is None
         for severity in SEVERITIES
     ]
-    for steps, hasty in zip(HASTE, pool.hasty, strict=True):
-        left = [(one.pixels, one.prompt) for one in _goods(hasty, len(hasty))]
-        found.append(_found(looks, "few_steps", 4 - steps, left, share))
-    return LooksFigures(refused=refused, found=tuple(found))
+    for steps, hasty in zip(FEW_STEPS, pool.hasty, strict=True):
+        left = [(good.pixels, good.prompt) for good in _goods(hasty, len(hasty))]
+        recalls.append(_recall(looks, "few_steps", 4 - steps, left, share))
+    return LooksFigures(refused=refused, found=tuple(recalls))
 
 
-def broken(looks: Looks, pixels: Pixels, prompt: str) -> tuple[Rule, ...]:
+def broken(looks: AppearanceModel, pixels: Pixels, prompt: str) -> tuple[Rule, ...]:
     """The limits that a picture breaks."""
     scores = looks.measures(premultiplied(pixels), prompt)
     findings = {finding.check for finding in judge(scores, RULES).findings}
     return tuple(rule for rule in RULES if rule.check in findings)
 
 
-def _goods(drawings: Drawings, count: int) -> list[Good]:
+def _goods(drawings: Drawings, count: int) -> list[GoodImage]:
     return [
-        Good(
-            Source.DRAWN, Kind.ICON, index, said(drawings.label(index)), drawings.pixels[index],
+        GoodImage(
+            Source.DRAWN, Kind.ICON, index, phrase(drawings.label(index)), drawings.pixels[index],
             drawings.label(index),
         )
         for index in range(min(count, len(drawings)))
     ]  # fmt: skip
 
 
-def _spoilt(one: DefectClass, severity: int, goods: Sequence[Good]) -> Iterator[tuple[Pixels, str]]:
+def _spoilt(
+    defect_class: DefectClass, severity: int, goods: Sequence[GoodImage]
+) -> Iterator[tuple[Pixels, str]]:
     for good in goods:
-        if one.fits(good):
-            made = one.inflict(good, severity, np.random.default_rng([good.seed, severity]))
+        if defect_class.fits(good):
+            made = defect_class.apply(good, severity, np.random.default_rng([good.seed, severity]))
             yield read_png(made.data), made.prompt
 
 
-def _found(
-    looks: Looks,
+def _recall(
+    looks: AppearanceModel,
     defect: str,
     severity: int,
     spoilt: Iterator[tuple[Pixels, str]] | Sequence[tuple[Pixels, str]],
     alarms: float,
-) -> Found:
+) -> DefectRecall:
     heard = [bool(broken(looks, pixels, prompt)) for pixels, prompt in spoilt]
     recall = sum(heard) / len(heard)
     precision = recall / (recall + alarms) if recall else 0.0
-    return Found(
+    return DefectRecall(
         defect=defect, severity=severity, count=len(heard), recall=recall, precision=precision
     )
 
 
-def _refused(looks: Looks, source: str, drawings: Drawings) -> Refused:
+def _refused(looks: AppearanceModel, source: str, drawings: Drawings) -> RefusalShare:
     goods = _goods(drawings, len(drawings))
     heard = [broken(looks, good.pixels, good.prompt) for good in goods]
-    by_rule = {str(rule): sum(rule in one for one in heard) / len(heard) for rule in RULES}
+    by_rule = {str(rule): sum(rule in broken for broken in heard) / len(heard) for rule in RULES}
     share = sum(map(bool, heard)) / len(heard)
-    return Refused(source=source, count=len(heard), share=share, by_rule=by_rule)
+    return RefusalShare(source=source, count=len(heard), share=share, by_rule=by_rule)

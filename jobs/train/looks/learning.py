@@ -9,15 +9,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.check.networks import COMPOSED, CRISP, FINISHED, LooksNetwork
+from app.check.networks import COMPOSED, CRISP, FINISHED, AppearanceNetwork
 from app.check.planes import Pixels
 from jobs.train.defects.pixels import Defect
-from jobs.train.looks.pictures import SPOILING, TINTS, PictureSettings, Pool, spoilt
-from jobs.train.starter.classifier import seen
+from jobs.train.looks.pictures import DEFECTS, TINTS, PicturePool, PictureSettings, apply_defects
+from jobs.train.starter.classifier import to_classifier_input
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, STYLES, Label
 from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 
 _UNASKED = -1
 """A target that plays no part."""
@@ -63,11 +63,11 @@ class _Batch:
 
 
 def learn(
-    pool: Pool, settings: LearningSettings, device: torch.device, report: Progress
-) -> LooksNetwork:
+    pool: PicturePool, settings: LearningSettings, device: torch.device, report: ProgressLog
+) -> AppearanceNetwork:
     """The network after all steps; the same pool and settings give the same weights."""
     torch.manual_seed(settings.seed)
-    network = LooksNetwork(len(STYLES), len(COLOURS)).to(device).train()
+    network = AppearanceNetwork(len(STYLES), len(COLOURS)).to(device).train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=0.05, betas=(0.9, 0.99)
     )
@@ -85,9 +85,9 @@ def learn(
     return network.eval()
 
 
-def _loss(network: LooksNetwork, batch: _Batch, device: torch.device) -> Tensor:
+def _loss(network: AppearanceNetwork, batch: _Batch, device: torch.device) -> Tensor:
     """The mean surprise: over styles, and over every other question that was asked."""
-    style, *rest = network(seen(np.stack(batch.pixels)).to(device))
+    style, *rest = network(to_classifier_input(np.stack(batch.pixels)).to(device))
     target = torch.from_numpy(np.stack(batch.rest)).to(device)
     asked = target != _UNASKED
     logits = torch.cat(rest, dim=1)
@@ -102,7 +102,7 @@ def _loss(network: LooksNetwork, batch: _Batch, device: torch.device) -> Tensor:
     )
 
 
-def _batch(pool: Pool, settings: LearningSettings, rng: Rng) -> _Batch:
+def _batch(pool: PicturePool, settings: LearningSettings, rng: Rng) -> _Batch:
     batch = _Batch()
     for _ in range(settings.good):
         source = pool.painted if rng.random() < settings.painted_share else pool.drawn
@@ -115,30 +115,30 @@ def _batch(pool: Pool, settings: LearningSettings, rng: Rng) -> _Batch:
             hasty = pool.hasty[int(rng.integers(len(pool.hasty)))]
             batch.add(_moved(_picked(hasty, rng)[0], rng), _UNASKED, {FINISHED: 0}, _NO_COLOUR)
         _add_tinted(batch, pool, rng)
-        for place, spoils in SPOILING.items():
+        for place, spoils in DEFECTS.items():
             _add_spoilt(batch, place, spoils, pool, rng)
     return batch
 
 
 def _add_spoilt(
-    batch: _Batch, place: int, spoils: tuple[Defect, ...], pool: Pool, rng: Rng
+    batch: _Batch, place: int, spoils: tuple[Defect, ...], pool: PicturePool, rng: Rng
 ) -> None:
-    pixels, label = _picked(_either(pool, rng), rng)
-    found = spoilt(pixels, spoils, label, rng)
-    if found is not None:
-        batch.add(found, _UNASKED, {place: 0}, _NO_COLOUR)
+    pixels, label = _picked(_any_drawing(pool, rng), rng)
+    result = apply_defects(pixels, spoils, label, rng)
+    if result is not None:
+        batch.add(result, _UNASKED, {place: 0}, _NO_COLOUR)
 
 
-def _add_tinted(batch: _Batch, pool: Pool, rng: Rng) -> None:
+def _add_tinted(batch: _Batch, pool: PicturePool, rng: Rng) -> None:
     """It is not the colour it was; which other one it may be nobody asks."""
-    pixels, label = _picked(_either(pool, rng), rng)
-    found = spoilt(pixels, TINTS, label, rng)
-    if found is not None:
+    pixels, label = _picked(_any_drawing(pool, rng), rng)
+    result = apply_defects(pixels, TINTS, label, rng)
+    if result is not None:
         colours = np.where(np.array(list(COLOURS)) == label.colour, 0, _UNASKED)
-        batch.add(found, _UNASKED, {}, colours)
+        batch.add(result, _UNASKED, {}, colours)
 
 
-def _either(pool: Pool, rng: Rng) -> Drawings:
+def _any_drawing(pool: PicturePool, rng: Rng) -> Drawings:
     return pool.painted if rng.random() < 0.5 else pool.drawn
 
 

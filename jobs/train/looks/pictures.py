@@ -9,13 +9,21 @@ import numpy as np
 
 from app.check.networks import COMPOSED, CRISP
 from app.check.planes import Pixels
-from jobs.train.defects import pixels as looks
+from jobs.train.defects import pixels
 from jobs.train.defects.pixels import Defect
-from jobs.train.defects.sources import STEPS, Good, Painter, Part, drawn, label_of, seeds
+from jobs.train.defects.sources import (
+    STEPS,
+    GoodImage,
+    StarterRenderer,
+    WorldPart,
+    drawn,
+    label_of,
+    seeds,
+)
 from jobs.train.starter.data import Drawings, load, save
 from jobs.train.starter.drawings import Label, all_labels
 
-HASTE = (1, 2, 3)
+FEW_STEPS = (1, 2, 3)
 """Steps after which the starter, unguided, has not finished."""
 _AT_ONCE = 16
 
@@ -35,7 +43,7 @@ class PictureSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PicturePool:
     """The sorts of pictures, each uint8 [n, 64, 64, 4] with its labels."""
 
     drawn: Drawings
@@ -46,11 +54,11 @@ class Pool:
 
 def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int) -> None:
     """Draw and paint one world's pictures and write them into the folder."""
-    numbers = seeds(Part.TRAINING, world)
+    numbers = seeds(WorldPart.TRAINING, world)
     save(_gathered([drawn(seed) for seed in numbers[:drawn_count]]), folder / "drawn.npz")
-    painter = Painter()
-    ways = {"painted": partial(painter.paint, steps=STEPS)} | {
-        f"hasty-{steps}": partial(painter.paint, steps=steps, guidance=1.0) for steps in HASTE
+    renderer = StarterRenderer()
+    ways = {"painted": partial(renderer.render, steps=STEPS)} | {
+        f"hasty-{steps}": partial(renderer.render, steps=steps, guidance=1.0) for steps in FEW_STEPS
     }
     for name, paint in ways.items():
         some = numbers[:painted_count]
@@ -59,16 +67,16 @@ def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int)
         save(_gathered(made), folder / f"{name}.npz")
 
 
-def load_pool(folder: Path) -> Pool:
+def load_pool(folder: Path) -> PicturePool:
     """Read what `make_pool` wrote."""
-    return Pool(
+    return PicturePool(
         load(folder / "drawn.npz"),
         load(folder / "painted.npz"),
-        tuple(load(folder / f"hasty-{steps}.npz") for steps in HASTE),
+        tuple(load(folder / f"hasty-{steps}.npz") for steps in FEW_STEPS),
     )
 
 
-def _gathered(goods: Sequence[Good]) -> Drawings:
+def _gathered(goods: Sequence[GoodImage]) -> Drawings:
     place = {label: index for index, label in enumerate(all_labels())}
     labels = np.array([place[label_of(good.seed)] for good in goods], dtype=np.int64)
     return Drawings(np.stack([good.pixels for good in goods]), labels)
@@ -78,25 +86,27 @@ Rng = np.random.Generator
 
 _SEVERITIES, _SHARES = (1, 2, 3), (0.3, 0.4, 0.3)
 MARKS: tuple[Defect, ...] = (
-    looks.banding, looks.jpeg_blocks, looks.jpeg_blocks, looks.colour_blotches, looks.noise,
-    looks.blur,
+    pixels.banding, pixels.jpeg_blocks, pixels.jpeg_blocks, pixels.colour_blotches, pixels.noise,
+    pixels.blur,
 )  # fmt: skip
 COMPOSITIONS: tuple[Defect, ...] = (
-    looks.cut_through, looks.cut_off, looks.off_centre, looks.too_small, looks.too_large,
+    pixels.cut_through, pixels.cut_off, pixels.off_centre, pixels.too_small, pixels.too_large,
 )  # fmt: skip
-TINTS: tuple[Defect, ...] = (looks.palette_drift, looks.palette_drift, looks.washed_out)
-SPOILING = {CRISP: MARKS, COMPOSED: COMPOSITIONS}
+TINTS: tuple[Defect, ...] = (pixels.palette_drift, pixels.palette_drift, pixels.washed_out)
+DEFECTS = {CRISP: MARKS, COMPOSED: COMPOSITIONS}
 
 
-def spoilt(pixels: Pixels, spoils: tuple[Defect, ...], label: Label, rng: Rng) -> Pixels | None:
+def apply_defects(
+    pixels: Pixels, spoils: tuple[Defect, ...], label: Label, rng: Rng
+) -> Pixels | None:
     """The picture with one of the defects at some severity; None where it would not show."""
     spoil = spoils[int(rng.integers(len(spoils)))]
     severity = int(rng.choice(_SEVERITIES, p=_SHARES))
-    return spoil(pixels, severity, rng) if shows(spoil, label) else None
+    return spoil(pixels, severity, rng) if is_visible(spoil, label) else None
 
 
-def shows(spoil: Defect, label: Label) -> bool:
+def is_visible(spoil: Defect, label: Label) -> bool:
     """Whether a defect can be seen on what a label draws: see `jobs.train.defects.registry`."""
-    if spoil is looks.banding:
+    if spoil is pixels.banding:
         return label.style == "shaded"
-    return spoil is not looks.palette_drift or label.colour not in ("white", "black")
+    return spoil is not pixels.palette_drift or label.colour not in ("white", "black")

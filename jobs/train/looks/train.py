@@ -12,7 +12,7 @@ import cv2
 import torch
 
 from app.check.agreement import LOOKS
-from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, Looks
+from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, AppearanceModel
 from app.models.bundled import FOLDERS, read_version
 from app.settings import Settings
 from app.types import ModelVersion
@@ -20,12 +20,12 @@ from jobs.train.looks.card import save_looks, write_card
 from jobs.train.looks.figures import LooksFigures, measure
 from jobs.train.looks.learning import Recipe, learn
 from jobs.train.looks.pictures import load_pool, make_pool
-from jobs.train.starter.stages import Progress, Stages, say
+from jobs.train.starter.stages import ProgressLog, StageCache, say
 
 OUT = FOLDERS["starter"].parent / LOOKS
 
 
-def train_looks(recipe: Recipe, stages: Stages, out: Path) -> LooksFigures:
+def train_looks(recipe: Recipe, stages: StageCache, out: Path) -> LooksFigures:
     """The whole flow: afterwards the looks stand in `out`, with their card."""
     own = recipe.pictures
     learned_from = pictures(stages, "pictures", own.world, own.drawn, own.painted)
@@ -36,13 +36,13 @@ def train_looks(recipe: Recipe, stages: Stages, out: Path) -> LooksFigures:
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS_FILE, CONFIG_FILE):
         shutil.copyfile(weights / name, out / name)
-    figures = measure(Looks.load(out), load_pool(held_out), count=recipe.figures)
+    figures = measure(AppearanceModel.load(out), load_pool(held_out), count=recipe.figures)
     write_card(out, _starter().reference, figures, recipe)
     say(f"the looks stand in {out}")
     return figures
 
 
-def pictures(stages: Stages, name: str, world: int, drawn: int, painted: int) -> Path:
+def pictures(stages: StageCache, name: str, world: int, drawn: int, painted: int) -> Path:
     """One world's pictures, drawn and painted."""
     settings = {"starter": _starter().weights_digest, "world": world}
 
@@ -52,12 +52,12 @@ def pictures(stages: Stages, name: str, world: int, drawn: int, painted: int) ->
     return stages.run(name, settings | {"drawn": drawn, "painted": painted}, make)
 
 
-def train(recipe: Recipe, stages: Stages, learned_from: Path) -> Path:
+def train(recipe: Recipe, stages: StageCache, learned_from: Path) -> Path:
     """The network's weights and config."""
 
     def make(folder: Path) -> None:
         pool, device = load_pool(learned_from), torch.device("cpu")
-        save_looks(learn(pool, recipe.learning, device, Progress("looks")), folder)
+        save_looks(learn(pool, recipe.learning, device, ProgressLog("looks")), folder)
 
     return stages.run("looks", recipe.learning, make, after=[learned_from])
 
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     cv2.setNumThreads(1)
     work = options.work or Settings().home / "train-looks"
     recipe = Recipe.tiny() if options.tiny else Recipe()
-    train_looks(recipe, Stages(work, resume=options.resume), options.out)
+    train_looks(recipe, StageCache(work, resume=options.resume), options.out)
     return 0
 
 

@@ -58,13 +58,13 @@ def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -
     """One caption drawn from the grammar; unless complete, style or colour are sometimes unsaid."""
     weights = np.array([weight for _, weight in TEMPLATES])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=weights / weights.sum())][0]
-    style = "" if rng.random() < _NO_STYLE_SHARE else _said(label.style, rng)
+    style = "" if rng.random() < _NO_STYLE_SHARE else _synonym(label.style, rng)
     unsaid = rng.random() < _NO_COLOUR_SHARE and not complete
-    colour = "" if unsaid else _said(label.colour, rng)
+    colour = "" if unsaid else _synonym(label.colour, rng)
     if not style:
         template = template.replace(", {style} style", "").replace(" in {style} style", "")
-    text = template.format(style=style, colour=colour, kind=_said(label.kind, rng))
-    return _tidied(text)
+    text = template.format(style=style, colour=colour, kind=_synonym(label.kind, rng))
+    return _tidy(text)
 
 
 def another(names: Iterable[str], name: str, rng: np.random.Generator) -> str:
@@ -73,7 +73,7 @@ def another(names: Iterable[str], name: str, rng: np.random.Generator) -> str:
     return others[rng.integers(len(others))]
 
 
-def _said(word: str, rng: np.random.Generator) -> str:
+def _synonym(word: str, rng: np.random.Generator) -> str:
     others = SYNONYMS.get(word, ())
     return str(rng.choice(others)) if others and rng.random() < _SYNONYM_SHARE else word
 
@@ -82,7 +82,7 @@ def _article(word: str) -> str:
     return "an" if word[0] in "aeiou" else "a"
 
 
-def _tidied(text: str) -> str:
+def _tidy(text: str) -> str:
     """Single spaces, and "an" before a vowel."""
     parts = text.split()
     following = [*parts[1:], ""]

@@ -13,10 +13,10 @@ from jobs.train.starter.publish import size_of
 from jobs.train.starter.recipe import Recipe
 from jobs.train.starter.score import Score
 
-SEEN = Path(__file__).with_name("seen.md")
+REVIEW_NOTES = Path(__file__).with_name("seen.md")
 """What a person saw on the sheet: first line the weights digest it speaks of, then the text."""
 
-_NOBODY_LOOKED = "Nobody has described this sheet yet; look at it before you trust a number."
+_NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
 _ICONS = """\
 # {reference}
@@ -138,40 +138,40 @@ Trained by `python -m jobs train-starter`.
 
 
 def write_cards(
-    icons: Path, critic: Path, version: ModelVersion, found: Evaluation, recipe: Recipe
+    icons: Path, critic: Path, version: ModelVersion, evaluation: Evaluation, recipe: Recipe
 ) -> None:
     """Write README.md into the model's folder and into the critic's."""
-    (icons / "README.md").write_text(_icons_card(icons, version, found, recipe), "utf-8")
-    (critic / "README.md").write_text(_critic_card(critic, version, found), "utf-8")
+    (icons / "README.md").write_text(_icons_card(icons, version, evaluation, recipe), "utf-8")
+    (critic / "README.md").write_text(_critic_card(critic, version, evaluation), "utf-8")
 
 
-def seen_by_a_person(weights_digest: str) -> str:
+def review_note(weights_digest: str) -> str:
     """The description of the sheet, if there is one of exactly these weights."""
-    if not SEEN.exists():
-        return _NOBODY_LOOKED
-    first, _, text = SEEN.read_text("utf-8").partition("\n")
-    return text.strip() if first.strip() == weights_digest else _NOBODY_LOOKED
+    if not REVIEW_NOTES.exists():
+        return _NOT_REVIEWED
+    first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")
+    return text.strip() if first.strip() == weights_digest else _NOT_REVIEWED
 
 
-def _icons_card(icons: Path, version: ModelVersion, found: Evaluation, recipe: Recipe) -> str:
+def _icons_card(icons: Path, version: ModelVersion, evaluation: Evaluation, recipe: Recipe) -> str:
     parts = ("transformer", "vae", "text_encoder", "text_encoder_2")
     return _ICONS.format(
         reference=version.reference,
         kinds=", ".join(KINDS),
         colours=", ".join(COLOURS),
-        seen=seen_by_a_person(version.weights_digest),
+        seen=review_note(version.weights_digest),
         steps=recipe.scores.steps,
-        guidance=found.guidance,
-        guidances=", ".join(found.by_guidance),
-        kind_probability=found.kind_probability,
-        agreement=found.agreement,
-        rows="\n".join(_row(name, score) for name, score in _scored(found)),
-        by_kind=_shares(found.plain.strict_by_kind),
-        by_colour=_shares(found.plain.strict_by_colour),
-        style=found.styled.style,
-        style_ceiling=found.controls["fresh drawings"].style,
-        by_guidance=_shares(found.by_guidance),
-        seconds=found.seconds_per_image,
+        guidance=evaluation.guidance,
+        guidances=", ".join(evaluation.by_guidance),
+        kind_probability=evaluation.kind_probability,
+        agreement=evaluation.agreement,
+        rows="\n".join(_row(name, score) for name, score in _scored(evaluation)),
+        by_kind=_shares(evaluation.plain.strict_by_kind),
+        by_colour=_shares(evaluation.plain.strict_by_colour),
+        style=evaluation.styled.style,
+        style_ceiling=evaluation.controls["fresh drawings"].style,
+        by_guidance=_shares(evaluation.by_guidance),
+        seconds=evaluation.seconds_per_image,
         word_count=len(version.vocabulary),
         recipe=json.dumps(asdict(recipe), indent=1),
         digest=version.weights_digest,
@@ -180,23 +180,23 @@ def _icons_card(icons: Path, version: ModelVersion, found: Evaluation, recipe: R
     )
 
 
-def _critic_card(critic: Path, version: ModelVersion, found: Evaluation) -> str:
+def _critic_card(critic: Path, version: ModelVersion, evaluation: Evaluation) -> str:
     return _CRITIC.format(
         reference=version.reference,
         kilobytes=(critic / WEIGHTS_FILE).stat().st_size / 1e3,
         digest=digest_file(critic / WEIGHTS_FILE),
         threshold=Critic.load(critic).threshold,
-        count=found.controls["fresh drawings"].count,
-        **found.critic.model_dump(),
+        count=evaluation.controls["fresh drawings"].count,
+        **evaluation.critic.model_dump(),
     )
 
 
-def _scored(found: Evaluation) -> list[tuple[str, Score]]:
+def _scored(evaluation: Evaluation) -> list[tuple[str, Score]]:
     return [
-        ('model, "a COLOUR KIND"', found.plain),
-        ('model, "a STYLE COLOUR KIND"', found.styled),
-        ("model, 256 zero tokens", found.long),
-        *((f"control: {name}", score) for name, score in found.controls.items()),
+        ('model, "a COLOUR KIND"', evaluation.plain),
+        ('model, "a STYLE COLOUR KIND"', evaluation.styled),
+        ("model, 256 zero tokens", evaluation.long),
+        *((f"control: {name}", score) for name, score in evaluation.controls.items()),
     ]
 
 

@@ -35,7 +35,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class Classification:
     """What the classifier says of each picture: indices into KINDS, COLOURS, STYLES."""
 
     kinds: NDArray[np.int64]
@@ -49,23 +49,26 @@ class Opinion:
         return np.array(STYLES)[self.styles]
 
 
-def seen(pixels: Pixels) -> Tensor:
+def to_classifier_input(pixels: Pixels) -> Tensor:
     """uint8 straight RGBA [n, h, w, 4] to premultiplied floats [n, 4, h, w] from 0 to 1."""
     unit = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
     return torch.cat([unit[:, :3] * unit[:, 3:], unit[:, 3:]], dim=1)
 
 
 @torch.no_grad()
-def classify(classifier: Classifier, pixels: Pixels) -> Opinion:
+def classify(classifier: Classifier, pixels: Pixels) -> Classification:
     """The classifier's opinion of each picture."""
     classifier.eval()
     device = next(classifier.parameters()).device
     pieces = [
-        [head.cpu() for head in classifier(seen(pixels[start : start + 64]).to(device))]
+        [
+            head.cpu()
+            for head in classifier(to_classifier_input(pixels[start : start + 64]).to(device))
+        ]
         for start in range(0, len(pixels), 64)
     ]
     kind, colour, style = (torch.cat(logits) for logits in zip(*pieces, strict=True))
-    return Opinion(
+    return Classification(
         kind.argmax(1).numpy(),
         colour.argmax(1).numpy(),
         style.argmax(1).numpy(),

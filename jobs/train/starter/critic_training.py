@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from app.check.agreement import word_rows
 from app.check.networks import CriticNetwork
 from jobs.train.starter.captions import NEUTRAL, another, caption, plain, vocabulary
-from jobs.train.starter.classifier import Classifier, seen
+from jobs.train.starter.classifier import Classifier, to_classifier_input
 from jobs.train.starter.damage import spoil
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels
 from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 
-_STRANGER = "stranger"
+_OTHER_CAPTION_SHARE = "stranger"
 """Stands for any word outside the vocabulary."""
 
 
@@ -48,7 +48,7 @@ def train_classifier(
     soft: Drawings,
     settings: JudgeSettings,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
 ) -> Classifier:
     """The classifier after all samples; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed + 1)
@@ -67,7 +67,7 @@ def train_classifier(
         losses = [F.cross_entropy(a, b.to(device)) for a, b in pairs]
         return torch.stack(losses).sum()
 
-    _descend(classifier, loss, settings.classifier_samples, settings, report)
+    _train(classifier, loss, settings.classifier_samples, settings, report)
     return classifier.eval()
 
 
@@ -76,7 +76,7 @@ def train_critic(
     soft: Drawings,
     settings: JudgeSettings,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
 ) -> CriticNetwork:
     """The critic after all samples; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed)
@@ -100,16 +100,16 @@ def train_critic(
             ]
         ).sum()
 
-    _descend(critic, loss, settings.critic_samples, settings, report)
+    _train(critic, loss, settings.critic_samples, settings, report)
     return critic.eval()
 
 
-def _descend(
+def _train(
     module: nn.Module,
     loss: Callable[[int], Tensor],
     samples: int,
     settings: JudgeSettings,
-    report: Progress,
+    report: ProgressLog,
 ) -> None:
     steps = max(samples // settings.batch, 1)
     optimizer = torch.optim.AdamW(
@@ -141,7 +141,7 @@ def _sample(
 
 def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
     """As seen, moved up to 2 px, a little blurred, brightened and grained: none of it matters."""
-    images = seen(pixels).permute(0, 2, 3, 1).numpy()
+    images = to_classifier_input(pixels).permute(0, 2, 3, 1).numpy()
     out = np.empty_like(images)
     for index, image in enumerate(images):
         sigma = rng.uniform(0, 0.8)
@@ -170,9 +170,11 @@ def _wrong(label: Label, rng: np.random.Generator) -> str:
     if chance < 0.78:
         return caption(replace(label, kind=kind, colour=colour), rng)
     if chance < 0.92:
-        return plain(label).replace(label.kind, _STRANGER if rng.random() < 0.7 else "icon")
+        return plain(label).replace(
+            label.kind, _OTHER_CAPTION_SHARE if rng.random() < 0.7 else "icon"
+        )
     if chance < 0.96:
-        return f"{caption(label, rng)} {_STRANGER}"
+        return f"{caption(label, rng)} {_OTHER_CAPTION_SHARE}"
     return f"{caption(label, rng)} on {plain(Label(kind, colour, label.style))}"
 
 

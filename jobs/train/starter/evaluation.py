@@ -91,11 +91,11 @@ def evaluate(
     make = partial(sample, pipe, steps=settings.steps, guidance=guidance)
     labels, styled = plain_labels(settings.prompts), styled_labels(settings.styled)
     prompts = plain_prompts(labels)
-    said = [f"a {label.style} {label.colour} {label.kind}" for label in styled]
+    captions = [f"a {label.style} {label.colour} {label.kind}" for label in styled]
     started = time.perf_counter()
     made = make(prompts, range(len(prompts)))
     seconds = (time.perf_counter() - started) / len(labels)
-    dressed = make(said, range(_STYLED_SEED, _STYLED_SEED + len(said)))
+    dressed = make(captions, range(_STYLED_SEED, _STYLED_SEED + len(captions)))
     some = prompts[: settings.long]
     padded = make(some, range(len(some)), max_sequence_length=256)
     _save_plain_sheet(made, sheets / "sheet.png")
@@ -104,7 +104,7 @@ def evaluate(
         guidance=guidance,
         by_guidance={f"{g:g}": value for g, value in by_guidance.items()},
         plain=score(judges, made, labels),
-        styled=score(judges, dressed, styled, said),
+        styled=score(judges, dressed, styled, captions),
         long=score(judges, padded, labels[: len(some)]),
         controls=controls(judges, fresh, len(fresh)),
         critic=critic_figures(judges, fresh),

@@ -25,7 +25,7 @@ from transformers import CLIPTokenizer
 
 from jobs.train.starter.captions import caption
 from jobs.train.starter.drawings import KINDS, Label, all_labels
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 from jobs.train.starter.transformer import Generator
 
 
@@ -93,7 +93,7 @@ def train(
     *,
     checkpoint: Path,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
     preview: Callable[[Generator, int], None],
     checkpoint_seconds: float = 120.0,
 ) -> Generator:
@@ -233,8 +233,8 @@ def validation_loss(
         losses.append(flow_loss(generator, *moved, null_weight=1).cpu().numpy())
     flat = np.concatenate(losses).astype(np.float64)
     kinds = validation.labels * len(KINDS) // len(all_labels())
-    found = [flat[kinds == kind] for kind in range(len(KINDS))]
-    return np.array([losses.mean() if losses.size else flat.mean() for losses in found])
+    by_kind = [flat[kinds == kind] for kind in range(len(KINDS))]
+    return np.array([losses.mean() if losses.size else flat.mean() for losses in by_kind])
 
 
 def _save(run: Run, path: Path) -> None:

@@ -16,7 +16,7 @@ from jobs.train.starter.classifier import Classifier
 from jobs.train.starter.critic_training import JudgeSettings, train_classifier, train_critic
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.score import PERCENTILE
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
@@ -42,7 +42,7 @@ def make_classifier(
 ) -> None:
     """Train the classifier and write its weights into the folder."""
     soft = soften(training, vae.to(device), settings, device)
-    classifier = train_classifier(training, soft, settings, device, Progress("classifier"))
+    classifier = train_classifier(training, soft, settings, device, ProgressLog("classifier"))
     _save_half(classifier, folder / CLASSIFIER_FILE)
 
 
@@ -56,7 +56,7 @@ def make_critic(
 ) -> None:
     """Train the critic and write it, as it ships, into `critic/` in the folder."""
     soft = soften(training, vae.to(device), settings, device)
-    critic = train_critic(training, soft, settings, device, Progress("critic"))
+    critic = train_critic(training, soft, settings, device, ProgressLog("critic"))
     (folder / "critic").mkdir(exist_ok=True)
     _save_half(critic, folder / "critic" / WEIGHTS_FILE)
     _write_config(folder / "critic", threshold=0.0)

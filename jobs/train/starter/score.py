@@ -16,7 +16,7 @@ from app.check.agreement import Critic
 from app.types import Value
 from jobs.train.starter import damage
 from jobs.train.starter.captions import another, plain
-from jobs.train.starter.classifier import Classifier, Opinion, classify
+from jobs.train.starter.classifier import Classification, Classifier, classify
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, KINDS, Label, Pixels
 
@@ -109,17 +109,17 @@ def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]
     }
 
 
-def _wanted(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.float64]:
+def _wanted(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.float64]:
     """The probability of each picture's own kind."""
     wanted = [KINDS.index(label.kind) for label in labels]
     return opinion.probabilities[np.arange(len(wanted)), wanted]
 
 
-def _kinds_right(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.bool_]:
+def _kinds_right(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
     return np.equal(opinion.kinds, [KINDS.index(label.kind) for label in labels])
 
 
-def _colours_right(opinion: Opinion, labels: Sequence[Label]) -> NDArray[np.bool_]:
+def _colours_right(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
     return np.equal(opinion.colours, [list(COLOURS).index(label.colour) for label in labels])
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from app.digest import Json, digest
 
 
-class Stages:
+class StageCache:
     """The folder where finished stages stand.
 
     A stage is known by its name, its settings and the stages it builds on. It works in a folder
@@ -54,7 +54,7 @@ class Stages:
         return finished
 
 
-class Progress:
+class ProgressLog:
     """Reports samples done at most every few seconds, with the time that is left."""
 
     def __init__(self, name: str, *, every_seconds: float = 20.0) -> None:

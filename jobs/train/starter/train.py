@@ -32,27 +32,29 @@ from jobs.train.starter.publish import model_version, replace_folder, save_parts
 from jobs.train.starter.recipe import Recipe
 from jobs.train.starter.score import calibrated
 from jobs.train.starter.sheet import save_sheet
-from jobs.train.starter.stages import Progress, Stages, say
+from jobs.train.starter.stages import ProgressLog, StageCache, say
 from jobs.train.starter.tokenizer import build_tokenizer
 from jobs.train.starter.transformer import Generator
 
 
-def train(recipe: Recipe, stages: Stages, out: Path, device: torch.device, processes: int) -> None:
+def train(
+    recipe: Recipe, stages: StageCache, out: Path, device: torch.device, processes: int
+) -> None:
     """The whole flow: afterwards the model stands in `out` and its critic beside it."""
     drawings = draw_sets(recipe, stages, processes)
     vae = train_vae(recipe, stages, drawings, device)
     latents = encode_sets(stages, drawings, vae, device)
-    with beside(recipe, stages, drawings, vae, latents, device):
+    with run_side_stages(recipe, stages, drawings, vae, latents, device):
         generator = train_generator(recipe, stages, latents, vae, device)
     critic = train_critic(recipe, stages, drawings, vae, device)
-    referee = appoint_referee(recipe, stages, drawings, vae, device)
+    referee = train_referee(recipe, stages, drawings, vae, device)
     decoder = tune_decoder(recipe, stages, drawings, vae, latents, device)
     parts = assemble(recipe, stages, generator, decoder)
     scores = score(recipe, stages, parts, critic, referee, drawings, device)
     publish(recipe, parts, critic, scores, out)
 
 
-def draw_sets(recipe: Recipe, stages: Stages, processes: int) -> Path:
+def draw_sets(recipe: Recipe, stages: StageCache, processes: int) -> Path:
     """Training, validation, calibration and fresh drawings, each from seeds of its own."""
     sets = recipe.drawings
     counts = {
@@ -70,13 +72,13 @@ def draw_sets(recipe: Recipe, stages: Stages, processes: int) -> Path:
     return stages.run("drawings", sets, make)
 
 
-def train_vae(recipe: Recipe, stages: Stages, drawings: Path, device: torch.device) -> Path:
+def train_vae(recipe: Recipe, stages: StageCache, drawings: Path, device: torch.device) -> Path:
     """The autoencoder, its latents brought to unit spread."""
 
     def make(folder: Path) -> None:
         pixels = data.load(drawings / "training.npz").pixels
         vae = vaes.build_vae(recipe.vae)
-        vaes.train_vae(vae, pixels, recipe.vae, device, Progress("vae"))
+        vaes.train_vae(vae, pixels, recipe.vae, device, ProgressLog("vae"))
         vaes.normalise_latents(vae, pixels[:1920], device)
         say(f"vae: {_held_out_psnr(vae, drawings, device):.2f} dB on held-out drawings")
         vae.save_pretrained(folder)
@@ -84,7 +86,7 @@ def train_vae(recipe: Recipe, stages: Stages, drawings: Path, device: torch.devi
     return stages.run("vae", recipe.vae, make, after=[drawings])
 
 
-def encode_sets(stages: Stages, drawings: Path, vae: Path, device: torch.device) -> Path:
+def encode_sets(stages: StageCache, drawings: Path, vae: Path, device: torch.device) -> Path:
     """The latents of training and validation drawings."""
 
     def make(folder: Path) -> None:
@@ -98,8 +100,13 @@ def encode_sets(stages: Stages, drawings: Path, vae: Path, device: torch.device)
 
 
 @contextmanager
-def beside(
-    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, latents: Path, device: torch.device
+def run_side_stages(
+    recipe: Recipe,
+    stages: StageCache,
+    drawings: Path,
+    vae: Path,
+    latents: Path,
+    device: torch.device,
 ) -> Iterator[None]:
     """Train the judges and tune the decoder in a second, patient process meanwhile.
 
@@ -116,17 +123,22 @@ def beside(
 
 
 def _side_stages(
-    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, latents: Path, device: torch.device
+    recipe: Recipe,
+    stages: StageCache,
+    drawings: Path,
+    vae: Path,
+    latents: Path,
+    device: torch.device,
 ) -> None:
     os.nice(10)
     torch.set_num_threads(1)
     train_critic(recipe, stages, drawings, vae, device)
-    appoint_referee(recipe, stages, drawings, vae, device)
+    train_referee(recipe, stages, drawings, vae, device)
     tune_decoder(recipe, stages, drawings, vae, latents, device)
 
 
 def train_critic(
-    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, device: torch.device
+    recipe: Recipe, stages: StageCache, drawings: Path, vae: Path, device: torch.device
 ) -> Path:
     """The critic that ships, with its threshold."""
     settings = {"judges": asdict(recipe.judges), "words": list(vocabulary())}
@@ -140,8 +152,8 @@ def train_critic(
     return stages.run("judges", settings, make, after=[drawings, vae])
 
 
-def appoint_referee(
-    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, device: torch.device
+def train_referee(
+    recipe: Recipe, stages: StageCache, drawings: Path, vae: Path, device: torch.device
 ) -> Path:
     """The classifier that scores."""
 
@@ -154,7 +166,12 @@ def appoint_referee(
 
 
 def tune_decoder(
-    recipe: Recipe, stages: Stages, drawings: Path, vae: Path, latents: Path, device: torch.device
+    recipe: Recipe,
+    stages: StageCache,
+    drawings: Path,
+    vae: Path,
+    latents: Path,
+    device: torch.device,
 ) -> Path:
     """The autoencoder with a decoder that forgives slightly noisy latents."""
 
@@ -162,7 +179,7 @@ def tune_decoder(
         pixels = data.load(drawings / "training.npz").pixels
         tuned = AutoencoderKL.from_pretrained(vae)
         encoded = np.load(latents / "training.npy")
-        vaes.tune_decoder(tuned, pixels, encoded, recipe.tuning, device, Progress("decoder"))
+        vaes.tune_decoder(tuned, pixels, encoded, recipe.tuning, device, ProgressLog("decoder"))
         say(f"decoder: {_held_out_psnr(tuned, drawings, device):.2f} dB on held-out drawings")
         tuned.save_pretrained(folder)
 
@@ -175,7 +192,7 @@ def _held_out_psnr(vae: AutoencoderKL, drawings: Path, device: torch.device) -> 
 
 
 def train_generator(
-    recipe: Recipe, stages: Stages, latents: Path, vae: Path, device: torch.device
+    recipe: Recipe, stages: StageCache, latents: Path, vae: Path, device: torch.device
 ) -> Path:
     """Transformer and text encoders together, with a sheet of samples now and then."""
     settings = {
@@ -204,7 +221,7 @@ def train_generator(
             recipe.flow,
             checkpoint=folder / "checkpoint.pt",
             device=device,
-            report=Progress("generator"),
+            report=ProgressLog("generator"),
             preview=preview,
         )
         torch.save(trained.state_dict(), folder / "generator.pt")
@@ -217,7 +234,7 @@ def _load_latents(folder: Path, name: str) -> flow_matching.LatentSet:
     return flow_matching.LatentSet(np.load(folder / f"{name}.npy"), labels)
 
 
-def assemble(recipe: Recipe, stages: Stages, generator: Path, decoder: Path) -> Path:
+def assemble(recipe: Recipe, stages: StageCache, generator: Path, decoder: Path) -> Path:
     """The standard pipeline folder in half precision."""
 
     def make(folder: Path) -> None:
@@ -233,7 +250,7 @@ def assemble(recipe: Recipe, stages: Stages, generator: Path, decoder: Path) -> 
 
 def score(
     recipe: Recipe,
-    stages: Stages,
+    stages: StageCache,
     parts: Path,
     critic: Path,
     referee: Path,
@@ -247,23 +264,26 @@ def score(
         judges = load_classifier(referee), Critic.load(critic / "critic")
         panel = calibrated(*judges, calibration)
         fresh = data.load(drawings / "fresh.npz")
-        found = evaluate(parts, panel, fresh, recipe.scores, device, folder)
-        (folder / "scores.json").write_text(found.model_dump_json(indent=2), "utf-8")
+        evaluation = evaluate(parts, panel, fresh, recipe.scores, device, folder)
+        (folder / "scores.json").write_text(evaluation.model_dump_json(indent=2), "utf-8")
 
     return stages.run("scores", recipe.scores, make, after=[parts, critic, referee, drawings])
 
 
 def publish(recipe: Recipe, parts: Path, critic: Path, scores: Path, out: Path) -> None:
     """Put parts, sheet, version and cards in `out`, and the critic beside it."""
-    found = Evaluation.model_validate_json((scores / "scores.json").read_text("utf-8"))
+    result = Evaluation.model_validate_json((scores / "scores.json").read_text("utf-8"))
     replace_folder(parts, out)
     replace_folder(critic / "critic", out.parent / "critic")
     shutil.copy(scores / "sheet.png", out / "sheet.png")
-    version = model_version(out, found, recipe.scores)
+    version = model_version(out, result, recipe.scores)
     (out / "version.json").write_text(version.model_dump_json(indent=2) + "\n", "utf-8")
-    write_cards(out, out.parent / "critic", version, found, recipe)
-    kind, share = found.plain.weakest
-    say(f"strict {found.plain.strict:.3f}, weakest {kind} {share:.2f}, guidance {found.guidance:g}")
+    write_cards(out, out.parent / "critic", version, result, recipe)
+    kind, share = result.plain.weakest
+    say(
+        f"strict {result.plain.strict:.3f}, weakest {kind} {share:.2f}, "
+        f"guidance {result.guidance:g}"
+    )
     say(f"{version.reference} stands in {out}, weights {version.weights_digest}")
 
 
@@ -273,7 +293,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     work = options.work or Settings().home / "train-starter"
-    stages = Stages(work, resume=options.resume)
+    stages = StageCache(work, resume=options.resume)
     train(_recipe(options), stages, options.out, device, options.processes)
     return 0
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from jobs.train.starter.drawings import Pixels
 from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 
 _PAIRED = 4
 _CONSTANT = 4.0
@@ -150,7 +150,7 @@ def train_vae(
     pixels: Pixels,
     settings: VaeSettings,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
 ) -> None:
     """Train the whole autoencoder in place; the same seed and device give the same weights."""
     generator = torch.Generator().manual_seed(settings.seed)
@@ -241,7 +241,7 @@ def tune_decoder(
     latents: NDArray[np.float32],
     settings: TuningSettings,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
 ) -> None:
     """Train the decoder alone in place; latents stay valid, so this runs beside the transformer."""
     generator = torch.Generator().manual_seed(settings.seed)

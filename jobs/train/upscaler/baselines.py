@@ -19,7 +19,7 @@ def methods(upscaler: Upscaler) -> dict[str, Method]:
         "nearest": nearest,
         "Lanczos": lanczos,
         "bicubic": bicubic,
-        "upscaler": upscaler.enlarge,
+        "upscaler": upscaler.upscale,
     }
 
 

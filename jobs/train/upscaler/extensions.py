@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.models.bundled import BASE, VERSION, Base, read_version, weights_digest
+from app.models.bundled import BASE, VERSION, BaseModelReference, read_version, weights_digest
 from app.models.load import POLISH, TYPOGRAPHY
 from app.types import ModelVersion, Size
 
@@ -51,7 +51,7 @@ def _write_typography(folder: Path, base: Path) -> ModelVersion:
 
 def _write(folder: Path, base: Path, **fields: Any) -> ModelVersion:
     below = read_version(base)
-    named = Base(folder=base.name, weights_digest=below.weights_digest)
+    named = BaseModelReference(folder=base.name, weights_digest=below.weights_digest)
     (folder / BASE).write_text(named.model_dump_json(indent=1) + "\n")
     version = below.replace(
         **fields, source=SOURCE, seconds_per_image=None, weights_digest=weights_digest(folder)

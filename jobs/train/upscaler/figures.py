@@ -20,7 +20,7 @@ from jobs.train.starter.sheet import save_sheet
 from jobs.train.upscaler.baselines import Method, lanczos, methods, nearest
 from jobs.train.upscaler.large import LargeFigures, measure_large
 from jobs.train.upscaler.likeness import Likeness, likeness
-from jobs.train.upscaler.pairs import WAYS, Pairs
+from jobs.train.upscaler.pairs import SOFTENINGS, Pairs
 
 _FAINT, _FULL = 16, 239
 """Alpha below the first is haze, between the two half clear."""
@@ -76,19 +76,19 @@ def measure(
     """All figures; writes `sheet.png` into `sheets`."""
     every = methods(upscaler)
     captions = _captions(settings)
-    painted = paint(load_pipeline(starter, device), settings)
+    painted = render_pictures(load_pipeline(starter, device), settings)
     critic = Critic.load(starter.parent / "critic")
     enlarged = {name: [method(picture) for picture in painted] for name, method in every.items()}
     del enlarged["nearest"]
-    looks = {name: looked_at(made, captions, critic) for name, made in enlarged.items()}
-    looks["as painted, 64 px"] = looked_at(list(painted), captions, critic)
-    looks["drawings, 256 px"] = looked_at(
+    looks = {name: measure_looks(made, captions, critic) for name, made in enlarged.items()}
+    looks["as painted, 64 px"] = measure_looks(list(painted), captions, critic)
+    looks["drawings, 256 px"] = measure_looks(
         list(held_out.large), plain_prompts(held_out.labels), critic
     )
     save_pictures(painted, upscaler, sheets)
     return Figures(
         held_out=len(held_out),
-        likeness={way: _likenesses(held_out, index, every) for index, way in enumerate(WAYS)},
+        likeness={way: _likenesses(held_out, index, every) for index, way in enumerate(SOFTENINGS)},
         pictures=settings.pictures,
         looks=looks,
         seconds_per_picture=_seconds(upscaler, painted),
@@ -96,7 +96,7 @@ def measure(
     )
 
 
-def paint(pipe: StableDiffusion3Pipeline, settings: FigureSettings) -> Pixels:
+def render_pictures(pipe: StableDiffusion3Pipeline, settings: FigureSettings) -> Pixels:
     """The pictures that are looked at, as the starter paints them, [n, 64, 64, 4]."""
     return sample(
         pipe,
@@ -118,7 +118,7 @@ def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str
     }
 
 
-def looked_at(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
+def measure_looks(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
     """What can be said of pictures that have no true drawing."""
     alphas = [picture[..., 3].astype(int) for picture in made]
     half = [_share((alpha >= _FAINT) & (alpha <= _FULL), alpha) for alpha in alphas]
@@ -138,17 +138,17 @@ def _share(chosen: NDArray[np.bool_], alpha: NDArray[np.int_]) -> float:
 
 def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
     """Wall time of one picture: the best of ten."""
-    found = []
+    times = []
     for picture in painted[:10]:
         started = time.perf_counter()
-        upscaler.enlarge(picture)
-        found.append(time.perf_counter() - started)
-    return min(found)
+        upscaler.upscale(picture)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
     """`sheet.png`: kind by kind, with the colours in turn, nearest, Lanczos and enlarged by us."""
-    ways = (nearest, lanczos, upscaler.enlarge)
+    ways = (nearest, lanczos, upscaler.upscale)
     frames = [way(picture) for picture in on_sheet(painted) for way in ways]
     save_sheet(np.stack(frames), 2 * len(ways), folder / "sheet.png")
 

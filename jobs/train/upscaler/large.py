@@ -9,13 +9,13 @@ import numpy as np
 import psutil
 
 from app.image.resize import resize
-from app.models.polish import SHORT_WAY, Enlarger, enlarged
+from app.models.polish import QUICK_SIZE, ImageUpscaler, upscale_to
 from app.types import Size, Value
 from jobs.train.starter.drawings import Pixels
 from jobs.train.upscaler.baselines import lanczos
 from jobs.train.upscaler.likeness import Likeness, likeness
 
-_LOOK_SECONDS = 0.005
+_POLL_SECONDS = 0.005
 
 
 class LargeFigures(Value):
@@ -30,7 +30,7 @@ class LargeFigures(Value):
     """What the largest picture took beyond what the process had before."""
 
 
-def measure_large(painted: Sequence[Pixels], enlarger: Enlarger) -> LargeFigures:
+def measure_large(painted: Sequence[Pixels], enlarger: ImageUpscaler) -> LargeFigures:
     """Enlarge each picture [h, w, 4] in both ways, and look at what is left of it."""
     polished: list[Pixels] = []
     plain: list[Pixels] = []
@@ -38,10 +38,10 @@ def measure_large(painted: Sequence[Pixels], enlarger: Enlarger) -> LargeFigures
     memory: list[float] = []
     for picture in painted:
         size = Size(width=picture.shape[1], height=picture.shape[0])
-        with _watched(seconds, memory):
-            large = enlarged(picture, SHORT_WAY, enlarger)
+        with _measured(seconds, memory):
+            large = upscale_to(picture, QUICK_SIZE, enlarger)
         polished.append(resize(large, size))
-        plain.append(resize(lanczos(picture, SHORT_WAY.width // size.width), size))
+        plain.append(resize(lanczos(picture, QUICK_SIZE.width // size.width), size))
     return LargeFigures(
         pictures=len(painted),
         kept={
@@ -55,14 +55,14 @@ def measure_large(painted: Sequence[Pixels], enlarger: Enlarger) -> LargeFigures
 
 
 @contextmanager
-def _watched(seconds: list[float], memory: list[float]) -> Iterator[None]:
+def _measured(seconds: list[float], memory: list[float]) -> Iterator[None]:
     """Note the CPU seconds of this thread inside, and how far memory rose in between, in MiB."""
     own, ended = psutil.Process(), threading.Event()
     before = most = own.memory_info().rss
 
     def look() -> None:
         nonlocal most
-        while not ended.wait(_LOOK_SECONDS):
+        while not ended.wait(_POLL_SECONDS):
             most = max(most, own.memory_info().rss)
 
     looking = threading.Thread(target=look)

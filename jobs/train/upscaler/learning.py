@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from app.models.upscaler import SCALE, UpscalerConfig, UpscalerNetwork, filled, to_unit
+from app.models.upscaler import SCALE, UpscalerConfig, UpscalerNetwork, fill_transparent, to_unit
 from jobs.train.starter.drawings import Pixels
 from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 from jobs.train.upscaler.figures import FigureSettings
-from jobs.train.upscaler.pairs import WAYS, Pairs, PairSettings
+from jobs.train.upscaler.pairs import SOFTENINGS, Pairs, PairSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LearningSettings:
     crop: int = 32
     """Side of what is cut from the small side of a pair."""
     way_shares: tuple[float, ...] = (0.25, 0.2, 0.3, 0.25)
-    """How often each of `WAYS` is seen."""
+    """How often each of `SOFTENINGS` is seen."""
     other_colours: float = 0.3
     """Share of the batches whose colour channels change places."""
     learning_rate: float = 1.5e-3
@@ -67,7 +67,7 @@ def learn(
     *,
     checkpoint: Path,
     device: torch.device,
-    report: Progress,
+    report: ProgressLog,
     preview: Callable[[UpscalerNetwork, int], None],
     checkpoint_seconds: float = 60.0,
 ) -> UpscalerNetwork:
@@ -81,8 +81,8 @@ def learn(
     while run.step < steps:
         loss = _step(run, training, seen, settings, device)
         if run.step % settings.evaluate_every == 0 or run.step == steps:
-            found = validation_loss(run.average, validation, device)
-            figures = ", ".join(f"{way} {value:.4f}" for way, value in found.items())
+            measured = validation_loss(run.average, validation, device)
+            figures = ", ".join(f"{way} {value:.4f}" for way, value in measured.items())
             report(run.step * settings.batch, settings.samples, figures, always=True)
             preview(run.average, run.step)
         if time.monotonic() - saved > checkpoint_seconds:
@@ -110,7 +110,7 @@ def _start(
 
 def fill_all(pairs: Pairs) -> Tensor:
     """Every small side as the network wants it, [n, ways, 4, 64, 64]; 0.26 MB for each pair."""
-    return torch.stack([filled(to_unit(ways)) for ways in pairs.small])
+    return torch.stack([fill_transparent(to_unit(ways)) for ways in pairs.small])
 
 
 def _step(
@@ -142,7 +142,7 @@ def batch(
     side = settings.crop
     shares = np.array(settings.way_shares) / sum(settings.way_shares)
     chosen = rng.integers(len(pairs), size=settings.batch)
-    ways = rng.choice(len(WAYS), p=shares, size=settings.batch)
+    ways = rng.choice(len(SOFTENINGS), p=shares, size=settings.batch)
     small = seen[chosen, ways]
     corners = rng.integers(small.shape[-1] - side + 1, size=(settings.batch, 2))
     cut, large = [], []
@@ -192,16 +192,16 @@ def _seen(images: Tensor) -> Tensor:
 def validation_loss(
     network: UpscalerNetwork, validation: Pairs, device: torch.device
 ) -> dict[str, float]:
-    """Mean loss over whole pictures, for each of `WAYS`."""
-    found = {}
-    for way, name in enumerate(WAYS):
+    """Mean loss over whole pictures, for each of `SOFTENINGS`."""
+    errors = {}
+    for way, name in enumerate(SOFTENINGS):
         losses = []
         for index in range(len(validation)):
-            small = filled(to_unit(validation.small[index : index + 1, way])).to(device)
+            small = fill_transparent(to_unit(validation.small[index : index + 1, way])).to(device)
             true = to_unit(validation.large[index : index + 1]).to(device)
             losses.append(float(picture_loss(network(small), true)))
-        found[name] = float(np.mean(losses))
-    return found
+        errors[name] = float(np.mean(losses))
+    return errors
 
 
 def _save(run: Run, path: Path) -> None:

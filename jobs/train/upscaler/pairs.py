@@ -15,18 +15,17 @@ from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusion3Pipeline
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.train.starter import drawings as painter
-from jobs.train.starter import vae as vaes
+from jobs.train.starter import drawings, vae
 from jobs.train.starter.captions import caption
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels, all_labels
 from jobs.train.starter.shapes import SHAPES, Part
-from jobs.train.starter.stages import Progress
+from jobs.train.starter.stages import ProgressLog
 
 TRAINING, VALIDATION, HELD_OUT = 60_000_000, 70_000_000, 80_000_000
 """The first seed of each set; the starter's own sets end far below."""
-WAYS = ("clean", "softened", "repainted", "repainted more")
+SOFTENINGS = ("clean", "softened", "repainted", "repainted more")
 """What the small side of a pair went through."""
-LARGE = painter.SIZE * painter.SUPERSAMPLING
+LARGE = drawings.SIZE * drawings.SUPERSAMPLING
 
 _SHIFTS = ((-7, -1), (-5, 5), (-3, -5), (-1, 1), (1, 7), (3, -3), (5, 3), (7, -7))
 """Eight places inside a pixel, in sixteenths; no two share a row or a column."""
@@ -87,17 +86,17 @@ def make_pairs(
     first_seed: int,
     pipe: StableDiffusion3Pipeline,
     settings: PairSettings,
-    report: Progress,
+    report: ProgressLog,
 ) -> Pairs:
     """`count` drawings and their small sides; the same seeds and device give the same bytes."""
     wanted = labels(count)
     large = np.empty((count, LARGE, LARGE, 4), np.uint8)
-    small = np.empty((count, len(WAYS), painter.SIZE, painter.SIZE, 4), np.uint8)
+    small = np.empty((count, len(SOFTENINGS), drawings.SIZE, drawings.SIZE, 4), np.uint8)
     for start in range(0, count, settings.batch):
         stop = min(start + settings.batch, count)
         for index in range(start, stop):
             large[index] = draw_large(wanted[index], first_seed + index)
-            small[index, 0] = painter.draw(wanted[index], first_seed + index)
+            small[index, 0] = drawings.draw(wanted[index], first_seed + index)
         part = slice(start, stop)
         rng = np.random.default_rng([settings.seed, first_seed + start])
         small[part, 1] = soften(small[part, 0], pipe, settings, rng)
@@ -113,7 +112,7 @@ def draw_large(label: Label, seed: int) -> Pixels:
     The renderer paints hard edges at this size. Painting eight times, each time shifted by a part
     of a pixel, and averaging is the accumulation buffer of Haeberli and Akeley (1990).
     """
-    outline = 1.5 * painter.SUPERSAMPLING if label.style == "cartoon" else 0.0
+    outline = 1.5 * drawings.SUPERSAMPLING if label.style == "cartoon" else 0.0
     parts, palette = _parts(label, seed, outline)
     total = np.zeros((LARGE, LARGE, 4), np.float32)
     for x, y in _SHIFTS:
@@ -121,7 +120,7 @@ def draw_large(label: Label, seed: int) -> Pixels:
             Part(part.points + np.array([x, y]) / 16, part.role, part.tone, part.detail)
             for part in parts
         ]
-        rgb, alpha, _ = painter._painted(moved, palette, label.style, outline)
+        rgb, alpha, _ = drawings._painted(moved, palette, label.style, outline)
         cover = (alpha > 0)[..., None]
         total += np.concatenate([rgb * cover, cover * np.uint8(255)], axis=2)
     seen = total[..., 3:]
@@ -135,20 +134,22 @@ def _parts(
 ) -> tuple[list[Part], dict[str, NDArray[np.float64]]]:
     """Placed parts and palette, exactly those that `draw` paints."""
     names = (KINDS, list(COLOURS), STYLES)
-    said = (label.kind, label.colour, label.style)
-    rng = np.random.default_rng([seed, *(a.index(b) for a, b in zip(names, said, strict=True))])
-    parts = painter._placed(SHAPES[label.kind](rng), outline, rng)
-    return parts, painter._palette(label.colour, rng)
+    label_words = (label.kind, label.colour, label.style)
+    rng = np.random.default_rng(
+        [seed, *(a.index(b) for a, b in zip(names, label_words, strict=True))]
+    )
+    parts = drawings._placed(SHAPES[label.kind](rng), outline, rng)
+    return parts, drawings._palette(label.colour, rng)
 
 
 def soften(
     pixels: Pixels, pipe: StableDiffusion3Pipeline, settings: PairSettings, rng: np.random.Generator
 ) -> Pixels:
     """The pictures through the autoencoder, each with its own amount of noise on the latents."""
-    latents = vaes.encode(pipe.vae, pixels, pipe.device)
+    latents = vae.encode(pipe.vae, pixels, pipe.device)
     level = rng.uniform(0, settings.latent_noise, (len(latents), 1, 1, 1)).astype(np.float32)
     noise = rng.standard_normal(latents.shape, dtype=np.float32)
-    return vaes.decode(pipe.vae, latents + level * noise, pipe.device)
+    return vae.decode(pipe.vae, latents + level * noise, pipe.device)
 
 
 def repaint(
@@ -167,8 +168,8 @@ def repaint(
         prompt=[caption(label, rng, complete=True) for label in shown],
         image=[Image.fromarray(picture) for picture in pixels],
         strength=strength,
-        width=painter.SIZE,
-        height=painter.SIZE,
+        width=drawings.SIZE,
+        height=drawings.SIZE,
         num_inference_steps=settings.steps,
         guidance_scale=settings.guidance,
         max_sequence_length=1,

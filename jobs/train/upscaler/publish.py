@@ -15,10 +15,10 @@ from jobs.train.upscaler.large import LargeFigures
 from jobs.train.upscaler.learning import Recipe
 from jobs.train.upscaler.likeness import Likeness
 
-SEEN = Path(__file__).with_name("seen.md")
+REVIEW_NOTES = Path(__file__).with_name("seen.md")
 """What a person saw on the sheet: first line the weights digest it speaks of, then the text."""
 
-_NOBODY_LOOKED = "Nobody has described this sheet yet; look at it before you trust a number."
+_NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
 _CARD = """\
 # The starter's upscaler
@@ -128,15 +128,15 @@ picture, and {memory:.0f} MiB of memory at most.
 {rows}"""
 
 
-def told_large(figures: LargeFigures) -> str:
+def large_figures_text(figures: LargeFigures) -> str:
     """The card's words on pictures of 2048 pixels."""
     return _LARGE.format(
         pictures=figures.pictures,
         seconds=figures.seconds,
         memory=figures.memory_mib,
         rows="\n".join(
-            f"| {name} | {one.psnr:.2f} | {one.ssim:.4f} | {one.alpha_error:.2f} |"
-            for name, one in figures.kept.items()
+            f"| {name} | {likeness.psnr:.2f} | {likeness.ssim:.4f} | {likeness.alpha_error:.2f} |"
+            for name, likeness in figures.kept.items()
         ),
     )
 
@@ -166,31 +166,31 @@ def write_folder(
     return digest
 
 
-def seen_by_a_person(weights_digest: str) -> str:
+def review_note(weights_digest: str) -> str:
     """The description of the sheet, if there is one of exactly these weights."""
-    if not SEEN.exists():
-        return _NOBODY_LOOKED
-    first, _, text = SEEN.read_text("utf-8").partition("\n")
-    return text.strip() if first.strip() == weights_digest else _NOBODY_LOOKED
+    if not REVIEW_NOTES.exists():
+        return _NOT_REVIEWED
+    first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")
+    return text.strip() if first.strip() == weights_digest else _NOT_REVIEWED
 
 
 def _card(out: Path, figures: Figures, recipe: Recipe, starter: str, digest: str) -> str:
     network = UpscalerNetwork(recipe.network)
     return _CARD.format(
         kinds=", ".join(KINDS),
-        seen=seen_by_a_person(digest),
+        seen=review_note(digest),
         seconds=figures.seconds_per_picture,
         starter=starter,
         held_out=figures.held_out,
         strengths=" or ".join(f"{value:g}" for value in recipe.pairs.strengths),
         likeness="\n".join(
-            _likeness_row(way, name, found)
+            _likeness_row(way, name, likeness)
             for way, by_method in figures.likeness.items()
-            for name, found in by_method.items()
+            for name, likeness in by_method.items()
         ),
         pictures=figures.pictures,
-        large=told_large(figures.large),
-        looks="\n".join(_looks_row(name, found) for name, found in figures.looks.items()),
+        large=large_figures_text(figures.large),
+        looks="\n".join(_looks_row(name, look) for name, look in figures.looks.items()),
         recipe=json.dumps(_settings(recipe), indent=1),
         digest=digest,
         kilobytes=(out / WEIGHTS_FILE).stat().st_size / 1e3,
@@ -206,10 +206,10 @@ def _settings(recipe: Recipe) -> dict[str, object]:
     }
 
 
-def _likeness_row(way: str, name: str, found: Likeness) -> str:
-    return f"| {way} | {name} | {found.psnr:.2f} | {found.ssim:.4f} | {found.alpha_error:.2f} |"
+def _likeness_row(way: str, name: str, row: Likeness) -> str:
+    return f"| {way} | {name} | {row.psnr:.2f} | {row.ssim:.4f} | {row.alpha_error:.2f} |"
 
 
-def _looks_row(name: str, found: Looks) -> str:
-    figures = (found.half_clear, found.haze, found.agreement, found.accepted)
+def _looks_row(name: str, look: Looks) -> str:
+    figures = (look.half_clear, look.haze, look.agreement, look.accepted)
     return f"| {name} | " + " | ".join(f"{value:.3f}" for value in figures) + " |"

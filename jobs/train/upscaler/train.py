@@ -18,20 +18,20 @@ from app.models.upscaler import Upscaler, UpscalerNetwork, load_upscaler
 from app.settings import Settings
 from jobs.train.starter.evaluation import load_pipeline
 from jobs.train.starter.sheet import save_sheet
-from jobs.train.starter.stages import Progress, Stages, say
+from jobs.train.starter.stages import ProgressLog, StageCache, say
 from jobs.train.upscaler import pairs
 from jobs.train.upscaler.baselines import nearest
 from jobs.train.upscaler.extensions import write_extensions
-from jobs.train.upscaler.figures import Figures, measure, on_sheet, paint
+from jobs.train.upscaler.figures import Figures, measure, on_sheet, render_pictures
 from jobs.train.upscaler.large import LargeFigures, measure_large
 from jobs.train.upscaler.learning import Recipe, learn
-from jobs.train.upscaler.publish import save_network, told_large, write_folder
+from jobs.train.upscaler.publish import large_figures_text, save_network, write_folder
 
 OUT = FOLDERS["starter"].parent / "polish"
 
 
 def train_upscaler(
-    recipe: Recipe, stages: Stages, starter: Path, out: Path, device: torch.device
+    recipe: Recipe, stages: StageCache, starter: Path, out: Path, device: torch.device
 ) -> None:
     """The whole flow: afterwards the upscaler of the model in `starter` stands in `out`."""
     made = make_pairs(recipe, stages, starter, device)
@@ -41,7 +41,7 @@ def train_upscaler(
     publish(recipe, parts, figures, starter, out)
 
 
-def make_pairs(recipe: Recipe, stages: Stages, starter: Path, device: torch.device) -> Path:
+def make_pairs(recipe: Recipe, stages: StageCache, starter: Path, device: torch.device) -> Path:
     """Training, validation and held-out pairs, each from seeds of its own."""
     own = recipe.pairs
     counts = {
@@ -53,14 +53,14 @@ def make_pairs(recipe: Recipe, stages: Stages, starter: Path, device: torch.devi
     def make(folder: Path) -> None:
         pipe = load_pipeline(starter, device)
         for name, (count, first_seed) in counts.items():
-            made = pairs.make_pairs(count, first_seed, pipe, own, Progress(name))
+            made = pairs.make_pairs(count, first_seed, pipe, own, ProgressLog(name))
             pairs.save(made, folder / name)
 
     settings = {"pairs": asdict(own), "starter": weights_digest(starter)}
     return stages.run("pairs", settings, make)
 
 
-def train_network(recipe: Recipe, stages: Stages, made: Path, device: torch.device) -> Path:
+def train_network(recipe: Recipe, stages: StageCache, made: Path, device: torch.device) -> Path:
     """The network, with a sheet of the first validation pictures now and then."""
     settings = {"network": recipe.network.as_json(), "learning": asdict(recipe.learning)}
 
@@ -77,7 +77,7 @@ def train_network(recipe: Recipe, stages: Stages, made: Path, device: torch.devi
             recipe.learning,
             checkpoint=folder / "checkpoint.pt",
             device=device,
-            report=Progress("upscaler"),
+            report=ProgressLog("upscaler"),
             preview=preview,
         )
         torch.save(trained.state_dict(), folder / "network.pt")
@@ -91,11 +91,11 @@ def _save_preview(network: UpscalerNetwork, validation: pairs.Pairs, path: Path)
     frames = []
     for index in range(min(12, len(validation))):
         small = validation.small[index, 2]
-        frames += [nearest(small), upscaler.enlarge(small), validation.large[index]]
+        frames += [nearest(small), upscaler.upscale(small), validation.large[index]]
     save_sheet(np.stack(frames), 6, path)
 
 
-def halve(recipe: Recipe, stages: Stages, network: Path) -> Path:
+def halve(recipe: Recipe, stages: StageCache, network: Path) -> Path:
     """The weights in half precision with their config, as they ship."""
 
     def make(folder: Path) -> None:
@@ -109,15 +109,15 @@ def halve(recipe: Recipe, stages: Stages, network: Path) -> Path:
 
 
 def score(
-    recipe: Recipe, stages: Stages, parts: Path, made: Path, starter: Path, device: torch.device
+    recipe: Recipe, stages: StageCache, parts: Path, made: Path, starter: Path, device: torch.device
 ) -> Path:
     """The finished weights loaded as a user loads them, their figures and their sheet."""
 
     def make(folder: Path) -> None:
         upscaler = load_upscaler(parts, device=str(device))
         held_out = pairs.load(made / "held_out")
-        found = measure(upscaler, held_out, starter, recipe.figures, device, folder)
-        (folder / "figures.json").write_text(found.model_dump_json(indent=2), "utf-8")
+        figures = measure(upscaler, held_out, starter, recipe.figures, device, folder)
+        (folder / "figures.json").write_text(figures.model_dump_json(indent=2), "utf-8")
 
     return stages.run("figures", recipe.figures, make, after=[parts, made])
 
@@ -127,9 +127,11 @@ def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path
 
     Polish is the starter and these weights, typography goes on from polish.
     """
-    found = Figures.model_validate_json((figures / "figures.json").read_text("utf-8"))
-    digest = write_folder(parts, figures / "sheet.png", found, recipe, weights_digest(starter), out)
-    for way, by_method in found.likeness.items():
+    measured = Figures.model_validate_json((figures / "figures.json").read_text("utf-8"))
+    digest = write_folder(
+        parts, figures / "sheet.png", measured, recipe, weights_digest(starter), out
+    )
+    for way, by_method in measured.likeness.items():
         ours, theirs = by_method["upscaler"], by_method["Lanczos"]
         say(f"{way}: {ours.psnr:.2f} dB, Lanczos {theirs.psnr:.2f} dB")
     say(f"the upscaler stands in {out}, weights {digest}")
@@ -144,10 +146,10 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if options.large:
-        print(told_large(_large(_recipe(options), options, device)))
+        print(large_figures_text(_large(_recipe(options), options, device)))
         return 0
     work = options.work or Settings().home / "train-upscaler"
-    stages = Stages(work, resume=options.resume)
+    stages = StageCache(work, resume=options.resume)
     train_upscaler(_recipe(options), stages, options.starter, options.out, device)
     return 0
 
@@ -155,7 +157,7 @@ def main(argv: list[str] | None = None) -> int:
 def _large(recipe: Recipe, options: argparse.Namespace, device: torch.device) -> LargeFigures:
     """What the finished weights make of the starter's pictures at 2048 pixels."""
     pipe = load_pipeline(options.starter, device)
-    painted = paint(pipe, recipe.figures)
+    painted = render_pictures(pipe, recipe.figures)
     upscaler = load_upscaler(options.out, device=str(device))
     return measure_large(on_sheet(painted)[: recipe.figures.large], upscaler)
 

@@ -37,10 +37,10 @@ def upgrade() -> None:
     _note(holdings, _of_pages())
 
 
-def _note(holdings: sa.Table, found: Iterator[tuple[str, str, str]]) -> None:
+def _note(holdings: sa.Table, rows: Iterator[tuple[str, str, str]]) -> None:
     batch: set[tuple[str, str, str]] = set()
-    for one in found:
-        batch.add(one)
+    for row in rows:
+        batch.add(row)
         if len(batch) == _AT_ONCE:
             _insert(holdings, batch)
             batch.clear()
@@ -48,7 +48,7 @@ def _note(holdings: sa.Table, found: Iterator[tuple[str, str, str]]) -> None:
 
 
 def _insert(holdings: sa.Table, batch: set[tuple[str, str, str]]) -> None:
-    rows = [dict(zip(("digest", "subject", "key"), one, strict=True)) for one in sorted(batch)]
+    rows = [dict(zip(("digest", "subject", "key"), row, strict=True)) for row in sorted(batch)]
     if rows:
         op.bulk_insert(holdings, rows)
 

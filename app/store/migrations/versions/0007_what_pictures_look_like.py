@@ -28,6 +28,6 @@ def upgrade() -> None:
     ).all():  # fmt: skip
         last = rows[-1].sequence
         hashes = [(row.sequence, json.loads(row.value).get("phash", 0)) for row in rows]
-        found = [{"at": at, "said": f"{hash:x}"} for at, hash in hashes if hash]
-        if found:
-            connection.execute(change.values(fingerprint=sa.bindparam("said")), found)
+        values = [{"at": at, "said": f"{hash:x}"} for at, hash in hashes if hash]
+        if values:
+            connection.execute(change.values(fingerprint=sa.bindparam("said")), values)
