@@ -13,7 +13,7 @@ demo: .venv/installed ## make the example icons: plan -> images -> checks -> atl
 	$(BIN)/atelier run jobs/plans/icons.yaml
 
 serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
-	$(BIN)/python -m deployments serve
+	$(BIN)/atelier serve
 
 test: programs ## the whole test suite but for the long proofs, a process for each core
 	$(PYTEST)
@@ -29,7 +29,7 @@ check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
 	$(PYTEST) -q -m "not slow and not deep"
 
 bench: .venv/installed ## what a bulk run costs beside generation itself
-	$(BIN)/python -m jobs bench-bulk
+	$(BIN)/python -m jobs dev bench-bulk
 
 programs: .venv/installed-dev ## what tests start beside Python, installed where it may be (Debian, as root)
 	@$(BIN)/python -m tests.programs install

@@ -1,4 +1,4 @@
-"""`python -m deployments`: start the service on this machine."""
+"""`atelier serve`: start the service on this machine."""
 
 import signal
 import sys
@@ -22,7 +22,7 @@ def service_commands() -> None:
     """The interactive service."""  # with a callback the one command keeps its name
 
 
-@commands.command()
+@commands.command(epilog="Example: atelier serve --port 8080")
 def serve(
     host: Annotated[str, typer.Option(help="Where to listen; else what the config says.")] = "",
     port: Annotated[int, typer.Option(help="The port; else what the config says.")] = 0,
@@ -59,4 +59,4 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 if __name__ == "__main__":
     use_strict_blas()
-    commands()
+    commands(prog_name="atelier")

@@ -114,9 +114,7 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
         for item in items
     ]
     missing = {item.spec.name: item for item in rows}
-    dataset = run_stage(
-        generated(run, rows), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
-    )
+    dataset = run_stage(generated(run, rows), CheckStage, workers=1, settings=run.settings)
     with run.progress.stage("images", sum(len(item.requests) for item in rows)) as stage:
         for batch in from_dataset(dataset, ExaminedBatch):
             run.progress.loads += batch.loads
@@ -138,7 +136,6 @@ def generated(run: Run, rows: Sequence[GenerateRow]) -> Dataset:
         to_dataset(batches),
         GenerateStage,
         workers=min(workers, len(batches)),
-        num_cpus=0.5,
         num_gpus=1 if gpus() else 0,
         max_deaths=MAX_GENERATION_DEATHS,
         settings=run.settings,
@@ -163,7 +160,6 @@ def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
         to_dataset(decided_batches(decided, run.routes)),
         FinishStage,
         workers=1,
-        num_cpus=0.25,
         settings=run.settings,
         run_id=run.id,
     )
@@ -183,9 +179,7 @@ def pack(run: Run) -> list[AtlasPage]:
     missing = [atlas for atlas in wanted if not _is_complete(run, packed[atlas.id])]
     if missing:
         run.start_ray()
-        dataset = run_stage(
-            to_dataset(missing), PackStage, workers=1, num_cpus=0.5, settings=run.settings
-        )
+        dataset = run_stage(to_dataset(missing), PackStage, workers=1, settings=run.settings)
         packed |= {result.id: result.pages for result in from_dataset(dataset, PackedAtlas)}
     return [page for atlas in wanted for page in packed[atlas.id]]
 

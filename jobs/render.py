@@ -10,9 +10,8 @@ from app.cli.output import make_console
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
-    from jobs.bench.bulk.bench import BenchFigures
-    from jobs.bench.publish.bench import PublishFigures
     from jobs.generate_only import Generation
+    from jobs.stages.graph import StageGraph
 
 
 def show_summary(summary: Summary) -> None:
@@ -46,7 +45,7 @@ def show_generation(generation: "Generation") -> None:
     )
     if generation.budget:
         out.print(f"[yellow]not all was begun[/]: {escape(generation.budget)}")
-    out.print(f"check and finish them with: python -m jobs check {generation.run_id}")
+    out.print(f"check and finish them with: atelier recheck {generation.run_id}")
 
 
 def _near(path: str) -> str:
@@ -55,36 +54,15 @@ def _near(path: str) -> str:
     return str(there.relative_to(here)) if there.is_relative_to(here) else path
 
 
-def show_bulk_figures(figures: "BenchFigures") -> None:
-    """Both runs side by side, then what each further image costs."""
-    table = Table("", "small", "large", box=None)
-    for name in type(figures.small).model_fields:
-        small, large = getattr(figures.small, name), getattr(figures.large, name)
-        table.add_row(name.replace("_", " "), f"{small:g}", f"{large:g}")
-    out = make_console()
-    out.print(table)
-    out.print(
-        f"each further image: {figures.further_images_per_hour:.0f} an hour, "
-        f"{figures.further_other_cpu_share:.1%} of CPU time beside generation"
-    )
-
-
-def show_publish_figures(figures: "PublishFigures") -> None:
-    """One row per size, then each image's share of what is paid for safety."""
-    table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
-    for run in figures.runs:
-        generation = run.generation
+def show_stages(graph: "StageGraph") -> None:
+    """One row per stage in the order of the flow, then where an undecided asset goes."""
+    table = Table("", "stage", "runs in", "workers", "CPU each", "GPU each", "does", box=None)
+    for number, stage in enumerate(graph.stages, 1):
         table.add_row(
-            str(generation.asked), f"{generation.images_per_second:g}", f"{generation.seconds:.0f}",
-            f"{run.cpu_ms:g}", f"{generation.driver_memory_mib:.0f}",
+            str(number), stage.name, stage.runs_in, stage.workers or "-",
+            f"{stage.num_cpus:g}" if stage.workers else "-", stage.num_gpus or "-", stage.does,
         )  # fmt: skip
     out = make_console()
+    out.print(f"{graph.plan}: {' -> '.join(stage.name for stage in graph.stages)}", markup=False)
     out.print(table)
-    out.print(
-        f"each image: leases {figures.lease_ms:g} ms, all of it {figures.publish_ms:g} ms in one "
-        f"process, {_or_unknown(figures.publish_without_disk_ms)} where syncs cost nothing"
-    )
-
-
-def _or_unknown(milliseconds: float | None) -> str:
-    return "unknown" if milliseconds is None else f"{milliseconds:g} ms"
+    out.print("an asset that is not decided goes from refine back to generate", markup=False)

@@ -168,9 +168,7 @@ def _check(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
     batches = list(_stored(run, todo.values(), kept))
     if batches:
         run.start_ray()
-        dataset = run_stage(
-            to_dataset(batches), CheckStage, workers=1, num_cpus=0.25, settings=run.settings
-        )
+        dataset = run_stage(to_dataset(batches), CheckStage, workers=1, settings=run.settings)
         with run.progress.stage("checked", len(todo)) as stage:
             for batch in from_dataset(dataset, ExaminedBatch):
                 for examined in batch.items:

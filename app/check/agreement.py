@@ -82,7 +82,7 @@ class Critic:
         except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
             raise ModelNotFound(
                 f"no usable critic in {folder} ({type(error).__name__}: {error}); "
-                "train one with `python -m jobs train-starter`"
+                "train one with `python -m jobs dev train-starter`"
             ) from error
         # Pictures come with their channels last; convolutions that take them so need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

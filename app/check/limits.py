@@ -1,7 +1,8 @@
 """Limits: what may be demanded of the measures that no kind demands by itself, or not so strictly.
 
 Two or three in a hundred good pictures of the starter break any of them, and one drawing in a
-hundred; at 64 pixels, the size it paints at. `python -m jobs bench-checks` says what they catch.
+hundred; at 64 pixels, the size it paints at. `python -m jobs dev bench-checks` counts
+what they catch.
 They hold for the starter's look. Another model's pictures may well have glows, glints and many
 colours by design, so no kind demands them by itself: a plan writes those that it wants.
 """

@@ -67,7 +67,7 @@ class AppearanceModel:
         except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
             raise ModelNotFound(
                 f"no usable looks in {folder} ({type(error).__name__}: {error}); "
-                "train them with `python -m jobs train-looks`"
+                "train them with `python -m jobs dev train-looks`"
             ) from error
         # Pictures come with their channels last; convolutions that take them so need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

@@ -29,7 +29,7 @@ FalseRejects = Annotated[
 ]
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks label potion.red good")
 def label(
     reference: Annotated[str, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")],
     says: Annotated[str, typer.Argument(help="good or bad", metavar="good|bad")],
@@ -55,7 +55,7 @@ def label(
         print_result(LabelResult(**dict(label), status=decided.status), as_json, show_label)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks due --limit 20")
 def due(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     share: Annotated[
@@ -78,7 +78,7 @@ def due(
         )
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks calibrate --false-accepts 0.05")
 def calibrate(
     file: Annotated[
         Path | None, typer.Option("--from", help="Labelled scores as JSONL, beside the catalog's.")
@@ -126,7 +126,7 @@ def calibrate(
         print_result(shown, as_json, show_calibration)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks promote 3f2a")
 def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
     """Let a calibration decide, from the next run on, where plans say accept."""
     from app.accept.promoted_calibration import promote as promote_calibration
@@ -139,7 +139,7 @@ def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
         print_result(now, as_json, show_live_calibration)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks back")
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which calibration decides."""
     from app.accept.promoted_calibration import roll_back as step_back
@@ -151,7 +151,7 @@ def back(as_json: AsJson = False) -> None:
         print_result(now, as_json, show_live_calibration)
 
 
-@checks.command(name="list")
+@checks.command(name="list", epilog="Example: atelier checks list")
 def list_calibrations(as_json: AsJson = False) -> None:
     """List the calibrations, which of them decides, and every change of that."""
     from app.accept.promoted_calibration import CALIBRATION, history, live_digest
@@ -169,7 +169,7 @@ def list_calibrations(as_json: AsJson = False) -> None:
         print_result(listing, as_json, show_calibrations)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks brand jobs/plans/tavern.yaml")
 def brand(
     plan: Annotated[Path, typer.Argument(help="A plan file that has a brand.", dir_okay=False)],
     as_json: AsJson = False,
@@ -186,7 +186,7 @@ def brand(
         print_results(rules, as_json, show_brand)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks drift")
 def drift(
     run: Annotated[str, typer.Argument(help="A run; without one the latest.")] = "",
     as_json: AsJson = False,
@@ -217,7 +217,7 @@ def drift(
         raise typer.Exit(FAILED)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks distance starter-icons/1 polish-icons/1")
 def distance(
     first: Annotated[str, typer.Argument(help="A run, or a model version.", metavar="A")],
     second: Annotated[str, typer.Argument(help="Another one.", metavar="B")],
@@ -236,7 +236,7 @@ def distance(
         print_result(result, as_json, show_distance)
 
 
-@checks.command()
+@checks.command(epilog="Example: atelier checks report --runs 3")
 def report(
     runs: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 3,
     false_accepts: FalseAccepts = 0.01,

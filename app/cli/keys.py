@@ -14,13 +14,12 @@ from app.settings import Settings
 keys = typer.Typer(
     help="Who may call the service: one key for each caller.",
     no_args_is_help=True,
-    add_completion=False,
 )
 
 KeyName = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: team-a.")]
 
 
-@keys.command()
+@keys.command(epilog="Example: atelier keys add art-team --team heroes --images-per-minute 60")
 def add(
     name: KeyName,
     team: Annotated[str, typer.Option(help="Whose images they are; else the name.")] = "",
@@ -47,14 +46,14 @@ def add(
         )
 
 
-@keys.command("list")
+@keys.command("list", epilog="Example: atelier keys list")
 def list_keys(as_json: AsJson = False) -> None:
     """List whose keys there are, and their limits; the keys themselves are kept nowhere."""
     with exit_codes(as_json):
         print_results(list(read_keys(Settings().home).owners.values()), as_json, _show)
 
 
-@keys.command()
+@keys.command(epilog="Example: atelier keys revoke art-team")
 def revoke(name: KeyName) -> None:
     """Take a key back: a running service refuses it within about a second.
 

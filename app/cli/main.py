@@ -4,7 +4,6 @@ Nothing heavy is imported here: help and plans answer without loading a model or
 """
 
 import os
-import sys
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,37 +12,74 @@ import typer
 
 from app.cli.checks import checks
 from app.cli.costs import costs
+from app.cli.forward import FORWARDED, RUNS, SERVICE, forwarded, replace_process
 from app.cli.keys import keys
 from app.cli.models import models
 from app.cli.output import (
     AllowLarge,
     AsJson,
-    PlanFile,
     exit_codes,
     print_json,
     print_result,
     print_results,
 )
 from app.cli.policy import explain, policy
-from app.cli.runs import PASSED_THROUGH, stop, submit, watch
+from app.cli.runs import runs
 from app.cli.top import report, top
 from app.environment import use_strict_blas
+from app.errors import InvalidRequest
+from app.plan.json_schema import plan_schema
 from app.settings import Settings
 from app.types import Measure, Status
 
 if TYPE_CHECKING:
     from app.store.catalog import Catalog
 
+MAKE, LOOK, SERVE = "Make images", "Look at what was made", "Serve previews"
+MODELS, MONEY, CLUSTER = "Models and checks", "Money", "Cluster"
+
 atelier = typer.Typer(
-    help="A plan of image assets becomes finished, checked, packed files.",
+    help="Turn a plan of image assets into finished, checked, packed files.",
     no_args_is_help=True,
-    add_completion=False,
 )
 
 
-@atelier.command()
-def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = False) -> None:
+def _forward(module: str, name: str, summary: str, panel: str) -> None:
+    command = atelier.command(name, rich_help_panel=panel, context_settings=FORWARDED)
+    command(forwarded(module, name, summary))
+
+
+@atelier.command(
+    rich_help_panel=MAKE,
+    short_help="Check PLAN; say what exists and what the rest costs.",
+    epilog="Example: atelier plan jobs/plans/icons.yaml",
+)
+def plan(
+    path: Annotated[
+        Path | None, typer.Argument(help="The plan, a YAML file.", metavar="PLAN")
+    ] = None,
+    allow_large: AllowLarge = False,
+    stages: Annotated[
+        bool, typer.Option("--stages", help="Print the graph of stages with their resources.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of plans, for editors.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
+    with exit_codes(as_json):
+        if schema:
+            return print_json(plan_schema())
+        if path is None:
+            raise InvalidRequest("no PLAN is named; give a plan file, or --schema")
+        if stages:
+            options = ["--allow-large"] * allow_large + ["--json"] * as_json
+            replace_process(RUNS, "stages", str(path), *options)
+        _print_forecast(path, allow_large, as_json)
+
+
+def _print_forecast(path: Path, allow_large: bool, as_json: bool) -> None:
     from app.cli.render.assets import show_forecast
     from app.costs.forecast import forecast_plan
     from app.fleet.prices import price_sheet
@@ -51,37 +87,35 @@ def plan(path: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = Fals
     from app.plan.read import read_plan
     from app.registry.references import available_models, pin_references
 
-    with exit_codes(as_json):
-        settings = Settings()
-        models = available_models(settings)
-        read = read_plan(path, allow_large=allow_large, models=models)
-        written = pin_references(read, models, settings)
-        forecast = forecast_plan(
-            written.name,
-            list(expand_variants(written, models)),
-            models,
-            _catalog(settings),
-            workers=os.cpu_count() or 1,
-            prices=price_sheet(settings),
-            budget=written.budget,
-            terms=written.route,
-        )
-        print_result(forecast, as_json, show_forecast)
+    settings = Settings()
+    models = available_models(settings)
+    read = read_plan(path, allow_large=allow_large, models=models)
+    written = pin_references(read, models, settings)
+    forecast = forecast_plan(
+        written.name,
+        list(expand_variants(written, models)),
+        models,
+        _catalog(settings),
+        workers=os.cpu_count() or 1,
+        prices=price_sheet(settings),
+        budget=written.budget,
+        terms=written.route,
+    )
+    print_result(forecast, as_json, show_forecast)
+
+
+_forward(RUNS, "run", "Make PLAN; what exists is reused, what was stopped goes on.", MAKE)
+_forward(RUNS, "generate", "Only render PLAN's images; check and finish them later.", MAKE)
+_forward(RUNS, "recheck", "Judge the images of RUN again by other rules.", MAKE)
+_forward(RUNS, "refinish", "Finish the images that RUN chose at other sizes.", MAKE)
+_forward(RUNS, "repack", "Pack what RUN accepted with other options.", MAKE)
 
 
 @atelier.command(
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],
-    }
+    rich_help_panel=LOOK,
+    short_help="List the assets of the catalog.",
+    epilog="Example: atelier assets --status accepted --team heroes",
 )
-def run(context: typer.Context) -> None:
-    """Make PLAN: the same as `python -m jobs bulk PLAN`, with the same options (see --help)."""
-    os.execv(sys.executable, [sys.executable, "-m", "jobs", "bulk", *context.args])
-
-
-@atelier.command()
 def assets(
     name: Annotated[str, typer.Option(help="Names by glob: potion.*")] = "*",
     status: Annotated[Status | None, typer.Option(help="Only those with this fate.")] = None,
@@ -105,7 +139,11 @@ def assets(
         print_results(records, as_json, show_assets)
 
 
-@atelier.command()
+@atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Show one asset: files, scores, rules, origin.",
+    epilog="Example: atelier show potion",
+)
 def show(
     reference: Annotated[str, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")],
     as_json: AsJson = False,
@@ -119,7 +157,11 @@ def show(
         print_result(record, as_json, show_asset)
 
 
-@atelier.command()
+@atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Copy accepted files out, each verified.",
+    epilog="Example: atelier export --to export --name 'potion.*'",
+)
 def export(
     to: Annotated[Path, typer.Option(help="The folder to write into; made when needed.")],
     name: Annotated[str, typer.Option(help="Names by glob: potion.*")] = "*",
@@ -136,7 +178,11 @@ def export(
         print_result(export_assets(store, to, name_glob=name), as_json, show_exported)
 
 
-@atelier.command()
+@atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Render assets again and say what differs, and why.",
+    epilog="Example: atelier replay --where model=starter-icons/1",
+)
 def replay(
     reference: Annotated[
         str | None, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")
@@ -179,7 +225,11 @@ def replay(
     raise typer.Exit(int(any(result.sameness is ReplayVerdict.DIFFERS for result in results)))
 
 
-@atelier.command()
+@atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Hash every file again; --repair makes good what it can.",
+    epilog="Example: atelier verify --repair",
+)
 def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make again what is reproducible and put it back.")
@@ -211,7 +261,11 @@ def verify(
         raise typer.Exit(int(any(repair.left for repair in repairs)))
 
 
-@atelier.command()
+@atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Remove what dead workers left.",
+    epilog="Example: atelier sweep --dry-run",
+)
 def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     grace_hours: Annotated[
@@ -231,51 +285,35 @@ def sweep(
         print_result(swept, as_json, show_sweep)
 
 
-atelier.command(context_settings=PASSED_THROUGH)(submit)
-atelier.command()(costs)
-atelier.command()(explain)
-atelier.command()(report)
-atelier.command()(top)
-atelier.add_typer(checks, name="checks")
-atelier.add_typer(policy, name="policy")
-atelier.add_typer(models, name="models")
-atelier.add_typer(keys, name="keys")
-runs = typer.Typer(
-    help="What was run: list the runs; show, watch or stop one.", add_completion=False
-)
-atelier.add_typer(runs, name="runs", invoke_without_command=True)
-
-
-@runs.callback()
-def list_runs(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List the runs, the newest first."""
-    from app.cli.render.runs import show_runs
-
-    if context.invoked_subcommand is not None:
-        return
-    with exit_codes(as_json):
-        print_results(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
-
-
-@runs.command("show")
-def show_one_run(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show what a run was asked, what became of each asset, how long it took, what it cost."""
-    from app.cli.render.runs import show_run
-    from app.monitor.history import history
-
-    with exit_codes(as_json):
-        print_result(history(_catalog(Settings()), run_id), as_json, show_run)
-
-
-runs.command()(watch)
-runs.command(context_settings=PASSED_THROUGH)(stop)
+atelier.add_typer(runs, name="runs", rich_help_panel=LOOK, invoke_without_command=True)
+atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Say why an asset was made by its model.",
+    epilog="Example: atelier explain potion",
+)(explain)
+atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Pace, errors, cost and delivery times of runs.",
+    epilog="Example: atelier report --since 2026-11",
+)(report)
+atelier.command(
+    rich_help_panel=LOOK,
+    short_help="Show the runs under way and a service, live.",
+    epilog="Example: atelier top --once",
+)(top)
+_forward(SERVICE, "serve", "Keep models warm behind HTTP on this machine.", SERVE)
+atelier.add_typer(keys, name="keys", rich_help_panel=SERVE)
+atelier.add_typer(models, name="models", rich_help_panel=MODELS)
+_forward(RUNS, "bench", "Compare models: time, quality, cost, with pictures.", MODELS)
+atelier.add_typer(policy, name="policy", rich_help_panel=MODELS)
+atelier.add_typer(checks, name="checks", rich_help_panel=MODELS)
+atelier.command(
+    rich_help_panel=MONEY,
+    short_help="Say what was spent, by team, run, model or asset.",
+    epilog="Example: atelier costs --by model --since 2026-11",
+)(costs)
+_forward(RUNS, "submit", "Make PLAN on a Ray cluster and follow it.", CLUSTER)
+_forward(RUNS, "floor", "Keep machines ready in the windows of a file.", CLUSTER)
 
 
 def _catalog(settings: Settings) -> "Catalog":

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 models = typer.Typer(
     help="Models as measured goods: register, measure, compare, promote, roll back.",
     no_args_is_help=True,
-    add_completion=False,
 )
 
 CONDITIONS = (
@@ -33,16 +32,59 @@ Reference = Annotated[str, typer.Argument(metavar="MODEL", help="NAME/VERSION or
 Alias = Annotated[str, typer.Option(help="The alias to move.")]
 
 
-@models.command()
+Name = Annotated[str, typer.Option(help="The model's name: draft")]
+ModelRole = Annotated[str, typer.Option(help="What it is for: draft, final, typography")]
+Sizes = Annotated[list[str] | None, typer.Option("--size", help="Renders 1024x1024; repeat.")]
+DefaultSteps = Annotated[
+    int | None, typer.Option("--steps", min=1, max=200, help="Its default steps.")
+]
+DefaultGuidance = Annotated[float | None, typer.Option(min=0, max=30, help="Its default guidance.")]
+
+
+@models.command(epilog="Example: atelier models register starter --name draft --role draft")
 def register(
-    name: Annotated[str, typer.Option(help="The model's name: draft")],
-    folder: Annotated[
-        str | None, typer.Argument(help="A diffusers folder, or starter or echo.")
+    folder: Annotated[str, typer.Argument(help="A diffusers folder, or starter or echo.")],
+    name: Name,
+    role: ModelRole = "",
+    licence: Annotated[str, typer.Option(help="Unless the folder's version.json says it.")] = "",
+    source: Annotated[str, typer.Option(help="hub:owner/name@revision, when it is known.")] = "",
+    size: Sizes = None,
+    steps: DefaultSteps = None,
+    guidance_scale: DefaultGuidance = None,
+    example: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture; repeat.")
     ] = None,
-    hosted: Annotated[
-        str, typer.Option(help="Instead, a service that speaks OpenAI's images API: https://.../v1")
-    ] = "",
-    model: Annotated[str, typer.Option(help="What the service calls the model.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the weights in FOLDER a version of a name; the same weights stay the same version.
+
+    The files stay where they are. Nothing is downloaded, and no code in the folder is run.
+    """
+    from app.models.bundled import bundled_models
+    from app.models.describe import describe, describe_bundled
+
+    with exit_codes(as_json):
+        if folder in bundled_models() or not Path(folder).is_dir():
+            version = describe_bundled(folder, name)
+        else:
+            version = describe(
+                Path(folder), name, licence=licence, source=source, steps=steps,
+                sizes=[_size(text) for text in size or []], guidance_scale=guidance_scale,
+            )  # fmt: skip
+        _register(version, role, example or [], as_json)
+
+
+@models.command(
+    "register-hosted",
+    epilog="Example: atelier models register-hosted https://api.openai.com/v1 --model MODEL "
+    "--name poster --licence 'their terms' --size 1024x1024",
+)
+def register_hosted(
+    url: Annotated[str, typer.Argument(help="A service that speaks OpenAI's images API.")],
+    model: Annotated[str, typer.Option(help="What the service calls the model.")],
+    name: Name,
+    role: ModelRole = "",
+    licence: Annotated[str, typer.Option(help="The terms of its pictures.")] = "",
     capability: Annotated[
         list[str] | None,
         typer.Option(help="The service takes: seeded, steps, negative-prompt, transparent, text."),
@@ -53,54 +95,38 @@ def register(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The service's last day.")
     ] = None,
-    role: Annotated[str, typer.Option(help="What it is for: draft, final, typography")] = "",
-    licence: Annotated[str, typer.Option(help="Unless the folder's version.json says it.")] = "",
-    source: Annotated[str, typer.Option(help="hub:owner/name@revision, when it is known.")] = "",
-    size: Annotated[list[str] | None, typer.Option(help="Trained at: 1024x1024; repeat.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=200, help="Its default steps.")] = None,
-    guidance_scale: Annotated[
-        float | None, typer.Option(min=0, max=30, help="Its default guidance.")
-    ] = None,
-    example: Annotated[
-        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture; repeat.")
-    ] = None,
+    size: Sizes = None,
+    steps: DefaultSteps = None,
+    guidance_scale: DefaultGuidance = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the weights in FOLDER a version of a name; the same weights stay the same version.
+    """Make a hosted model at URL a version of a name; nothing is asked of the service.
 
-    The files stay where they are. Nothing is downloaded, and no code in the folder is run. Of a
-    hosted model nothing is asked; its price stands in the price sheet (ATELIER_PRICES), and its
-    key in ATELIER_HOSTED_KEYS.
+    Its price stands in the price sheet (ATELIER_PRICES), its key in ATELIER_HOSTED_KEYS.
     """
-    from app.cli.render.models import show_registered
-    from app.models.bundled import bundled_models
-    from app.models.describe import describe, describe_bundled, describe_hosted
-    from app.registry.registry import open_registry
+    from app.models.describe import describe_hosted
 
     with exit_codes(as_json):
-        sizes = [_size(text) for text in size or []]
-        _require_one_source(folder, hosted, model, capability or option or until)
-        if hosted:
-            version = describe_hosted(
-                hosted, model, name, licence=licence, sizes=sizes, steps=steps,
-                guidance_scale=guidance_scale, capabilities=capability or [],
-                options=[_option(text) for text in option or []],
-                until=until.date() if until else None,
-            )  # fmt: skip
-        elif folder in bundled_models() or not Path(folder or "").is_dir():
-            version = describe_bundled(folder or "", name)
-        else:
-            version = describe(
-                Path(folder or ""), name, licence=licence, source=source, sizes=sizes, steps=steps,
-                guidance_scale=guidance_scale,
-            )  # fmt: skip
-        pictures = {path.name: path.read_bytes() for path in example or []}
-        registered = open_registry(Settings()).register(version, role=role, examples=pictures)
-        _require_unchanged(registered, version)
-        print_result(registered, as_json, show_registered)
+        version = describe_hosted(
+            url, model, name, licence=licence, sizes=[_size(text) for text in size or []],
+            steps=steps, guidance_scale=guidance_scale, capabilities=capability or [],
+            options=[_option(text) for text in option or []],
+            until=until.date() if until else None,
+        )  # fmt: skip
+        _register(version, role, [], as_json)
 
 
-@models.command("list")
+def _register(version: ModelVersion, role: str, examples: list[Path], as_json: bool) -> None:
+    from app.cli.render.models import show_registered
+    from app.registry.registry import open_registry
+
+    pictures = {path.name: path.read_bytes() for path in examples}
+    registered = open_registry(Settings()).register(version, role=role, examples=pictures)
+    _require_unchanged(registered, version)
+    print_result(registered, as_json, show_registered)
+
+
+@models.command("list", epilog="Example: atelier models list --where role=draft")
 def list_models(
     name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
     where: Annotated[
@@ -133,7 +159,7 @@ def list_models(
         _warn_of_ends([row.version.model for row in rows], datetime.now(UTC).date())
 
 
-@models.command()
+@models.command(epilog="Example: atelier models show draft@champion")
 def show(reference: Reference, as_json: AsJson = False) -> None:
     """Show one version: what it is, where it stands, every golden result, and the moves."""
     from app.cli.render.models import ModelCard, show_model
@@ -156,7 +182,7 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
         print_result(card, as_json, show_model)
 
 
-@models.command()
+@models.command(epilog="Example: atelier models measure draft/1")
 def measure(
     reference: Reference,
     prompts: Annotated[
@@ -182,7 +208,7 @@ def measure(
         print_result(result, as_json, show_measured)
 
 
-@models.command()
+@models.command(epilog="Example: atelier models compare draft/1")
 def compare(
     reference: Reference,
     champion: Annotated[
@@ -212,7 +238,7 @@ def compare(
     raise typer.Exit(int(not comparison.promotable))
 
 
-@models.command()
+@models.command(epilog="Example: atelier models promote draft/1")
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
     """Let the alias point at a version, if its golden result is no worse than the champion's."""
     from app.cli.render.models import show_pointer
@@ -232,7 +258,7 @@ def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = Fal
         print_result(moved, as_json, show_pointer)
 
 
-@models.command()
+@models.command(epilog="Example: atelier models rollback draft")
 def rollback(
     name: Annotated[str, typer.Argument(help="The model's name: draft")],
     alias: Alias = CHAMPION,
@@ -253,7 +279,7 @@ def rollback(
         print_result(moved, as_json, show_pointer)
 
 
-@models.command()
+@models.command(epilog="Example: atelier models ui")
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
 ) -> None:
@@ -303,14 +329,6 @@ def _option(text: str) -> tuple[str, str]:
     if not sign or not name:
         raise InvalidRequest(f"--option {text!r} is no option; write quality=high")
     return name, value
-
-
-def _require_one_source(folder: str | None, hosted: str, model: str, more: object) -> None:
-    if bool(folder) == bool(hosted) or bool(hosted) != bool(model) or (more and not hosted):
-        raise InvalidRequest(
-            "give either a FOLDER, or --hosted URL with --model ID; --capability, --option and "
-            "--until belong to --hosted"
-        )
 
 
 def _require_unchanged(known: RegisteredVersion, version: ModelVersion) -> None:

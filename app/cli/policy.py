@@ -21,7 +21,7 @@ PolicyArgument = Annotated[
 ]
 
 
-@policy.command()
+@policy.command(epilog="Example: atelier policy learn")
 def learn(as_json: AsJson = False) -> None:
     """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
     from app.cli.render.routes import KeptPolicy, show_policy
@@ -40,7 +40,7 @@ def learn(as_json: AsJson = False) -> None:
         )
 
 
-@policy.command(name="list")
+@policy.command(name="list", epilog="Example: atelier policy list")
 def list_policies(as_json: AsJson = False) -> None:
     """List the policies, which of them decide, and every change of that."""
     from app.cli.render.routes import PolicyList, show_policies
@@ -58,7 +58,7 @@ def list_policies(as_json: AsJson = False) -> None:
         print_result(listing, as_json, show_policies)
 
 
-@policy.command()
+@policy.command(epilog="Example: atelier policy show 3f2a")
 def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Show what a policy knows of each model: chances, pace, and how well it foretells."""
     from app.cli.render.routes import KeptPolicy, show_policy
@@ -73,7 +73,7 @@ def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
         print_result(kept_policy, as_json, show_policy)
 
 
-@policy.command(name="try")
+@policy.command(name="try", epilog="Example: atelier policy try 3f2a --share 0.1")
 def try_policy(
     reference: PolicyArgument,
     share: Annotated[
@@ -91,7 +91,7 @@ def try_policy(
         print_result(start_trial(catalog, reference, share=share), as_json, show_rollout)
 
 
-@policy.command()
+@policy.command(epilog="Example: atelier policy compare")
 def compare(as_json: AsJson = False) -> None:
     """Say what each policy's assets came to, and for how many the trial would differ."""
     from app.cli.render.routes import show_arms
@@ -104,7 +104,7 @@ def compare(as_json: AsJson = False) -> None:
         print_results(policy_arms(catalog, latest_verdicts(catalog)), as_json, show_arms)
 
 
-@policy.command()
+@policy.command(epilog="Example: atelier policy promote 3f2a")
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
     """Let a policy decide from the next run on."""
     from app.cli.render.routes import show_rollout
@@ -116,7 +116,7 @@ def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
         print_result(promote_policy(catalog, reference), as_json, show_rollout)
 
 
-@policy.command()
+@policy.command(epilog="Example: atelier policy back")
 def back(as_json: AsJson = False) -> None:
     """Undo the last change of which policies decide."""
     from app.cli.render.routes import show_rollout

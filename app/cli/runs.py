@@ -1,7 +1,5 @@
-"""`atelier submit`, `atelier runs watch` and `atelier runs stop`: runs that are made elsewhere."""
+"""`atelier runs ...`: list the runs; show, watch or stop one."""
 
-import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,30 +7,58 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.cli.output import FAILED, INTERRUPTED, AsJson, exit_codes, print_json
+from app.cli.forward import FORWARDED, RUNS, forwarded
+from app.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    AsJson,
+    exit_codes,
+    print_json,
+    print_result,
+    print_results,
+)
 from app.settings import Settings
 from app.types import Status
 
 if TYPE_CHECKING:
     from app.monitor.watch import RunStatus
+    from app.store.catalog import Catalog
 
-PASSED_THROUGH = {
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-    "help_option_names": [],
-}
-
-
-def submit(context: typer.Context) -> None:
-    """Make PLAN on a Ray cluster: `python -m jobs submit PLAN --cluster URL` (see --help)."""
-    os.execv(sys.executable, [sys.executable, "-m", "jobs", "submit", *context.args])
+runs = typer.Typer(help="List the runs; show, watch or stop one.")
+runs.command("stop", context_settings=FORWARDED)(
+    forwarded(RUNS, "stop", "Stop a submitted run in good order.")
+)
 
 
-def stop(context: typer.Context) -> None:
-    """Stop a submitted run: the same as `python -m jobs stop RUN --cluster URL` (see --help)."""
-    os.execv(sys.executable, [sys.executable, "-m", "jobs", "stop", *context.args])
+@runs.callback(epilog="Example: atelier runs --limit 5")
+def list_runs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, the newest first."""
+    from app.cli.render.runs import show_runs
+
+    if context.invoked_subcommand is not None:
+        return
+    with exit_codes(as_json):
+        print_results(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
 
 
+@runs.command("show", epilog="Example: atelier runs show RUN")
+def show_one_run(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run was asked, what became of each asset, how long it took, what it cost."""
+    from app.cli.render.runs import show_run
+    from app.monitor.history import history
+
+    with exit_codes(as_json):
+        print_result(history(_catalog(Settings()), run_id), as_json, show_run)
+
+
+@runs.command(epilog="Example: atelier runs watch RUN")
 def watch(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
     as_json: AsJson = False,
@@ -69,3 +95,9 @@ def _shown(looks: "Iterator[RunStatus]", as_json: bool) -> "RunStatus":
         for before in looks:
             live.update(progress_line(before), refresh=True)
     return before
+
+
+def _catalog(settings: Settings) -> "Catalog":
+    from app.store.catalog import Catalog
+
+    return Catalog.open(settings.catalog)

@@ -196,7 +196,7 @@ def load_upscaler(folder: Path, *, device: str | None = None) -> Upscaler:
     except (OSError, ValidationError, SafetensorError, RuntimeError) as error:
         raise ModelNotFound(
             f"no usable upscaler in {folder} ({type(error).__name__}: {error}); "
-            "train one with `python -m jobs train-upscaler`"
+            "train one with `python -m jobs dev train-upscaler`"
         ) from error
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Upscaler(network.to(chosen))

@@ -195,7 +195,7 @@ class RoutePlan(Value):
 
 
 class AcceptPlan(Value):
-    """What may go without a person, by the calibration that is promoted; see `app/assurance`."""
+    """What may go without a person, by the calibration that is promoted; see `app/accept`."""
 
     false_accepts: Annotated[float, Field(ge=0.0001, le=0.5)]
     """The share of bad pictures that is tolerated among those accepted without a person."""

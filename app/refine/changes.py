@@ -1,6 +1,6 @@
 """Changes: what may be changed in a request, one parameter at a time, and what that costs.
 
-Pure. Another model is no change here: whose turn it is, `app/routing` says.
+Pure. Another model is no change here: whose turn it is, `app/route` says.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""`python -m jobs submit` and `stop`: a plan on a Ray cluster, from elsewhere."""
+"""`atelier submit` and `stop`: a plan on a Ray cluster, from elsewhere."""
 
 from typing import TYPE_CHECKING, Annotated
 

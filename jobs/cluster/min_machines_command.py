@@ -1,4 +1,4 @@
-"""`python -m jobs floor FILE`: machines that are there before a spike that is known."""
+"""`atelier floor FILE`: machines that are there before a spike that is known."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def floor_command(
         if not os.environ.get("RAY_ADDRESS"):
             raise InvalidRequest(
                 "RAY_ADDRESS names no cluster to keep a floor under; set it, or send this as a "
-                "job: ray job submit --no-wait --working-dir . -- python -m jobs floor FILE"
+                "job: ray job submit --no-wait --working-dir . -- atelier floor FILE"
             )
         from jobs.cluster.min_machines import FloorKeeper
         from jobs.runtime.ray_data import joined_cluster

@@ -1,1 +1,1 @@
-"""What `python -m jobs bench` consists of: workload, workers, figures, comparison, record."""
+"""What `atelier bench` consists of: workload, workers, figures, comparison, record."""

@@ -1,4 +1,4 @@
-"""`python -m jobs bench`: one command from a list of models and a prompt file to a table."""
+"""`atelier bench`: one command from a list of models and a prompt file to a table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -103,7 +103,7 @@ class BenchHistory:
             raise InvalidRequest(
                 f"{model} did not take part in {bench}; did: {known}"
                 if kept
-                else f"no benchmark {bench!r} is recorded; see python -m jobs bench --history"
+                else f"no benchmark {bench!r} is recorded; see atelier bench --history"
             )
         ((run, row),) = rated.items()
         row = row.replace(human_score=score)

@@ -40,7 +40,7 @@ def show_bench(stored: StoredBenchmark) -> None:
     machines = dict.fromkeys(str(figure.machine) for figure in bench.figures)
     out.print(f"on {escape('; '.join(machines))}; s alone is the clock's, CPU s the processor's")
     out.print(f"report  {_near(stored.report)}", soft_wrap=True)
-    out.print(f"rate what you see: python -m jobs bench --rate {bench.id} MODEL 0.9")
+    out.print(f"rate what you see: atelier bench --rate {bench.id} MODEL 0.9")
 
 
 def _table(rows: Sequence[ModelFigures], title: str) -> Table:

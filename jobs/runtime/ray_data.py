@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from threading import Event
 from types import FrameType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import ray
@@ -123,6 +123,8 @@ class StageWorker(ABC, Generic[In, Out]):
     """One stage's worker: a row holds one value as JSON, and one row in gives one row out."""
 
     takes: type[In]
+    num_cpus: ClassVar[float] = 0.25
+    """Of each worker: a share, so that a machine of two cores has room for every stage."""
     drain_notice: DrainNotice
 
     def __new__(cls, *_: object, **__: object) -> Self:
@@ -159,7 +161,6 @@ def run_stage(
     stage: type[StageWorker[In, Out]],
     *,
     workers: int,
-    num_cpus: float,
     num_gpus: float = 0,
     max_deaths: int = MAX_DEATHS,
     **constructor: Any,
@@ -180,7 +181,7 @@ def run_stage(
             fn_constructor_kwargs=constructor,
             batch_size=1,
             compute=pool,
-            num_cpus=0 if num_gpus else num_cpus,  # a GPU worker would reserve a core as well
+            num_cpus=0 if num_gpus else stage.num_cpus,  # a GPU worker would reserve a core as well
             num_gpus=num_gpus or None,
             udf_modifying_row_count=False,
             max_restarts=max_deaths,

@@ -19,6 +19,7 @@ class GenerateStage(StageWorker[GenerateBatch, GeneratedBatch]):
     """Keeps the backends it met loaded, as far as `warm_gib` of weights go."""
 
     takes = GenerateBatch
+    num_cpus = 0.5
 
     def __init__(
         self, settings: Settings, run_id: str, terms: Mapping[str, GenerationTerms]

@@ -42,6 +42,7 @@ class PackStage(StageWorker[Atlas, PackedAtlas]):
     """Holds one atlas's pixels at a time."""
 
     takes = Atlas
+    num_cpus = 0.5
 
     def __init__(self, settings: Settings) -> None:
         self._store = open_store(settings.blobs, settings.catalog)

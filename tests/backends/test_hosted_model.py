@@ -67,7 +67,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def register(hosting: Provider, *more: str, code: int = 0) -> Any:
     return run_json(
-        "models", "register", "--hosted", hosting.url, "--model", "painter-1", "--name", "poster",
+        "models", "register-hosted", hosting.url, "--model", "painter-1", "--name", "poster",
         "--licence", "their terms", "--size", "64x64", *more, code=code,
     )  # fmt: skip
 
@@ -188,7 +188,7 @@ def test_a_golden_run_costs_what_its_calls_cost(hosting: Provider, home: Path) -
     assert (ended["failed"], hosting.calls) == (4, [])
     hosting.mode = "RGBA"
     run_json(
-        "models", "register", "--hosted", hosting.url, "--model", "painter-2", "--name", "poster",
+        "models", "register-hosted", hosting.url, "--model", "painter-2", "--name", "poster",
         "--licence", "their terms", "--size", "64x64",
     )  # fmt: skip
     for times in (1, 2):  # what was answered before counts for nothing
@@ -215,14 +215,9 @@ def test_the_same_address_is_the_same_version_and_is_never_altered(
     refused = register(hosting, "--until", "2999-01-01", code=2)
     assert "stands already" in refused["message"]
     assert register(hosting, "--option", "quality=high")["model"]["version"] == "2"
-    for faulty in (
-        ["--hosted", hosting.url],
-        ["starter", "--hosted", hosting.url, "--model", "x"],
-        ["starter", "--capability", "seeded"],
-        [],
-    ):
-        done = run_json("models", "register", "--name", "poster", *faulty, code=2)
-        assert "--hosted URL" in done["message"]
+    for faulty in ([hosting.url, "--name", "poster"], ["--model", "x", "--name", "poster"], []):
+        usage = run("models", "register-hosted", *faulty, code=2)
+        assert "Missing" in usage
     assert not hosting.calls
 
 

@@ -130,5 +130,5 @@ def test_the_graver_the_defect_the_less_likely_the_picture(
 def test_a_folder_without_weights_is_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "looks").mkdir()
     (tmp_path / "critic").symlink_to(STARTER / "critic")
-    with pytest.raises(ModelNotFound, match=r"looks.*python -m jobs train-looks"):
+    with pytest.raises(ModelNotFound, match=r"looks.*python -m jobs dev train-looks"):
         Critic.load(tmp_path / "critic")

@@ -24,7 +24,7 @@ class RerunHome(Home):
 
     def stage(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "jobs", *arguments, "--json"],
+            [sys.executable, "-m", "jobs.commands", *arguments, "--json"],
             env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stderr + done.stdout
@@ -42,16 +42,16 @@ def test_each_stage_runs_alone_and_generates_nothing(tmp_path: Path) -> None:
     assert (made["asked"], made["made"], made["reused"], made["failed"]) == (12, 12, 0, 0)
     assert home.store.catalog.find_assets() == []
 
-    checked = home.stage("check", made["run_id"])
+    checked = home.stage("recheck", made["run_id"])
     assert (checked["asked"], checked["accepted"]) == (6, 6)
 
-    stricter = home.stage("check", checked["run_id"], "--rule", "coverage<=0.01")
+    stricter = home.stage("recheck", checked["run_id"], "--rule", "coverage<=0.01")
     assert (stricter["asked"], stricter["rejected"]) == (6, 6)
     assert (
         "coverage <= 0.01" in home.store.catalog.find_assets(status=Status.REJECTED)[0].reasons[0]
     )
 
-    finished = home.stage("finish", checked["run_id"], "--size", "48", "--size", "16x24")
+    finished = home.stage("refinish", checked["run_id"], "--size", "48", "--size", "16x24")
     assert (finished["asked"], finished["accepted"]) == (6, 6)
     record = home.store.catalog.find_assets(run_id=finished["run_id"])[0]
     assert record.asset is not None
@@ -61,11 +61,11 @@ def test_each_stage_runs_alone_and_generates_nothing(tmp_path: Path) -> None:
         "echo-16x24-0.png",
     }
 
-    packed = home.stage("pack", finished["run_id"], "--max-page-size", "64", "--padding", "0")
+    packed = home.stage("repack", finished["run_id"], "--max-page-size", "64", "--padding", "0")
     assert (packed["asked"], packed["reused"]) == (6, 6)
     assert len([page for page in packed["pages"] if "48x48" in page and "png" in page]) == 6
 
-    again = home.stage("finish", checked["run_id"], "--size", "48", "--size", "16x24")
+    again = home.stage("refinish", checked["run_id"], "--size", "48", "--size", "16x24")
     assert (again["reused"], again["accepted"]) == (6, 0)
     assert home.painted == 12
 
@@ -73,15 +73,15 @@ def test_each_stage_runs_alone_and_generates_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("check", "nothing"), "no run 'nothing'"),
-        (("check", "r", "--rule", "beauty>=1"), "checks are decodes"),
-        (("check", "r", "--rule", "coverage=1"), "CHECK>=NUMBER"),
-        (("finish", "r", "--size", "0x4"), "write 48x48"),
-        (("pack", "r", "--max-page-size", "8"), "--max-page-size 8"),
+        (("recheck", "nothing"), "no run 'nothing'"),
+        (("recheck", "r", "--rule", "beauty>=1"), "checks are decodes"),
+        (("recheck", "r", "--rule", "coverage=1"), "CHECK>=NUMBER"),
+        (("refinish", "r", "--size", "0x4"), "write 48x48"),
+        (("repack", "r", "--max-page-size", "8"), "--max-page-size 8"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_starts(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    code = 1 if arguments == ("check", "nothing") else 2
+    code = 1 if arguments == ("recheck", "nothing") else 2
     assert words in RerunHome(tmp_path).stage(*arguments, code=code)["message"]

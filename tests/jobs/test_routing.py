@@ -72,6 +72,13 @@ def test_an_open_plan_goes_from_light_to_heavy_and_learns_to_go_straight(tmp_pat
     assert output["explanation"]["policy"] == policy
     assert [turn.model for turn in coin.turns][-1] == "starter-icons/1"
     judged = output_of(
-        home, sys.executable, "-m", "jobs", "check", first["run_id"], "--rule", "agreement>=0.5"
+        home,
+        sys.executable,
+        "-m",
+        "jobs.commands",
+        "recheck",
+        first["run_id"],
+        "--rule",
+        "agreement>=0.5",
     )
     assert (judged["asked"], judged["accepted"]) == (5, 5)

@@ -9,6 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rich.table import Table
+
+from app.cli.output import make_console
 from app.errors import BackendError
 from app.store.catalog import Catalog, RunRecord
 from app.types import Value
@@ -126,4 +129,18 @@ def _figures(run: RunRecord, watch: ProcessUsage) -> BulkFigures:
         other_cpu_share=round(1 - notes.generation_cpu_seconds / watch.cpu_seconds, 3),
         generation_wall_share=round(notes.generation_seconds / (watch.wall_seconds * cores()), 3),
         peak_memory_mib=round(watch.peak_memory_mib),
+    )
+
+
+def show_bulk_figures(figures: BenchFigures) -> None:
+    """Both runs side by side, then what each further image costs."""
+    table = Table("", "small", "large", box=None)
+    for name in type(figures.small).model_fields:
+        small, large = getattr(figures.small, name), getattr(figures.large, name)
+        table.add_row(name.replace("_", " "), f"{small:g}", f"{large:g}")
+    out = make_console()
+    out.print(table)
+    out.print(
+        f"each further image: {figures.further_images_per_hour:.0f} an hour, "
+        f"{figures.further_other_cpu_share:.1%} of CPU time beside generation"
     )

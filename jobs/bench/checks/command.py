@@ -1,4 +1,4 @@
-"""`python -m jobs make-defects` and `bench-checks`: the test bed of the checks, and its figures."""
+"""`python -m jobs dev make-defects` and `bench-checks`: the test bed of the checks."""
 
 import json
 from pathlib import Path

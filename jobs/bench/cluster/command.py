@@ -1,4 +1,4 @@
-"""`python -m jobs bench-cluster`: the proofs of the elastic cluster, and what it costs."""
+"""`python -m jobs dev bench-cluster`: the proofs of the elastic cluster, and what it costs."""
 
 import signal
 from typing import Annotated

@@ -101,7 +101,7 @@ def _floor_command(
     """The command as people start it; in the end it is asked to go, and must go well."""
     file, log = folder / "floor.yaml", folder / "floor.log"
     file.write_text(json.dumps(MachineFloors(windows=(window,), held_by=HELD_BY).as_json()))
-    command = [sys.executable, "-m", "jobs", "floor", str(file)]
+    command = [sys.executable, "-m", "jobs.commands", "floor", str(file)]
     with log.open("w") as log_file:
         process = subprocess.Popen(command, env=dict(environment), stdout=log_file, stderr=log_file)
     try:

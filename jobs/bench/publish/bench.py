@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+from rich.table import Table
+
 from app.backends.echo import EchoBackend
+from app.cli.output import make_console
 from app.errors import BackendError
 from app.generate.generate import Generator
 from app.models.bundled import ECHO
@@ -104,7 +107,15 @@ def _run(size: int, say: Callable[[str], None]) -> PublishRun:
         plan.write_text(json.dumps(echo_plan(size)))  # JSON is YAML
         places = {"ATELIER_HOME": folder, "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
         watch = ProcessUsage(
-            [sys.executable, "-m", "jobs", "generate", str(plan), "--allow-large", "--json"],
+            [
+                sys.executable,
+                "-m",
+                "jobs.commands",
+                "generate",
+                str(plan),
+                "--allow-large",
+                "--json",
+            ],
             os.environ | places,
         )
         summary = watch.run()
@@ -137,3 +148,24 @@ def echo_plan(size: int) -> dict[str, object]:
             }
         ],
     }
+
+
+def show_publish_figures(figures: PublishFigures) -> None:
+    """One row per size, then each image's share of what is paid for safety."""
+    table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
+    for run in figures.runs:
+        generation = run.generation
+        table.add_row(
+            str(generation.asked), f"{generation.images_per_second:g}", f"{generation.seconds:.0f}",
+            f"{run.cpu_ms:g}", f"{generation.driver_memory_mib:.0f}",
+        )  # fmt: skip
+    out = make_console()
+    out.print(table)
+    out.print(
+        f"each image: leases {figures.lease_ms:g} ms, all of it {figures.publish_ms:g} ms in one "
+        f"process, {_or_unknown(figures.publish_without_disk_ms)} where syncs cost nothing"
+    )
+
+
+def _or_unknown(milliseconds: float | None) -> str:
+    return "unknown" if milliseconds is None else f"{milliseconds:g} ms"

@@ -1,4 +1,4 @@
-"""`python -m jobs bench-shares`: teams, previews and models that share an engine and a run."""
+"""`python -m jobs dev bench-shares`: teams, previews and models that share an engine and a run."""
 
 from typing import Annotated
 

@@ -60,7 +60,7 @@ blocks, blotches and grain as well and learned blur alone; other measures see th
 ## Recipe
 
 ```sh
-python -m jobs train-looks
+python -m jobs dev train-looks
 ```
 
 ```json

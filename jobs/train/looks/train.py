@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs train-looks",
+        prog="python -m jobs dev train-looks",
         description="Train the starter's looks: pictures, learning, figures, the folder.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -85,7 +85,7 @@ pictures of another kind, and a strict pass is not a verdict on beauty.
 ## Recipe
 
 ```sh
-python -m jobs train-starter
+python -m jobs dev train-starter
 ```
 
 Drawings -> autoencoder -> latents -> transformer and both text encoders by flow matching;
@@ -133,7 +133,7 @@ at or above it:
 - Pictures of any size are brought to 64 x 64 first. Each goes through the network alone, so its
   number does not depend on the others.
 
-Trained by `python -m jobs train-starter`.
+Trained by `python -m jobs dev train-starter`.
 """
 
 

@@ -36,7 +36,7 @@ def model_version(folder: Path, evaluation: Evaluation, settings: ScoreSettings)
         family="sd3",
         weights_digest=weights_digest(folder),
         licence="Apache-2.0",
-        source="python -m jobs train-starter",
+        source="python -m jobs dev train-starter",
         latent_space=f"{NAME}-{digest_folder(folder / 'vae')[:12]}",
         capabilities=("text-to-image", "transparent"),
         vocabulary=tuple(sorted({*vocabulary(), *NEUTRAL})),

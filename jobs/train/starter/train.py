@@ -313,7 +313,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs train-starter",
+        prog="python -m jobs dev train-starter",
         description="Train the starter model from nothing: draw, learn, score, write.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

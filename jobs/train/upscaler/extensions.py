@@ -8,7 +8,7 @@ from app.models.bundled import BASE, VERSION, BaseModelReference, read_version, 
 from app.models.load import POLISH, TYPOGRAPHY
 from app.types import ModelVersion, Size
 
-SOURCE = "python -m jobs train-upscaler"
+SOURCE = "python -m jobs dev train-upscaler"
 SIDES = (256, 128, 512, 1024, 2048)
 """What polish makes, the one that is meant when nobody says first."""
 STEPS = 24

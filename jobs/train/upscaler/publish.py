@@ -98,7 +98,7 @@ pictures of another kind.
 ## Recipe
 
 ```sh
-python -m jobs train-upscaler
+python -m jobs dev train-upscaler
 ```
 
 Drawings at 256 (painted eight times with shifts inside a pixel and averaged) and their small sides

@@ -176,7 +176,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m jobs train-upscaler",
+        prog="python -m jobs dev train-upscaler",
         description="Train the starter's upscaler from nothing: pairs, learning, figures.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

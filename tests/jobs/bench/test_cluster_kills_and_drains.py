@@ -110,7 +110,7 @@ def test_machines_are_told_drained_and_killed_and_the_result_is_that_of_one_proc
 
 
 def test_the_command_refuses_a_section_that_is_not_there() -> None:
-    command = [sys.executable, "-m", "jobs", "bench-cluster", "--section", "kils", "--json"]
+    command = [sys.executable, "-m", "jobs", "dev", "bench-cluster", "--section", "kils", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "kils" in json.loads(done.stdout)["message"]

@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_without_a_cluster_the_command_says_what_to_do(tmp_path: Path) -> None:
     file = written(tmp_path, {"windows": [WINDOW]})
     done = subprocess.run(
-        [sys.executable, "-m", "jobs", "floor", str(file)],
+        [sys.executable, "-m", "jobs.commands", "floor", str(file)],
         env={"PATH": ""}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -194,7 +194,7 @@ def test_a_wrong_address_or_token_file_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def jobs(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jobs", *arguments]
+    command = [sys.executable, "-m", "jobs.commands", *arguments]
     return subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -258,7 +258,7 @@ class HeadNode:
         """A command of a person whose home is elsewhere, and whose Ray points elsewhere."""
         elsewhere = {"RAY_ADDRESS": "127.0.0.1:1", "RAY_AUTH_MODE": "disabled"}
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs", *arguments, "--cluster", self.url, "--json"],
+            [sys.executable, "-m", "jobs.commands", *arguments, "--cluster", self.url, "--json"],
             env=self.environment | elsewhere, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -102,7 +102,18 @@ def test_the_driver_killed_at_random_resumes_to_the_same_result() -> None:
 
 
 def test_the_command_prints_one_document_and_its_exit_code_says_whether_all_held() -> None:
-    command = [sys.executable, "-m", "jobs", "trials", "--kind", "syscall", "--n", "1", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs",
+        "dev",
+        "crash-tests",
+        "--kind",
+        "syscall",
+        "--n",
+        "1",
+        "--json",
+    ]
     poor = os.environ | {"PATH": ""}
     done = subprocess.run(command, env=poor, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -459,7 +459,7 @@ def test_a_degraded_model_is_a_regression_and_the_command_says_so(tmp_path: Path
     catalog.close()
     prompts = lines(tmp_path, "a red potion", "a blue gem", "a steam engine")
     run = [
-        sys.executable, "-m", "jobs", "bench", "--prompts", str(prompts), "--samples", "2",
+        sys.executable, "-m", "jobs.commands", "bench", "--prompts", str(prompts), "--samples", "2",
         "--models", "draft/2", "--against", "champion", "--json",
     ]  # fmt: skip
     environment = os.environ | {"ATELIER_HOME": str(settings.home), "ATELIER_USD_PER_HOUR": "3600"}
