@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
-.PHONY: help demo serve test test-deep check bench programs clean
+.PHONY: help demo serve test test-deep lint check bench programs clean
 
 help: ## show these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,11 +21,13 @@ test: programs ## the whole test suite but for the long proofs, a process for ea
 test-deep: programs ## the long proofs; what is skipped is listed with its reason
 	$(PYTEST) -m deep -rs --no-fold-skipped
 
-check: .venv/installed-dev ## format, lint, import contracts, types, fast tests
+lint: .venv/installed-dev ## format, lint, import contracts, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+
+check: lint ## lint, and the fast tests
 	$(PYTEST) -q -m "not slow and not deep"
 
 bench: .venv/installed ## what a bulk run costs beside generation itself

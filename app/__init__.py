@@ -1,31 +1,37 @@
 """Atelier: plan -> route -> generate -> check -> refine -> finish -> pack -> store -> promote.
 
-`app/<verb>` is the rule, `jobs/<verb>` is the rule in bulk; `app` knows no Ray. Read `flow.py`
-(what becomes of one asset) and `jobs/bulk.py` (the same for a whole plan), and you know the house.
+Each package is named after the verb or noun it handles. `app` does not import Ray; `jobs/` runs
+the same steps in bulk. Read `flow/make.py` (what happens to one asset) and `jobs/bulk.py` (the
+same for a whole plan) first.
 
-types.py      the values that flow           digest.py    identity: canonical JSON and sha256
-value.py      what every value is            text_layer.py  text set over a picture
-errors.py     the error tree                 settings.py  addresses, read at the edges only
-plan/         what a person writes, expanded exactly
-route.py      which model version answers a request, and why; route_preview.py for who waits
-routing/      the choice among several models, light before heavy, and the reason kept
-engine/       requests share denoising steps; company does not change an image
-models/       model families behind the engine's Pipeline protocol; the starter's weights
-backends/     whatever turns requests into images
-check/        one number per measure, and the judge who applies the plan's rules
-assurance/    what may go without a person, and bands that drift leaves
-refine/       the next attempt, and what it changes for which reason
-finish/       specks, trim, pivot, exact sizes
-pack/         atlas pages and their metadata
-store/        blobs by digest, the catalog, and the one way in
-prices.py     what an attempt costs          estimate.py  what the rest of a plan may cost
-alerts.py     what is wrong, of which kind    top.py    the runs under way; report.py later
-keep.py       a picture somebody chose       keys.py      who may call, and how much
-provenance.py where an image comes from      renderer.py  from a route to what renders it
-flow.py       from a plan's request to a finished asset
-registry.py   models in MLflow, which only this imports
-golden.py     what a model makes of a set that never changes
-promote.py    the gate, and one move of a pointer that can be taken back
-replay.py     made again, and what differs   repair.py    what is gone comes back
-cli/          the command `atelier`: a file for each of its words, and how answers are shown
+types/        the values that pass between packages
+image/        PNG, resizing, and images or latents that a request starts from
+fleet/        model versions by reference, prices, budgets, what a hosted model accepts
+engine/       the step engine: requests share denoising steps; batching never changes an image
+plan/         the plan file: read, validated with all faults at once, expanded exactly
+check/        quality measures, one number each, and the judge that applies a plan's rules
+finish/       clean alpha, trim, pivot, exact sizes
+pack/         atlas pages and their metadata formats
+models/       model families behind the engine's Pipeline protocol; the bundled models
+backends/     everything that turns requests into images: echo, hosted models, a running service
+store/        blobs by digest, the catalog database, publishing, the cost ledger
+generate/     from a resolved route to a generated and recorded image
+refine/       which requests follow when the candidates so far did not pass
+accept/       the acceptance gate: calibrated risk, drift, which images a person must review
+route/        the choice among several models, cheap before expensive, with the reason kept
+registry/     registered models in MLflow, golden sets, benchmarks, promotion
+assets/       selecting, exporting, replaying and repairing finished assets
+flow/         one asset from its request to its finished files
+costs/        estimates, forecasts and invoices
+sheets/       contact sheets, grids and benchmark reports
+review/       HTML pages on which a person reviews images
+api/          what the HTTP service accepts and answers; API keys
+monitor/      running and past runs, service metrics, alerts
+cli/          the command `atelier`
+
+errors.py          the error tree
+digest.py          canonical JSON and sha256
+settings.py        addresses and options from the environment
+environment.py     the machine and the library versions that made an image
+ray_environment.py environment variables that keep Ray's start quiet
 """

@@ -1,4 +1,4 @@
-"""The machine and the libraries an image was made with, read once per process."""
+"""The machine and the library versions that an image is made with, read once per process."""
 
 import os
 import platform
@@ -9,22 +9,22 @@ from app.digest import digest
 from app.types import Environment
 
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
-"""Those whose change may change pixels."""
+"""Libraries whose version may change pixels."""
 BLAS_MODE = "MKL_CBWR"
-"""The environment variable by which MKL is told how reproducible its sums must be."""
+"""The environment variable that sets MKL's mode of numerical reproducibility."""
 STRICT_MODES = (("avx512f", "AVX512,STRICT"), ("avx2", "AVX2,STRICT"))
 """MKL's strict modes by the instruction set they need, the fastest first.
 
-Strict means that a row's bits depend neither on the number of threads nor, from two rows on, on
-how many rows there are (Intel oneMKL Developer Guide, Conditional Numerical Reproducibility).
+In strict mode a row's bits depend neither on the number of threads nor, from two rows on, on the
+number of rows (Intel oneMKL Developer Guide, Conditional Numerical Reproducibility).
 """
 
 
 def use_strict_blas() -> None:
-    """Sets MKL's strict mode for this processor; a mode that the user set stays.
+    """Sets MKL's strict mode for this processor, unless the user has set a mode.
 
-    MKL reads it at its first call, so this comes before torch computes anything. Without effect
-    where torch has another matrix library. What it achieves is measured, not assumed: see
+    MKL reads it at its first call, so call this before torch computes anything. No effect where
+    torch uses another matrix library. The result is measured, not assumed: see
     `app/engine/exact_rows.py`. Safe to repeat.
     """
     known = cpu_flags()
@@ -62,20 +62,20 @@ def _version(name: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's own name where Linux tells it, else its architecture."""
+    """Returns the processor's model name on Linux, else its architecture."""
     return _cpuinfo().get("model name") or platform.machine()
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """Returns the instruction sets of this processor, in Linux' words; empty elsewhere."""
+    """Returns this processor's instruction sets under Linux's names; empty on other systems."""
     known = _cpuinfo()
     return frozenset((known.get("flags") or known.get("Features") or "").split())
 
 
 @cache
 def _cpuinfo() -> dict[str, str]:
-    """The first core's entries."""
+    """Returns the entries of the first core in /proc/cpuinfo."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             first_core = file.read().partition("\n\n")[0]

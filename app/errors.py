@@ -1,11 +1,11 @@
-"""The errors of the house.
+"""The error classes of Atelier.
 
 * AtelierError
   x InvalidRequest   the caller's fault, names the field; never retried
     + PlanError      every fault of a plan at once
     + OutOfBounds    a parameter outside the declared bounds
     + NoRoute        no model version may or can serve the request
-    + BadImage       bytes that are not the image they should be
+    + BadImage       the bytes are not a valid image
   x BackendError     .backend .request_id .retryable
     + RateLimited(.retry_after) + BackendTimeout + BackendUnavailable + BackendRejected
   x EngineError      + NotFinite + OutOfMemory + OutOfCapacity + Cancelled
@@ -13,15 +13,15 @@
   x CatalogError     + AssetNotFound + PromotionRefused
   x RegistryError    + ModelNotFound
 
-A message names the thing, the value and the remedy. Foreign exceptions are translated at
-the border with `raise ... from exc`.
+A message names the thing, the value and the remedy. Foreign exceptions are translated with
+`raise ... from exc` where the foreign call is made.
 """
 
 from dataclasses import dataclass
 
 
 class AtelierError(Exception):
-    """The root: catch it at the doors, never in the rooms."""
+    """The base class of all errors here; catch it only at entry points (CLI, HTTP, jobs)."""
 
 
 class InvalidRequest(AtelierError):
@@ -30,7 +30,7 @@ class InvalidRequest(AtelierError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a plan: where it stands, what was written there, what to do."""
+    """One fault of a plan: its place, the value written there, the problem, the remedy."""
 
     file: str
     line: int
@@ -40,14 +40,14 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
-        """The fault on one line, as editors and compilers write it."""
+        """Returns the fault on one line, in the format of compilers: `file:line: field: ...`."""
         return (
             f"{self.file}:{self.line}: {self.field}: {self.message} ({self.value}); {self.remedy}"
         )
 
 
 class PlanError(InvalidRequest):
-    """Every fault of a plan at once, in the order of the file."""
+    """Every fault of a plan at once, in file order."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -63,7 +63,7 @@ class NoRoute(InvalidRequest):
 
 
 class BadImage(InvalidRequest):
-    """The bytes are not the one whole image they should be."""
+    """The bytes are not one complete, valid image."""
 
 
 class BackendError(AtelierError):
@@ -79,7 +79,7 @@ class BackendError(AtelierError):
 
 
 class RateLimited(BackendError):
-    """It was asked too often; `retry_after` is how many seconds it wants to be left alone."""
+    """The backend's rate limit was reached; `retry_after` is the wait in seconds, if given."""
 
     def __init__(
         self,
@@ -94,15 +94,15 @@ class RateLimited(BackendError):
 
 
 class BackendTimeout(BackendError):
-    """It did not answer by the deadline; whether it did the work is not known."""
+    """The backend did not answer by the deadline; whether it did the work is not known."""
 
 
 class BackendUnavailable(BackendError):
-    """It cannot be reached, broke down, or went away in the middle of its answer."""
+    """The backend cannot be reached, failed, or closed the connection during its answer."""
 
 
 class BackendRejected(BackendError):
-    """It refused the request, the request may not be sent there, or its answer is not one."""
+    """The backend refused the request, may not receive it, or gave an invalid answer."""
 
 
 class EngineError(AtelierError):
@@ -110,35 +110,35 @@ class EngineError(AtelierError):
 
 
 class NotFinite(EngineError):
-    """A request's latents became NaN or infinite; its neighbours are untouched."""
+    """A request's latents became NaN or infinite; other requests in the batch are not affected."""
 
 
 class OutOfMemory(EngineError):
-    """The device has no room for so many rows, or, in the end, for this request at all."""
+    """The device has no memory for this many rows or, at the smallest batch, for this request."""
 
 
 class OutOfCapacity(EngineError):
-    """The engine holds as many requests as it may; the same call may be made again later."""
+    """The engine already holds its maximum of requests; the same call may be made again later."""
 
 
 class Cancelled(EngineError):
-    """Whoever asked for the request no longer wants it."""
+    """The caller cancelled the request."""
 
 
 class StoreError(AtelierError):
-    """The blob store could not keep its promise."""
+    """The blob store failed or found inconsistent data."""
 
 
 class BlobNotFound(StoreError):
-    """No blob stands under the digest."""
+    """No blob is stored under the digest."""
 
 
 class DigestMismatch(StoreError):
-    """The bytes under a digest are not the bytes it names: bit rot or tampering."""
+    """The bytes stored under a digest have another digest: bit rot or tampering."""
 
 
 class KeyConflict(StoreError):
-    """Two different byte strings were offered for one key: an alarm, never an overwrite."""
+    """Two different byte strings were offered for one key; nothing is overwritten."""
 
 
 class CatalogError(AtelierError):
@@ -146,11 +146,11 @@ class CatalogError(AtelierError):
 
 
 class AssetNotFound(CatalogError):
-    """No asset has the name, or none of its versions is the one asked for."""
+    """No asset has the name, or none of its versions is the requested one."""
 
 
 class PromotionRefused(CatalogError):
-    """The gate's rows do not hold, or the pointer is no longer where it was read."""
+    """The promotion gate failed, or the pointer moved after it was read."""
 
 
 class RegistryError(AtelierError):
@@ -158,4 +158,4 @@ class RegistryError(AtelierError):
 
 
 class ModelNotFound(RegistryError):
-    """No model stands under the reference."""
+    """No model is registered under the reference, or its files are missing or unusable."""

@@ -1,4 +1,4 @@
-"""Quiet while Ray starts: what its processes read and print; knows nothing else of Ray."""
+"""Environment variables and a stderr redirection that keep Ray's start quiet."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 ENVIRONMENT = {
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
-    "LOG_NAME_UPDATE_INTERVAL_S": "60",  # nobody reads what it would find
+    "LOG_NAME_UPDATE_INTERVAL_S": "60",  # its result is not used
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -15,9 +15,10 @@ ENVIRONMENT = {
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Set what is not set, and keep stderr to itself unless the start fails.
+    """Sets Ray's variables where unset, and hides stderr unless the start fails.
 
-    What Ray's core says of its own logging is written past Python, so the file is exchanged.
+    Ray's core writes its own log lines past Python's `sys.stderr`, so the file descriptor is
+    replaced.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -1,12 +1,14 @@
-"""`deployments/<noun>` keeps a model warm: the interactive service on Ray Serve.
+"""The interactive service on Ray Serve, which keeps the models of each role loaded.
 
-serve.yaml      how the service is shaped; the only place for its numbers
-application.py  from those numbers to a Serve application
-router.py       the doors and the way behind them: guard.py - surface.py - desk.py - ledger.py
-replica.py      one engine on one model (studio.py), requests of all callers share it
-succession.py   a replica follows its alias (alias.py): a version on trial (trial.py) beside the one
-                that paints, then in its place (studios.py); live_fleet.py shows it to callers
-service.py      Ray and Serve on this machine, from start to Ctrl-C
+serve.yaml       every number of the service
+args.py          the typed arguments that serve.yaml fills
+application.py   from those arguments to a Serve application
+router.py        the deployment that every call enters by: http/ and calls/ run in it
+http/            the HTTP application: endpoints, keys, limits, server-sent events
+calls/           one call from the request's body to its images: routing, idempotency, rate limits
+replica/         one engine per replica; a replica follows the alias it was deployed by
+monitoring/      metrics, the log of calls, the Grafana dashboard
+launch.py        starts and stops Ray and Serve on this machine
 
-Whatever can be said without Ray stands in classes that know none.
+What does not need Ray is kept in classes that do not import it.
 """

@@ -1,4 +1,4 @@
-"""`atelier serve`: start the service on this machine."""
+"""Runs `atelier serve`: starts the service on this machine."""
 
 import signal
 import sys
@@ -19,7 +19,7 @@ commands = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @commands.callback()
 def service_commands() -> None:
-    """The interactive service."""  # with a callback the one command keeps its name
+    """Run the interactive service."""  # with a callback the one command keeps its name
 
 
 @commands.command(epilog="Example: atelier serve --port 8080")
@@ -28,7 +28,7 @@ def serve(
     port: Annotated[int, typer.Option(help="The port; else what the config says.")] = 0,
     config: Annotated[Path | None, typer.Option(help="Instead of deployments/serve.yaml.")] = None,
 ) -> None:
-    """Start Ray and the service here; Ctrl-C stops both in good order."""
+    """Start Ray and the service here; Ctrl-C stops both after running calls have finished."""
     from deployments.launch_environment import ray_environment
 
     with exit_codes(as_json=False), ray_environment() as folder:
@@ -41,7 +41,7 @@ def serve(
         with running_service(
             shape, host=host or at.host, port=port or at.port, folder=folder
         ) as address:
-            signal.signal(signal.SIGTERM, _interrupt)  # Ray set its own
+            signal.signal(signal.SIGTERM, _interrupt)  # Ray installed its own handler
             print(f"{address} answers{_audience()}; Ctrl-C stops it", file=stdout, flush=True)
             with suppress(KeyboardInterrupt):
                 signal.pause()

@@ -1,4 +1,4 @@
-"""From typed arguments to the Serve application: the router, and a deployment for each role."""
+"""From typed arguments to the Serve application: the router, and one deployment per role."""
 
 from typing import Any
 
@@ -17,14 +17,15 @@ from deployments.replica.replica import Replica
 from deployments.router import Router
 
 NAMES = {Role.DRAFT: "draft", Role.FINAL: "polish", Role.TYPOGRAPHY: "typography"}
-"""The deployments' names, as `serve.yaml` has them."""
+"""The deployments' names, as in `serve.yaml`."""
 
 
 def build(args: ServiceArgs) -> Application:
-    """The application; raises NoRoute for a model that is not on this machine.
+    """Returns the Serve application; raises NoRoute for a model that is not on this machine.
 
-    `serve.run(build(args))` and a Serve config that names this function come to the same. An
-    alias of the registry is resolved here, and followed from then on by the replicas.
+    `serve.run(build(args))` and a Serve config that names this function deploy the same
+    application. An alias of the registry is resolved here and followed by the replicas from then
+    on.
     """
     settings = Settings()
     models = available_models(settings)

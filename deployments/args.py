@@ -1,4 +1,4 @@
-"""The typed arguments of the application: every number of `serve.yaml`, none has a default here."""
+"""The typed arguments of the application: every number of `serve.yaml`; none has a default here."""
 
 from typing import Annotated, Self, TypeAlias
 
@@ -18,11 +18,11 @@ from app.types import Size, Steps, Value
 from app.types.schedule import ReplicaWindow
 
 CpuShare: TypeAlias = Annotated[float, Field(gt=0, le=64)]
-"""Explicit everywhere: Serve would take a whole core for each replica."""
+"""Set explicitly everywhere: Serve would reserve a whole core for each replica."""
 
 
 class Replicas(Value):
-    """How many replicas, by load; the names are those of Serve's autoscaling."""
+    """How many replicas run, by load; the fields have the names of Serve's autoscaling options."""
 
     min_replicas: NonNegativeInt
     max_replicas: PositiveInt
@@ -32,26 +32,26 @@ class Replicas(Value):
     upscale_delay_s: NonNegativeFloat
     downscale_delay_s: PositiveFloat
     downscale_to_zero_delay_s: PositiveFloat | None = None
-    """How long the last replica stays without work, where none is a number of replicas."""
+    """How long the last replica stays without work, where `min_replicas` is 0."""
 
 
 class CallLimits(Value):
-    """What one call may bring along, and what is kept for calls that are repeated."""
+    """What one call may send, and how much is kept to answer repeated calls."""
 
     body_bytes: PositiveInt
     body_seconds: PositiveFloat
     header_bytes: PositiveInt
     retry_after_seconds: PositiveInt
-    """What callers who are turned away are told to wait."""
+    """The `Retry-After` of callers who are refused for lack of room."""
     kept_answers: PositiveInt
     kept_bytes: PositiveInt
-    """Of the answers under Idempotency-Key, and as much again of pictures to go on from."""
+    """For the answers under Idempotency-Key, and as much again for recent images to start from."""
     picture_bytes: PositiveInt
-    """What a body may have that brings pictures along."""
+    """The limit of a body that carries images."""
 
 
 class RouterArgs(Value):
-    """The deployment that every call enters by; one replica, whose memory knows the keyed calls."""
+    """The deployment that every call enters by; one replica, whose memory holds the keyed calls."""
 
     num_cpus: CpuShare
     max_ongoing_requests: PositiveInt
@@ -62,24 +62,24 @@ class RouterArgs(Value):
 
 
 class RendererArgs(Value):
-    """The deployment of one role: one engine a replica."""
+    """The deployment of one role: one engine per replica."""
 
     model: str
-    """A bundled model, or a registered one as `name/number`, or `name@alias`, which is followed."""
+    """A bundled model, a registered one as `name/number`, or `name@alias`, which is followed."""
     residency: str
-    """Where its pictures are made and stay, in the words that callers use."""
+    """Where its images are computed and stored, in the words that callers use."""
     size: Size
-    """What is painted when a caller leaves the size open."""
+    """The size of an image when the caller does not give one."""
     mode: Mode
     """How far a step is padded: see `app/engine/engine.py`. `exact` keeps a CPU's bits."""
     steps: Steps
     max_steps: Steps
     threads: PositiveInt
     capacity: Annotated[int, Field(ge=MAX_IMAGES)]
-    """Images under way in one replica at most; a call may ask for ten and is taken as a whole."""
+    """Most images in flight in one replica; a call of up to ten images is accepted as a whole."""
     stuck_seconds: PositiveFloat
     usd_per_hour: NonNegativeFloat
-    """What an hour of one replica costs; every picture is told its share."""
+    """What an hour of one replica costs; every image is charged its share."""
     num_cpus: CpuShare
     num_gpus: Annotated[float, Field(ge=0, le=8)]
     max_ongoing_requests: PositiveInt
@@ -89,7 +89,7 @@ class RendererArgs(Value):
     graceful_shutdown_timeout_s: PositiveFloat
     replicas: Replicas
     schedule: tuple[ReplicaWindow, ...] = ()
-    """Replicas that stand ready before a spike that is known; of windows that overlap, the most."""
+    """Replicas kept ready before a known spike; where windows overlap, the largest counts."""
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
@@ -104,7 +104,7 @@ class RendererArgs(Value):
 
 
 class AliasFollowing(Value):
-    """How a role that is deployed by an alias (draft@champion) keeps to it."""
+    """How a role that is deployed by an alias (draft@champion) follows it."""
 
     look_seconds: PositiveFloat
     """How often the catalog is asked where the alias points."""
@@ -113,7 +113,7 @@ class AliasFollowing(Value):
 
 
 class ServiceArgs(Value):
-    """The whole service; a role that is left out is not deployed."""
+    """The arguments of the whole service; a role that is left out is not deployed."""
 
     router: RouterArgs
     follow: AliasFollowing
@@ -123,7 +123,7 @@ class ServiceArgs(Value):
 
     @property
     def renderers(self) -> dict[Role, RendererArgs]:
-        """What is deployed for each role."""
+        """Returns the arguments of each role that is deployed."""
         roles = {
             Role.DRAFT: self.draft,
             Role.FINAL: self.polish,

@@ -1,4 +1,4 @@
-"""Ray and Serve on this machine: started quietly, on loopback, stopped in good order."""
+"""Ray and Serve on this machine: started quietly, on loopback, and shut down cleanly."""
 
 import logging
 import os
@@ -25,12 +25,12 @@ from deployments.args import ServiceArgs
 
 CONFIG = Path(__file__).parent / "serve.yaml"
 LOGICAL_CPUS = 4
-"""At least: replicas ask for fractions, and none may wait for a core that a small machine lacks."""
+"""The minimum: replicas ask for fractions, and none may wait because a machine has few cores."""
 OBJECT_STORE_BYTES = 200 * 2**20
 
 
 def read_config(file: Path = CONFIG) -> ServeDeploySchema:
-    """The shape of the service, checked by Ray's own schema; raises InvalidRequest."""
+    """Returns the Serve config, checked by Ray's own schema; raises InvalidRequest."""
     try:
         return ServeDeploySchema.model_validate(yaml.safe_load(file.read_text()))
     except (OSError, ValueError, yaml.YAMLError) as exc:
@@ -38,7 +38,7 @@ def read_config(file: Path = CONFIG) -> ServeDeploySchema:
 
 
 def args_of(config: ServeDeploySchema) -> ServiceArgs:
-    """The arguments of its one application; raises InvalidRequest."""
+    """Returns the arguments of the config's one application; raises InvalidRequest."""
     (application,) = config.applications
     try:
         return ServiceArgs.model_validate(application.args)
@@ -50,9 +50,9 @@ def args_of(config: ServeDeploySchema) -> ServiceArgs:
 def running_service(
     config: ServeDeploySchema, *, host: str, port: int, folder: Path
 ) -> Iterator[str]:
-    """The running service by its address; at the end what is under way is finished first.
+    """Yields the address of the running service; on exit, running calls are finished first.
 
-    `folder` takes Ray's own files; its path must be short, sockets stand in it.
+    `folder` takes Ray's own files; its path must be short because it holds sockets.
 
     Raises InvalidRequest, before anything is started, when the port is taken, or when other
     machines could reach it and there are no keys.
@@ -62,7 +62,7 @@ def running_service(
     (shape,) = config.applications
     application = build(args_of(config))
     options = config.http_options.model_dump() | {"host": host, "port": port}
-    with _ray(folder), redirect_stdout(sys.stderr):  # Ray prints what its raylet says of deaths
+    with _ray(folder), redirect_stdout(sys.stderr):  # Ray prints its raylet's reports here
         try:
             serve.start(
                 proxy_location=config.proxy_location,
@@ -77,15 +77,14 @@ def running_service(
             )
             yield f"http://{host}:{port}"
         finally:
-            with redirect_stdout(StringIO()):  # that the controller was killed, which it was
+            with redirect_stdout(StringIO()):  # Serve reports the controller's end
                 _finish(shape.name)
 
 
 def _finish(application: str) -> None:
-    """Shutting Serve down would cut the proxy's connections at once: the application goes first.
+    """Deletes the application first: shutting Serve down would cut the proxy's connections at once.
 
-    Its replicas take nothing new and finish what they have, as long as their graceful shutdown
-    may take.
+    Its replicas take nothing new and finish what they have, within their graceful shutdown timeout.
     """
     try:
         serve.delete(application)
@@ -94,7 +93,7 @@ def _finish(application: str) -> None:
 
 
 def check_exposure(host: str, home: Path) -> None:
-    """Raises InvalidRequest for a host that others can reach while there are no keys."""
+    """Raises InvalidRequest for a host that other machines can reach while there are no keys."""
     if not _is_loopback(host) and not read_keys(home).owners:
         raise InvalidRequest(
             f"host {host} can be reached from other machines and {home} holds no keys; "
@@ -103,7 +102,7 @@ def check_exposure(host: str, home: Path) -> None:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises InvalidRequest when nobody can listen there, before Ray takes its time to say so."""
+    """Raises InvalidRequest when the port cannot be bound, before Ray spends time on starting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,7 +123,7 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def _ray(folder: Path) -> Iterator[None]:
-    """Join `RAY_ADDRESS`, or start Ray in this folder."""
+    """Joins the cluster of `RAY_ADDRESS`, or starts Ray in this folder."""
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     with quiet_start():
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **_local(folder))

@@ -1,4 +1,4 @@
-"""What Ray reads from the environment when it is imported, set before that; imports no Ray."""
+"""Sets what Ray reads from the environment when it is imported; does not import Ray."""
 
 import os
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def ray_environment() -> Iterator[Path]:
-    """A folder of its own for Ray's sockets, logs and token, which nobody else can read.
+    """Yields a private folder for Ray's sockets, logs and token, and sets Ray's environment.
 
-    Ray asks for the token in every call, and its own sockets stay on loopback, on Linux as they
-    do elsewhere. Whoever joins a cluster by `RAY_ADDRESS` brings that cluster's settings along.
+    Ray asks for the token in every call, and its own sockets stay on loopback, on Linux as they do
+    elsewhere. With `RAY_ADDRESS` set nothing is changed: the cluster's own settings apply.
     """
     with TemporaryDirectory(prefix="atelier-", ignore_cleanup_errors=True) as folder:
         if not os.environ.get("RAY_ADDRESS"):
             token = Path(folder) / "token"
-            token.touch(mode=0o600)  # Ray's own file could be read by all
+            token.touch(mode=0o600)  # Ray's own file would be readable by everybody
             token.write_text(token_hex(32))
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)

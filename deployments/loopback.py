@@ -1,4 +1,4 @@
-"""Keeps the one socket on loopback that Serve opens to everybody: the replicas' own."""
+"""Keeps the replicas' gRPC socket, which Serve opens on every interface, on loopback."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -9,11 +9,11 @@ from ray.serve._private import replica
 
 
 def keep_on_loopback() -> None:
-    """To be called in a replica before Serve opens that socket, which is after its constructor.
+    """Binds this replica's gRPC server to loopback; call it in the replica's constructor.
 
-    Serve 2.60 binds the gRPC server by which replicas may call each other to every interface.
-    It asks for Ray's token, but nobody beyond this machine has anything to say to it. On a node
-    with an address of its own nothing is changed: other nodes' replicas call there.
+    Serve 2.60 binds the gRPC server by which replicas may call each other to every interface, after
+    the replica's constructor. The server asks for Ray's token, but no other machine needs to reach
+    it. On a node with an address of its own nothing is changed: other nodes' replicas call there.
     """
     if ip_address(ray.util.get_node_ip_address()).is_loopback:
         vars(replica)["add_port_to_grpc_server"] = _on_loopback

@@ -1,4 +1,4 @@
-"""Errors at the doors: every one becomes a status, a fixed code and a sentence of our own."""
+"""Errors as callers see them: each becomes a status, a fixed code and a fixed sentence."""
 
 import logging
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ FAILED = Problem(
 
 
 def problem_of(error: Exception) -> Problem:
-    """What a caller is told of an error; what it may not know goes to the log."""
+    """Returns the problem a caller is shown for an error; anything private goes to the log only."""
     if isinstance(error, CallRefused):
         return error.problem
     for kind, status, code in CODES:
@@ -37,7 +37,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def problem_of_http(error: HTTPException) -> Problem:
-    """No such door, not with this method, or a body that is not even text."""
+    """Returns the problem of an unknown path, a wrong method, or a body that is not text."""
     if error.status_code == 400:
         return Problem(status=400, code="invalid_body", message="the body is no JSON in UTF-8")
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code, "http_error")
@@ -45,7 +45,7 @@ def problem_of_http(error: HTTPException) -> Problem:
 
 
 def problem_of_fields(errors: Sequence[Any]) -> Problem:
-    """The first field that is wrong, without repeating what stood there."""
+    """Returns the problem of the first wrong field, without repeating its value."""
     first = errors[0]
     field = ".".join(str(part) for part in first["loc"] if part != "body")
     return Problem(
@@ -57,7 +57,7 @@ def problem_of_fields(errors: Sequence[Any]) -> Problem:
 
 
 def respond(problem: Problem) -> JSONResponse:
-    """The answer, with `Retry-After` where waiting helps."""
+    """Returns the response of a problem, with `Retry-After` where waiting helps."""
     headers = {}
     if problem.retry_after_seconds is not None:
         headers["Retry-After"] = str(problem.retry_after_seconds)

@@ -1,4 +1,4 @@
-"""The deployment that every call enters by: a desk behind the doors, painters behind handles."""
+"""The deployment that every call enters by: the HTTP application before the roles' replicas."""
 
 import asyncio
 from asyncio import CancelledError
@@ -44,11 +44,11 @@ NOT_READY = Problem(
     status=503, code="not_ready", message="a role does not answer; ask again", retry_after_seconds=1
 )
 TRIES = 2
-"""A commission whose replica died is painted once more by another one, with the same bytes."""
+"""A job whose replica died is rendered once more by another one, with the same bytes."""
 
 
 class Router:
-    """What Serve calls; `painters` are the handles of the deployed roles."""
+    """The ingress deployment; `handles` has the handle of each deployed role."""
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class Router:
         ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        """Serve asks for the application once the replica stands."""
+        """Returns the ASGI application; Serve calls this once the replica is constructed."""
         keys = LiveKeys(self._keys)
         return AuthMiddleware(create_app(self._desk, keys), limits=self._limits, keys=keys)
 
 
 class RemoteRenderer:
-    """The replicas of one deployment as one painter."""
+    """The replicas of one deployment as one renderer."""
 
     def __init__(
         self,
@@ -114,7 +114,10 @@ class RemoteRenderer:
         self._role, self._fleet, self._asleep = role, fleet, asleep
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Words as they come; what a replica told before it died is not told again."""
+        """Yields events as they arrive.
+
+        After a replica dies the job is retried once; events already yielded are not repeated.
+        """
         sent: set[tuple[Any, ...]] = set()
         for again in range(TRIES):
             if again:
@@ -139,9 +142,9 @@ class RemoteRenderer:
         yield Refused(reason="lost", message="the replicas went away; ask again later")
 
     async def state(self) -> ReplicaState:
-        """What one of the replicas has under way; raises NotAnswered when none answers.
+        """Returns what one of the replicas has in flight; raises CallRefused when none answers.
 
-        Where all of them sleep, none is woken to be asked.
+        When the deployment has no replica, none is started for the question.
         """
         if self._handle.deployment_name in await self._asleep():
             return ReplicaState(model=self._fleet.model(self._role), asleep=True)
@@ -153,21 +156,21 @@ class RemoteRenderer:
 
 
 class SleepingDeployments:
-    """The deployments that have no replica now; who asks at once is told by one question."""
+    """The deployments that have no replica now; concurrent callers share one status request."""
 
     def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
         self._ask = ask
         self._question: asyncio.Task[frozenset[str]] | None = None
 
     async def __call__(self) -> frozenset[str]:
-        """Their names; one caller who goes away takes nothing from the others."""
+        """Returns their names; cancelling one caller does not cancel the others."""
         if self._question is None or self._question.done():
             self._question = asyncio.create_task(asyncio.to_thread(self._ask))
         return await asyncio.shield(self._question)
 
 
 async def _replicas(handles: Mapping[Role, DeploymentHandle[Any]]) -> dict[Role, int]:
-    """How many replicas of each role run now."""
+    """Returns how many replicas of each role run now."""
     running = await asyncio.to_thread(_running)
     return {role: running.get(handle.deployment_name, 0) for role, handle in handles.items()}
 

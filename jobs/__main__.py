@@ -1,4 +1,4 @@
-"""`python -m jobs`: `bulk` is the entry point of Ray jobs, `dev` what developers of Atelier need.
+"""`python -m jobs`: `bulk` is the entry point of Ray jobs, `dev` holds the developers' commands.
 
 Everything else that a person does is a command of `atelier`; see `jobs/commands.py`.
 """
@@ -16,7 +16,7 @@ jobs = typer.Typer(
     add_completion=False,
 )
 jobs.command()(bulk)
-if find_spec("jobs.bench"):  # an installed wheel comes without the workshop
+if find_spec("jobs.bench"):  # an installed wheel comes without the developers' parts
     from jobs.bench.commands import dev
 
     jobs.add_typer(dev, name="dev")

@@ -1,7 +1,7 @@
-"""The bulk job, whole and in order: plan -> route -> generate -> check -> refine -> finish -> pack.
+"""The whole bulk job in order: plan -> route -> generate -> check -> refine -> finish -> pack.
 
-Every stage is a pool of warm workers of its own; rows carry digests and numbers, never pixels.
-What was committed stays: the same command goes on where the last one stopped.
+Every stage is a pool of warm workers; rows carry digests and numbers, never pixels. Committed
+results stay: the same command continues where the last one stopped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,10 +45,10 @@ from jobs.stages.pack import PackedAtlas, PackStage, atlases
 def bulk(
     plan: Plan, settings: Settings, progress: RunProgress, *, workers: int | None = None
 ) -> Summary:
-    """Make every asset of a plan that does not stand yet, and pack what was accepted.
+    """Makes every asset of a plan that does not exist yet, and packs what was accepted.
 
-    The driver's memory does not grow with the plan, but for a few numbers per accepted asset.
-    Raises InvalidRequest before any work is spent, Stopped when interrupted.
+    The driver's memory does not grow with the plan, except for a few numbers per accepted asset.
+    Safe to repeat. Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
     models = available_models(settings)
     plan = pin_references(plan, models, settings)
@@ -60,9 +60,9 @@ def bulk(
 
 
 def _run_rounds(run: Run, coming: Iterator[list[Item]]) -> None:
-    """Rounds of generate and check; whoever is undecided goes along into the next one.
+    """Runs rounds of generate and check; undecided assets go on into the next round.
 
-    Decisions fall in the plan's order within a round, whatever order the rows came back in.
+    Within a round decisions are made in the plan's order, whatever order the rows came back in.
     """
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
@@ -84,7 +84,7 @@ def _run_rounds(run: Run, coming: Iterator[list[Item]]) -> None:
 
 
 def load_existing(run: Run, wave: Sequence[Item]) -> None:
-    """What the catalog holds a final word on; failed is not final."""
+    """Sets `existing` for assets with a final decision in the catalog; failed is not final."""
     for item in wave:
         item.key = asset_key(item.variants, run.models)
     records = run.store.catalog.asset_records(item.key for item in wave)
@@ -95,7 +95,7 @@ def load_existing(run: Run, wave: Sequence[Item]) -> None:
 
 
 def choose_routes(run: Run, wave: Sequence[Item]) -> None:
-    """Which models the assets go to that are not named one; by what images take as of now."""
+    """Chooses models for the assets that name none, by the success rates known now."""
     run.router.refresh()
     for item in wave:
         if len(item.variants) > 1 and item.existing is None:
@@ -105,7 +105,7 @@ def choose_routes(run: Run, wave: Sequence[Item]) -> None:
 
 
 def _examine(run: Run, items: Sequence[Item]) -> None:
-    """Generate and check, each with workers of its own; an asset whose row is lost is told so."""
+    """Generates and checks in separate pools; an asset whose row is lost gets failed candidates."""
     if not items:
         return
     by_name = {item.spec.name: item for item in items}
@@ -127,7 +127,7 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
 
 
 def generated(run: Run, rows: Sequence[GenerateRow]) -> Dataset:
-    """The asked ones through warm generation workers, one row per micro-batch."""
+    """Returns a dataset of generated images from warm workers, one micro-batch per row."""
     run.start_ray()
     images = sum(len(item.requests) for item in rows)
     workers = generation_workers(run.workers, images)
@@ -150,7 +150,7 @@ def _lost_candidates(row: GenerateRow) -> list[Candidate]:
 
 
 def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
-    """Finish and publish; what could not be published comes back by name with its reason."""
+    """Finishes and publishes; records by name, with its reason, what could not be published."""
     if not decided:
         return
     run.start_ray()
@@ -173,7 +173,7 @@ def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
 
 
 def pack(run: Run) -> list[AtlasPage]:
-    """The pages of every atlas: those packed before are found again, the rest are packed."""
+    """Returns the pages of every atlas: those packed before are reused, the rest are packed."""
     wanted = atlases(run.plan.name, run.outcomes.sprites, run.plan.pack)
     packed = {atlas.id: run.store.catalog.pages(atlas.id) for atlas in wanted}
     missing = [atlas for atlas in wanted if not _is_complete(run, packed[atlas.id])]
@@ -185,6 +185,6 @@ def pack(run: Run) -> list[AtlasPage]:
 
 
 def _is_complete(run: Run, pages: Sequence[AtlasPage]) -> bool:
-    """Whether an atlas was packed before and its files are still there."""
+    """Returns whether an atlas was packed before and its files still exist."""
     has = run.store.blobs.has
     return bool(pages) and all(has(page.image) and has(page.metadata) for page in pages)

@@ -40,12 +40,12 @@ def bulk(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make every asset of PLAN that does not stand yet, check, finish and pack it.
+    """Make every asset of PLAN that does not exist yet, check, finish and pack it.
 
-    Run it again after any interruption: what stands is reused.
+    Run it again after any interruption: existing results are reused.
 
-    Exit codes: 0 all is well, 1 something failed, 2 the plan is faulty, 3 the numbers do not
-    add up, 130 interrupted.
+    Exit codes: 0 all is well, 1 something failed, 2 the plan is faulty, 3 the numbers do not add
+    up, 130 interrupted.
     """
     with exit_codes(as_json):
         written = _read(plan, allow_large)  # before Ray is even imported
@@ -61,7 +61,7 @@ def generate_stage(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Only make the images of PLAN's first round; check, finish and pack them later."""
+    """Make only the images of PLAN's first round; check, finish and pack them later."""
     with exit_codes(as_json):
         written = _read(plan, allow_large)
         from jobs.generate_only import generate_only

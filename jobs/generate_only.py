@@ -1,4 +1,4 @@
-"""Generation alone: plan -> claim -> generate -> publish, in waves, with no check behind it."""
+"""Generation alone: plan -> claim -> generate -> publish, in waves, without checks."""
 
 import resource
 from collections import Counter
@@ -21,7 +21,7 @@ from jobs.runtime.run import Run, start_run
 from jobs.runtime.waves import Item, waves
 
 ASSETS_AT_A_TIME = 16_384
-"""More than a checked wave holds: nothing of an asset stays in the driver but a count."""
+"""More than a checked wave holds: the driver keeps only counts of these assets."""
 
 
 class Generation(Value):
@@ -36,23 +36,23 @@ class Generation(Value):
     images_per_second: float
     cost_usd: float
     budget: str = ""
-    """Which budget kept requests from being begun, if one did; they count as failed."""
+    """The budget that kept requests from being started, if one did; they count as failed."""
     driver_memory_mib: float
     """The driver's largest resident size."""
 
     @property
     def adds_up(self) -> bool:
-        """Every request has exactly one fate."""
+        """Returns whether every request was reused, made or failed, exactly one of them."""
         return self.asked == self.reused + self.made + self.failed
 
 
 def generate_only(
     plan: Plan, settings: Settings, progress: RunProgress, *, workers: int | None = None
 ) -> Generation:
-    """Make the candidates of a plan's first round that are not stored yet.
+    """Makes the candidates of a plan's first round that are not stored yet.
 
-    The driver's memory does not grow with the plan. Raises InvalidRequest before any work is
-    spent, Stopped when interrupted.
+    The driver's memory does not grow with the plan. Safe to repeat. Raises InvalidRequest before
+    any work is spent, Stopped when interrupted.
     """
     models = available_models(settings)
     plan = pin_references(plan, models, settings)
@@ -79,10 +79,10 @@ def _named(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[Ass
 
 
 def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:
-    """The fates by number, and why no money was left, if none was."""
+    """Returns the number of requests by outcome, and the refusal of a budget, if there was one."""
     rows = [GenerateRow(spec=item.spec, requests=next_attempts(item.spec, 0)) for item in wave]
     total = sum(len(item.requests) for item in rows)
-    counts = Counter(asked=total, failed=total)  # until it comes back, a request is lost
+    counts = Counter(asked=total, failed=total)  # until it comes back, a request counts as failed
     budget = ""
     with run.progress.stage("images", total) as stage:
         for batch in from_dataset(generated(run, rows), GeneratedBatch):

@@ -1,4 +1,4 @@
-"""What people say on the command line in place of a plan's own words: rules, sizes, packing."""
+"""Parses the command line options that replace parts of a plan: rules, sizes, packing."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _SIZE = re.compile(r"([0-9]{1,4})(?:x([0-9]{1,4}))?")
 
 
 def read_rule(text: str) -> Rule:
-    """`agreement>=0.9`, or `agreement>=0.9:review` for what follows; raises InvalidRequest."""
+    """Returns the rule of `agreement>=0.9`, or `agreement>=0.9:review`; raises InvalidRequest."""
     match = _RULE.fullmatch(text.strip())
     if match is None:
         raise InvalidRequest(f"--rule {text!r} is no rule; write CHECK>=NUMBER or CHECK<=NUMBER")
@@ -31,7 +31,7 @@ def read_rule(text: str) -> Rule:
 
 
 def read_size(text: str) -> Size:
-    """`48x64`, or `48` for a square; raises InvalidRequest."""
+    """Returns the size of `48x64`, or of `48` for a square; raises InvalidRequest."""
     match = _SIZE.fullmatch(text.strip())
     try:
         if match is not None:
@@ -42,13 +42,13 @@ def read_size(text: str) -> Size:
 
 
 class PackOptions(Value):
-    """The packing options that were said, and no others."""
+    """The packing options that were given, and no others."""
 
     given: dict[str, int | bool]
 
 
 def read_pack(given: Mapping[str, Any]) -> PackOptions:
-    """The options within their bounds; raises InvalidRequest naming the one that is not."""
+    """Returns the options; raises InvalidRequest naming the first that is out of bounds."""
     try:
         Pack.model_validate(dict(given))
     except ValidationError as exc:

@@ -1,4 +1,4 @@
-"""How a run's summary and figures are said to a person."""
+"""Prints a run's summary and figures for a person."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_summary(summary: Summary) -> None:
-    """The fates that add up, the pace, and where to look."""
+    """Prints the counts by outcome, the pace, and where the results are."""
     out = make_console()
     fates = (
         f"[bold]{summary.asked}[/] asked = {summary.reused} reused + {summary.accepted} accepted "
@@ -35,7 +35,7 @@ def show_summary(summary: Summary) -> None:
 
 
 def show_generation(generation: "Generation") -> None:
-    """What was made, how fast, and how to go on."""
+    """Prints what was made, how fast, and the command to continue with."""
     out = make_console()
     out.print(
         f"[bold]{generation.asked}[/] asked = {generation.reused} reused + {generation.made} made "
@@ -49,13 +49,13 @@ def show_generation(generation: "Generation") -> None:
 
 
 def _near(path: str) -> str:
-    """The path as one would type it here."""
+    """Returns the path relative to the current folder where possible."""
     here, there = Path.cwd(), Path(path)
     return str(there.relative_to(here)) if there.is_relative_to(here) else path
 
 
 def show_stages(graph: "StageGraph") -> None:
-    """One row per stage in the order of the flow, then where an undecided asset goes."""
+    """Prints one row per stage in the order of the flow, then where an undecided asset goes."""
     table = Table("", "stage", "runs in", "workers", "CPU each", "GPU each", "does", box=None)
     for number, stage in enumerate(graph.stages, 1):
         table.add_row(

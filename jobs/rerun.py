@@ -1,7 +1,7 @@
-"""Single stages over what is stored already: check, finish or pack a run again, changed.
+"""Single stages over stored results: check, finish or pack a run again with a change.
 
-Nothing is generated. Each is a run of its own: its assets are further versions beside the old
-ones, and its plan is the old run's with the change.
+Nothing is generated. Each is a run of its own: its assets are further versions beside the old ones,
+and its plan is the old run's with the change.
 """
 
 import json
@@ -33,13 +33,13 @@ from jobs.runtime.waves import Item, decide_items, waves
 from jobs.stages.check import CheckStage
 
 Stage = Callable[[Run, Sequence[Item], Sequence[Item]], None]
-"""Takes a run and a wave of it, as its plan has it now and as it was."""
+"""Takes a run and one wave of it, as the changed plan has it and as the old plan had it."""
 
 
 def recheck(
     run_id: str, settings: Settings, progress: RunProgress, *, rules: Sequence[Rule]
 ) -> Summary:
-    """Judge a run's stored images by its plan's rules and these instead, and finish what passes.
+    """Judges a run's stored images by its plan's rules with these merged in; finishes what passes.
 
     Raises CatalogError for a run that is not known.
     """
@@ -52,7 +52,7 @@ def recheck(
 def refinish(
     run_id: str, settings: Settings, progress: RunProgress, *, sizes: Sequence[Size]
 ) -> Summary:
-    """Finish the images that a run chose at other sizes; no check is run.
+    """Finishes the images that a run chose at other sizes; no check is run.
 
     Raises CatalogError for a run that is not known.
     """
@@ -65,14 +65,14 @@ def refinish(
 def repack(
     run_id: str, settings: Settings, progress: RunProgress, *, options: PackOptions
 ) -> Summary:
-    """Pack what a run accepted with other options. Raises CatalogError for an unknown run."""
+    """Packs what a run accepted with other options. Raises CatalogError for an unknown run."""
     plan = _plan_of(run_id, settings)
     changed = plan.replace(pack=plan.pack.replace(**options.given))
     return _rerun(plan, changed, settings, progress, _count)
 
 
 def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Settings) -> PlanAsset:
-    """The asset at other sizes; its images are generated at the size they had."""
+    """Returns the asset with other sizes; its images are generated at the size they had."""
     variants = first_variants(plan, asset, available_models(settings))
     if not variants:
         return asset
@@ -81,7 +81,7 @@ def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Sett
 
 
 def _plan_of(run_id: str, settings: Settings) -> Plan:
-    """The plan as the run kept it."""
+    """Returns the plan as the run stored it."""
     store = open_store(settings.blobs, settings.catalog)
     document = store.blobs.get(store.catalog.run(run_id).plan_digest)
     return Plan.model_validate(json.loads(document))
@@ -108,14 +108,14 @@ def _rerun(
 
 
 def _keep_made_variant(item: Item, old: Item) -> None:
-    """Of several models that might have made an asset, the one that did goes on with it."""
+    """Keeps only the variant that made the asset, where several models could have made it."""
     if len(item.variants) > 1 and old.existing is not None:
         made = old.existing.spec.model
         item.variants = (item.variant(made),)
 
 
 def _count(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
-    """Nothing to do but to pack: the assets stand."""
+    """Counts the existing assets; packing is all that is left to do."""
     for item in wave:
         if item.existing is None:
             _undecided(run, item)
@@ -140,7 +140,7 @@ def _finish(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
 
 
 def _existing_decision(item: Item, record: AssetRecord) -> DecidedAsset:
-    """The decision that stands, for the spec as it is now."""
+    """Returns the existing decision, for the spec as it is now."""
     winner = None
     if record.image is not None:
         outcome = Outcome(request=record.image.provenance.request, image=record.image)
@@ -186,7 +186,7 @@ def _check(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
 def _stored(
     run: Run, items: Iterable[Item], kept: Mapping[str, Sequence[GeneratedImage]]
 ) -> Iterator[GeneratedBatch]:
-    """Rows for the check stage: every image of the items' requests that was ever made."""
+    """Yields rows for the check stage: every image of the items' requests that was ever made."""
     ordered = sorted(items, key=lambda item: item.spec.model)
     request = {
         item.spec.name: _requests(run, item, kept.get(item.spec.name, ())) for item in ordered
@@ -201,14 +201,14 @@ def _stored(
 
 
 def _chosen_images(run: Run, record: AssetRecord) -> list[GeneratedImage]:
-    """The image that was chosen, and those of further attempts that were made with a reason."""
+    """Returns the image that was chosen, and those of further attempts with a reason."""
     keys = [retry.key for retry in record.retries if retry.key]
     images = run.store.catalog.images(keys) if keys else {}
     return [*([record.image] if record.image else []), *images.values()]
 
 
 def _requests(run: Run, item: Item, kept: Sequence[GeneratedImage]) -> dict[str, GenerationRequest]:
-    """Every request the item's attempts allow, by its key, and those whose images were kept."""
+    """Returns every request the item's attempts allow, by key, and those whose images were kept."""
     requests = [item.spec.candidate(index) for index in range(item.spec.attempts)]
     by_key = {run.routes[item.spec.model].key(request.id): request for request in requests}
     return by_key | {image.key: image.provenance.request for image in kept}

@@ -1,15 +1,15 @@
-"""Assurance: the share of bad pictures that may slip through, and what is accepted within it.
+"""Acceptance: which images are accepted without a person, within a tolerated share of bad ones.
 
-ordering.py     pictures by how likely a person would refuse them, learned from labels
-bounds.py       how far a limit may go so that a rate surely holds
-lots.py         who is looked at first: fair samples
-calibration.py  labels become a document: the ordering, and counts along it
-shift.py        whether pictures still look as they did when they were labelled
-drift.py        whether a run wanders from those before it, measure by measure
-distance.py     how far what two releases make lies apart
-outputs.py      what runs and models made, in numbers
-guard.py        the judge's second word in a run: sure enough, for people, or another attempt
-labels.py       what people said of pictures, kept            kept.py    which document decides now
-learn.py        the catalog's labels, or a file of them, for a calibration
-report.py       what came of it: shares, escapes with their bounds, agreement, shift
+risk_model.py             how likely a person refuses an image, learned from labels
+risk_bounds.py            how far a limit may go so that a rate holds with a stated confidence
+labels.py                 people's labels, and random samples for labelling
+calibration.py            labels become a document: the risk model, and counts along it
+calibrate.py              labels of the catalog, or of a file, as input for a calibration
+promoted_calibration.py   which calibration decides now
+gate.py                   the acceptance gate of a run: accept, review, or another attempt
+shift_detector.py         whether images still look as they did when they were labelled
+drift.py                  whether a run differs from earlier runs, measure by measure
+distance.py               the distance between the outputs of two releases
+outputs.py                scores of what runs and models made
+report.py                 results: shares, escapes with their bounds, agreement, shift
 """

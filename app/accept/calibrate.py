@@ -1,4 +1,4 @@
-"""Learn: the labels of the catalog, or of a file, as a calibration takes them."""
+"""Reads labels from the catalog, or from a file, as input for a calibration."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,22 +19,23 @@ from app.types import AssetRecord, Measure, Value
 
 
 class LabelLine(Value):
-    """A line of a file of labels: a picture's scores, and what a person says of it."""
+    """A line of a file of labels: an image's scores and a person's label."""
 
     scores: dict[Measure, float]
     label: Literal["good", "bad"]
     key: str = ""
-    """What it is known by; the same key twice is refused."""
+    """The identity of the image; a key that appears twice is refused."""
     model: str = ""
     style: str = ""
     passed: bool = True
-    """Whether the rules accept it."""
+    """Whether the rules accept the image."""
 
 
 def catalog_labels(catalog: Catalog) -> list[LabelledImage]:
-    """The catalog's labelled pictures; of several reviewers the last word counts.
+    """Returns the catalog's labelled images; the newest label of an asset counts.
 
-    Within a run those labelled without a gap in the order of their lots are a fair sample.
+    Within each run, the images labelled without a gap in the order of `sampling_key` count as a
+    uniform random sample (`fair`).
     """
     latest = latest_labels(list_labels(catalog))
     records = latest_verdicts(catalog)
@@ -60,7 +61,10 @@ def catalog_labels(catalog: Catalog) -> list[LabelledImage]:
 
 
 def random_sample_keys(records: Iterable[AssetRecord], labelled: Iterable[str]) -> frozenset[str]:
-    """The labelled pictures of each run that are a fair sample of what the rules accept in it."""
+    """Returns the keys of labelled images that are a uniform random sample.
+
+    The sample is drawn within each run, from the images that the rules accept.
+    """
     runs: dict[str, list[str]] = defaultdict(list)
     for record in records:
         if record.report is not None and passes_rules(record.report):
@@ -70,9 +74,9 @@ def random_sample_keys(records: Iterable[AssetRecord], labelled: Iterable[str]) 
 
 
 def file_labels(path: Path) -> list[LabelledImage]:
-    """The labelled pictures of a JSONL file, which is taken for a fair sample.
+    """Reads the labelled images of a JSONL file, which counts as a uniform random sample.
 
-    Raises InvalidRequest naming the line that is not a `LabelLine`, or whose key was there before.
+    Raises InvalidRequest with the line that is not a `LabelLine` or repeats a key.
     """
     try:
         texts = path.read_text("utf-8").splitlines()

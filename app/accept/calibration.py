@@ -1,7 +1,8 @@
-"""Calibration: labelled pictures become a document from which limits follow for any rate.
+"""Calibration: turns labelled images into a document that gives risk limits for any error rate.
 
-Some labels teach the ordering, the others, a fair sample of what the rules accept, are counted
-along it. Which do what is drawn by their keys, so the order in which they are given plays no part.
+Some labels train the risk model. The others, a uniform random sample of the images that the rules
+accept, are counted along it. The split follows a hash of each key, so the order of the labels does
+not matter.
 """
 
 from collections import defaultdict
@@ -18,15 +19,15 @@ from app.accept.shift_detector import ABSENT
 from app.types import Measure, Value
 
 GRID = 50
-"""Limits that are tried, evenly over the pictures."""
+"""Number of candidate limits, spread evenly over the images."""
 MAX_REFERENCE = 300
-"""Labelled pictures of one sort that new ones are compared with."""
+"""Labelled images at most of one model and style that new images are compared with."""
 _MIN_LEARNING_SHARE, _MAX_LEARNING_SHARE = 0.1, 0.5
 _MIN_LABELS = 20
 
 
 class LabelledImage(Value):
-    """A picture's scores with what a person said of it."""
+    """An image's scores with a person's label."""
 
     key: str
     scores: dict[Measure, float]
@@ -36,11 +37,11 @@ class LabelledImage(Value):
     passed: bool = True
     """Whether the rules accept it; only then can it be accepted at all."""
     fair: bool = True
-    """Whether it was drawn by lot, and not picked."""
+    """Whether it belongs to a uniform random sample, and was not chosen by a person."""
 
 
 class ReferenceScores(Value):
-    """What the labelled pictures of one sort looked like: their risk and scores."""
+    """The risks and scores of the labelled images of one model and style."""
 
     model: str
     style: str
@@ -48,52 +49,52 @@ class ReferenceScores(Value):
     columns: dict[Measure, tuple[float, ...]]
 
     def columns_below(self, risk: float | None) -> dict[Measure, list[float]]:
-        """The columns of the pictures below a risk alone; None: of all."""
+        """Returns each measure's scores for the images with a risk below `risk`; None: for all."""
         risks = self.columns[Measure.RISK]
         kept = [place for place, own in enumerate(risks) if risk is None or own < risk]
         return {measure: [own[at] for at in kept] for measure, own in self.columns.items()}
 
 
 class RiskLimits(Value):
-    """What follows for a tolerated rate: between the two limits is the band for people."""
+    """The risk limits for a tolerated rate; images between the two limits go to people."""
 
     accept: float | None
-    """The highest risk that is accepted; None: nothing is."""
+    """The highest risk that is accepted; None: nothing is accepted."""
     reject: float | None
-    """The lowest risk that is refused; None: nothing is."""
+    """The lowest risk that is refused; None: nothing is refused."""
     accepted: float
-    """The part of the labelled pictures that would be accepted, 0 to 1."""
+    """The share of the labelled images that would be accepted, 0 to 1."""
     rejected: float
     escapes: float | None
-    """The share of bad ones among the labelled pictures that would be accepted: an estimate. What
-    is sure is the rate that was asked for."""
+    """An estimate: the share of bad images among the labelled images that would be accepted. Only
+    the requested rate is guaranteed."""
     missing: int
-    """Labels without which the rate cannot be shown to hold for all that is accepted; 0: enough."""
+    """Labels still missing at least, without which the rate cannot be shown to hold; 0: enough."""
 
     @property
     def review_share(self) -> float:
-        """The part that is left for people, 0 to 1."""
+        """Returns the share that is left for people, 0 to 1."""
         return 1 - self.accepted - self.rejected
 
 
 class Calibration(Value):
-    """What was learned of labels, for any tolerated rate."""
+    """What was learned from labels, for any tolerated rate."""
 
     ordering: RiskModel
     accepts: tuple[LimitStep, ...]
-    """Pictures of at most this risk, and the bad ones among them; from narrow to wide."""
+    """Images of at most this risk, and the bad ones among them; from the strictest limit on."""
     rejects: tuple[LimitStep, ...]
-    """Pictures of at least this risk, and the good ones among them; from narrow to wide."""
+    """Images of at least this risk, and the good ones among them; from the strictest limit on."""
     labels: int
     counted: Annotated[int, Field(ge=0)]
-    """The fair sample along the ordering; all other labels taught it."""
+    """Size of the random sample counted along the risk model; all other labels trained it."""
     errors: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """How often reviewers are taken to err, either way."""
+    """How often reviewers are assumed to err, in either direction."""
     references: tuple[ReferenceScores, ...]
     calibrated_at: str
 
     def limits(self, false_accepts: float, confidence: float, false_rejects: float) -> RiskLimits:
-        """The widest limits that keep each rate with this confidence."""
+        """Returns the loosest limits that keep each rate with this confidence."""
         doubt, errors = 1 - confidence, self.errors
         accept = loosest_limit(
             self.accepts, self.counted, rate=false_accepts, doubt=doubt, errors=errors
@@ -113,7 +114,7 @@ class Calibration(Value):
         )
 
     def reference(self, model: str, style: str) -> ReferenceScores | None:
-        """The labelled pictures of this sort; None when there are none."""
+        """Returns the labelled images of this model and style; None when there are none."""
         own = (
             reference
             for reference in self.references
@@ -123,7 +124,7 @@ class Calibration(Value):
 
 
 def calibrate(labelled: Iterable[LabelledImage], *, at: str, errors: float = 0.0) -> Calibration:
-    """The calibration of these labels; `at` says when."""
+    """Returns the calibration learned from these labels; `at` is recorded as its time."""
     ordered = sorted(labelled, key=lambda label: label.key)
     counted = _calibration_split(ordered)
     taught = [label for label in ordered if label.key not in counted]
@@ -148,7 +149,7 @@ def calibrate(labelled: Iterable[LabelledImage], *, at: str, errors: float = 0.0
 
 
 def _calibration_split(ordered: Sequence[LabelledImage]) -> frozenset[str]:
-    """By lot half of the fair sample, or more of it where enough others teach the ordering."""
+    """Returns the keys to count: at least half of the random sample; the other labels train."""
     sample = [label.key for label in ordered if label.fair and label.passed]
     others = len(ordered) - len(sample)
     share = (len(sample) - others) / (2 * len(sample)) if sample else 0.0
@@ -157,7 +158,7 @@ def _calibration_split(ordered: Sequence[LabelledImage]) -> frozenset[str]:
 
 
 def _expected_risks(ordering: RiskModel, taught: Sequence[LabelledImage]) -> Floats:
-    """The risks to expect of pictures, by those that are not counted."""
+    """Returns the risks to expect of new images, from the labels that are not counted."""
     sample = [label for label in taught if label.fair and label.passed]
     beside = sample if len(sample) >= _MIN_LABELS else [label for label in taught if label.passed]
     risks = [risk for label in beside if (risk := ordering.risk(label.scores)) is not None]
@@ -189,7 +190,10 @@ def _references(known: Sequence[tuple[LabelledImage, float]]) -> tuple[Reference
 
 
 def _columns(own: Sequence[tuple[LabelledImage, float]]) -> dict[Measure, tuple[float, ...]]:
-    """Each measure's scores, the pictures in one order; of many pictures some, drawn by lot."""
+    """Returns each measure's scores, with the images in the same order in every column.
+
+    At most MAX_REFERENCE images are kept, chosen by a hash of their keys.
+    """
     drawn = sorted(own, key=lambda pair: sampling_key(pair[0].key, "compared"))[:MAX_REFERENCE]
     rows = [label.scores | {Measure.RISK: risk} for label, risk in drawn]
     measures = sorted({measure for row in rows for measure in row})

@@ -1,9 +1,9 @@
-"""Distance: how far what two releases make lies apart, as one number with its doubt.
+"""Distance: how different the outputs of two releases are, as one number with its uncertainty.
 
 The Fréchet distance of two normal distributions (Dowson and Landau 1982; Heusel et al. 2017 for
-pictures' features) over standardised measures. Of few pictures it comes out too large, for every
-covariance estimated from a sample has noise of its own: so it is told beside what random halves of
-both together come to, which is what the number of pictures alone makes.
+image features) over standardised measures. With few images it is biased upwards, because every
+covariance estimated from a sample has noise of its own. So it is reported beside the distance of
+random halves of the pooled images, which is what the number of images alone produces.
 """
 
 from collections.abc import Sequence
@@ -15,31 +15,34 @@ from app.accept.risk_model import Floats
 from app.types import Value
 
 MIN_IMAGES = 20
-"""Pictures on either side."""
+"""Images needed on either side."""
 _RESAMPLES = 300
 
 
 class FrechetDistance(Value):
-    """Two sets of pictures, apart."""
+    """The distance between two sets of images."""
 
     first: int
     second: int
     measures: tuple[str, ...]
     distance: float
-    """Squared, in spreads of both together: 0 is the same."""
+    """Squared, in pooled standard deviations: 0 is identical."""
     low: float
     high: float
-    """Nineteen of twenty bootstrap samples lie between; they have the same bias upwards."""
+    """`low` and `high` hold 95% of the bootstrap samples, which have the same bias upwards."""
     by_chance: float
-    """The mean of random halves: what so few pictures come to without any difference."""
+    """The mean distance of random halves: what so few images give without any difference."""
     chance: float
-    """The share of random halves that are as far apart, 0 to 1; small: there is a difference."""
+    """The share of random halves that are as far apart, 0 to 1; small: a real difference."""
 
 
 def measure_distance(
     first: Sequence[Row], second: Sequence[Row], *, seed: int = 0
 ) -> FrechetDistance:
-    """Over the measures that every picture has. Raises ValueError below `MIN_IMAGES` on a side."""
+    """Returns the distance over the measures that every image has; the same seed, the same result.
+
+    Raises ValueError for fewer than `MIN_IMAGES` images on a side.
+    """
     if min(len(first), len(second)) < MIN_IMAGES:
         raise ValueError(
             f"{len(first)} and {len(second)} pictures are too few to tell apart; "
@@ -71,7 +74,7 @@ def measure_distance(
 
 
 def squared_frechet(first: Floats, second: Floats) -> float:
-    """The squared Fréchet distance of the normal distributions of two samples [n, k]."""
+    """Returns the squared Fréchet distance of the normal distributions of two samples [n, k]."""
     if not first.shape[1]:
         return 0.0
     apart = first.mean(axis=0) - second.mean(axis=0)

@@ -1,10 +1,10 @@
-"""Drift: whether what a run makes wanders from what was made before, image by image.
+"""Drift: whether the images of a run differ from earlier ones, followed image by image.
 
 An exponentially weighted moving average of each measure (EWMA; Roberts 1959, Lucas and Saccucci
-1990) within bands. Scores are no bell curves, so each is first replaced by its rank among the
-reference window, as a normal score (median 0, spread 1, whatever its own). How wide the bands must
-be is asked of the reference itself: runs of this length are drawn from it, with a window drawn
-anew for each, and their furthest excursion in any measure stays within in all but FALSE_ALARMS.
+1990) within bands. Scores are not normally distributed, so each is first replaced by its rank in
+the reference window, as a normal score (median 0, spread 1). The width of the bands is simulated
+from the reference itself: runs of this length are drawn from it, each with a freshly drawn window,
+and in all but FALSE_ALARMS of them no measure leaves its band.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from app.accept.risk_model import Floats
 from app.types import Value
 
 WEIGHT = 0.05
-"""Of the newest image: about the last twenty are felt, so that small drifts add up."""
+"""Weight of the newest image: the average covers about the last twenty, so small drifts add up."""
 FALSE_ALARMS = 0.05
-"""Of runs without any change, the share in which any measure leaves its band."""
+"""The share of runs without any change in which some measure leaves its band."""
 MIN_IMAGES = 100
-"""Images in a reference, without which bands would be a guess."""
+"""Images needed in a reference; with fewer, bands would be a guess."""
 _SIMULATIONS, _SIMULATIONS_AT_ONCE = 200, 20
 _PATH_POINTS = 40
 
@@ -27,45 +27,45 @@ Row = Mapping[str, float]
 
 
 class MeasureDrift(Value):
-    """One measure over a run: where it was, as spreads of the reference, and when it left."""
+    """One measure over a run: its average, in reference spreads, and when it left the band."""
 
     measure: str
     middle: float
     """Its median in the reference, in its own unit."""
     spread: float
-    """Of the reference, robust: 1.4826 times the median distance from the median."""
+    """Spread of the reference: 1.4826 times the median absolute deviation from the median."""
     now: float
-    """Its median over the last images of the run, as many as the average feels."""
+    """Its median over the last images of the run, as many as the average covers."""
     path: tuple[float, ...]
-    """The average along the run, at forty places at most; the band is the report's."""
+    """The moving average along the run, at most forty points; the band is in the report."""
     left_at: int | None
-    """Images after which it first left the band; None: it never did."""
+    """Number of images after which it first left the band; None: it never did."""
 
 
 class DriftReport(Value):
-    """A run held against a reference window."""
+    """The comparison of a run with a reference window."""
 
     images: int
     reference: int
     band: float
-    """The averages' limit on either side, in spreads."""
+    """The limit of the averages on either side, in spreads."""
     false_alarms: float
     wanders: tuple[MeasureDrift, ...]
-    """Those that left the band first, the earliest first."""
+    """Every measure; those that left the band come first, the earliest at the front."""
 
     @property
     def drifted(self) -> tuple[MeasureDrift, ...]:
-        """The measures that left their band."""
+        """Returns the measures that left their band."""
         return tuple(
             measure_drift for measure_drift in self.wanders if measure_drift.left_at is not None
         )
 
 
 def drift(reference: Sequence[Row], run: Sequence[Row], *, seed: int = 0) -> DriftReport:
-    """The run's images in their order against the reference's; measures that both have.
+    """Compares a run's images, in their order, with a reference, in the measures that both have.
 
-    A missing number counts as the smallest. Raises ValueError for a reference below `MIN_IMAGES`
-    images, or an empty run.
+    A missing number counts as the smallest. The same seed gives the same report. Raises ValueError
+    for a reference of fewer than `MIN_IMAGES` images, or an empty run.
     """
     if len(reference) < MIN_IMAGES or not run:
         raise ValueError(
@@ -101,7 +101,7 @@ def _table(rows: Sequence[Row], names: Sequence[str]) -> Floats:
 
 
 def _normal_scores(before: Floats, now: Floats, rng: np.random.Generator) -> Floats:
-    """Each number's rank among those before, as a normal score; among equals the lot decides."""
+    """Returns each number's rank in `before` as a normal score; ties are ordered at random."""
     count = len(before)
     scores = np.empty(now.shape)
     for at in range(now.shape[1]):
@@ -109,12 +109,12 @@ def _normal_scores(before: Floats, now: Floats, rng: np.random.Generator) -> Flo
         low = np.searchsorted(ordered, now[:, at], "left")
         high = np.searchsorted(ordered, now[:, at], "right")
         scores[:, at] = (low + rng.random(len(now)) * (high - low + 1)) / (count + 1)
-    # Farther out than the window can tell is all the same.
+    # Beyond the range of the window all numbers count the same.
     return _probit(np.clip(scores, 0.5 / (count + 1), 1 - 0.5 / (count + 1)))
 
 
 def _probit(shares: Floats) -> Floats:
-    """The inverse of the normal distribution, by a table: 1e-4 is near enough for a band."""
+    """Returns the inverse normal distribution function from a table, accurate to about 1e-4."""
     grid = np.linspace(-5, 5, 20_001)
     density = np.exp(-(grid**2) / 2)
     below = np.cumsum(density) / density.sum()
@@ -122,7 +122,7 @@ def _probit(shares: Floats) -> Floats:
 
 
 def _moving_averages(scores: Floats) -> Floats:
-    """The moving averages [images, measures], from 0 on."""
+    """Returns the moving averages [images, measures], starting from 0."""
     path, at = np.empty(scores.shape), np.zeros(scores.shape[1])
     for place, row in enumerate(scores):
         at = (1 - WEIGHT) * at + WEIGHT * row
@@ -131,7 +131,7 @@ def _moving_averages(scores: Floats) -> Floats:
 
 
 def _band(before: Floats, images: int, rng: np.random.Generator) -> float:
-    """What runs of this length, drawn from the reference, leave in FALSE_ALARMS of all."""
+    """Returns the limit that runs drawn from the reference leave in FALSE_ALARMS of all cases."""
     if not before.shape[1]:
         return 0.0
     furthest: list[float] = []
@@ -143,7 +143,7 @@ def _band(before: Floats, images: int, rng: np.random.Generator) -> float:
 
 
 def _simulated_runs(before: Floats, images: int, rng: np.random.Generator) -> Floats:
-    """A run without any change, scored by a window of its own."""
+    """Returns the normal scores of a run without any change, ranked in a freshly drawn window."""
     window = before[rng.integers(0, len(before), len(before))]
     return _normal_scores(window, before[rng.integers(0, len(before), images)], rng)
 

@@ -1,6 +1,6 @@
-"""The guard: in a run, whether what the rules accept is sure enough to go without a person.
+"""The acceptance gate: decides in a run whether what the rules accept needs a person's review.
 
-It is given the pictures in the plan's order, so the same run comes to the same word again.
+It receives the images in the plan's order, so the same run gives the same decisions again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ _STYLE = "style="
 
 @dataclass(frozen=True, slots=True)
 class ModelStyle:
-    """What pictures are compared within: the model version that made them, and their style."""
+    """The group within which images are compared: their model version and style."""
 
     model: str
     style: str
@@ -31,17 +31,17 @@ class ModelStyle:
 
 
 def style_of(labels: Iterable[str]) -> str:
-    """The label that names an asset's style, style=ink say; "" without one."""
+    """Returns the label that names an asset's style, such as style=ink; "" without one."""
     return next((label for label in sorted(labels) if label.startswith(_STYLE)), "")
 
 
 def passes_rules(report: QualityReport) -> bool:
-    """Whether the rules accept it, whatever its risk."""
+    """Returns whether the rules accept the image, whatever its risk."""
     return all(finding.check is Measure.RISK for finding in report.findings)
 
 
 class AcceptanceGate:
-    """The limits of one calibration for one plan's terms, and what was seen of each sort since."""
+    """The limits of one calibration for one plan's terms, and a shift detector for each group."""
 
     def __init__(
         self, terms: AcceptPlan, calibration: Calibration | None = None, digest: str = ""
@@ -53,7 +53,7 @@ class AcceptanceGate:
         self._limits = calibration.limits(*rates) if calibration else None
 
     def apply_reject_limit(self, report: QualityReport | None) -> QualityReport | None:
-        """The report; of a picture that the rules accept and that surely fails, another attempt."""
+        """Returns the report; with the verdict RETRY for an accepted image at the reject limit."""
         if report is None or report.verdict is not Verdict.ACCEPT or self._limits is None:
             return report
         risk, limit = self._risk(report), self._limits.reject
@@ -64,9 +64,9 @@ class AcceptanceGate:
     def apply_accept_limit(
         self, report: QualityReport, model_style: ModelStyle, key: str
     ) -> QualityReport:
-        """The report of an asset's best picture: accepted still, or for people, and why.
+        """Returns the report of an asset's best image with the verdict ACCEPT or REVIEW, and why.
 
-        To be asked once for each asset; `key` is the picture's.
+        Call it once for each asset: the image is also counted for shift. `key` is the image's key.
         """
         risk = self._risk(report)
         why = self._review_reason(model_style)
@@ -80,7 +80,7 @@ class AcceptanceGate:
         return _with_risk(report, risk, rule, Verdict.ACCEPT if sure else Verdict.REVIEW)
 
     def restore(self, records: Iterable[AssetRecord]) -> None:
-        """See again what was decided by this calibration before, the oldest first."""
+        """Counts the images that this calibration decided in earlier runs, the oldest first."""
         for record in records:
             report = record.report
             if report is None or not any(
@@ -94,7 +94,7 @@ class AcceptanceGate:
 
     @property
     def detectors(self) -> dict[ModelStyle, ShiftDetector]:
-        """What was seen of each sort."""
+        """Returns the shift detector of each model and style."""
         return dict(self._detectors)
 
     def _risk(self, report: QualityReport) -> float | None:
@@ -106,7 +106,7 @@ class AcceptanceGate:
         return finding.check is Measure.RISK and finding.rule.endswith(self._name)
 
     def _review_reason(self, model_style: ModelStyle) -> str:
-        """Why no picture of this sort is accepted alone; empty when nothing speaks against it."""
+        """Returns why no image of this group is accepted without review; "" for no reason."""
         if self._calibration is None or self._limits is None:
             return "a calibration is promoted, see atelier checks"
         if self._calibration.reference(model_style.model, model_style.style) is None:
@@ -144,7 +144,7 @@ def _with_risk(
 
 
 def open_gate(catalog: Catalog, terms: AcceptPlan) -> AcceptanceGate:
-    """The guard by the calibration that decides now, with what it saw in the latest runs."""
+    """Returns the gate of the current calibration, with the images of the latest runs counted."""
     digest = live_digest(catalog)
     if digest is None:
         return AcceptanceGate(terms)

@@ -1,4 +1,4 @@
-"""Labels: what people said of finished pictures, each with who and when; none is ever changed."""
+"""Labels: people's verdicts on finished images, with reviewer and time; labels never change."""
 
 from collections.abc import Iterable, Set
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ LABEL = "label"
 
 
 class Label(Value):
-    """A person's word on one picture."""
+    """A person's verdict on one image."""
 
     asset: Digest
     """The key of the asset."""
@@ -29,7 +29,7 @@ class Label(Value):
 
     @property
     def good(self) -> bool:
-        """Whether it may be shipped."""
+        """Returns whether the image may be shipped."""
         return self.says == "good"
 
 
@@ -41,7 +41,7 @@ def add_label(
     reviewer: str,
     reason: str = "",
 ) -> Label:
-    """Keep a person's word on the asset's picture; their last word counts."""
+    """Stores a person's label for the asset's image; a reviewer's newest label counts."""
     label = Label(
         asset=record.key,
         name=record.name,
@@ -55,7 +55,7 @@ def add_label(
 
 
 def list_labels(catalog: Catalog) -> list[Label]:
-    """Every label, the oldest first."""
+    """Returns every label, the oldest first."""
     column = tables.documents.c
     query = select(column.value).where(column.kind == LABEL)
     texts = catalog.read(lambda connection: connection.execute(query).scalars().all())
@@ -64,7 +64,7 @@ def list_labels(catalog: Catalog) -> list[Label]:
 
 
 def latest_labels(labels: Iterable[Label]) -> dict[str, dict[str, Label]]:
-    """By asset, each reviewer's last word; `said` has the oldest first."""
+    """Returns each reviewer's newest label by asset key; `labels` must start with the oldest."""
     latest: dict[str, dict[str, Label]] = {}
     for label in labels:
         latest.setdefault(label.asset, {})[label.reviewer] = label
@@ -72,14 +72,17 @@ def latest_labels(labels: Iterable[Label]) -> dict[str, dict[str, Label]]:
 
 
 SPOT_CHECKS = 0.1
-"""The part of a run's pictures, by lot, that people are asked to look at whatever became of it."""
+"""The share of a run's images, by `sampling_key`, that people check whatever their status."""
 
 
 def sampling_key(key: str, purpose: str = "order") -> float:
-    """A number drawn for the key, 0 to 1; the same key, the same number."""
+    """Returns a number in [0, 1) derived from a hash of the key; the same key, the same number."""
     return int(digest([purpose, key])[:13], 16) / 16.0**13
 
 
 def random_prefix(keys: Iterable[str], labelled: Set[str]) -> frozenset[str]:
-    """Those that are labelled without a gap from the front, in the order of their lots."""
+    """Returns the keys labelled without a gap from the front in the order of `sampling_key`.
+
+    Any such prefix is a uniform random sample of the keys.
+    """
     return frozenset(takewhile(labelled.__contains__, sorted(keys, key=sampling_key)))

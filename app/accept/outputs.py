@@ -1,4 +1,4 @@
-"""Outputs: what runs or models made, picture by picture, in numbers that can be compared."""
+"""Outputs: the images of runs or models as rows of numbers that can be compared."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from app.store.run_statistics import latest_verdicts
 from app.types import AssetRecord, QualityReport
 
 WINDOW = 1000
-"""Pictures of a reference at most: the latest."""
+"""Images of a reference at most: the latest ones."""
 
 
 def latest_run(store: Store) -> str:
-    """The run that decided last. Raises InvalidRequest when none decided anything."""
+    """Returns the id of the run that decided last. Raises InvalidRequest when there is none."""
     newest = latest_verdicts(store.catalog, limit=1)
     if not newest:
         raise InvalidRequest("no run decided anything yet; run a plan first")
@@ -24,10 +24,7 @@ def latest_run(store: Store) -> str:
 
 
 def run_and_baseline(store: Store, run_id: str) -> tuple[list[Row], list[Row]]:
-    """A run's pictures in their order, and before it the latest of earlier runs of its plan.
-
-    Raises CatalogError for an unknown run, InvalidRequest when there is too little of either.
-    """
+    """Returns the latest rows of earlier runs of the same plan, and the run's own rows in order."""
     runs = {run.run_id: run for run in store.catalog.runs()}
     if run_id not in runs:
         raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
@@ -48,7 +45,7 @@ def run_and_baseline(store: Store, run_id: str) -> tuple[list[Row], list[Row]]:
 
 
 def latest_outputs(store: Store, named: str) -> list[Row]:
-    """The latest pictures of a run, or of a model version. Raises InvalidRequest without any."""
+    """Returns the latest rows of a run or model version. Raises InvalidRequest without any."""
     records = [
         record
         for record in latest_verdicts(store.catalog)
@@ -63,9 +60,9 @@ def latest_outputs(store: Store, named: str) -> list[Row]:
 
 
 def score_rows(store: Store, records: Sequence[AssetRecord]) -> list[Row]:
-    """Each picture's scores and colouring; where the file is gone, the scores alone."""
+    """Returns each image's scores and colour summary; the scores alone when the file is missing."""
     keys = [record.key for record in records]
-    whole = store.catalog.asset_records(keys)  # with their pictures, which verdicts leave out
+    whole = store.catalog.asset_records(keys)  # verdicts leave the images out
     return [
         _row(store, whole[key], report) for key in keys if (report := whole[key].report) is not None
     ]

@@ -1,4 +1,4 @@
-"""Kept: calibrations as documents, and which one decides now; every change can be taken back."""
+"""Stored calibrations, and which of them decides now; every change can be undone."""
 
 from app.accept.calibration import Calibration
 from app.errors import InvalidRequest, PromotionRefused
@@ -13,25 +13,26 @@ _NONE = "none"
 
 
 def live_digest(catalog: Catalog) -> str | None:
-    """The digest of the calibration that decides now; None when none does."""
+    """Returns the digest of the calibration that decides now; None when none does."""
     return _target(pointer(catalog, _CHECKS, _LIVE))
 
 
 def read_calibration(catalog: Catalog, digest: str) -> Calibration:
-    """The calibration under a digest. Raises AssetNotFound, DigestMismatch."""
+    """Returns the calibration with this digest. Raises AssetNotFound, DigestMismatch."""
     return documents.get(catalog, digest, Calibration)
 
 
 def keep_calibration(catalog: Catalog, calibration: Calibration) -> str:
-    """Keep a calibration; returns its digest, by which it can be promoted."""
+    """Stores a calibration and returns its digest, by which it can be promoted."""
     (digest,) = documents.put(catalog, CALIBRATION, [calibration])
     return digest
 
 
 def promote(catalog: Catalog, reference: str) -> str:
-    """Let a calibration decide from the next run on; returns its digest.
+    """Makes a calibration decide from the next run on; returns its digest.
 
-    Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    Raises AssetNotFound, InvalidRequest when it decides already, and PromotionRefused when another
+    process changed the pointer first.
     """
     present = pointer(catalog, _CHECKS, _LIVE)
     wanted, before = documents.digest_of(catalog, CALIBRATION, reference), _target(present)
@@ -43,10 +44,7 @@ def promote(catalog: Catalog, reference: str) -> str:
 
 
 def roll_back(catalog: Catalog) -> str | None:
-    """Let the calibration decide that did before the last change; None when that was none.
-
-    Raises PromotionRefused when there was no change to undo, or somebody was faster.
-    """
+    """Restores the calibration that decided before the last change; returns None if none did."""
     present = pointer(catalog, _CHECKS, _LIVE)
     before = _target(present)
     if present is None or before is None:
@@ -58,7 +56,7 @@ def roll_back(catalog: Catalog) -> str | None:
 
 
 def history(catalog: Catalog) -> list[Pointer]:
-    """Every change of which calibration decides, the newest first."""
+    """Returns every change of which calibration decides, the newest first."""
     return moves(catalog, _CHECKS, _LIVE)
 
 

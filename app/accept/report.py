@@ -1,4 +1,4 @@
-"""Report: what acceptance came to in the latest runs, held against what people said."""
+"""Report: the results of acceptance in the latest runs, compared with people's labels."""
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from app.types import AssetRecord, Status, Value, Verdict
 
 
 class RunShares(Value):
-    """What became of a run's decided assets before people said anything."""
+    """The status of a run's decided assets before people labelled any."""
 
     run_id: str
     accepted: int
@@ -26,25 +26,25 @@ class RunShares(Value):
 
 
 class Escapes(Value):
-    """Bad pictures among the accepted ones, by fair spot checks alone."""
+    """Bad images among the accepted ones, counted in random spot checks only."""
 
     checked: int
     bad: int
     at_most: float
-    """Their rate is below this with the confidence asked for; 1 without any check."""
+    """Upper bound of their rate with the requested confidence; 1 without any check."""
 
 
 class Agreement(Value):
-    """Pictures that two people looked at, and what their disagreement says of each of them."""
+    """Images that two people labelled, and the error rate that their disagreement implies."""
 
     pairs: int
     agreed: int
     errors: float | None
-    """How often each errs, were they alike and independent; None without pairs."""
+    """How often each reviewer errs, assuming equal, independent error rates; None without pairs."""
 
 
 class ShiftStatus(Value):
-    """One sort of pictures since it was labelled."""
+    """The shift of the images of one model and style since they were labelled."""
 
     sort: str
     images: int
@@ -53,7 +53,7 @@ class ShiftStatus(Value):
 
 
 class PendingLabel(Value):
-    """A picture that waits for a person's word."""
+    """An image that waits for a person's label."""
 
     name: str
     version: str
@@ -70,11 +70,11 @@ class ChecksReport(Value):
     agreement: Agreement
     shift: tuple[ShiftStatus, ...]
     due: int
-    """Pictures that wait for a person."""
+    """Number of images that wait for a person."""
 
 
 def checks_report(catalog: Catalog, terms: AcceptPlan, *, runs: int = 3) -> ChecksReport:
-    """The report on the latest runs that decided anything."""
+    """Returns the report on the latest `runs` runs that decided anything."""
     records = latest_verdicts(catalog)
     labelled = latest_labels(list_labels(catalog))
     chosen = list(dict.fromkeys(record.run_id for record in records))[:runs]
@@ -93,7 +93,7 @@ def checks_report(catalog: Catalog, terms: AcceptPlan, *, runs: int = 3) -> Chec
 def pending_labels(
     records: Sequence[AssetRecord], labelled: Iterable[str], *, share: float = SPOT_CHECKS
 ) -> list[PendingLabel]:
-    """What waits for a person, in the order of the lots: for review, or drawn for a spot check."""
+    """Returns what waits for a person, in the order of `sampling_key`: reviews and spot checks."""
     known = frozenset(labelled)
     waiting = {sampling_key(record.key): record for record in records if record.key not in known}
     return [
@@ -124,7 +124,7 @@ def _shares(
 
 
 def _automatic_status(record: AssetRecord, labelled_keys: Container[str]) -> Status:
-    """What became of it before people had a word in it."""
+    """Returns the status that the asset had before any person labelled it."""
     if record.key not in labelled_keys or record.report is None:
         return record.status
     match record.report.verdict:
@@ -159,7 +159,7 @@ def _agreement(label_sets: Iterable[Mapping[str, Label]]) -> Agreement:
     agreed = sum(pairs)
     if not pairs:
         return Agreement(pairs=0, agreed=0, errors=None)
-    # Two who err independently at e agree on 1 - 2 e (1 - e) of the pictures.
+    # Two reviewers who err independently at rate e agree on 1 - 2 e (1 - e) of the images.
     differing = min(1 - agreed / len(pairs), 0.5)
     return Agreement(pairs=len(pairs), agreed=agreed, errors=(1 - sqrt(1 - 2 * differing)) / 2)
 

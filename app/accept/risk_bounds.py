@@ -1,12 +1,12 @@
 """Bounds: how far a limit may be moved so that a rate holds with a stated confidence.
 
 Learn then Test (Angelopoulos et al. 2021): each limit is a hypothesis "beyond the tolerated rate",
-tested exactly by the binomial tail. They are tested from narrow to wide by the fallback procedure
-(Wiens 2003): half of the doubt is spent where a proof should be easiest, by what the other labels
-taught, half where half of the pictures lie, and what a proof has not used up passes on to the next
-wider limit. So the chance that any limit proven is beyond the rate stays below the doubt, however
-many are tried. Conformal risk control would bound the rate on average over calibrations; a team has
-one calibration and asks about that.
+tested exactly by the binomial tail. The limits are tested from narrow to wide by the fallback
+procedure (Wiens 2003): half of the allowed error probability (`doubt`) is spent where a proof
+should be easiest according to the other labels, half where half of the images lie. What a proof
+does not use up passes on to the next wider limit. So the probability that any proven limit is
+beyond the rate stays below `doubt`, however many limits are tried. Conformal risk control would
+bound the rate on average over calibrations; a team has one calibration and needs its bound.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from app.types import Value
 
 
 class LimitStep(Value):
-    """A limit with the labelled pictures within it.
+    """A limit with the labelled images within it.
 
-    `share` is the part of all that was expected within, and `expected` the true rate of wrong ones
-    there, by other pictures than those counted.
+    `share` is the part of all images expected within the limit, and `expected` the true rate of
+    wrong ones there. Both are estimated from other images than those counted.
     """
 
     at: float
@@ -32,7 +32,7 @@ class LimitStep(Value):
 
 
 def binomial_tail(wrong: int, images: int, rate: float) -> float:
-    """The chance of at most so many wrong ones at this rate, 0 to 1."""
+    """Returns the probability of at most `wrong` wrong images at this rate, 0 to 1."""
     if wrong >= images or rate <= 0:
         return 1.0
     if rate >= 1:
@@ -44,7 +44,7 @@ def binomial_tail(wrong: int, images: int, rate: float) -> float:
 
 
 def rate_upper_bound(wrong: int, images: int, doubt: float) -> float:
-    """The rate that is exceeded with no more than this doubt (Clopper and Pearson 1934)."""
+    """Returns the rate exceeded with probability `doubt` at most (Clopper and Pearson 1934)."""
     if wrong >= images:
         return 1.0
     low, high = wrong / images, 1.0
@@ -57,19 +57,19 @@ def rate_upper_bound(wrong: int, images: int, doubt: float) -> float:
 
 
 def reported_rate(rate: float, errors: float) -> float:
-    """The rate that reviewers report who err, either way, at the rate `errors`."""
+    """Returns the rate that reviewers report who err, in either direction, at rate `errors`."""
     return rate * (1 - errors) + (1 - rate) * errors
 
 
 def true_rate(rate: float, errors: float) -> float:
-    """The rate behind a reported one."""
+    """Returns the true rate behind a reported one, 0 to 1."""
     return min(max((rate - errors) / (1 - 2 * errors), 0.0), 1.0)
 
 
 def min_labels(rate: float, doubt: float, errors: float = 0.0) -> int:
-    """Labelled pictures below which the rate cannot be shown to hold, were all of them good.
+    """Returns the number of labels needed to show that the rate holds, if all of them are good.
 
-    `doubt` is what a single test may spend.
+    `doubt` is the error probability of a single test.
     """
     reported, low, high = reported_rate(rate, errors), 0, 1
     while binomial_tail(ceil(errors * high), high, reported) > doubt:
@@ -84,10 +84,10 @@ def min_labels(rate: float, doubt: float, errors: float = 0.0) -> int:
 def loosest_limit(
     steps: Sequence[LimitStep], images: int, *, rate: float, doubt: float, errors: float = 0.0
 ) -> LimitStep | None:
-    """The last of the steps, from narrow to wide, that surely keeps the rate; None: none does.
+    """Returns the last step, from narrow to wide, that provably keeps the rate; None: no step does.
 
-    `images` are all those labelled, within a limit or not. Where the tests begin follows from what
-    was expected and from this number alone, never from the labels that are tested.
+    `images` counts all labelled images, within a limit or not. Where the tests begin depends only
+    on the expected rates and on this number, never on the labels that are tested.
     """
     reported = reported_rate(rate, errors)
 
@@ -107,5 +107,5 @@ def loosest_limit(
 
 
 def _median_step(steps: Sequence[LimitStep]) -> int:
-    """The first step within which half of all is expected."""
+    """Returns the first step within which half of all images are expected."""
     return next((place for place, step in enumerate(steps) if step.share >= 0.5), 0)

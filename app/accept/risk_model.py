@@ -1,8 +1,8 @@
-"""An ordering of pictures: how likely a person would refuse one, by its scores alone.
+"""The risk model: how likely a person refuses an image, from its scores alone.
 
-A ridge logistic regression, additive over the measures, each by a line that may bend three times.
-Only the order counts for what is promised of it; that is tested on other labels than it learned
-from. Knows no rules and no models.
+A ridge logistic regression, additive over the measures, each with a piecewise linear curve of three
+knots. The guarantees depend only on the order of the risks; they are tested on other labels than
+the model was trained on. Knows no rules and no image models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,39 +19,39 @@ Floats: TypeAlias = NDArray[np.float64]
 Scores: TypeAlias = Mapping[Measure, float]
 
 _NOT_OWN_SCORES = frozenset({Measure.RISK, Measure.DUPLICATE_DISTANCE})
-"""What is no measure of the picture itself: how near others are changes as a run goes on."""
+"""Not properties of the image itself: the distance to other images changes during a run."""
 _KNOTS = (-1.5, 0.0, 1.5)
 _MAX_STANDARDISED = 4.0
-"""Scores are no further from the middle than this, in their usual spread: none shouts alone."""
+"""Standardised scores are clipped to this, so that no single measure dominates."""
 _VARIANCE, _INTERCEPT_VARIANCE = 1.0, 100.0
 _MAX_LOGIT = 30.0
 _STEPS, _HALVINGS = 30, 12
 
 
 def own_scores(scores: Scores) -> dict[Measure, float]:
-    """The scores that are the picture's own, whatever others there are."""
+    """Returns the scores that depend on the image alone, not on other images."""
     return {measure: score for measure, score in scores.items() if measure not in _NOT_OWN_SCORES}
 
 
 class RiskFeature(Value):
-    """A measure's part: where its middle is, how far it spreads, what the line and bends weigh."""
+    """A measure's part: its middle, its spread, and the weights of the line and its three bends."""
 
     measure: Measure
     middle: float
     spread: Annotated[float, Field(gt=0)]
     weights: tuple[float, float, float, float]
     absent: float | None
-    """What it weighs when it was not measured; None where that never happened."""
+    """The weight when the measure is missing; None where that never happened in training."""
 
 
 class RiskModel(Value):
-    """Pictures by their risk."""
+    """The fitted model of how likely a person refuses an image."""
 
     intercept: float
     traits: tuple[RiskFeature, ...]
 
     def risk(self, scores: Scores) -> float | None:
-        """How likely it would be refused, 0 to 1; None when a score is missing that never was."""
+        """Returns the probability of refusal, 0 to 1; None when a required score is missing."""
         logit = self.intercept
         for trait in self.traits:
             if trait.absent is None and trait.measure not in scores:
@@ -65,10 +65,7 @@ class RiskModel(Value):
 def fit_risk_model(
     rows: Sequence[Scores], refused: Sequence[bool], *, errors: float = 0.0
 ) -> RiskModel:
-    """The ordering behind labels of which this share is wrong; the risk is of being bad in truth.
-
-    Without labels, or with labels of one kind alone, everything is alike.
-    """
+    """Fits the model to labels of which the share `errors` is wrong; predicts the true label."""
     measures = sorted({measure for row in rows for measure in row})
     features = [_feature(measure, [row.get(measure) for row in rows]) for measure in measures]
     traits = tuple(trait for trait in features if trait is not None)
@@ -90,7 +87,7 @@ def fit_risk_model(
 
 
 def _feature(measure: Measure, scores: Sequence[float | None]) -> RiskFeature | None:
-    """A measure before anything is learned of it; None where it tells nothing apart."""
+    """Returns a measure's feature before training; None when the measure does not vary."""
     known = np.array([score for score in scores if score is not None])
     low, middle, high = (float(quantile) for quantile in np.quantile(known, [0.1, 0.5, 0.9]))
     spread = (high - low) / 2.56 or float(known.std())
@@ -103,7 +100,7 @@ def _feature(measure: Measure, scores: Sequence[float | None]) -> RiskFeature | 
 
 
 def _basis(trait: RiskFeature, score: float | None) -> tuple[float, ...]:
-    """What the trait's weights are multiplied with: the line, its bends, and absence."""
+    """Returns the inputs of the feature's weights: the line, its bends, and absence."""
     if score is None:
         return 0.0, 0.0, 0.0, 0.0, 1.0
     far = min(max((score - trait.middle) / trait.spread, -_MAX_STANDARDISED), _MAX_STANDARDISED)
@@ -126,7 +123,7 @@ def _share(logits: Floats) -> Floats:
 
 
 def _fit_weights(design: Floats, refused: Floats, errors: float) -> Floats:
-    """The weights at the posterior's mode, by damped steps of Fisher scoring."""
+    """Returns the weights at the posterior mode, found by damped steps of Fisher scoring."""
     precision = np.full(design.shape[1], 1 / _VARIANCE)
     precision[0] = 1 / _INTERCEPT_VARIANCE
 

@@ -1,8 +1,8 @@
-"""Shift: whether pictures still look as those did that were labelled, asked after every picture.
+"""Shift detection: whether new images still look like the labelled ones, tested after each image.
 
-A conformal test martingale (Vovk et al. 2021): each new picture's rank among all before it is
-drawn evenly as long as nothing changes, and a bet against that cannot win. The bets of all measures
-are averaged. While nothing changes, the chance that they ever reach ALARM within a window is below
+A conformal test martingale (Vovk et al. 2021): while nothing changes, each new image's rank among
+all earlier ones is uniform, and a bet against that cannot win. The bets of all measures are
+averaged. While nothing changes, the probability that they ever reach ALARM within a window is below
 1 / ALARM, however often one looks.
 """
 
@@ -14,17 +14,17 @@ import numpy as np
 from app.types import Measure
 
 ALARM = 100.0
-"""What the bets must win to be believed: in at most 1 of 100 windows without any change."""
+"""Wealth at which the detector alarms: at most 1 of 100 windows without any change reaches it."""
 WINDOW = 1000
-"""Pictures after which the bets begin anew, so that a late change is seen as soon as an early."""
+"""Images after which the bets start again, so a late change is seen as soon as an early one."""
 ABSENT = -1e9
-"""Stands for a score that is missing: below all others."""
+"""Stands for a missing score: below all others."""
 _BETS = np.array([-1.5, -0.75, 0.0, 0.75, 1.5])
 _JUMP = 0.01
 
 
 class ShiftDetector:
-    """The pictures of one sort as they come, beside those that were labelled."""
+    """Compares the images of one model and style, as they arrive, with the labelled ones."""
 
     def __init__(self, columns: Mapping[Measure, Sequence[float]]) -> None:
         self._columns = {measure: sorted(column) for measure, column in columns.items()}
@@ -38,11 +38,14 @@ class ShiftDetector:
 
     @property
     def wealth(self) -> float:
-        """What the bets have come to in this window; 1 at its beginning."""
+        """Returns the wealth of the bets in this window; 1 at its start."""
         return float(self._stakes.sum(axis=1).mean()) if self._columns else 1.0
 
     def observe(self, scores: Mapping[Measure, float], chance: float) -> None:
-        """Note the next picture; `chance` is drawn evenly from 0 to 1, and decides among equals."""
+        """Records the next image and updates `alarmed`.
+
+        `chance` must be uniform in [0, 1]; it orders equal scores.
+        """
         if self.seen and self.seen % WINDOW == 0:
             self._begin()
         self.seen += 1

@@ -1,1 +1,1 @@
-"""api."""
+"""The HTTP API: requests and responses, keys, and keeping a chosen image."""

@@ -1,7 +1,7 @@
-"""Keep: a picture that somebody chose becomes an asset of the catalog, by the flow of every other.
+"""Keep: publishes an image that a person chose as an asset of the catalog, by the usual flow.
 
-The person who keeps it is its judge, so no rule of a plan speaks; its numbers are measured and
-recorded, its files finished and published with the provenance that the replica wrote.
+The person who keeps it is its judge, so no rules of a plan apply. Its scores are measured and
+recorded, and its files are finished and published with the provenance that the replica wrote.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from app.types.candidate import Outcome
 
 
 class KeptAsset(Value):
-    """The asset that a picture became, and whether it was one before."""
+    """The asset that an image became, and whether it existed before."""
 
     record: AssetRecord
     already: bool
@@ -38,7 +38,7 @@ class KeptAsset(Value):
 
 @dataclass(frozen=True, slots=True)
 class ChosenImage:
-    """A picture at hand: its file, where it comes from, and the files that its request names."""
+    """A rendered image: its file, its provenance, and the input files that its request names."""
 
     png: bytes
     provenance: Provenance
@@ -49,9 +49,9 @@ class ChosenImage:
 
 
 def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> KeptAsset:
-    """Publish the picture as an asset of this name; the same again finds what stands.
+    """Publishes the image as an asset of this name; repeated, it returns the existing asset.
 
-    Raises StoreError when another process is at it, KeyConflict when the name has other bytes.
+    Raises StoreError when another process is making it, KeyConflict when the name has other bytes.
     """
     request = chosen.provenance.request
     spec = AssetSpec(
@@ -77,7 +77,7 @@ def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> K
 
 @dataclass(frozen=True, slots=True)
 class _ChosenImageSource:
-    """What the flow takes for a generator: the picture is there already."""
+    """An image source for the flow whose only image exists already."""
 
     route: Route
     store: Store
@@ -85,7 +85,7 @@ class _ChosenImageSource:
     chosen: ChosenImage
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
-        """The picture under its key, committed; raises StoreError when another run holds it."""
+        """Returns the image, committed under its key; raises StoreError if another run holds it."""
         (request,) = requests
         key = self.route.key(request.id)
         claimed = claim(self.store, [key], owner=self.owner, seconds=LEASE_SECONDS)

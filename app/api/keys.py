@@ -1,4 +1,4 @@
-"""Who may knock: keys are kept as digests, so that the file that lists them opens nothing."""
+"""API keys: only their digests are stored, so the file that lists them gives no access."""
 
 import fcntl
 import os
@@ -20,9 +20,9 @@ BYTES = 32
 
 
 class KeyOwner(Value):
-    """Who calls, and how much they may ask for; None is without limit.
+    """A caller and its rate limits; None is no limit.
 
-    Nameless and without limits, it is whoever calls where no key is needed.
+    Without name and limits, it is any caller where no key is needed.
     """
 
     name: str = ""
@@ -40,37 +40,37 @@ class KeyEntry(KeyOwner):
 
     @property
     def owner(self) -> KeyOwner:
-        """Whose the key is."""
+        """Returns the owner of the key."""
         return KeyOwner(**self.model_dump(exclude={"digest"}))
 
 
 class KeyRing(Value):
-    """The digests of all keys, and whose they are."""
+    """The digests of all keys, with their owners."""
 
     owners: dict[Digest, KeyOwner] = Field(default_factory=dict)
     file: Path | None = None
-    """Where it was read from."""
+    """The file it was read from."""
     closed: bool = False
-    """Nobody comes in without a key, even when none is left."""
+    """Whether every call needs a key, even when no key is left."""
 
     @property
     def required(self) -> bool:
-        """Whether callers need a key."""
+        """Returns whether callers need a key."""
         return self.closed or bool(self.owners)
 
     def owner(self, key: str) -> KeyOwner | None:
-        """Whose key it is; None when it is nobody's.
+        """Returns the owner of the key; None for an unknown key.
 
-        Looking up a digest tells nobody how near a guess was.
+        Looking up a digest does not reveal how close a guess was.
         """
         return self.owners.get(digest_bytes(key.encode()))
 
 
 def read_keys(home: Path) -> KeyRing:
-    """The keys of a home. Raises InvalidRequest for a file that is torn.
+    """Reads the keys of a home. Raises InvalidRequest for a damaged file.
 
-    A home without the file needs no keys. As soon as there is one, keys are needed, even when
-    the last was revoked: what was closed is only opened by removing the file.
+    A home without the file needs no keys. Once the file exists, keys are needed, even when the last
+    one was revoked; only removing the file opens the service again.
     """
     file = home.absolute() / FILE
     entries = _entries(file)
@@ -87,9 +87,9 @@ def add_key(
     images_per_minute: int | None = None,
     images_at_once: int | None = None,
 ) -> str:
-    """Make a key and keep its digest; this is the only time that the key itself is seen.
+    """Makes a key and stores its digest; the returned key is not stored anywhere.
 
-    `team` is the name unless it is given. Raises InvalidRequest when the name has a key.
+    `team` defaults to the name. Raises InvalidRequest when the name has a key.
     """
     key = PREFIX + token_urlsafe(BYTES)
     try:
@@ -115,9 +115,9 @@ def add_key(
 
 
 def revoke_key(home: Path, name: str) -> None:
-    """Take a key back; running services refuse it within about a second.
+    """Revokes a key; running services refuse it within about a second.
 
-    Raises InvalidRequest when nobody has the name.
+    Raises InvalidRequest when no key has this name.
     """
 
     def remove(entries: list[KeyEntry]) -> list[KeyEntry]:
@@ -130,7 +130,7 @@ def revoke_key(home: Path, name: str) -> None:
 
 
 def _change(home: Path, change: Callable[[list[KeyEntry]], list[KeyEntry]]) -> None:
-    """Read, change and write with no other writer between; nothing is written when it raises."""
+    """Reads, changes and writes the file under a lock; writes nothing when `change` raises."""
     home.mkdir(parents=True, exist_ok=True)
     file = home / FILE
     with _locked(home):
@@ -140,7 +140,7 @@ def _change(home: Path, change: Callable[[list[KeyEntry]], list[KeyEntry]]) -> N
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """A file of its own is locked: the file of keys is replaced by each writer."""
+    """Locks a separate file, because each writer replaces the file of keys."""
     lock = os.open(home / f"{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -150,7 +150,7 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole or not at all. A writer that died leaves a `.new`, which the next one overwrites."""
+    """Writes the file atomically; the next writer overwrites a `.new` left by a crash."""
     new = file.with_name(f"{FILE}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as lines:
         os.fchmod(lines.fileno(), 0o600)
@@ -166,7 +166,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _entries(file: Path) -> list[KeyEntry] | None:
-    """None when there is no file."""
+    """Returns the entries; None when there is no file."""
     try:
         lines = file.read_bytes().splitlines()
     except FileNotFoundError:

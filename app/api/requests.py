@@ -1,4 +1,4 @@
-"""What the HTTP doors take: OpenAI's images API and our own fields, and what they mean."""
+"""The request bodies of the HTTP API: OpenAI's images API with our own fields."""
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -26,10 +26,10 @@ from app.types import (
 
 MAX_IMAGES = 10
 MAX_PARTIAL_IMAGES = 3
-"""Both as OpenAI has them."""
+"""Both limits are those of OpenAI's API."""
 MAX_TEXT_LAYERS = 8
 MAX_SIDE = 2048
-"""Pixels; what a laptop can hold of several at once."""
+"""In pixels: a laptop can hold several such images at once."""
 
 Prompt: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
@@ -54,7 +54,7 @@ class ImagesRequest(Value):
     user: Annotated[str, Field(max_length=120)] = ""
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     seed: Annotated[Seed, Field(strict=True)] | None = None
-    """Of the first image; those after it follow by one. Drawn when it is not given."""
+    """Seed of the first image; the others follow by one. Drawn at random when not given."""
     steps: Annotated[Steps, Field(strict=True)] | None = None
     guidance: Annotated[GuidanceScale, Field(strict=True)] | None = None
     sampler: Sampler = Sampler.EULER
@@ -62,16 +62,16 @@ class ImagesRequest(Value):
     confidence: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
     constraint: Constraint | None = None
     explain: Flag = False
-    """Say every rule that was looked at on the way to the model."""
+    """Report every rule that was evaluated in choosing the model."""
     draft: Digest | None = None
-    """The `request_id` of a picture painted here a short while ago, to go on from: what is not
-    said again is as it was then, the seed too."""
+    """The `request_id` of an image rendered here recently, to continue from. Fields that are not
+    given keep its values, the seed too."""
     strength: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
-    """With `draft`: how much of it is painted anew. Left out, the same picture is made."""
+    """With `draft`: the share of it that is rendered anew. Without it, the same image is made."""
     text_layers: Annotated[tuple[TextLayer, ...], Field(max_length=MAX_TEXT_LAYERS)] = ()
     deadline_ms: Annotated[int, Field(ge=1, le=600_000, strict=True)] | None = None
     residency: Annotated[str, Field(min_length=1, max_length=120)] | None = None
-    """Where the picture may be made; nothing else is asked."""
+    """Where the image may be made; no model elsewhere is used."""
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
@@ -83,7 +83,7 @@ class ImagesRequest(Value):
 
     @property
     def role_preferences(self) -> RolePreferences:
-        """What routing needs to know."""
+        """Returns what routing needs to know."""
         return RolePreferences(
             model=self.model,
             constraint=self.constraint,
@@ -95,10 +95,10 @@ class ImagesRequest(Value):
 
 
 class EditRequest(ImagesRequest):
-    """The fields of POST /v1/images/edits beside its files: as for a generation, and a picture."""
+    """The fields of POST /v1/images/edits: those of a generation, and a strength."""
 
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """How much of the picture is painted anew; under a mask it is 1 unless given."""
+    """The share of the image that is rendered anew; with a mask the default is 1."""
 
     @model_validator(mode="after")
     def _require_strength(self) -> Self:
@@ -108,7 +108,7 @@ class EditRequest(ImagesRequest):
 
 
 class KeepRequest(Value):
-    """The body of POST /v1/images/keep: a picture painted here a short while ago, and its name."""
+    """The body of POST /v1/images/keep: an image rendered here recently, and its name."""
 
     request_id: Digest
     name: Name
@@ -116,9 +116,9 @@ class KeepRequest(Value):
 
 
 class InitImageSource(Value):
-    """What a request goes on from: the request before it, or a picture that came along.
+    """What a request continues from: an earlier request, or an uploaded image.
 
-    `start` names the file of the picture or of its latents.
+    `start` is the digest of the file of the image or of its latents.
     """
 
     request: GenerationRequest | None
@@ -127,7 +127,7 @@ class InitImageSource(Value):
 
 
 class GenerateRequest(Value):
-    """The body of POST /generate: one preview, answered with how long it took."""
+    """The body of POST /generate: one preview, answered with its latency."""
 
     prompt: Prompt
     width: Annotated[Pixels, Field(strict=True)]
@@ -135,7 +135,7 @@ class GenerateRequest(Value):
     seed: Annotated[Seed, Field(strict=True)] | None = None
 
     def as_images(self) -> ImagesRequest:
-        """The same wish at the other door."""
+        """Returns the same request as a body of /v1/images/generations."""
         return ImagesRequest(
             prompt=self.prompt,
             size=f"{self.width}x{self.height}",
@@ -153,12 +153,12 @@ def to_generation_requests(
     team: str = "",
     origin: InitImageSource | None = None,
 ) -> tuple[GenerationRequest, ...]:
-    """One request per image, the seeds following each other; `seed` is for who gave none.
+    """Returns one request per image, with consecutive seeds; `seed` is used when the body has none.
 
-    `layers` are the text layers with their fonts made out.
+    `layers` are the text layers with their fonts resolved.
 
-    Raises OutOfBounds when the model was not made for the size, the background, the steps or
-    the text.
+    Raises OutOfBounds when the model does not support the size, the background, the steps or the
+    text.
     """
     size = size_of(body.size, served)
     _check_background(body, served.model)
@@ -193,42 +193,42 @@ _NAMES = {
     "seed": "seed",
     "strength": "strength",
 }
-"""Our fields and what they are called in a request."""
+"""Our fields and their names in a request."""
 
 
 def _continue_from(origin: InitImageSource | None, *, anew: bool) -> dict[str, Any]:
-    """What stands unless it is said otherwise; with a strength, the picture is started from."""
+    """Returns the fields inherited from the origin; with a strength, its image is the start."""
     if origin is None:
         return {}
     before = origin.request
     fields = {name: getattr(before, name) for name in _INHERITED_FIELDS} if before else {}
     if not anew:
         return fields
-    steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not those of a draft
+    steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not the draft's
     kept = {name: value for name, value in fields.items() if name not in steps}
     return kept | {"init_image": origin.start, "mask_image": origin.mask}
 
 
 def _explicit_fields(body: ImagesRequest) -> dict[str, Any]:
-    """What was not said stays open; a strength counts, whoever chose it."""
+    """Returns only the fields the caller set explicitly; `strength` is included if it is set."""
     explicit = [ours for ours in _NAMES if ours in body.model_fields_set or ours == "strength"]
     values = {_NAMES[ours]: getattr(body, ours) for ours in explicit}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def preview_every(body: ImagesRequest, steps: int) -> int:
-    """After how many steps a preview is due, so that no more come than were asked for."""
+    """Returns the interval of previews in steps, so that no more come than requested; 0: none."""
     wanted = body.partial_images if body.stream else 0
     return -(-steps // (wanted + 1)) if wanted else 0
 
 
 def background_of(model: ModelVersion) -> Literal["transparent", "opaque"]:
-    """What a model paints on."""
+    """Returns the background of a model's images."""
     return "transparent" if "transparent" in model.capabilities else "opaque"
 
 
 def size_of(written: str, served: DeployedModel) -> Size:
-    """The size a call asks a model for; raises OutOfBounds when the model does not paint it."""
+    """Returns the size to render; raises OutOfBounds when the model does not support it."""
     model = served.model
     if written == "auto":
         auto = served.size or next(iter(model.sizes), None)
@@ -257,9 +257,10 @@ def _check_background(body: ImagesRequest, model: ModelVersion) -> None:
 def _prompt_and_layers(
     prompt: str, layers: tuple[TextLayer, ...], served: DeployedModel, size: Size
 ) -> tuple[str, tuple[TextLayer, ...]]:
-    """The prompt and the layers for this model: one that draws its text must be told of it.
+    """Returns the prompt and the layers for this model.
 
-    A model that is deployed for typography and sets no text draws it; then it may stand anywhere.
+    A typography model that sets no text draws it: the text is added to the prompt and may be
+    anywhere. Raises OutOfBounds when another model sets no text.
     """
     if not layers or "text" in served.model.capabilities:
         return prompt, layers

@@ -1,4 +1,4 @@
-"""What the HTTP doors give: images, events, models and errors as OpenAI's clients read them."""
+"""The response bodies of the HTTP API, in the form that OpenAI's clients read."""
 
 from base64 import b64encode
 from typing import Annotated, Any, Literal, Self
@@ -13,27 +13,27 @@ from app.types import GenerationRequest, Provenance, Value
 
 
 class ServedImage(Value):
-    """One finished image: the request it answers, its file, where it comes from, what it took."""
+    """One finished image: its request, file, provenance, seconds and cost."""
 
     request: GenerationRequest
     png: bytes
     provenance: Provenance
     seconds: float
-    """The engine's, not those of waiting."""
+    """The engine's seconds, without waiting."""
     cost_usd: float = 0.0
     latents: bytes | None = None
-    """The file of the latents that the picture was decoded from."""
+    """The file of the latents from which the image was decoded."""
     text: tuple[TextRead, ...] = ()
-    """What a reader found where text was set."""
+    """The text that OCR read where text was set."""
 
     @property
     def bytes(self) -> int:
-        """What its files take."""
+        """Returns the size of its files in bytes."""
         return len(self.png) + len(self.latents or b"")
 
 
 class CallResult(Value):
-    """All that one call came to, in the order of its seeds."""
+    """The result of one call, with images in the order of their seeds."""
 
     choice: RoleChoice
     images: tuple[ServedImage, ...]
@@ -42,12 +42,12 @@ class CallResult(Value):
 
     @property
     def bytes(self) -> int:
-        """What its files take."""
+        """Returns the size of its files in bytes."""
         return sum(image.bytes for image in self.images)
 
 
 class RouteTaken(Value):
-    """Which model answered, and why."""
+    """Which model served the call, and why."""
 
     role: str
     model: str
@@ -56,7 +56,7 @@ class RouteTaken(Value):
 
     @classmethod
     def from_choice(cls, choice: RoleChoice, *, explain: bool) -> Self:
-        """The choice as callers see it; the rules only for who asks to have it explained."""
+        """Returns the choice as callers see it; the rules only when `explain` is set."""
         return cls(
             role=choice.served.role,
             model=choice.served.model.reference,
@@ -66,7 +66,7 @@ class RouteTaken(Value):
 
 
 class ImageResponse(Value):
-    """One image of an answer; everything but `b64_json` is ours."""
+    """One image of a response; everything but `b64_json` is our addition."""
 
     b64_json: str
     seed: int
@@ -75,34 +75,34 @@ class ImageResponse(Value):
     seconds: float
     cost_usd: float
     model: str
-    """The version that painted this one, as draft/7."""
+    """The version that rendered this image, as draft/7."""
     text: tuple[TextRead, ...] | None = None
     provenance: str | None = None
-    """Where it comes from, a Provenance as JSON for a run to record; only bulk is told so."""
+    """The image's Provenance as JSON for a run to record; only in responses to bulk."""
 
 
 class KeptFile(Value):
-    """One finished file of a kept picture."""
+    """One finished file of a kept image."""
 
     size: str
     digest: str
 
 
 class KeptResponse(Value):
-    """The answer of POST /v1/images/keep: the asset, as the catalog has it."""
+    """The response of POST /v1/images/keep: the asset as the catalog has it."""
 
     name: str
     version: str
     status: str
     digest: str
-    """Of the picture as it was painted."""
+    """Of the image as it was rendered."""
     files: tuple[KeptFile, ...]
     already: bool
     """Whether it was an asset before."""
 
     @classmethod
     def from_kept(cls, stored: KeptAsset) -> Self:
-        """The record in short."""
+        """Returns the main fields of the record."""
         record = stored.record
         return cls(
             name=record.name,
@@ -118,7 +118,7 @@ class KeptResponse(Value):
 
 
 class ImagesResponse(Value):
-    """The answer of POST /v1/images/generations; `route` is ours."""
+    """The response of POST /v1/images/generations; `route` is our addition."""
 
     created: int
     background: Literal["transparent", "opaque"]
@@ -129,7 +129,7 @@ class ImagesResponse(Value):
 
 
 class GenerateResponse(Value):
-    """The answer of POST /generate."""
+    """The response of POST /generate."""
 
     b64_json: str
     width: int
@@ -142,7 +142,7 @@ class GenerateResponse(Value):
 
 
 class ModelResponse(Value):
-    """One model of GET /v1/models; from `role` on the fields are ours."""
+    """One model of GET /v1/models; the fields from `role` on are our additions."""
 
     id: str
     object: Literal["model"] = "model"
@@ -151,9 +151,9 @@ class ModelResponse(Value):
     role: str
     version: str
     sizes: tuple[str, ...]
-    """Those it paints; empty when any will do."""
+    """The sizes it renders; empty when any size is possible."""
     size: str | None = None
-    """What it paints when nobody says."""
+    """The size it renders when a call names none."""
     residency: str
     capabilities: tuple[str, ...]
     steps: int
@@ -161,14 +161,14 @@ class ModelResponse(Value):
 
 
 class ModelsResponse(Value):
-    """The answer of GET /v1/models."""
+    """The response of GET /v1/models."""
 
     object: Literal["list"] = "list"
     data: tuple[ModelResponse, ...]
 
 
 class Problem(Value):
-    """Why a call was not answered: what it says is fixed or ours, never a foreign message."""
+    """Why a call failed; the message is our own text, never a foreign error's."""
 
     status: Annotated[int, Field(ge=400, le=599)]
     code: str
@@ -178,13 +178,13 @@ class Problem(Value):
 
     @property
     def kind(self) -> str:
-        """What OpenAI's API calls the type of an error."""
+        """Returns the type of the error in OpenAI's API."""
         if self.status in (429, 503):
             return "overloaded_error"
         return "server_error" if self.status >= 500 else "invalid_request_error"
 
     def as_response(self) -> "ErrorResponse":
-        """The body of the answer."""
+        """Returns the body of the response."""
         error = ErrorFields(message=self.message, type=self.kind, param=self.param, code=self.code)
         return ErrorResponse(error=error)
 
@@ -199,13 +199,13 @@ class ErrorFields(Value):
 
 
 class ErrorResponse(Value):
-    """The body of every answer that is not a success."""
+    """The body of every response that is not a success."""
 
     error: ErrorFields
 
 
 def images_response(made: CallResult, *, explain: bool, origin: bool = False) -> ImagesResponse:
-    """What a call without streaming gets; with `origin`, each image's provenance too."""
+    """Returns the response without streaming; with `origin`, each image's provenance too."""
     return ImagesResponse(
         created=made.created,
         background=background_of(made.choice.served.model),
@@ -216,7 +216,7 @@ def images_response(made: CallResult, *, explain: bool, origin: bool = False) ->
 
 
 def generate_response(made: CallResult, *, latency_seconds: float) -> GenerateResponse:
-    """What the preview door answers."""
+    """Returns the response of POST /generate."""
     (image,) = made.images
     return GenerateResponse(
         b64_json=_base64(image.png),
@@ -239,7 +239,7 @@ def partial_event(
     index: int,
     created: int,
 ) -> dict[str, Any]:
-    """`image_generation.partial_image`; `image_index` says of which image of the call."""
+    """Returns an `image_generation.partial_image`; `image_index` counts the call's images."""
     return _event("image_generation.partial_image", request, choice, png, created) | {
         "partial_image_index": index,
         "image_index": image,
@@ -249,10 +249,10 @@ def partial_event(
 def completed_event(
     painted: ServedImage, choice: RoleChoice, *, image: int, created: int, explain: bool
 ) -> dict[str, Any]:
-    """`image_generation.completed`, with what our other answers say of an image."""
+    """Returns an `image_generation.completed` with the fields of an `ImageResponse`."""
     event = _event("image_generation.completed", painted.request, choice, painted.png, created)
     route = RouteTaken.from_choice(choice, explain=explain)
-    nothing = {"image_tokens": 0, "text_tokens": 0}  # clients expect the count; nothing is counted
+    nothing = {"image_tokens": 0, "text_tokens": 0}  # clients expect them; not counted
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     return event | {
         "usage": usage | {"input_tokens_details": nothing},
@@ -263,7 +263,7 @@ def completed_event(
 
 
 def models_response(fleet: tuple[DeployedModel, ...]) -> ModelsResponse:
-    """What is deployed."""
+    """Returns the deployed models."""
     return ModelsResponse(
         data=tuple(
             ModelResponse(

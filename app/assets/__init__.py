@@ -1,1 +1,1 @@
-"""assets."""
+"""What can be done with stored assets: select, export, replay, repair."""

@@ -1,4 +1,4 @@
-"""Export: accepted assets leave the store as plain files under their human names."""
+"""Export: writes accepted assets from the store as plain files under their names."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from app.types import AssetRecord, Status, Value
 
 
 class ExportedFile(Value):
-    """One file as it was written: which asset, which version, which bytes."""
+    """One written file: its asset, version, path and digest."""
 
     name: str
     version: str
@@ -22,10 +22,11 @@ class ExportResult(Value):
 
 
 def export(store: Store, folder: Path, *, name_glob: str = "*") -> ExportResult:
-    """Write the newest accepted version of every matching asset: `NAME-WIDTHxHEIGHT.png`.
+    """Writes the newest accepted version of every matching asset: `NAME-WIDTHxHEIGHT.png`.
 
-    Bytes are verified against their digest on the way out; names in the catalog are checked
-    slugs, so none leads out of the folder. Raises DigestMismatch before writing a damaged file.
+    Bytes are verified against their digest first; names in the catalog are checked slugs, so no
+    file lands outside the folder. Raises DigestMismatch before writing a damaged file. Safe to
+    repeat.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = store.catalog.find_assets(status=Status.ACCEPTED, name_glob=name_glob)

@@ -1,6 +1,6 @@
-"""Repair: what `verify` found gone or damaged is made again where provenance suffices for it.
+"""Repair: remakes what `verify` found missing or damaged, where provenance suffices for it.
 
-A blob is put back only when the bytes made anew are its own, to the last one.
+A blob is replaced only when the remade bytes have exactly its digest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ BLOB_KINDS = frozenset({DifferenceKind.MISSING, DifferenceKind.DAMAGED, Differen
 
 
 class RepairResult(Value):
-    """What became of one difference; without `left` it is mended."""
+    """The outcome for one difference; an empty `left` means repaired."""
 
     difference: Difference
     left: str = ""
-    """Why it is as it was, and what to do."""
+    """Why it was not repaired, and what to do."""
 
 
 def repair(
@@ -34,7 +34,10 @@ def repair(
     store: Store,
     backend: Callable[[Route], Backend],
 ) -> Iterator[RepairResult]:
-    """One answer per difference, images before the assets that are finished from them."""
+    """Yields one result per difference, images before the assets that are finished from them.
+
+    Safe to repeat; errors are reported in the results.
+    """
     for difference in sorted(differences, key=_after_images):
         try:
             left = _repair_one(difference, models, store, backend)
@@ -53,14 +56,14 @@ def _repair_one(
     store: Store,
     backend: Callable[[Route], Backend],
 ) -> str:
-    """Why it could not be mended; "" when it was."""
+    """Repairs one difference; returns why it could not be repaired, or "" when it was."""
     if difference.kind not in BLOB_KINDS:
         return "a row is not as it was committed; restore the catalog from a backup"
     digest = difference.digest
     for named in difference.named_by:
         subject, _, key = named.partition(" ")
         if subject == "page":
-            store.blobs.remove(digest)  # so that the next run of its plan packs it anew
+            store.blobs.remove(digest)  # so that the next run of its plan packs it again
             return "an atlas page; run its plan again, which packs it anew"
         candidates = _files(subject, key, models, store, backend)
         data = next(
@@ -79,7 +82,7 @@ def _files(
     store: Store,
     backend: Callable[[Route], Backend],
 ) -> Iterator[bytes]:
-    """The files that this row's value gives when they are made now."""
+    """Yields the files that this row's value gives when they are made now."""
     if subject == "image":
         for image in store.catalog.images([key]).values():
             yield _generated(image, models, backend)
@@ -102,7 +105,7 @@ def _generated(
     models: Mapping[str, ModelVersion],
     backend: Callable[[Route], Backend],
 ) -> bytes:
-    """The image's file, made again; raises NoRoute, ModelNotFound or what the engine says."""
+    """Returns the image's file, rendered again; raises NoRoute, ModelNotFound or EngineError."""
     provenance = image.provenance
     loaded = backend(find_route(provenance.model, models))
     (outcome,) = loaded.generate([provenance.request])

@@ -1,7 +1,7 @@
-"""Replay: render an asset again from its provenance alone and say what differs, and why.
+"""Replay: renders an asset again from its provenance alone and reports what differs, and why.
 
-What is compared is what a new run on this machine would make now: its model files, libraries,
-engine settings and finishing steps against those that were recorded. Nothing is stored.
+It compares what a new run on this machine would make now with the record: model files, libraries,
+engine settings and finishing steps. Nothing is stored.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,15 +22,15 @@ from app.store.publish import Store
 from app.types import AssetRecord, GeneratedImage, ModelVersion, Provenance, Route, Value
 
 TOLERANCE = 1.0
-"""Levels of 255, root mean square over all channels of the image: below it nobody sees it."""
+"""Root mean square over all channels, in levels of 255; smaller differences are invisible."""
 
 
 NAMED = frozenset({"environment.processor", "environment.blas_mode"})
-"""Fields whose values are said, because another machine is told by them."""
+"""Fields whose values are reported, because they identify another machine."""
 
 
 class ReplayVerdict(StrEnum):
-    """How near a replay came to what is stored."""
+    """How close a replay is to what is stored."""
 
     IDENTICAL = "identical"
     WITHIN_TOLERANCE = "within tolerance"
@@ -38,20 +38,20 @@ class ReplayVerdict(StrEnum):
 
 
 class ProvenanceChange(Value):
-    """One field of the provenance that is not what it was."""
+    """One field of the provenance that changed."""
 
     field: str
     then: str
     now: str
 
     def __str__(self) -> str:
-        """The change in a few words, with both values where a person knows them by name."""
+        """Returns the change in a few words, with both values for the fields in `NAMED`."""
         values = f" from {self.then} to {self.now}" if self.field in NAMED else ""
         return f"{self.field} changed{values}"
 
 
 class ReplayResult(Value):
-    """What became of one asset made again."""
+    """The outcome of rendering one asset again."""
 
     name: str
     version: str
@@ -62,7 +62,7 @@ class ReplayResult(Value):
     error: str = ""
 
     def __str__(self) -> str:
-        """The answer in one sentence."""
+        """Returns the outcome in one sentence."""
         because = ", ".join(map(str, self.changes))
         if self.error:
             return f"differs: {self.error}" + (f" ({because})" if because else "")
@@ -83,7 +83,10 @@ def replay(
     *,
     tolerance: float = TOLERANCE,
 ) -> Iterator[ReplayResult]:
-    """One answer per asset that has an image, in the order of models; each backend loads once."""
+    """Yields one result per asset that has an image, ordered by model; each backend loads once.
+
+    Errors of an asset or a model are reported in the results.
+    """
     with_image = [record for record in records if record.image is not None]
     for model, group in groupby(sorted(with_image, key=_model), key=_model):
         try:
@@ -130,7 +133,7 @@ def _image(record: AssetRecord) -> GeneratedImage:
 
 
 def _like_record(record: AssetRecord, provenance: Provenance) -> Provenance:
-    """An image's provenance as its finished asset's record would say it."""
+    """Returns an image's provenance in the form of its finished asset's record."""
     if record.asset is None:
         return provenance
     return provenance.replace(
@@ -139,7 +142,7 @@ def _like_record(record: AssetRecord, provenance: Provenance) -> Provenance:
 
 
 def _changes(then: Provenance, *others: Provenance) -> tuple[ProvenanceChange, ...]:
-    """What the others say otherwise: the image's own row (altered since?), the new making."""
+    """Returns the fields that differ in the image's own row (altered?) or in the new render."""
     before = flatten_provenance(then)
     changes: dict[str, ProvenanceChange] = {}
     for after in map(flatten_provenance, others):
@@ -151,7 +154,7 @@ def _changes(then: Provenance, *others: Provenance) -> tuple[ProvenanceChange, .
 
 
 def _difference(record: AssetRecord, outcome: RenderedImage, store: Store) -> float:
-    """The largest root mean square difference of the image and of each finished file."""
+    """Returns the largest root mean square difference of the image and of each finished file."""
     stored = [(outcome.pixels, read_png(store.blobs.get(_image(record).digest)))]
     if record.asset is not None:
         finished = finish(

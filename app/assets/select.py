@@ -1,4 +1,4 @@
-"""Which assets a person means: one by its name, or all that meet conditions."""
+"""Selects assets: one by its name, or all that meet conditions."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -16,7 +16,7 @@ AssetWord = TypeVar("AssetWord", bound=StrEnum)
 def select_assets(
     catalog: Catalog, reference: str | None, where: Sequence[str]
 ) -> list[AssetRecord]:
-    """One asset by NAME or NAME@VERSION, or those that meet every `condition=value`.
+    """Returns one asset by NAME or NAME@VERSION, or those that meet every `condition=value`.
 
     Raises InvalidRequest when neither or both are given or a condition is unknown, AssetNotFound,
     and PromotionRefused for a model's alias that points nowhere.
@@ -40,7 +40,7 @@ def select_assets(
 
 
 def parse_condition(text: str, names: Sequence[str]) -> tuple[str, str]:
-    """`name=value` in two, for one of the names; raises InvalidRequest."""
+    """Splits `name=value`; raises InvalidRequest for a name that is not in `names`."""
     name, equals, value = text.partition("=")
     if name not in names or not equals:
         raise InvalidRequest(

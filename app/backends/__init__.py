@@ -1,1 +1,1 @@
-"""Whatever turns requests into images, behind one protocol."""
+"""Everything that turns requests into images, behind one protocol."""

@@ -1,4 +1,4 @@
-"""The Backend protocol: requests in, one outcome for each out."""
+"""The Backend protocol: requests in, one outcome per request out."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -8,9 +8,9 @@ from app.types import GenerationRequest
 
 
 class Backend(Protocol):
-    """One outcome for every request, in any order; a request that fails fails alone."""
+    """Renders requests; yields one outcome for each, in any order. Failures are per request."""
 
     def generate(
         self, requests: Iterable[GenerationRequest]
     ) -> Iterator[RenderedImage | FailedRequest]:
-        """Render the requests; safe to repeat: the same request gives the same pixels."""
+        """Yields the outcome of each request. Safe to repeat: equal requests give equal pixels."""

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to pixels, or the reason why they are none. No URL is fetched."""
+"""Decodes the answer of an images API into pixels, or rejects it. No URL is fetched."""
 
 from base64 import b64decode
 from binascii import Error as NoBase64
@@ -17,20 +17,20 @@ class _ImageData(BaseModel):
 
 
 class _Answer(BaseModel):
-    """What of the answer is read; providers add fields as they like."""
+    """The fields of an answer that are read; providers may add others."""
 
     data: list[_ImageData]
 
 
 def max_answer_bytes(request: GenerationRequest) -> int:
-    """What an answer with the picture may measure: its raw pixels twice over, in base64."""
+    """Returns the largest accepted answer in bytes: twice the raw pixels, in base64, plus 1 MiB."""
     return request.width * request.height * 4 * 3 + 2**20
 
 
 def read_image(data: bytes, request: GenerationRequest, *, host: str) -> Pixels:
-    """The one picture of the answer as RGBA of exactly the size that was asked for.
+    """Returns the answer's one image as RGBA pixels of exactly the requested size.
 
-    Raises BackendRejected, retryable unless the provider only gives addresses of pictures.
+    Raises BackendRejected, retryable unless the provider gives only URLs of images.
     """
     try:
         pictures = _Answer.model_validate_json(data).data

@@ -1,7 +1,7 @@
-"""Paints the prompt instead of imagining it: the honest test double, deterministic and instant.
+"""A fast, deterministic test double: draws the prompt's words on a card, without a model.
 
-It keeps a diary, and can be told to be slow, to hang or to die, so that trials can count what a
-paid model would have been asked for while everything around it breaks.
+It can log every request, and can be set to be slow, to hang or to kill its process, so that crash
+tests can count the requests a paid model would have received.
 """
 
 import os
@@ -22,28 +22,28 @@ from app.types import GenerationRequest
 
 
 class EchoSettings(BaseSettings):
-    """How the double behaves, from `ATELIER_ECHO_...`; by default it is instant and obedient."""
+    """Settings of the test double, from `ATELIER_ECHO_...`; by default it answers at once."""
 
     model_config = SettingsConfigDict(env_prefix="ATELIER_ECHO_", extra="ignore", frozen=True)
 
     diary: Path | None = None
-    """A file that gets a line per card painted: seconds since 1970, and the request's id."""
+    """A log file with one line per card: seconds since 1970, and the request's id."""
     seconds: NonNegativeFloat = 0.0
-    """What each card takes."""
+    """Seconds that each card takes."""
     dies_at: str = ""
     """A word of a prompt at which the process kills itself."""
     hangs_at: str = ""
-    """A word of a prompt at which it never comes back."""
+    """A word of a prompt at which the process hangs for ever."""
 
 
 class EchoBackend:
-    """A rounded card in a colour of the request's digest, with the prompt's words on it."""
+    """Draws a rounded card in a colour of the request's digest, with the prompt's words on it."""
 
     def __init__(self, settings: EchoSettings | None = None) -> None:
         self._settings = settings or EchoSettings.model_construct()
 
     def generate(self, requests: Iterable[GenerationRequest]) -> Iterator[RenderedImage]:
-        """One card per request, in order; the request alone decides its pixels."""
+        """Yields one card per request, in order; the request alone decides its pixels."""
         for request in requests:
             self._behave(request)
             yield RenderedImage(request, draw_card(request), seconds=self._settings.seconds)
@@ -59,11 +59,11 @@ class EchoBackend:
         if settings.diary is not None:
             line = f"{time.time():.6f} {request.id}\n".encode()
             with settings.diary.open("ab", buffering=0) as diary:
-                diary.write(line)  # one short append: lines of several processes never mix
+                diary.write(line)  # one short append: lines of several processes do not mix
 
 
 def draw_card(request: GenerationRequest) -> NDArray[np.uint8]:
-    """The card: uint8 RGBA [height, width, 4], transparent outside its rounded border."""
+    """Returns the card: uint8 RGBA [height, width, 4], transparent outside its rounded border."""
     shade = sha256(request.id.encode()).digest()
     size = (request.width, request.height)
     margin, radius = max(min(size) // 16, 1), max(min(size) // 8, 1)

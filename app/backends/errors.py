@@ -1,5 +1,6 @@
-"""What a service's refusals mean, as errors of ours. Of its own words only a code is kept: its
-sentences may repeat the prompt or the key.
+"""Translates a service's error answers into our errors.
+
+Only the error code of an answer is kept: its text may repeat the prompt or the key.
 """
 
 import re
@@ -39,7 +40,7 @@ def error_from_status(
     keyed: bool,
     key_setting: str,
 ) -> BackendError:
-    """What a status other than 200 means; `keyed` says whether a key was sent."""
+    """Returns the error for a status other than 200; `keyed` says whether a key was sent."""
     code = f"{status} {_code(data)}".strip()
     wait = retry_after(headers.get("retry-after"))
     if status == 429 or (status in (409, 503) and wait is not None):
@@ -60,7 +61,7 @@ def error_from_status(
 
 
 def unavailable_error(host: str, request: GenerationRequest, what: str) -> BackendUnavailable:
-    """The same call may be made again, under the same idempotency key."""
+    """Returns a retryable error; repeat the call under the same idempotency key."""
     return BackendUnavailable(
         f"{host} {what}; see how it is, and run the same command again",
         backend=host,
@@ -70,7 +71,7 @@ def unavailable_error(host: str, request: GenerationRequest, what: str) -> Backe
 
 
 def timeout_error(host: str, request: GenerationRequest, seconds: float) -> BackendTimeout:
-    """As `unavailable`; nobody knows whether the work was done."""
+    """Returns a retryable error; whether the service did the work is not known."""
     return BackendTimeout(
         f"{host} did not answer within {seconds:g} s; see how it is, or raise "
         "ATELIER_HOSTED_TIMEOUT_SECONDS",
@@ -83,7 +84,7 @@ def timeout_error(host: str, request: GenerationRequest, seconds: float) -> Back
 def rejected_error(
     host: str, request: GenerationRequest, what: str, *, retryable: bool = False
 ) -> BackendRejected:
-    """Refused by either side."""
+    """Returns the error for a request that either side refused."""
     return BackendRejected(
         f"{host}: {what}", backend=host, request_id=request.id, retryable=retryable
     )
@@ -105,6 +106,6 @@ def _code(data: bytes) -> str:
     try:
         error = _Answer.model_validate_json(data).error
     except ValidationError:
-        return ""  # many a proxy answers in HTML; the status says enough
+        return ""  # proxies may answer in HTML; the status is enough
     code = error.code or error.type or ""
     return code if _CODE.fullmatch(code) else ""

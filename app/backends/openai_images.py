@@ -1,8 +1,8 @@
-"""A hosted model behind the Backend protocol: any service that speaks OpenAI's images API.
+"""A hosted model behind the Backend protocol: any service that implements OpenAI's images API.
 
-Every image is a call of its own under an idempotency key, the image's own: what became of a call
-that got no answer is not known, so the same call is made again under the same key, and a provider
-that honours keys makes and charges it once.
+Each image is one call with its own idempotency key. If a call gets no answer, it is not known
+whether the image was made, so the call is repeated under the same key: a provider that honours keys
+makes and charges it once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,16 +33,17 @@ _ERROR_BYTES = 2**16
 
 
 class OpenAIImages:
-    """The model of a route, asked over HTTPS; its key goes to its host and nowhere else.
+    """The hosted model of a route, called over HTTPS; its key is sent only to its host.
 
-    Nothing is sent that may not leave this machine, that the provider has no field for, or after
-    the provider's end. Neither proxies nor `.netrc` of the environment are used, and redirects
-    are not followed. `fresh` stands before every idempotency key: with it, what was answered
-    before counts for nothing. Raises InvalidRequest when httpx is not installed.
+    Refuses to send requests that must stay on this machine, that use fields the provider does not
+    have, or that come after the provider's end date. Proxies and `.netrc` of the environment are
+    not used, and redirects are not followed. `fresh` is put before every idempotency key, so that
+    the provider does not return an earlier answer. Raises InvalidRequest when httpx is not
+    installed.
     """
 
     key_setting = ""
-    """Where a key is set, when not by its host."""
+    """The setting that error messages name for the key; empty: the one for keys by host."""
 
     def __init__(
         self,
@@ -65,10 +66,11 @@ class OpenAIImages:
     def generate(
         self, requests: Iterable[GenerationRequest]
     ) -> Iterator[RenderedImage | FailedRequest]:
-        """One outcome per request as they come, `at_once` under way at a time.
+        """Yields one outcome per request as they finish, with `at_once` calls in flight.
 
-        `seconds` are the clock's over the call that succeeded; waiting for a turn does not count.
-        Safe to repeat where the provider honours keys; else whoever repeats pays again.
+        `seconds` is the wall-clock time of the successful call, without the wait for a free slot.
+        Safe to repeat where the provider honours idempotency keys; otherwise each repetition is
+        charged.
         """
         with (
             start_blocking_portal() as portal,
@@ -119,7 +121,7 @@ class OpenAIImages:
                     await sleep(wait)
 
     async def _made(self, client: "AsyncClient", request: GenerationRequest) -> RenderedImage:
-        """One call, over by its deadline however slowly it drips; what goes wrong in it is ours."""
+        """Returns the image of one call, which ends at its deadline; translates httpx's errors."""
         from httpx import ConnectError, ConnectTimeout, RequestError, TimeoutException
 
         self._require_sendable(request)
@@ -138,19 +140,19 @@ class OpenAIImages:
     def _read_answer(
         self, data: bytes, request: GenerationRequest, *, seconds: float
     ) -> RenderedImage:
-        """From a good answer to an image."""
+        """Returns the image in a successful answer."""
         return RenderedImage(request, read_image(data, request, host=self._hosted.host), seconds)
 
     def _body(self, request: GenerationRequest) -> dict[str, Json]:
-        """The call for one image."""
+        """Returns the JSON body of the call for one image."""
         return request_body(self._hosted, self._route.model, request)
 
     def _headers(self, request: GenerationRequest) -> dict[str, str]:
-        """What the call says beside; whoever is paid must not be paid twice."""
+        """Returns extra headers: the idempotency key, so that no image is charged twice."""
         return {"Idempotency-Key": self._fresh + self._route.key(request.id)}
 
     def _require_sendable(self, request: GenerationRequest) -> None:
-        """The last wall before the wire; what it stops was let through on the way."""
+        """Raises BackendRejected for requests that earlier checks should have stopped."""
         model = self._route.model
         today = datetime.now(UTC).date()
         why = (
@@ -181,7 +183,7 @@ class OpenAIImages:
             )
 
     async def _read(self, answer: "Response", request: GenerationRequest, most: int) -> bytes:
-        """The body as it came; a packed one is refused, for it may unpack to anything."""
+        """Returns the raw body; a compressed one is refused because it may expand to any size."""
         host = self._hosted.host
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise rejected_error(host, request, "its answer is packed, which nobody asked for")

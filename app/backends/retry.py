@@ -1,4 +1,4 @@
-"""The pace of calls to somebody else's service: how often one is tried, and not before when."""
+"""When calls to an external service are retried, and how long they wait."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,24 +13,26 @@ from app.errors import BackendError, BackendRejected, BackendTimeout, RateLimite
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often one image is asked for, and how long is waited in between.
+    """How often one image is requested, and the waits in between.
 
-    With the usual numbers and a deadline of a minute, the last word on an image comes within ten
-    minutes: sooner than a worker counts as stuck.
+    With the defaults and a deadline of one minute, the final outcome of an image comes within ten
+    minutes: before its worker counts as stuck.
     """
 
     tries: int = 4
     backoff_seconds: float = 0.5
-    """Before the second try; twice as long before each further one, shortened at random so that
-    those who failed together do not come back together."""
+    """Before the second try; doubled before each further one.
+
+    Shortened at random, so that callers that failed together do not retry together.
+    """
     longest_wait_seconds: float = 120.0
-    """Who asks to be left alone for longer has refused."""
+    """A longer requested wait counts as a refusal."""
 
     def wait_seconds(self, errors: list[BackendError]) -> float | None:
-        """Seconds to wait after these errors, the last one just now; None: it was the last try.
+        """Returns the seconds to wait after these errors (the newest last), or None: try no more.
 
-        A call that hung is not made again, so that its worker is free at the deadline; an answer
-        that was none is asked for once more.
+        A call that timed out is not repeated, so that its worker is free at the deadline; after an
+        invalid answer there is one more try.
         """
         last, tried = errors[-1], len(errors)
         rejected = sum(isinstance(error, BackendRejected) for error in errors)
@@ -48,13 +50,13 @@ class RetryPolicy:
 
 
 class Throttle:
-    """Holds all calls to one service back while it asks for that."""
+    """Delays all calls to one service while it asks for a pause."""
 
     def __init__(self) -> None:
         self._not_before = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Nothing is sent for so long."""
+        """Stops sending for this many seconds."""
         self._not_before = max(self._not_before, monotonic() + seconds)
 
     async def wait_turn(self) -> None:
@@ -64,7 +66,7 @@ class Throttle:
 
 
 def retry_after(written: str | None) -> float | None:
-    """The header's seconds from now, given as a number or as a date; None when it says neither."""
+    """Returns the seconds from a Retry-After header, a number or an HTTP date; None if neither."""
     if written is None:
         return None
     if written.strip().isdecimal():

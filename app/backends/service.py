@@ -1,7 +1,8 @@
-"""A service of ours behind the Backend protocol: its engines make a run's images, in class bulk.
+"""A running Atelier service behind the Backend protocol: its engines render a run's images.
 
-Rows of bulk go behind everybody who waits there, and what there is no room for is asked again when
-the service says. The images are those that a worker would have made by itself, byte for byte.
+Requests are sent in class `bulk`: their rows come after all interactive ones, and a request that
+finds no room is repeated when the service says. The images are byte for byte those that a worker
+would make by itself.
 """
 
 from collections.abc import Iterable
@@ -29,22 +30,24 @@ from app.types import (
 )
 
 MAX_CONCURRENT = 8
-"""Calls that a worker has under way: with guidance they fill a step of sixteen rows."""
+"""Calls in flight per worker: with guidance they fill a step of sixteen rows."""
 MAX_SHED_TRIES = 600
-"""How often an image is asked again for want of room: with the second that services ask for, ten
-minutes, sooner than a worker counts as stuck."""
+"""How often an image is requested again when the service has no room.
+
+With the second that services ask for that is ten minutes, before a worker counts as stuck.
+"""
 CONNECT_SECONDS = 10.0
 BULK_HEADER = {"X-Atelier-Class": "bulk"}
 DETERMINISTIC_MODES = frozenset({"reproducible", "exact"})
-"""Modes with the same bits on one machine, as far as row counts were proven there."""
+"""Modes with the same bits on one machine, for the row counts proven there."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkRetryPolicy(RetryPolicy):
-    """To be shed is the way of bulk: only what goes wrong beside counts as a try."""
+    """Being shed is normal for bulk: only other errors count as tries."""
 
     def wait_seconds(self, errors: list[BackendError]) -> float | None:
-        """Seconds to wait after these errors; None: it was the last try."""
+        """Returns the seconds to wait after these errors, or None for no further try."""
         shed = sum(isinstance(error, RateLimited) for error in errors)
         if isinstance(errors[-1], RateLimited):
             retry_seconds = errors[-1].retry_after or 1.0
@@ -64,7 +67,7 @@ class _ListedModel(BaseModel):
 
 
 class _Models(BaseModel):
-    """What of GET /v1/models is read."""
+    """The fields of GET /v1/models that are read."""
 
     data: list[_ListedModel]
 
@@ -75,17 +78,17 @@ class _ImageOrigin(BaseModel):
 
 
 class _Answer(BaseModel):
-    """What of a bulk answer is read beside the picture."""
+    """The fields of a bulk answer that are read besides the image."""
 
     data: list[_ImageOrigin]
 
 
 class ServiceBackend(OpenAIImages):
-    """The engine of a route's model version in a running service; `mode` is what a worker's own
-    would run in, and a service whose bits would be others is refused.
+    """The engine of a route's model version in a running service.
 
-    No idempotency key goes along: a call that is made again gives the same bytes, and the
-    service's memory is its callers'. Closing `generate` early frees the rows.
+    `mode` is the engine mode of the run's own workers; a service whose mode gives other bits is
+    refused. No idempotency key is sent: a repeated call gives the same bytes. Closing `generate`
+    early frees the rows.
     """
 
     key_setting = "ATELIER_KEY=KEY"
@@ -124,7 +127,7 @@ class ServiceBackend(OpenAIImages):
         }
         if request.tags.residency:
             fields["residency"] = request.tags.residency
-        if request.text_layers:  # fonts are found out where the text is set
+        if request.text_layers:  # the service that sets the text looks up the fonts
             layers = (layer.model_dump(mode="json") for layer in request.text_layers)
             fields["text_layers"] = [
                 {name: value for name, value in layer.items() if name != "font_digest"}
@@ -213,7 +216,7 @@ def _models(url: str, key: SecretStr | None) -> _Models:
 
 
 def _base(url: str) -> str:
-    """As hosted versions are named; raises InvalidRequest for what is no plain address."""
+    """Returns the base URL of the service's API; raises InvalidRequest for an invalid address."""
     parts = urlsplit(url)
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise InvalidRequest(f"ATELIER_SERVICE {url!r} is no address; write http://127.0.0.1:8000")
@@ -240,7 +243,7 @@ def _mode(engine: EngineSettings | None) -> str:
 
 
 def _same_bits(engine: EngineSettings | None, wanted: str) -> bool:
-    """Whether a worker on the service's machine, in the mode `wanted`, would give these bits."""
+    """Returns whether a worker on the service's machine in mode `wanted` gives these bits."""
     if engine is None or wanted == "fast":
         return engine is not None
     if not {engine.mode, wanted} <= DETERMINISTIC_MODES:

@@ -1,4 +1,4 @@
-"""Checks: every measure is one number from one function, and the judge applies the plan's rules.
+"""Checks: every measure is one number from one function; the judge applies the plan's rules.
 
-A check never decides; `judge.py` does, and names the rule that spoke.
+A check never decides; `judge.py` does, and names each broken rule.
 """

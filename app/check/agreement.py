@@ -1,8 +1,7 @@
-"""Agreement: how probable it is that a picture shows what its prompt says, by a small critic.
+"""Agreement: the probability that an image shows what its prompt says, by a small critic.
 
-The critic knows only the words it was taught. A prompt with any other word than those, or a few
-neutral ones, has the agreement 0 whatever the picture: the critic cannot vouch for what it does
-not know.
+The critic knows only its training vocabulary. A prompt with any word outside it and the neutral
+words has agreement 0 for every image: the critic cannot judge words it does not know.
 """
 
 import json
@@ -31,25 +30,25 @@ Pixels = NDArray[np.uint8]
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 LOOKS = "looks"
-"""The folder beside a critic's own where the looks of the same pictures may stand."""
+"""The folder beside the critic's own that may hold the appearance model."""
 
 
 class CriticConfig(Value):
-    """What stands beside the critic's weights."""
+    """The configuration stored beside the critic's weights."""
 
     vocabulary: tuple[str, ...]
-    """Every word it was taught, sorted; a word's row in the table is its index here plus one."""
+    """Every training word, sorted; a word's row in the embedding is its index here plus one."""
     neutral: tuple[str, ...]
-    """Words that it neither knows nor minds."""
+    """Words that the critic ignores."""
     threshold: float
     """The 5th percentile of the agreement of fresh drawings with their own captions."""
 
 
 class Critic:
-    """The critic, ready to judge; made by `Critic.load`.
+    """The critic, loaded for inference; made by `Critic.load`.
 
-    Every picture goes through the network alone, so that its number does not depend on the
-    others it came with: the same bytes and prompt give the same float, bit for bit.
+    Every image goes through the network alone, so that its score does not depend on other images:
+    the same bytes and prompt give the same float, bit for bit.
     """
 
     def __init__(
@@ -62,10 +61,10 @@ class Critic:
 
     @classmethod
     def load(cls, folder: Path) -> "Critic":
-        """The critic in a folder that holds `config.json` and `model.safetensors`.
+        """Loads the critic from a folder that holds `config.json` and `model.safetensors`.
 
-        Where looks stand in `looks` beside it, they come along. Raises ModelNotFound when a file
-        is missing, unreadable or does not fit.
+        An appearance model in the folder `looks` beside it is loaded too. Raises ModelNotFound when
+        a file is missing, unreadable or does not fit.
         """
         use_strict_blas()
         from safetensors import SafetensorError
@@ -84,7 +83,7 @@ class Critic:
                 f"no usable critic in {folder} ({type(error).__name__}: {error}); "
                 "train one with `python -m jobs dev train-starter`"
             ) from error
-        # Pictures come with their channels last; convolutions that take them so need no copies.
+        # Images arrive in channels-last order; convolutions in that memory format need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         beside = folder.parent / LOOKS
         looks = AppearanceModel.load(beside) if beside.is_dir() else None
@@ -92,21 +91,21 @@ class Critic:
 
     @property
     def threshold(self) -> float:
-        """The agreement that 95 % of fresh drawings reach with their own captions."""
+        """Returns the agreement that 95 % of fresh drawings reach with their own captions."""
         return self._config.threshold
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """Every word the critic was taught, lower case, sorted."""
+        """Returns every word of the training vocabulary, lower case, sorted."""
         return self._config.vocabulary
 
     def unknown_words(self, prompt: str) -> tuple[str, ...]:
-        """The prompt's words that are neither taught nor neutral, in their order."""
+        """Returns the prompt's words that are neither known nor neutral, in order."""
         known = {*self._config.vocabulary, *self._config.neutral}
         return tuple(word for word in words(prompt) if word not in known)
 
     def agreement(self, images: Pixels, prompts: Sequence[str]) -> NDArray[np.float64]:
-        """Probabilities [n] for straight-alpha RGBA pictures [n, h, w, 4] and their prompts.
+        """Returns probabilities [n] for straight-alpha RGBA images [n, h, w, 4] and their prompts.
 
         Raises ValueError when the shapes do not fit.
         """
@@ -119,9 +118,9 @@ class Critic:
         return np.array([self._one(image, prompt) for image, prompt in pairs], dtype=np.float64)
 
     def appearance(self, image: Pixels, prompt: str) -> dict[Measure, float]:
-        """Style, colours, finish, focus and composition of an RGBA picture [h, w, 4].
+        """Returns style, colours, finish, focus and composition of an RGBA image [h, w, 4].
 
-        Nothing where no looks stand beside the critic.
+        Empty when there is no appearance model beside the critic.
         """
         return self._looks.measures(premultiplied(image), prompt) if self._looks else {}
 
@@ -145,6 +144,6 @@ class Critic:
 
 
 def word_rows(prompt: str, vocabulary: Sequence[str], neutral: Sequence[str]) -> list[int]:
-    """The rows of the word table for a prompt; 0 for unknown words, none for neutral ones."""
+    """Returns the embedding rows of a prompt: 0 for unknown words, none for neutral ones."""
     rows = {word: index + 1 for index, word in enumerate(vocabulary)}
     return [rows.get(word, 0) for word in words(prompt) if word not in neutral]

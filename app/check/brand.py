@@ -1,7 +1,7 @@
-"""Brand: the numbers that a plan's brand asks for, each alone in a function of its own.
+"""Brand: the measures that a plan's brand rules need, each in a function of its own.
 
-Only what a brand names is measured; what cannot be seen in a picture has no score, and the judge
-takes that for a broken rule.
+Only what a brand names is measured. What cannot be measured in an image has no score, which the
+judge treats as a broken rule.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from app.types import BrandRule, Measure
 
 
 def brand_scores(pixels: Pixels, rules: Sequence[BrandRule]) -> dict[Measure, float]:
-    """A score for each rule whose measure is the brand's own, of RGBA [height, width, 4]."""
+    """Returns a score for each rule with a brand measure, of RGBA pixels [height, width, 4]."""
     scores = {rule.check: _MEASURED[rule.check](pixels, rule) for rule in rules
              if rule.check in _MEASURED}  # fmt: skip
     return {measure: score for measure, score in scores.items() if score is not None}

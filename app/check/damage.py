@@ -1,4 +1,4 @@
-"""Damage: the marks that processing leaves on a picture: bands, blocks, clipped tones, seams."""
+"""Damage: artefacts that processing leaves in an image: bands, blocks, clipped tones, seams."""
 
 from functools import cache
 from math import sqrt
@@ -10,36 +10,38 @@ from numpy.typing import NDArray
 from app.check.planes import HALF, Pixels, Planes
 
 _SMALL, _GENTLE = 5, 48
-"""Steps of 255: shading makes small ones from pixel to pixel; a band's border is larger, an edge's
-larger still."""
+"""Limits of small and medium steps between neighbouring pixels, of 255.
+
+Shading makes small steps; the border of a band makes larger ones, and an edge still larger ones.
+"""
 _STRETCH = 24
-"""A channel that covers fewer levels than so says nothing of how they are used."""
+"""A channel that spans fewer levels than this is too flat to judge."""
 _RARE = 0.01
-"""Added to a share before it is divided by: where hardly anything is shaded there are no bands."""
+"""Added to a divisor: where almost nothing is shaded there are no bands."""
 _MOST_COUNTED = 131_072
-"""Pixels, about, that levels and steps are counted over: of a larger picture every so many rows."""
+"""The approximate number of pixels counted; of a larger image only every n-th row is used."""
 _BLOCK = 8
 """The side of a JPEG block."""
 _MOST_BLOCKS = 400
 _WHOLE_BLOCK = 60
-"""Nearly opaque pixels, of 64, that a block needs to count."""
+"""The nearly opaque pixels, of 64, that a block needs to count."""
 _DETAIL = 1.5
-"""Rounding to whole bytes leaves smaller coefficients than this of none."""
+"""Rounding to whole bytes alone makes coefficients up to this size."""
 _FEW_DETAILS = 1.0
-"""A picture with fewer details a block than so has no grain to lose."""
+"""An image with fewer details per block than this has no texture to lose."""
 _OTHER_GRIDS = ((4, 4), (4, 0), (0, 4), (2, 2), (6, 6), (3, 5), (5, 3))
 _BAND = 8
-"""Pixels on each side of the seam whose steps are the measure of it."""
+"""The pixels on each side of the seam that its step is compared with."""
 _WHITE, _BLACK = 254, 1
 
 
 def banding(planes: Planes) -> float:
-    """How surely the shading inside the object is rounded to too few levels, 0 to 1.
+    """Returns how likely the shading inside the object has too few levels, 0 to 1.
 
-    The share of a channel's levels, between its darkest and lightest, that no pixel has (of three
-    channels the middle one), times the share of steps between neighbours that are neither small,
-    as shading's are, nor large, as edges are. Rounded shading leaves levels out and steps over
-    them; flat paint leaves levels out and has large steps; smooth shading does neither.
+    It is the share of a channel's levels between its darkest and lightest that no pixel has (the
+    median of the three channels), times the share of steps between neighbours that are neither
+    small, as in shading, nor large, as at edges. Quantised shading skips levels and steps over
+    them; flat colour skips levels and has large steps; smooth shading does neither.
     """
     every = -(-planes.alpha.size // _MOST_COUNTED)
     pixels, inside = planes.pixels[::every], planes.inside[::every]
@@ -55,7 +57,7 @@ def banding(planes: Planes) -> float:
 
 
 def _stepped(planes: Planes, channel: int, every: int) -> float:
-    """Share of the steps of a channel inside the object that are gentle, but not small."""
+    """Returns the share of a channel's steps inside the object that are medium in size."""
     plane, inside = cv2.extractChannel(planes.pixels, channel), planes.inside
     steps = np.zeros(256)
     for position, next_ in (
@@ -75,14 +77,14 @@ def _histogram(pixels: Pixels, mask: Pixels, channel: int) -> NDArray[np.float64
 
 
 def blockiness(planes: Planes) -> float:
-    """How much fewer details the object has in JPEG's own blocks than in shifted ones, 0 to 1.
+    """Returns how many fewer details JPEG's own blocks have than shifted blocks, 0 to 1.
 
     Details are coefficients of the 8 x 8 cosine transform of luma that rounding cannot explain.
-    A JPEG drops most of them in the blocks that start at the upper left corner, whose borders are
-    details in every other grid; a picture that never was one has as many in each. One
-    that lost its grid, by being resized or moved, has 0.
+    JPEG removes most of them in the blocks that start at the upper left corner, and the borders of
+    those blocks are details in every other grid; an image that was never a JPEG has as many in
+    each. An image whose grid was lost by resizing or moving has 0.
     """
-    luma = cv2.cvtColor(planes.pixels, cv2.COLOR_RGBA2GRAY)  # BT.601, as JPEG has it
+    luma = cv2.cvtColor(planes.pixels, cv2.COLOR_RGBA2GRAY)  # BT.601, as JPEG uses
     solid = planes.solid
     own, *others = (_details(luma, solid, *start) for start in ((0, 0), *_OTHER_GRIDS))
     usual = sum(others) / len(others)
@@ -90,7 +92,7 @@ def blockiness(planes: Planes) -> float:
 
 
 def _details(luma: Pixels, solid: Pixels, top: int, left: int) -> float:
-    """The mean number of details in the blocks of a grid, evenly spaced when there are many."""
+    """Returns the mean number of details per block of a grid, evenly sampled if there are many."""
     whole = _blocks(solid, top, left).sum(axis=1) >= _WHOLE_BLOCK
     if not whole.any():
         return 0.0
@@ -99,7 +101,7 @@ def _details(luma: Pixels, solid: Pixels, top: int, left: int) -> float:
 
 
 def _blocks(plane: Pixels, top: int, left: int) -> Pixels:
-    """The blocks of a grid, each in a row of its own, [n, 64]; evenly spaced if there are many."""
+    """Returns the blocks of a grid, one per row, [n, 64]; evenly sampled if there are many."""
     part = plane[top:, left:]
     down, right = part.shape[0] // _BLOCK, part.shape[1] // _BLOCK
     part = part[: down * _BLOCK, : right * _BLOCK].reshape(down, _BLOCK, right, _BLOCK)
@@ -109,7 +111,7 @@ def _blocks(plane: Pixels, top: int, left: int) -> Pixels:
 
 @cache
 def _cosines() -> NDArray[np.float32]:
-    """What makes all coefficients but the constant of a row of 64 pixels, [64, 63]."""
+    """Returns the matrix [64, 63] of all cosine coefficients of 64 pixels except the constant."""
     place, frequency = np.arange(_BLOCK), np.arange(_BLOCK)[:, None]
     waves = np.cos((2 * place + 1) * frequency * np.pi / (2 * _BLOCK)) / 2
     waves[0] /= np.sqrt(2)
@@ -117,13 +119,13 @@ def _cosines() -> NDArray[np.float32]:
 
 
 def clipping(planes: Planes) -> float:
-    """Share of the opaque area that is pure white or pure black, 0 to 1: tones that were lost."""
+    """Returns the share of the opaque area that is pure white or pure black, 0 to 1."""
     area = cv2.countNonZero(planes.opaque)
     if not area:
         return 0.0
     darkest, lightest = cv2.minMaxLoc(planes.luma, mask=planes.opaque)[:2]
     lost = 0
-    if lightest > (_WHITE - 0.1) / 255:  # only then is there a pixel to look for
+    if lightest > (_WHITE - 0.1) / 255:  # otherwise no pixel can be white
         whites = cv2.inRange(planes.pixels, (_WHITE, _WHITE, _WHITE, HALF), (255, 255, 255, 255))
         lost += cv2.countNonZero(whites)
     if darkest < (_BLACK + 0.1) / 255:
@@ -133,10 +135,10 @@ def clipping(planes: Planes) -> float:
 
 
 def seam(planes: Planes) -> float:
-    """How much harsher the step from one border to the opposite one is than those beside it, 0..1.
+    """Returns how much larger the step between opposite borders is than those beside it, 0 to 1.
 
-    1 - (mean step among the 8 pixels next to the borders) / (mean step across), 0 when the step
-    across is no larger, of both directions the worse: a texture laid side by side shows it.
+    It is 1 - (mean step among the 8 pixels next to the borders) / (mean step across), 0 when the
+    step across is no larger, and the worse of both directions: it shows in a tiled texture.
     """
     return max(_across(planes.pixels), _across(planes.pixels.transpose(1, 0, 2)))
 

@@ -1,7 +1,7 @@
-"""Similarity: what a picture is recognised by, and the nearest of those that were seen.
+"""Duplicates: image fingerprints, and the nearest neighbour among the images seen so far.
 
-A 64-bit perceptual hash sees shape and colour at once and among many; a small sketch beside it
-confirms what the hash finds alike.
+A 64-bit perceptual hash compares shape and colour with many images at once; a small thumbnail (the
+sketch) confirms what the hash finds alike.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _HASH_BITS = 64
 _SKETCH = 6
 _BYTES = 4 * _SKETCH**2
 _CLOSE = 8
-"""Bits up to which sketches are compared: a touched-up copy stays within 3."""
+"""Sketches are compared up to this many differing bits: a retouched copy stays within 3."""
 _LIGHTER = 0.1
 _SHAPE_BITS = 36
 _HUES = 8
@@ -31,18 +31,16 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 
 def perceptual_hash(pixels: Pixels) -> int:
-    """The 64-bit hash of a uint8 RGBA picture; few differing bits mean a near duplicate.
+    """Returns the 64-bit hash of a uint8 RGBA image; few differing bits mean a near duplicate.
 
-    The object is cropped to its opaque rectangle first, so that its place in the frame does not
-    matter, and laid on black, so that its brightness hardly does. Then
-
+    The object is cropped to its opaque rectangle first, so that its position in the frame does not
+    matter, and put on black, so that its brightness hardly matters. Then
     - 36 bits are the lowest frequencies of the luminance's cosine transform against their median
       (pHash: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010);
-    - 24 bits say on which side of 8 directions of hue, at 3 strengths, the mean colour lies;
-    - 4 bits are the mean lightness as a thermometer.
-
-    The colour bits of two hues differ the more the further apart they are, so that a red gem and
-    a blue gem of one shape are no duplicates. A picture with nothing opaque has the hash 0.
+    - 24 bits tell on which side of 8 directions of hue, at 3 strengths, the mean colour lies;
+    - 4 bits are the mean lightness as a thermometer code.
+    The further apart two hues are, the more of their colour bits differ: a red gem and a blue gem
+    of one shape are no duplicates. An image without opaque pixels has the hash 0.
     """
     square = _opaque_square(pixels)
     return _hash(square) if square.size else 0
@@ -55,7 +53,7 @@ def _hash(object_pixels: NDArray[np.float32]) -> int:
 
 
 def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
-    """The opaque rectangle centred in a clear square, premultiplied, 32x32, values 0 to 1."""
+    """Returns the opaque rectangle centred in a clear square, premultiplied, 32x32, 0 to 1."""
     opaque = pixels[..., 3] >= 128
     rows, columns = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
     if not rows.size:
@@ -71,14 +69,17 @@ def _opaque_square(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _premultiplied_part(part: Pixels) -> NDArray[np.uint8] | NDArray[np.float32]:
-    """The part premultiplied: from 0 to 1, or in bytes where the mean of many hides rounding."""
+    """Returns the part premultiplied: as floats 0 to 1, or as bytes if it is large.
+
+    In a large part the rounding averages out when it is shrunk.
+    """
     if max(part.shape) > 4 * _SIDE:
         alpha = np.ascontiguousarray(part[..., 3])
         share = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
         return np.asarray(cv2.multiply(part, share, scale=1 / 255), np.uint8)
     unit = part.astype(np.float32)
-    unit /= 255  # in place: fresh memory costs more than the division
-    for channel in range(3):  # one by one: rows of three are slow to walk
+    unit /= 255  # in place: allocating memory costs more than the division
+    for channel in range(3):  # one by one: iterating over rows of three is slow
         unit[..., channel] *= unit[..., 3]
     return unit
 
@@ -91,13 +92,13 @@ def _shape_bits(object_pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 @cache
 def _from_low_to_high() -> NDArray[np.intp]:
-    """Where the frequencies stand in the flat transform, the constant one first."""
+    """Returns the indices of the frequencies in the flat transform, the constant one first."""
     row, column = np.indices((_SIDE, _SIDE))
     return np.lexsort((row.ravel(), (row + column).ravel()))
 
 
 def _hue_bits(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The mean colour's place in the hue circle, as half-planes of RGB's opponent axes."""
+    """Returns the mean colour's position in the hue circle, as half-planes of opponent axes."""
     red, green, blue = mean
     opponents = np.array([red - (green + blue) / 2, (green - blue) * np.sqrt(3) / 2])
     angles = np.arange(_HUES) * 2 * np.pi / _HUES
@@ -110,10 +111,11 @@ def _lightness_bits(mean: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def fingerprint(pixels: Pixels) -> int:
-    """What a picture is recognised by: its 64-bit hash, and above it a sketch of 144 bytes.
+    """Returns a fingerprint: the 64-bit hash in the low bits, and above it a 144-byte sketch.
 
-    The sketch is the same object at 6 x 6, premultiplied RGBA: it tells apart what the hash finds
-    alike, another style of one thing say. A picture with nothing opaque has the fingerprint 0.
+    The sketch is the same object at 6 x 6, premultiplied RGBA: it separates images that the hash
+    finds alike, for example one object in two styles. An image without opaque pixels has the
+    fingerprint 0.
     """
     square = _opaque_square(pixels)
     if not square.size:
@@ -125,10 +127,9 @@ def fingerprint(pixels: Pixels) -> int:
 
 @dataclass(frozen=True, slots=True)
 class KnownImage:
-    """A picture that stands: its fingerprint, its asset, and the run that made it, if that counts.
+    """An existing image: its fingerprint, its asset, and its run if that is relevant.
 
-    A fingerprint below 2**64 is a hash without a sketch, as catalogs kept them before there were
-    sketches.
+    A fingerprint below 2**64 is a hash without a sketch, from a catalog older than sketches.
     """
 
     fingerprint: int
@@ -140,11 +141,11 @@ class KnownImage:
 
 
 class Neighbours:
-    """The pictures seen so far, with exact nearest neighbours; 152 bytes each and their names.
+    """The images seen so far, with exact nearest-neighbour search; 152 bytes each plus names.
 
-    The distance of two is the number of differing bits of their hashes, 0 to 64. Where those are
-    8 at most and both have a sketch, it is the mean difference of the sketches in 255ths if that
-    is larger, a tenth more or less light left out.
+    The distance of two images is the number of differing bits of their hashes, 0 to 64. Where that
+    is at most 8 and both have a sketch, it is the mean difference of the sketches in 255ths if that
+    is larger; brightness differences of up to a tenth are ignored.
     """
 
     def __init__(self, known: Iterable[KnownImage] = ()) -> None:
@@ -156,11 +157,11 @@ class Neighbours:
             self._add(image)
 
     def __len__(self) -> int:
-        """How many pictures were added."""
+        """Returns how many images were added."""
         return len(self._seen)
 
     def add(self, fingerprint: int, name: str) -> None:
-        """Remember a fingerprint under an asset's name; names may repeat."""
+        """Adds a fingerprint under an asset's name; names may repeat."""
         self._add(KnownImage(fingerprint, name))
 
     def _add(self, image: KnownImage) -> None:
@@ -173,9 +174,9 @@ class Neighbours:
         self._seen.append(image)
 
     def nearest(self, fingerprint: int, *, exclude: str = "") -> tuple[float, str] | None:
-        """Distance and name of the nearest picture, the first of equals; None when there is none.
+        """Returns distance and name of the nearest image, the first of equals; None without any.
 
-        `besides` is the asset itself, whose earlier versions it may look like.
+        `exclude` is the asset itself, whose earlier versions it may look like.
         """
         hash, sketch = _split_fingerprint(fingerprint)
         bits = np.bitwise_count(self._hashes[: len(self)] ^ hash)
@@ -192,7 +193,7 @@ class Neighbours:
     def _sketch_distances(
         self, sketch: NDArray[np.uint8], rows: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Mean differences of a sketch and those of some rows; 0 where either has none."""
+        """Returns mean differences between a sketch and those of the rows; 0 if one is missing."""
         theirs, mine = self._sketches[rows].astype(np.float32), sketch.astype(np.float32)
         lights = theirs.mean(axis=1)
         gains = np.clip(mine.mean() / np.maximum(lights, 1), 1 - _LIGHTER, 1 + _LIGHTER)

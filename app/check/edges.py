@@ -1,4 +1,4 @@
-"""Edges: whether an object's outline carries its own colour, and whether it ends where it ends."""
+"""Edges: whether an object's outline has the object's own colour, and whether it is clean."""
 
 import cv2
 import numpy as np
@@ -6,18 +6,18 @@ import numpy as np
 from app.check.planes import FAINT, NEARLY_OPAQUE, Planes
 
 _MOST_EDGE = 8192
-"""Edge pixels that are looked at, evenly spaced: a picture of nothing but edge costs no more."""
+"""The most edge pixels examined, evenly spaced; this limits the cost of an image full of edges."""
 _ROUND_EDGE = 32
-"""An edge may be a pixel wide for each so many of the longer side."""
+"""An edge may be one pixel wide per this many pixels of the longer side."""
 
 
 def fringe(planes: Planes) -> float:
-    """How far the colour of edge pixels lies from the solid ones beside them, 0 to 1.
+    """Returns how far the colour of edge pixels is from the solid pixels beside them, 0 to 1.
 
     An edge pixel has an alpha from 0.1 to 0.9 and a solid neighbour (alpha above 0.9, among the
-    eight); the difference is that of the mean of these neighbours, averaged over red, green and
-    blue and over all edge pixels. What was cut out of a white or dark ground without removing
-    the ground's colour has a fringe; an edge that carries the object's colour has none.
+    eight). The difference to the mean of these neighbours is averaged over red, green and blue and
+    over all edge pixels. An object cut out of a white or dark background without removing the
+    background's colour has a fringe; an edge in the object's colour has none.
     """
     partly = cv2.inRange(planes.alpha, FAINT, NEARLY_OPAQUE - 1)
     if not cv2.countNonZero(partly):
@@ -41,10 +41,10 @@ def fringe(planes: Planes) -> float:
 
 
 def halo(planes: Planes) -> float:
-    """Alpha that lies away from the object, as a share of its opaque area; 0 to 1.
+    """Returns the alpha away from the object, as a share of its opaque area, 0 to 1.
 
-    Away is further from every half opaque pixel than an edge is wide: a pixel for each 32 of the
-    longer side, two at 64. A glow, a shadow and haze count; a picture with nothing opaque has 0.
+    Away means further from every half-opaque pixel than an edge is wide: one pixel per 32 of the
+    longer side, two at 64. A glow, a shadow and haze count; an image without opaque pixels has 0.
     """
     area = cv2.countNonZero(planes.opaque)
     if area in (0, planes.opaque.size):

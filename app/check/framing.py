@@ -1,4 +1,4 @@
-"""Framing: how a subject sits in its canvas, and what lies around it."""
+"""Framing: the position and size of a subject in its canvas, and the background around it."""
 
 from dataclasses import dataclass
 from math import hypot
@@ -13,25 +13,26 @@ TRANSPARENT, PLATE = "transparent", "plate"
 _CLEAR, _SOLID = 26, 230
 """Alphas up to a tenth are clear, from nine tenths on solid."""
 GROUND_TOLERANCE = 10.0
-"""In units of CIE Lab: what a plain ground may differ from its colour and still be it."""
+"""How far a plain background may differ from its colour, in units of CIE Lab."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Where the subject's box lies, all as shares of the canvas."""
+    """The position of the subject's bounding box, in shares of the canvas."""
 
     share: float
-    """The larger of the box's width and height in those of the canvas, 0 to 1."""
+    """The larger of the box's width and height relative to the canvas, 0 to 1."""
     margin: float
-    """The smallest distance from the box to the canvas's edge, of the shorter side, 0 to 0.5."""
+    """The smallest distance from the box to the canvas edge, of the shorter side, 0 to 0.5."""
     off_centre: float
-    """How far the box's middle is from the canvas's, of the shorter side, 0 and more."""
+    """The distance from the box's centre to the canvas's, relative to the shorter side, from 0."""
 
 
 def framing(pixels: Pixels, ground: str = TRANSPARENT) -> Framing | None:
-    """The subject's place in RGBA [height, width, 4]; None where there is no subject.
+    """Returns the subject's framing in RGBA [height, width, 4]; None if there is no subject.
 
-    The subject is what is at least half opaque; on a ground of a colour what differs from that.
+    The subject is what is at least half opaque; on a coloured background, what also differs from
+    it.
     """
     subject = _subject(pixels, ground)
     rows, columns = np.flatnonzero(subject.any(axis=1)), np.flatnonzero(subject.any(axis=0))
@@ -49,9 +50,9 @@ def framing(pixels: Pixels, ground: str = TRANSPARENT) -> Framing | None:
 
 
 def ground_error(pixels: Pixels, ground: str) -> float:
-    """The share of the outermost pixel ring that is not the ground, 0 to 1.
+    """Returns the share of the outermost pixel ring that is not the background, 0 to 1.
 
-    The ground is `transparent`, a `plate` that covers the whole canvas, or a colour as #rrggbb.
+    The background is `transparent`, a `plate` that covers the whole canvas, or a colour as #rrggbb.
     """
     ring = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
     if ground == TRANSPARENT:
@@ -71,6 +72,6 @@ def _subject(pixels: Pixels, ground: str) -> NDArray[np.bool_]:
 
 
 def _apart(colours: Pixels, ground: str) -> NDArray[np.float32]:
-    """Each colour's distance from the ground's in CIE Lab."""
+    """Returns each colour's distance from the background's in CIE Lab."""
     pixel = np.array([rgb(ground)], np.uint8)
     return np.asarray(np.linalg.norm(lab(colours) - lab(pixel), axis=1))

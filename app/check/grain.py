@@ -1,4 +1,4 @@
-"""Grain: what a picture has on it that nobody drew, pixel by pixel and in patches."""
+"""Grain: unwanted noise in an image, per pixel and in patches."""
 
 from math import ceil, sqrt
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from app.check.planes import Plane, Planes
 
 _MOST = 16_384
-"""Pixels that a median is taken of, on an even grid."""
+"""The most pixels that a median is taken of, on an even grid."""
 _TO_SIGMA = 1 / (6 * 0.6745 * 255)
-"""From the median of the filter's magnitude to a standard deviation, and to 0 to 1."""
+"""Converts the median of the filter's magnitude to a standard deviation in 0 to 1."""
 _WINDOW = 9
 _SLIGHT = 0.02
-"""Added to a colour spread before it is divided by: flat areas have no direction."""
+"""Added to a colour spread before dividing by it: flat areas have no direction."""
 _TENTH = 10
 _FEW = 32
 
 
 def noise(planes: Planes) -> float:
-    """The standard deviation of pixel noise inside the object, 0 to 1, of its noisiest channel.
+    """Returns the standard deviation of pixel noise in the object, 0 to 1, of the noisiest channel.
 
-    Source: Immerkaer, "Fast Noise Variance Estimation", CVIU 64 (1996), with the median in place
-    of the mean, so that drawn lines do not count. Texture does.
+    Source: Immerkaer, "Fast Noise Variance Estimation", CVIU 64 (1996), with the median in place of
+    the mean, so that drawn lines do not count. Texture does.
     """
     kernel = np.array([1.0, -2.0, 1.0])
     filtered = cv2.sepFilter2D(planes.pixels, cv2.CV_16S, kernel, kernel)
@@ -35,13 +35,12 @@ def noise(planes: Planes) -> float:
 
 
 def blotches(planes: Planes) -> float:
-    """How many-coloured the calmest tenth of the object is, 0 to 1.
+    """Returns how many-coloured the calmest tenth of the object is, 0 to 1.
 
-    Around a point of a drawing or a photograph the colours lie on a line: one surface from dark
-    to light, or two that meet (Omer and Werman, "Color Lines", CVPR 2004). The measure is the
-    spread of colour across that line as a share of the spread along it, in windows of 9 pixels at
-    a size of 64; the tenth percentile over the object. Tinted patches raise it, shading and edges
-    do not.
+    Around a point of a drawing or a photograph the colours lie on a line: one surface from dark to
+    light, or two that meet (Omer and Werman, "Color Lines", CVPR 2004). The measure is the spread
+    of colour across that line as a share of the spread along it, in windows of 9 pixels at a size
+    of 64; the tenth percentile over the object. Tinted patches raise it, shading and edges do not.
     """
     seen = planes.thumbnail.astype(np.float32) / np.float32(255)
     solid = (seen[..., 3] >= 0.9).astype(np.float32)
@@ -57,10 +56,10 @@ def blotches(planes: Planes) -> float:
 def _spread(
     seen: Plane, solid: Plane, where: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The variance [n] of the solid pixels' colours around each asked pixel, and its largest part.
+    """Returns the colour variance [n] of the solid pixels around each point, and its largest part.
 
-    The largest eigenvalue of the covariance in closed form (Smith, "Eigenvalues of a symmetric
-    3 x 3 matrix", CACM 4, 1961).
+    The largest eigenvalue of the covariance in closed form (Smith, "Eigenvalues of a symmetric 3 x
+    3 matrix", CACM 4, 1961).
     """
     window = (_WINDOW, _WINDOW)
     red, green, blue = (seen[..., channel] * solid for channel in range(3))

@@ -1,4 +1,4 @@
-"""Integrity: whether a file is the picture that was asked for, read from the file itself."""
+"""Integrity: whether a file is a valid image of the requested size, read from the file itself."""
 
 import struct
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from app.types import Measure
 
 _SRGB_GAMMA = 45_455
 _SRGB_PRIMARIES = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
-"""What gAMA and cHRM say beside sRGB (W3C PNG, third edition, 11.3.2)."""
+"""The values of gAMA and cHRM that mean sRGB (W3C PNG, third edition, 11.3.2)."""
 
 
 def decode_or_none(data: bytes) -> NDArray[np.uint8] | None:
-    """The pixels [height, width, 4] of a file's bytes; None when it is no whole sRGB RGBA PNG."""
+    """Returns the pixels [height, width, 4] of a file; None unless it is a whole sRGB RGBA PNG."""
     try:
         pixels = read_png(data)
     except BadImage:
@@ -25,9 +25,9 @@ def decode_or_none(data: bytes) -> NDArray[np.uint8] | None:
 
 
 def is_srgb(data: bytes) -> bool:
-    """Whether a whole PNG's numbers are sRGB: it says so, or says nothing.
+    """Returns whether a whole PNG is sRGB: it declares sRGB, or declares no colour space.
 
-    An embedded profile is refused whatever it holds: it would have to be applied.
+    An embedded profile is refused whatever it contains: it would have to be applied.
     """
     for kind, body in _before_pixels(data):
         if kind in (b"iCCP", b"cICP", b"mDCV"):
@@ -40,9 +40,9 @@ def is_srgb(data: bytes) -> bool:
 
 
 def integrity(pixels: NDArray[np.uint8] | None, *, width: int, height: int) -> dict[Measure, float]:
-    """DECODES and SIZE_ERROR of what `decoded` gave.
+    """Returns DECODES and SIZE_ERROR for the result of `decode_or_none`.
 
-    Bad bytes are a score, never an error: they decode to 0 and miss the whole asked size.
+    Invalid bytes give a score, never an error: DECODES is 0 and SIZE_ERROR is width + height.
     """
     if pixels is None:
         return {Measure.DECODES: 0.0, Measure.SIZE_ERROR: float(width + height)}
@@ -52,7 +52,7 @@ def integrity(pixels: NDArray[np.uint8] | None, *, width: int, height: int) -> d
 
 
 def _before_pixels(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks in front of the pixels; colour is said nowhere else."""
+    """Yields the chunks before the pixels; no other chunk declares colour."""
     position = len(SIGNATURE)
     while data[position + 4 : position + 8] not in (b"IDAT", b"IEND", b""):
         length = int.from_bytes(data[position : position + 4], "big")

@@ -1,4 +1,4 @@
-"""The judge: scores and rules in, a verdict with every broken rule out. Knows no pixels."""
+"""The judge: turns scores and rules into a verdict with every broken rule. Sees no pixels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -48,11 +48,11 @@ _MESSAGES: dict[Measure, str] = {
 
 
 def judge(scores: Mapping[Measure, float], rules: Sequence[Rule]) -> QualityReport:
-    """Apply the rules: one finding per broken rule in the rules' order, the gravest decides.
+    """Applies the rules and returns one finding per broken rule, in the rules' order.
 
-    A rule whose measure has no score, or one that is not a finite number, is broken: what was
-    not measured is not accepted. Such scores are left out of the report and their finding has the
-    score None. Without findings the verdict is accept.
+    The most severe finding decides the verdict; without findings it is accept. A rule whose measure
+    has no score, or a score that is not a finite number, is broken: what was not measured is not
+    accepted. Such scores are left out of the report, and the score of their finding is None.
     """
     known = {measure: float(score) for measure, score in scores.items() if math.isfinite(score)}
     broken = [rule for rule in rules if not _holds(rule, known.get(rule.check))]
@@ -62,14 +62,15 @@ def judge(scores: Mapping[Measure, float], rules: Sequence[Rule]) -> QualityRepo
 
 
 def severity(verdict: Verdict) -> int:
-    """How grave a verdict is: accept 0, review 1, retry 2, reject 3."""
+    """Returns the severity of a verdict: accept 0, review 1, retry 2, reject 3."""
     return _BY_SEVERITY.index(verdict)
 
 
 def rank(report: QualityReport) -> tuple[int, float, float]:
-    """The sort key of candidates, larger is better: milder verdict, then agreement, then sharpness.
+    """Returns the sort key of a candidate: milder verdict, then agreement, then sharpness.
 
-    A missing score ranks below every other. `max` over candidates keeps the first of equals.
+    Larger is better. A missing score ranks below every other. `max` over candidates keeps the first
+    of equals.
     """
     agreement = report.scores.get(Measure.AGREEMENT, -math.inf)
     sharpness = report.scores.get(Measure.SHARPNESS, -math.inf)
@@ -77,9 +78,9 @@ def rank(report: QualityReport) -> tuple[int, float, float]:
 
 
 def reasons(report: QualityReport, *, repeats: str = "another picture") -> tuple[str, ...]:
-    """The findings in words, in their order: what is wrong, the number, and the rule.
+    """Returns the findings as text, in order: what is wrong, the number, and the rule.
 
-    `repeats` is the name of the nearest picture, for the finding that speaks of it.
+    `repeats` is the name of the nearest image, for the duplicate finding.
     """
     return tuple(_in_words(finding, repeats) for finding in report.findings)
 

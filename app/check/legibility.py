@@ -1,7 +1,7 @@
-"""Legibility: the text that a reader who knows nothing of the request finds in a picture.
+"""Legibility: the text that an OCR reader finds in an image without knowing the request.
 
-The reader is PP-OCRv6 (small) by way of RapidOCR, whose wheel holds the weights: it reads Latin
-letters with their accents, digits, Chinese and Japanese; other scripts it reads as something else.
+The reader is PP-OCRv6 (small) through RapidOCR, whose wheel holds the weights. It reads Latin
+letters with their accents, digits, Chinese and Japanese; it misreads other scripts.
 """
 
 import unicodedata
@@ -15,36 +15,36 @@ from rapidocr import RapidOCR
 from rapidocr.utils.output import RapidOCROutput
 
 _GREY = 128
-"""What lies behind a transparent picture: black and white text both stand out from it."""
+"""The background of a transparent image: both black and white text stand out from it."""
 _SETTINGS = {
-    "Global.use_cls": False,  # upside down is wrong, not to be turned
+    "Global.use_cls": False,  # upside-down text is an error and must not be turned
     "Global.log_level": "error",
-    # The default enlarges wide pictures until their short side has 736 px, and reads worse.
+    # The default enlarges wide images until their short side has 736 px, and reads worse.
     "Det.limit_type": "max",
     "Det.limit_side_len": 736,
-    # As many threads as workers: each worker is given one core.
+    # One thread: each worker is given one core.
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
 
 
 def read_text(pixels: NDArray[np.uint8]) -> str:
-    """The text of an RGBA picture [h, w, 4], its lines from top to bottom; "" where there is none.
+    """Returns the text of an RGBA image [h, w, 4], lines from top to bottom; "" without text.
 
-    The first call of a process loads the reader (about a second); none needs a network.
+    The first call in a process loads the reader (about a second); no call uses the network.
     """
-    output = cast(RapidOCROutput, _reader()(_on_grey(pixels)))  # it finds, then reads: no less
+    output = cast(RapidOCROutput, _reader()(_on_grey(pixels)))  # with detection and recognition
     if output.boxes is None or output.txts is None:
         return ""
     return "\n".join(" ".join(line) for line in _lines(output.boxes, output.txts))
 
 
 def cer(expected: str, read: str) -> float:
-    """The character error rate: edits from one to the other for each expected character.
+    """Returns the character error rate: edit distance per expected character.
 
-    Both are composed (NFC), and every run of white space is one space: where lines break is
-    layout, not reading. It exceeds 1 when more was read than written. ValueError when nothing
-    is expected: there is no rate of nothing.
+    Both texts are NFC normalised, and every run of white space counts as one space: line breaks are
+    layout, not reading. It exceeds 1 when more was read than expected. Raises ValueError when the
+    expected text is empty: the rate is undefined.
     """
     wanted = _normal(expected)
     if not wanted:
@@ -58,14 +58,14 @@ def _reader() -> RapidOCR:
 
 
 def _on_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """BGR, as OpenCV's readers take it."""
+    """Returns BGR, the channel order of OpenCV."""
     alpha = pixels[..., 3:] / 255
     seen = np.rint(pixels[..., :3] * alpha + _GREY * (1 - alpha)).astype(np.uint8)
     return np.ascontiguousarray(seen[..., ::-1])
 
 
 def _lines(boxes: NDArray[np.float32], texts: tuple[str, ...]) -> list[list[str]]:
-    """Pieces whose middles lie within half a height of each other stand on one line."""
+    """Returns the pieces in lines: centres within half a height of each other share a line."""
     middles, heights = boxes[..., 1].mean(axis=1), np.ptp(boxes[..., 1], axis=1)
     lines: list[list[int]] = []
     for piece in np.argsort(middles, kind="stable").tolist():

@@ -1,4 +1,4 @@
-"""Light: from which side a picture's subject is lit, by the slope of its luminance."""
+"""Light direction: from which side an image's subject is lit, by the slope of its luminance."""
 
 from math import atan2, degrees, hypot
 
@@ -9,13 +9,16 @@ from app.check.palette import lab
 from app.check.planes import Pixels, Planes
 
 WEAKEST = 0.015
-"""The slope of luminance, over the subject's radius, below which no direction is seen."""
+"""The slope of luminance over the subject's radius below which there is no direction."""
 _FEWEST = 50
 _HUES, _NEUTRAL, _GREY = 12, 12, 8.0
 
 
 def light_error(pixels: Pixels, angle: float) -> float | None:
-    """Degrees between where the light comes from and the angle, 0 to 180; None: it is not seen."""
+    """Returns the degrees between the light's direction and the angle, 0 to 180, or None.
+
+    None where no direction can be measured.
+    """
     seen_angle = light_angle(pixels)
     if seen_angle is None:
         return None
@@ -24,10 +27,11 @@ def light_error(pixels: Pixels, angle: float) -> float | None:
 
 
 def light_angle(pixels: Pixels) -> float | None:
-    """Where the light comes from, clockwise from above, 0 to 360; None where nothing is shaded.
+    """Returns where the light comes from, in degrees clockwise from above, 0 to 360.
 
-    RGBA [height, width, 4]. A plane is fitted to the luminance inside the subject, each hue with a
-    height of its own: so a dark part below a light one is no shading.
+    None where nothing is shaded. Takes RGBA [height, width, 4]. A plane is fitted to the luminance
+    inside the subject, with a separate offset for each hue: a dark part below a light one is no
+    shading.
     """
     planes = Planes(pixels)
     rows, columns = np.nonzero(planes.inside)
@@ -46,7 +50,7 @@ def light_angle(pixels: Pixels) -> float | None:
 
 
 def _hues(colours: Pixels) -> NDArray[np.int64]:
-    """Which of twelve hues each colour has, greys being a thirteenth."""
+    """Returns which of twelve hues each colour has; greys are a thirteenth."""
     both = lab(colours)[:, 1:]
     turned = np.arctan2(both[:, 1], both[:, 0]) / (2 * np.pi) * _HUES
     hues = np.floor(turned).astype(np.int64) % _HUES
@@ -55,7 +59,7 @@ def _hues(colours: Pixels) -> NDArray[np.int64]:
 
 
 def _within(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The values [n, k] less their groups' means."""
+    """Returns the values [n, k] minus their groups' means."""
     counts = np.maximum(np.bincount(groups, minlength=_HUES + 1), 1)
     means = np.stack(
         [np.bincount(groups, column, _HUES + 1) / counts for column in values.T], axis=1

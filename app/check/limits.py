@@ -1,10 +1,10 @@
-"""Limits: what may be demanded of the measures that no kind demands by itself, or not so strictly.
+"""Limits: optional limits for measures that no kind limits by default, or not so strictly.
 
-Two or three in a hundred good pictures of the starter break any of them, and one drawing in a
-hundred; at 64 pixels, the size it paints at. `python -m jobs dev bench-checks` counts
-what they catch.
-They hold for the starter's look. Another model's pictures may well have glows, glints and many
-colours by design, so no kind demands them by itself: a plan writes those that it wants.
+Two or three in a hundred good images of the starter model break any of them, and one drawing in a
+hundred, at 64 pixels, the size it renders at. `python -m jobs dev bench-checks` counts what they
+catch.
+They fit the starter's style. Another model's images may have glows, glints and many colours by
+design, so no kind requires them by default: a plan names those that it wants.
 """
 
 from app.types import Kind, Measure, Rule
@@ -33,12 +33,12 @@ LIMITS: dict[Kind, tuple[Rule, ...]] = {
     Kind.TEXTURE: (Rule(check=Measure.SEAM, at_most=0.5),),
     Kind.POSTER: (),
 }
-"""To be put in the place of a kind's rules for the same measures."""
+"""Replaces a kind's rules for the same measures."""
 TEXT_LIMITS = (Rule(check=Measure.TEXT_CONTRAST, at_least=3),)
-"""Where text is set: what WCAG 2 asks of large letters at level AA."""
+"""For images with text: what WCAG 2 level AA requires of large letters."""
 REFERENCE_LIMITS = (
     Rule(check=Measure.LIKENESS, at_least=0.95),
     Rule(check=Measure.PALETTE_DISTANCE, at_most=4),
     Rule(check=Measure.DIFFERENCE, at_most=0.05),
 )
-"""Where a picture should look like one that is known."""
+"""For images that should look like a known reference image."""

@@ -1,7 +1,7 @@
-"""Looks: whether style, colours, finish, focus and composition are what was asked for.
+"""Appearance: whether style, colours, finish, focus and composition match the request.
 
-One small network, trained on drawings and the starter's pictures with injected defects, answers
-all five. It knows that one look; the model's card says how well.
+One small network, trained on drawings and the starter's images with injected defects, gives all
+five. It knows only that style; the model card has its accuracy.
 """
 
 import json
@@ -26,20 +26,20 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 APPEARANCE_MEASURES = (
     Measure.STYLE, Measure.ON_MODEL, Measure.FINISHED, Measure.CRISP, Measure.COMPOSITION,
 )  # fmt: skip
-"""What the looks measure."""
+"""The measures that the appearance model gives."""
 
 
 class AppearanceConfig(Value):
-    """What stands beside the weights: the words that ask for each style and colour, by row."""
+    """The configuration beside the weights: the words for each style and colour, by row."""
 
     styles: dict[str, tuple[str, ...]]
     colours: dict[str, tuple[str, ...]]
 
 
 class AppearanceModel:
-    """The looks, ready to judge; made by `Looks.load`.
+    """The appearance model, loaded for inference; made by `AppearanceModel.load`.
 
-    Every picture goes through the network alone: the same bytes and prompt give the same numbers.
+    Every image goes through the network alone: the same bytes and prompt give the same numbers.
     """
 
     def __init__(self, network: "AppearanceNetwork", config: AppearanceConfig) -> None:
@@ -48,7 +48,7 @@ class AppearanceModel:
 
     @classmethod
     def load(cls, folder: Path) -> "AppearanceModel":
-        """The looks in a folder that holds `config.json` and `model.safetensors`.
+        """Loads the model from a folder that holds `config.json` and `model.safetensors`.
 
         Raises ModelNotFound when a file is missing, unreadable or does not fit.
         """
@@ -69,15 +69,15 @@ class AppearanceModel:
                 f"no usable looks in {folder} ({type(error).__name__}: {error}); "
                 "train them with `python -m jobs dev train-looks`"
             ) from error
-        # Pictures come with their channels last; convolutions that take them so need no copies.
+        # Images arrive in channels-last order; convolutions in that memory format need no copies.
         network.to(memory_format=channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         return cls(network.eval().requires_grad_(False), config)
 
     def measures(self, seen: NDArray[np.float32], prompt: str) -> dict[Measure, float]:
-        """Five probabilities for a premultiplied picture [64, 64, 4] and its prompt.
+        """Returns five probabilities for a premultiplied image [64, 64, 4] and its prompt.
 
-        Of several styles or colours that a prompt names the likeliest counts; where it names no
-        style any will do, and where it names no colour the likeliest of all.
+        Of several styles or colours in a prompt the most likely counts. A prompt without a style
+        accepts any style; one without a colour uses the most likely of all colours.
         """
         import torch
 
@@ -100,5 +100,5 @@ class AppearanceModel:
 
 
 def _named(known: Mapping[str, tuple[str, ...]], prompt_words: set[str]) -> list[int]:
-    """The rows that the words ask for."""
+    """Returns the rows whose names are among the words."""
     return [row for row, names in enumerate(known.values()) if prompt_words & {*names}]

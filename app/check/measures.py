@@ -1,7 +1,7 @@
-"""Measures: one number per question about a picture's pixels, each a function of its own.
+"""Measures: one number per question about an image's pixels, each a function of its own.
 
-Pictures are uint8 RGBA of shape [height, width, 4] with straight alpha. The colour of a fully
-clear pixel never matters, and the same pixels always give the same numbers.
+Images are uint8 RGBA of shape [height, width, 4] with straight alpha. The colour of a fully clear
+pixel never matters, and the same pixels always give the same numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,31 +16,31 @@ from app.check.planes import FAINT, Pixels, Plane, Planes
 from app.types import Measure
 
 _PINHOLE_SHARE = 0.002
-"""A hole up to this share of the frame is damage (8 pixels at 64x64); a larger one is drawn."""
+"""A hole up to this share of the frame is damage (8 pixels at 64x64); a larger one is intended."""
 _BLUR_SIZE = 11
-"""The low-pass filter of Crete et al. 2007."""
+"""The low-pass filter size of Crete et al. 2007."""
 _REACH = 7
-"""How far a pixel's blurred gradient looks: half of the filter, one, and one across."""
+"""The radius in pixels of a blurred gradient: half of the filter, plus one, plus one across."""
 _STRIP = 32_768
-"""Pixels of a strip, about."""
+"""The approximate number of pixels of a strip."""
 
 
 def measures(pixels: Pixels) -> dict[Measure, float]:
-    """Every measure that needs nothing but the pixels: COVERAGE to SEAM."""
+    """Returns every measure that needs only the pixels: COVERAGE to SEAM."""
     planes = Planes(pixels)
     return {measure: of(planes) for measure, of in MEASURES.items()}
 
 
 def coverage(planes: Planes) -> float:
-    """Share of pixels at least half opaque, 0 to 1: 0 is blank, 1 has no transparency left."""
+    """Returns the share of pixels at least half opaque: 0 is blank, 1 has no transparency."""
     return cv2.countNonZero(planes.opaque) / planes.opaque.size
 
 
 def softness(planes: Planes) -> float:
-    """Share of the visible pixels that one can see through, 0 to 1.
+    """Returns the share of the visible pixels that are see-through, 0 to 1.
 
     Visible is an alpha above 0.1, see-through one below 0.9. A clean edge is one pixel wide, so
-    small and thin objects have more of it than large ones; a ghost is soft all over.
+    small and thin objects have a larger share than large ones; a ghost is soft all over.
     """
     visible = cv2.countNonZero(cv2.inRange(planes.alpha, FAINT, 255))
     opaque = cv2.countNonZero(planes.solid)
@@ -48,10 +48,10 @@ def softness(planes: Planes) -> float:
 
 
 def fragments(planes: Planes) -> float:
-    """Area of what hangs loose or is pierced, as a share of the opaque area, 0 to 1.
+    """Returns the area of loose pieces and pinholes as a share of the opaque area, 0 to 1.
 
-    Counted are all connected pieces (8 neighbours) beside the largest, and enclosed holes
-    (4 neighbours) of at most 0.2 % of the frame: specks and pinholes.
+    Counted are all connected pieces (8 neighbours) except the largest, and enclosed holes (4
+    neighbours) of at most 0.2 % of the frame.
     """
     opaque = planes.opaque
     if cv2.countNonZero(opaque) == opaque.size:
@@ -66,27 +66,30 @@ def fragments(planes: Planes) -> float:
 
 
 def border(planes: Planes) -> float:
-    """Largest alpha on the outermost pixel ring, 0 to 1; above 0.5 something is cut off."""
+    """Returns the largest alpha on the outermost pixel ring, 0 to 1.
+
+    Above 0.5 the object is cut off.
+    """
     alpha = planes.alpha
     ring = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
     return max(float(side.max()) for side in ring) / 255
 
 
 def contrast(planes: Planes) -> float:
-    """Standard deviation of luminance over the opaque area, 0 to 0.5.
+    """Returns the standard deviation of luminance over the opaque area, 0 to 0.5.
 
-    A single fill gives 0, and so does a blank picture.
+    A single fill gives 0, and so does a blank image.
     """
     return float(cv2.meanStdDev(planes.luma, mask=planes.opaque)[1][0, 0])
 
 
 def sharpness(planes: Planes) -> float:
-    """1 - blur effect of the picture on mid grey and of its alpha taken together, 0 to 1.
+    """Returns 1 - blur effect of the image on mid grey together with its alpha, 0 to 1.
 
     Source: Crete, Dolmiere, Ladret, Nicolas, "The blur effect", SPIE 6492 (2007): how much of the
-    gradient survives another blur. An opaque grey picture has scikit-image's `blur_effect`. Alpha
-    counts as a plane of its own, so that a grey object on the grey ground keeps its outline. A
-    picture without any gradient is as blurred as can be: 0.
+    gradient survives another blur. For an opaque grey image it is scikit-image's `blur_effect`.
+    Alpha counts as a plane of its own, so that a grey object on the grey background keeps its
+    outline. An image without any gradient is fully blurred: 0.
     """
     total, lost = np.zeros(2), np.zeros(2)
     for strip in _strips(planes):
@@ -94,16 +97,16 @@ def sharpness(planes: Planes) -> float:
             gradient, gone = _gradients(strip, along)
             total[along] += sum(cv2.sumElems(gradient))
             lost[along] += sum(cv2.sumElems(gone))
-    if not total.all():  # nothing changes along one direction: as blurred as can be
+    if not total.all():  # no gradient along one direction: fully blurred
         return 0.0
     return 1.0 - float(((total - lost) / total).max())
 
 
 def _gradients(strip: Plane, along: int) -> tuple[Plane, Plane]:
-    """Sobel's magnitude along columns (0) or rows (1) of a strip, and what a blur takes from it.
+    """Returns Sobel's magnitude along columns (0) or rows (1), and what a blur removes of it.
 
-    Smoothing across and averaging along may change places, and a running mean's difference is
-    that of its ends: so the blurred picture itself is never needed.
+    Smoothing across and averaging along commute, and the difference of a running mean is that of
+    its ends: so the blurred image itself is never needed.
     """
     single, across = np.ones(1), np.array([1.0, 2.0, 1.0])
     kernels = (single, across) if along == 0 else (across, single)
@@ -116,7 +119,7 @@ def _gradients(strip: Plane, along: int) -> tuple[Plane, Plane]:
 
 
 def _shifts(plane: Plane, along: int) -> Callable[[int], Plane]:
-    """The counted part of a strip, moved along columns (0) or rows (1) by so many pixels."""
+    """Returns a function that shifts a strip's counted part along columns (0) or rows (1)."""
     height, width = plane.shape[:2]
 
     def moved(by: int) -> Plane:
@@ -129,10 +132,10 @@ def _shifts(plane: Plane, along: int) -> Callable[[int], Plane]:
 
 
 def _strips(planes: Planes) -> Iterator[Plane]:
-    """Picture and alpha in strips of rows, with seven pixels around those that count.
+    """Yields image and alpha in strips of rows, with seven pixels around the counted ones.
 
-    In strips, because at 512 x 512 the system's handing out of fresh memory for whole planes takes
-    three times as long as all that is computed. Scikit-image leaves the same border out.
+    In strips, because at 512 x 512 allocating memory for whole planes takes three times as long as
+    the computation. Scikit-image leaves out the same border.
     """
     height, width = planes.alpha.shape
     rows = max(_REACH, _STRIP // width)
@@ -147,7 +150,7 @@ def _strips(planes: Planes) -> Iterator[Plane]:
 
 
 def _areas(mask: Pixels, *, connectivity: int) -> np.ndarray:
-    """The size of each connected piece in pixels."""
+    """Returns the size of each connected piece in pixels."""
     labels = cv2.connectedComponents(mask, connectivity=connectivity)[1]
     return np.bincount(labels.ravel())[1:]
 

@@ -1,4 +1,4 @@
-"""Seen: a picture as the small networks take it, brought to 64 x 64."""
+"""Network input: an image premultiplied and resized to 64 x 64 for the small networks."""
 
 import cv2
 import numpy as np
@@ -10,13 +10,13 @@ _SIDE = 64
 
 
 def premultiplied(image: Pixels) -> NDArray[np.float32]:
-    """What is seen of a straight-alpha picture, at their size: [64, 64, 4] from 0 to 1.
+    """Returns a straight-alpha image as premultiplied [64, 64, 4], from 0 to 1.
 
-    A picture that has to shrink is multiplied in whole bytes: the mean of many hides the rounding.
+    An image that has to shrink is multiplied in whole bytes: the rounding averages out.
     """
     if image.shape[:2] == (_SIDE, _SIDE):
         unit = image.astype(np.float32) / np.float32(255)
-        for channel in range(3):  # one by one: rows of three are slow to walk
+        for channel in range(3):  # one by one: iterating over rows of three is slow
             unit[..., channel] *= unit[..., 3]
         return unit
     alpha = np.ascontiguousarray(image[..., 3])

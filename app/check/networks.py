@@ -1,6 +1,6 @@
-"""The image-text critic's network: two small encoders that agree, and a judge of damage.
+"""The critic's and appearance networks: two small encoders that match, and damage detectors.
 
-Imported only when a critic is loaded or trained, for it needs torch.
+Imported only when a critic is loaded or trained, because it needs torch.
 """
 
 from itertools import pairwise
@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIDE = 64
-"""The critic sees every picture at 64 x 64."""
+"""The networks take every image at 64 x 64."""
 
 UNKNOWN = 0
-"""The row of the word table that stands for every word the critic was not taught."""
+"""The embedding row of every word outside the vocabulary."""
 
 _CHANNELS = (4, 24, 48, 96, 128)
 
 
 class CriticNetwork(nn.Module):
-    """Gives two logits for a picture and a prompt: they belong together, and nothing is damaged."""
+    """Gives two logits for an image and a prompt: that they match, and that nothing is damaged."""
 
     def __init__(self, word_count: int, *, width: int = 64) -> None:
         super().__init__()
@@ -37,7 +37,10 @@ class CriticNetwork(nn.Module):
         self.bias = nn.Parameter(torch.tensor(-5.0))
 
     def pictures(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit directions [n, width] and wholeness logits [n] of premultiplied [n, 4, 64, 64]."""
+        """Returns unit vectors [n, width] and wholeness logits [n] of images [n, 4, 64, 64].
+
+        The images are premultiplied.
+        """
         x = images * 2 - 1
         for convolution in self.convolutions:
             x = F.gelu(convolution(x))
@@ -45,26 +48,28 @@ class CriticNetwork(nn.Module):
         return F.normalize(self.picture(summary), dim=-1), self.whole(summary)[:, 0]
 
     def sentences(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Unit directions [n, width] of word rows [n, length]; the order of words plays no part."""
+        """Returns unit vectors [n, width] of word rows [n, length]; word order does not matter."""
         total = (self.words(words) * mask[..., None]).sum(dim=1)
         return F.normalize(self.sentence(F.gelu(self.hidden(total))), dim=-1)
 
     def match(self, pictures: Tensor, sentences: Tensor) -> Tensor:
-        """The logit that the picture shows what the sentence says, [n]."""
+        """Returns the logits [n] that the image shows what the sentence says."""
         return self.scale * (pictures * sentences).sum(dim=-1) + self.bias
 
 
 STYLE, COLOUR, FINISHED, CRISP, COMPOSED = range(5)
-"""The places of the answers in what `AppearanceNetwork` gives."""
+"""The positions of the outputs of `AppearanceNetwork`."""
 _LOOKS_CHANNELS = (8, 32, 64, 96, 128)
 _WIDTH = 128
 _FINE = 6.0
-"""How much more weight a pixel's difference from its neighbours has than its colour: grain, blocks
-and bands are faint beside shapes, and would hardly be learned."""
+"""The weight of a pixel's difference from its neighbours relative to its colour.
+
+Grain, blocks and bands are faint beside shapes and would otherwise hardly be learned.
+"""
 
 
 class AppearanceNetwork(nn.Module):
-    """Gives logits for pictures: styles, colours, finished, crisp, composed."""
+    """Gives logits for images: styles, colours, finished, crisp, composed."""
 
     def __init__(self, styles: int, colours: int) -> None:
         super().__init__()
@@ -77,9 +82,10 @@ class AppearanceNetwork(nn.Module):
         self.sizes = (styles, colours, 1, 1, 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits [n, styles], [n, colours] and thrice [n, 1] of premultiplied [n, 4, 64, 64].
+        """Returns logits [n, styles], [n, colours] and three of [n, 1].
 
-        Styles exclude each other (softmax); every other logit stands for itself (sigmoid).
+        The input is premultiplied [n, 4, 64, 64]. Styles exclude each other (softmax); every other
+        logit is independent (sigmoid).
         """
         fine = images - F.avg_pool2d(images, 3, stride=1, padding=1)
         x = torch.cat([images * 2 - 1, fine * _FINE], dim=1)

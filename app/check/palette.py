@@ -1,7 +1,7 @@
-"""Palette: how far a picture's colours lie from those of a brand, in units of CIE Lab.
+"""Palette: how far an image's colours are from those of a brand, in units of CIE Lab.
 
-A difference of 2.3 is just noticeable, 10 is another shade, and shading alone makes 20 or 30 of
-lightness: a tolerance says how much of it a brand allows.
+A difference of 2.3 is just noticeable, 10 is another shade, and shading alone changes lightness by
+20 or 30: a tolerance sets how much of it a brand allows.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from app.check.planes import HALF, Pixels
 
 _MOST = 16_384
 _SUMMARY_PIXELS = 4096
-"""Pixels that are looked at, evenly spaced."""
+"""The most pixels examined, evenly spaced."""
 _NEARLY_ALL = 0.9
 
 
 def palette_error(pixels: Pixels, colours: Sequence[str]) -> float | None:
-    """The distance within which nine tenths of the opaque area lie of the nearest colour.
+    """Returns the 0.9 quantile of the distances from opaque pixels to their nearest colour.
 
-    RGBA [height, width, 4], colours as #rrggbb; None without an opaque pixel.
+    Takes RGBA [height, width, 4] and colours as #rrggbb; None without an opaque pixel.
     """
     opaque = pixels[pixels[..., 3] >= HALF][:, :3]
     if not len(opaque):
@@ -33,21 +33,21 @@ def palette_error(pixels: Pixels, colours: Sequence[str]) -> float | None:
 
 
 def lab(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """RGB [n, 3] as CIE Lab (D65), [n, 3]."""
+    """Returns RGB [n, 3] as CIE Lab (D65), [n, 3]."""
     unit = colours.astype(np.float32) / np.float32(255)
     return np.asarray(cv2.cvtColor(unit[None], cv2.COLOR_RGB2Lab)[0])
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """The three numbers of a colour as #rrggbb."""
+    """Returns the three numbers of a colour as #rrggbb."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
 
 
 def colour_summary(pixels: Pixels) -> dict[str, float]:
-    """Means of CIE Lab over the opaque area, its mean chroma, and the spread of its lightness.
+    """Returns the means of CIE Lab over the opaque area, the mean chroma and lightness spread.
 
-    RGBA [height, width, 4]; all 0 without an opaque pixel.
+    Takes RGBA [height, width, 4]; all are 0 without an opaque pixel.
     """
     opaque = pixels[pixels[..., 3] >= HALF][:, :3]
     if not len(opaque):

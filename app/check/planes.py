@@ -1,4 +1,4 @@
-"""Planes: what several measures see of one picture, each worked out once and only when asked."""
+"""Planes: what several measures need of one image, each computed once and only on demand."""
 
 from functools import cached_property
 
@@ -14,16 +14,16 @@ HALF = 128
 NEARLY_OPAQUE = 230
 """Nine tenths: from here on a pixel's colour is the object's own."""
 FAINT = 26
-"""A tenth: below it a colour is hardly seen."""
+"""A tenth: below it a colour is hardly visible."""
 _RED, _GREEN, _BLUE = 0.2126 / 255, 0.7152 / 255, 0.0722 / 255
 """ITU-R BT.709 weights, applied to the stored values (luma)."""
 _SMALL = 64
 
 
 class Planes:
-    """One uint8 RGBA picture of shape [height, width, 4] with straight alpha, never changed.
+    """One uint8 RGBA image of shape [height, width, 4] with straight alpha, never changed.
 
-    Whatever is taken from it is shared: nobody may write into it.
+    The arrays are shared: callers must not write to them.
     """
 
     def __init__(self, pixels: Pixels) -> None:
@@ -32,29 +32,32 @@ class Planes:
 
     @cached_property
     def opaque(self) -> Pixels:
-        """1 where the picture is at least half opaque, else 0."""
+        """Returns 1 where the image is at least half opaque, else 0."""
         return (self.alpha >= HALF).astype(np.uint8)
 
     @cached_property
     def solid(self) -> Pixels:
-        """1 where it is nearly opaque, else 0."""
+        """Returns 1 where it is nearly opaque, else 0."""
         return (self.alpha >= NEARLY_OPAQUE).astype(np.uint8)
 
     @cached_property
     def inside(self) -> Pixels:
-        """1 where it is solid together with all eight neighbours; the frame's edge counts so."""
+        """Returns 1 where a pixel and its eight neighbours are solid, else 0.
+
+        Neighbours beyond the frame's edge count as solid.
+        """
         return np.asarray(cv2.erode(self.solid, np.ones((3, 3), np.uint8)))
 
     @cached_property
     def luma(self) -> Plane:
-        """Luminance of the stored colour, 0 to 1; means nothing where the picture is clear."""
+        """Returns the luminance of the stored colour, 0 to 1; meaningless at clear pixels."""
         red, green, blue = (cv2.extractChannel(self.pixels, channel) for channel in range(3))
         both = cv2.addWeighted(red, _RED, green, _GREEN, 0, dtype=cv2.CV_32F)
         return np.asarray(cv2.addWeighted(both, 1, blue.astype(np.float32), _BLUE, 0))
 
     @cached_property
     def over_grey(self) -> Plane:
-        """The luminance seen when the picture lies on mid grey, 0 to 1."""
+        """Returns the luminance of the image on mid grey, 0 to 1."""
         seen = self.luma - np.float32(0.5)
         seen *= self.alpha
         seen *= np.float32(1 / 255)
@@ -63,12 +66,12 @@ class Planes:
 
     @cached_property
     def levels(self) -> Pixels:
-        """The same in whole levels, 0 to 255."""
+        """Returns `over_grey` in whole levels, 0 to 255."""
         return np.asarray(cv2.convertScaleAbs(self.over_grey, alpha=255))
 
     @cached_property
     def thumbnail(self) -> Pixels:
-        """What is seen, 64 pixels at the longer side at most: premultiplied."""
+        """Returns the premultiplied image with a longer side of at most 64 pixels."""
         alpha = self.alpha
         share = cv2.merge([alpha, alpha, alpha, np.full_like(alpha, 255)])
         seen = np.asarray(cv2.multiply(self.pixels, share, scale=1 / 255))

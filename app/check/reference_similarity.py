@@ -1,6 +1,6 @@
-"""Likeness: how a picture differs from a reference of the same size, in structure and to the eye.
+"""Reference similarity: how an image differs from a reference, in structure and perception.
 
-Both are uint8 RGBA [height, width, 4] and are seen on mid grey; ValueError for other sizes.
+Both are uint8 RGBA [height, width, 4] on mid grey; raises ValueError when the sizes differ.
 """
 
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ _MOST = 16_384
 
 
 def reference_similarity(pixels: Pixels, reference: Pixels) -> dict[Measure, float]:
-    """LIKENESS and PALETTE_DISTANCE, and DIFFERENCE where FLIP is installed."""
+    """Returns LIKENESS and PALETTE_DISTANCE, and DIFFERENCE where FLIP is installed."""
     measures = {
         Measure.LIKENESS: ssim(pixels, reference),
         Measure.PALETTE_DISTANCE: palette_distance(pixels, reference),
@@ -28,10 +28,10 @@ def reference_similarity(pixels: Pixels, reference: Pixels) -> dict[Measure, flo
 
 
 def ssim(pixels: Pixels, reference: Pixels) -> float:
-    """Structural similarity, -1 to 1, with a Gaussian window of sigma 1.5; the channels' mean.
+    """Returns structural similarity, -1 to 1: Gaussian window of sigma 1.5, mean over channels.
 
-    Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13 (2004). The mean of scikit-image's map;
-    its own number leaves out the outermost five pixels.
+    Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13 (2004). It is the mean of scikit-image's
+    map; scikit-image's own number leaves out the outermost five pixels.
     """
     a, b = _both(pixels, reference)
     mean_a, mean_b = _mean(a), _mean(b)
@@ -42,7 +42,7 @@ def ssim(pixels: Pixels, reference: Pixels) -> float:
 
 
 def difference(pixels: Pixels, reference: Pixels) -> float:
-    """The mean of the FLIP error map, 0 to 1, at 67 pixels per degree of sight.
+    """Returns the mean of the FLIP error map, 0 to 1, at 67 pixels per degree of sight.
 
     Source: Andersson, Nilsson, Akenine-Moller and others, "FLIP: A Difference Evaluator for
     Alternating Images", HPG 2020. Slow: a third of a second at 512 x 512.
@@ -54,11 +54,11 @@ def difference(pixels: Pixels, reference: Pixels) -> float:
 
 
 def palette_distance(pixels: Pixels, reference: Pixels) -> float:
-    """How far the colours of the opaque areas lie from each other, in units of CIE Lab.
+    """Returns how far the colours of the opaque areas are from each other, in CIE Lab units.
 
-    Along each of the axes L, a and b the mean distance of equal quantiles (the Wasserstein
-    distance in one dimension), then their Euclidean length: wherever the colours stand in the
-    picture. 100 when only one of the two has an opaque pixel.
+    It is the mean distance of equal quantiles along each of the axes L, a and b (the Wasserstein
+    distance in one dimension), then their Euclidean length; the positions of the colours do not
+    matter. 100 when only one of the two has an opaque pixel.
     """
     mine, theirs = _colours(pixels), _colours(reference)
     if not mine.size or not theirs.size:
@@ -87,7 +87,7 @@ def _mean(values: Plane) -> Plane:
 
 
 def _colours(pixels: Pixels) -> NDArray[np.float32]:
-    """The opaque pixels' colours in CIE Lab, [n, 3], evenly spaced when there are many."""
+    """Returns the opaque pixels' colours in CIE Lab, [n, 3], evenly sampled if there are many."""
     opaque = pixels[pixels[..., 3] >= 128][:, :3]
     some = opaque[:: max(1, len(opaque) // _MOST)].astype(np.float32) / np.float32(255)
     if not len(some):

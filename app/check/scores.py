@@ -1,4 +1,4 @@
-"""Scores: every number of one picture but those that need its neighbours."""
+"""Scores: every score of one image except those that need its neighbours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -15,13 +15,13 @@ from app.types import GenerationRequest, Measure
 
 
 class Critic(Protocol):
-    """Whoever says how well pictures and prompts belong together."""
+    """A model that scores how well images match their prompts."""
 
     def agreement(self, images: NDArray[np.uint8], prompts: Sequence[str]) -> NDArray[np.floating]:
-        """One probability per image [n, height, width, 4]."""
+        """Returns one probability per image [n, height, width, 4]."""
 
     def appearance(self, image: NDArray[np.uint8], prompt: str) -> Mapping[Measure, float]:
-        """What else was learned of such pictures, for one [height, width, 4]; it may be nothing."""
+        """Returns the learned measures of one image [height, width, 4]; may be empty."""
 
 
 def score_image(
@@ -32,10 +32,11 @@ def score_image(
     prompt: str,
     reference: NDArray[np.uint8] | None = None,
 ) -> dict[Measure, float]:
-    """The numbers of RGBA pixels [height, width, 4]; of a file without pixels only that it is so.
+    """Returns the scores of RGBA pixels [height, width, 4].
 
-    Without a critic nobody says whether picture and prompt agree, without a reader of its script
-    nobody whether a text can be read, and without a reference of its size nobody how like it is.
+    Without pixels (an undecodable file) only the integrity scores. Without a critic there is no
+    agreement, without an OCR reader for its script no text error, and without a reference of the
+    same size no similarity.
     """
     scores = integrity(pixels, width=request.width, height=request.height)
     if pixels is None:

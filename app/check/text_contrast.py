@@ -1,4 +1,4 @@
-"""Text contrast: how far ink and paper lie apart where a text was set, without reading it."""
+"""Text contrast: how far text and background differ where text was set, without reading it."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from app.check.planes import Pixels
 from app.types.text_layer import TextLayer, with_boxes
 
 _GREY = 0.5
-"""What lies behind a transparent picture, 0 to 1."""
+"""The background of a transparent image, 0 to 1."""
 _FLARE = 0.05
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def text_contrast(pixels: Pixels, layers: Sequence[TextLayer]) -> float | None:
-    """The contrast ratio of WCAG 2, 1 to 21, of the faintest layer's box; None without layers.
+    """Returns the lowest WCAG 2 contrast ratio of the layers' boxes, 1 to 21; None without layers.
 
-    The box's luminances are parted into a dark and a light class (Otsu 1979), and their means are
-    compared. What is busy behind the text counts as ink, so that a low number is always faint
-    text, and a high one no proof of the contrary.
+    The box's luminances are split into a dark and a light class (Otsu 1979), and their means are
+    compared. A busy background counts as text: a low ratio always means faint text, a high one does
+    not prove the opposite.
     """
     height, width = pixels.shape[:2]
     contrasts = [_contrast(_place(pixels, layer)) for layer in with_boxes(layers, width, height)]
@@ -29,7 +29,7 @@ def text_contrast(pixels: Pixels, layers: Sequence[TextLayer]) -> float | None:
 
 def _place(pixels: Pixels, layer: TextLayer) -> Pixels:
     box = layer.box
-    assert box is not None  # `boxed` gave every layer one
+    assert box is not None  # `with_boxes` gave every layer one
     return pixels[box.y : box.y + box.height, box.x : box.x + box.width]
 
 

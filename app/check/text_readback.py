@@ -1,4 +1,4 @@
-"""Reading back: the text that was to be set against what a reader finds in its place."""
+"""Text read-back: compares the requested text with what an OCR reader finds in its place."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -11,35 +11,35 @@ from app.types import Value
 from app.types.text_layer import TextLayer, with_boxes
 
 MARGIN = 8
-"""Pixels around a box that the reader sees too: letters at the very edge are misread."""
+"""Extra pixels around a box for the reader: letters at the very edge are misread."""
 _SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA")
-"""What the reader was taught, as Unicode names begin."""
+"""The scripts the reader knows, as prefixes of Unicode character names."""
 
 
 class TextRead(Value):
-    """One layer's text, what was read of it, and the share of characters that differ."""
+    """One layer's text, the text read back, and the share of characters that differ."""
 
     wanted: str
     read: str | None = None
-    """None: there is no reader here, or the script is none that it knows."""
+    """None: no reader is installed, or it does not know the script."""
     error_rate: float | None = None
 
 
 def read_back(pixels: NDArray[np.uint8], layers: Sequence[TextLayer]) -> tuple[TextRead, ...]:
-    """Each layer's text read from its box in an RGBA picture [height, width, 4]; slow, a second."""
+    """Reads each layer's text from its box in an RGBA image [height, width, 4]; takes a second."""
     height, width = pixels.shape[:2]
     return tuple(_read(pixels, layer) for layer in with_boxes(layers, width, height))
 
 
 def can_read(text: str) -> bool:
-    """Whether the reader is installed and knows every letter's script."""
+    """Returns whether the reader is installed and knows every letter's script."""
     return find_spec("rapidocr") is not None and all(
         unicodedata.name(letter, "").startswith(_SCRIPTS) for letter in text if letter.isalpha()
     )
 
 
 def worst_error(read: Sequence[TextRead]) -> float | None:
-    """The largest error rate of all layers; None when one of them could not be read."""
+    """Returns the largest error rate of all layers; None if any layer could not be read."""
     rates = [reading.error_rate for reading in read if reading.error_rate is not None]
     return max(rates) if rates and len(rates) == len(read) else None
 

@@ -1,1 +1,1 @@
-"""The command `atelier`: a file for each of its words, and how answers are shown to people."""
+"""The command `atelier`: a file for each group of commands, and the rendering of their results."""

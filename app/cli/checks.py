@@ -1,4 +1,4 @@
-"""`atelier checks ...`: people's labels, what they let be accepted alone, and what came of it."""
+"""`atelier checks ...`: labels, the calibrations learned from them, and reports on acceptance."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,9 +36,10 @@ def label(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an asset's picture may be shipped; the last word of the last reviewer decides.
+    """Record whether an asset's image may be shipped; the newest label decides.
 
-    Accepted or rejected it is from now on: the next run of its plan packs it, or leaves it out.
+    The asset is accepted or rejected from now on: the next run of its plan packs it or leaves it
+    out.
     """
     from app.cli.render.checks import LabelResult, show_label
     from app.flow.override import override
@@ -63,7 +64,7 @@ def due(
     ] = 0.1,
     as_json: AsJson = False,
 ) -> None:
-    """List what people should look at next; labelled in this order, it is a fair sample."""
+    """List what people should look at next; labelled in this order, it is a random sample."""
     from app.accept.labels import list_labels
     from app.accept.report import pending_labels as due_of
     from app.cli.render.checks import show_pending
@@ -128,7 +129,7 @@ def calibrate(
 
 @checks.command(epilog="Example: atelier checks promote 3f2a")
 def promote(reference: CalibrationArgument, as_json: AsJson = False) -> None:
-    """Let a calibration decide, from the next run on, where plans say accept."""
+    """Make a calibration decide, from the next run on, where plans say accept."""
     from app.accept.promoted_calibration import promote as promote_calibration
     from app.cli.render.checks import LiveCalibration, show_live_calibration
     from app.store.catalog import Catalog
@@ -191,7 +192,7 @@ def drift(
     run: Annotated[str, typer.Argument(help="A run; without one the latest.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a run's pictures wander from those of its plan's earlier runs, and from when on.
+    """Check whether a run's images drift from those of its plan's earlier runs, and from when on.
 
     Exit codes: 0 all measures stay in their bands, 1 one left.
     """
@@ -223,7 +224,7 @@ def distance(
     second: Annotated[str, typer.Argument(help="Another one.", metavar="B")],
     as_json: AsJson = False,
 ) -> None:
-    """Say how far apart lies what two runs, or two model versions, made: a Fréchet distance."""
+    """Measure the Fréchet distance between the images of two runs, or of two model versions."""
     from app.accept.distance import measure_distance as distance_of
     from app.accept.outputs import latest_outputs
     from app.cli.render.checks import show_distance
@@ -243,7 +244,7 @@ def report(
     confidence: Confidence = 0.9,
     as_json: AsJson = False,
 ) -> None:
-    """Say what was accepted, what escaped by spot checks, who agrees, and what has shifted."""
+    """Show what was accepted, bad images found by spot checks, reviewers' agreement, and shift."""
     from app.accept.report import checks_report
     from app.cli.render.checks import show_report
     from app.plan.schema import AcceptPlan

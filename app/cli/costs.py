@@ -27,10 +27,10 @@ def costs(
     model: Annotated[str, typer.Option(help="With --bill: whose calls, as in poster/1.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say what was spent, per asset and per accepted asset too; the groups add up to the total.
+    """Show what was spent, per asset and per accepted asset too; the groups add up to the total.
 
-    With --bill, say which calls of a model the provider charged otherwise than was booked: by
-    the idempotency key that every call bears, the image's key. Exit code 1 when they differ.
+    With --bill, list the calls of a model for which the provider charged another price than was
+    booked; calls are matched by idempotency key, the image's key. Exit code 1 when any differ.
     """
     from app.cli.render.costs import show_bill, show_costs
     from app.costs.invoice import reconcile

@@ -1,6 +1,6 @@
-"""Commands that need Ray: they are started in a Python of their own, so that help loads nothing.
+"""Commands that need Ray: they start in a Python process of their own, so help loads nothing.
 
-The interpreter is replaced, so signals and exit codes are those of the command itself.
+The process is replaced, so signals and exit codes are those of the command itself.
 """
 
 import os
@@ -15,7 +15,7 @@ FORWARDED = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
 }
-"""For typer: every argument, --help too, is the other program's to read."""
+"""Settings for typer: every argument, also --help, is passed on to the other program."""
 
 
 def forwarded(module: str, name: str, summary: str) -> Callable[[typer.Context], None]:

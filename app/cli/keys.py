@@ -1,4 +1,4 @@
-"""`atelier keys ...`: make keys for those who may call the service, list them, take them back."""
+"""`atelier keys ...`: make, list and revoke the keys of the service's callers."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -30,9 +30,9 @@ def add(
         int | None, typer.Option(min=1, help="At most so many; else without limit.")
     ] = None,
 ) -> None:
-    """Make a key and print it: it is kept nowhere, only its digest is.
+    """Make a key and print it. The key itself is not stored, only its digest.
 
-    A running service needs keys from then on, and takes this one within about a second.
+    A running service needs keys from then on, and accepts this one within about a second.
     """
     with exit_codes(as_json=False):
         print(
@@ -48,16 +48,16 @@ def add(
 
 @keys.command("list", epilog="Example: atelier keys list")
 def list_keys(as_json: AsJson = False) -> None:
-    """List whose keys there are, and their limits; the keys themselves are kept nowhere."""
+    """List the owners of keys and their limits; the keys themselves are not stored."""
     with exit_codes(as_json):
         print_results(list(read_keys(Settings().home).owners.values()), as_json, _show)
 
 
 @keys.command(epilog="Example: atelier keys revoke art-team")
 def revoke(name: KeyName) -> None:
-    """Take a key back: a running service refuses it within about a second.
+    """Revoke a key: a running service refuses it within about a second.
 
-    When the last one is gone the service refuses everybody, rather than letting everybody in.
+    When no key is left the service refuses every call; it does not open to everybody.
     """
     with exit_codes(as_json=False):
         home = Settings().home

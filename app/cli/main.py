@@ -1,4 +1,4 @@
-"""`atelier ...`: thin commands; what they do stands in the module they call.
+"""`atelier ...`: thin commands; the work is done in the modules they call.
 
 Nothing heavy is imported here: help and plans answer without loading a model or Ray.
 """
@@ -67,7 +67,7 @@ def plan(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
+    """Show what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
     with exit_codes(as_json):
         if schema:
             return print_json(plan_schema())
@@ -148,7 +148,7 @@ def show(
     reference: Annotated[str, typer.Argument(help="NAME or NAME@VERSION", metavar="NAME")],
     as_json: AsJson = False,
 ) -> None:
-    """Show one asset: its files, its scores, the rules that spoke, and where it comes from."""
+    """Show one asset: its files, its scores, the rules it broke, and its provenance."""
     from app.cli.render.assets import show_asset
 
     with exit_codes(as_json):
@@ -196,7 +196,7 @@ def replay(
     ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Render assets again from their provenance alone and say what differs, and why.
+    """Render assets again from their provenance alone and show what differs, and why.
 
     Nothing is stored. Exit code 1 when any differs beyond the tolerance.
     """
@@ -238,8 +238,8 @@ def verify(
 ) -> None:
     """Hash every stored file again and compare the catalog with the store.
 
-    Exit code 1 and a list when anything is not as it was committed, or, with --repair, when
-    anything is left that could not be mended.
+    Exit code 1 and a list when anything is not as it was committed or, with --repair, when anything
+    could not be repaired.
     """
     from app.assets.repair import repair as repair_all
     from app.cli.render.runs import show_differences, show_repairs
@@ -323,6 +323,6 @@ def _catalog(settings: Settings) -> "Catalog":
 
 
 def main() -> None:
-    """The console entry point."""
+    """Runs the command line; the entry point of the console script."""
     use_strict_blas()
     atelier()

@@ -100,7 +100,7 @@ def register_hosted(
     guidance_scale: DefaultGuidance = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a hosted model at URL a version of a name; nothing is asked of the service.
+    """Make a hosted model at URL a version of a name; no request is sent to the service.
 
     Its price stands in the price sheet (ATELIER_PRICES), its key in ATELIER_HOSTED_KEYS.
     """
@@ -135,7 +135,7 @@ def list_models(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the registered versions, with what was measured of them."""
+    """List the registered versions with their measured figures."""
     from app.assets.select import parse_condition
     from app.cli.render.models import ModelRow, show_models
     from app.registry.registry import open_registry
@@ -161,7 +161,7 @@ def list_models(
 
 @models.command(epilog="Example: atelier models show draft@champion")
 def show(reference: Reference, as_json: AsJson = False) -> None:
-    """Show one version: what it is, where it stands, every golden result, and the moves."""
+    """Show one version: its properties, every golden result, and the moves of its alias."""
     from app.cli.render.models import ModelCard, show_model
     from app.registry.references import find_registered
     from app.registry.registry import open_registry
@@ -196,7 +196,7 @@ def measure(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Render the golden set, check it, and record what came out with the version."""
+    """Render the golden set, check it, and record the result with the version."""
     from app.cli.render.models import show_measured
     from app.registry.measure import measure_version as measure_model
 
@@ -216,7 +216,7 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the gate would: every figure beside the champion's. Exit code 1: not promotable."""
+    """Compare a version with the champion, as the gate does. Exit code 1: not promotable."""
     from app.cli.render.models import Comparison, show_comparison
     from app.registry.promote import gate
     from app.registry.references import find_registered
@@ -240,7 +240,7 @@ def compare(
 
 @models.command(epilog="Example: atelier models promote draft/1")
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
-    """Let the alias point at a version, if its golden result is no worse than the champion's."""
+    """Move the alias to a version, if its golden result is no worse than the champion's."""
     from app.cli.render.models import show_pointer
     from app.registry.promote import promote_version
     from app.registry.references import find_registered
@@ -265,7 +265,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let the alias point where it did before; again: one further back. History is kept."""
+    """Move the alias back to its previous version; again: one further back. History is kept."""
     from app.cli.render.models import show_pointer
     from app.registry.promote import roll_back_version as roll_back
     from app.registry.registry import open_registry
@@ -283,7 +283,7 @@ def rollback(
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
 ) -> None:
-    """Open MLflow's own page over the registry, for this machine alone; Ctrl-C ends it."""
+    """Open MLflow's own page over the registry, for this machine only; Ctrl-C ends it."""
     from app.registry.mlflow_ui import ui_command
 
     with exit_codes(as_json=False):
@@ -307,7 +307,7 @@ def _champion(
 
 @contextmanager
 def _images(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr for images that come one by one."""
+    """Shows a progress bar on stderr for images as they are made."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
@@ -332,7 +332,7 @@ def _option(text: str) -> tuple[str, str]:
 
 
 def _require_unchanged(known: RegisteredVersion, version: ModelVersion) -> None:
-    """What stands is never altered, so that what it made stays what it was made by."""
+    """Raises InvalidRequest for other sizes or another endpoint: versions never change."""
     stands, endpoint = known.model, version.hosted
     if endpoint and (stands.hosted, stands.sizes) != (endpoint, version.sizes):
         raise InvalidRequest(

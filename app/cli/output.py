@@ -1,4 +1,4 @@
-"""What every command does at its door: one JSON document or words, errors as exit codes."""
+"""Output of every command: one JSON document or text, and errors as exit codes."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ PrintableT = TypeVar("PrintableT", bound=Value)
 
 
 def print_result(value: PrintableT, as_json: bool, show: Callable[[PrintableT], None]) -> None:
-    """Print a value as JSON, or let `show` say it to a person."""
+    """Prints a value as JSON, or calls `show` to print it for a person."""
     if as_json:
         print_json(value.as_json())
     else:
@@ -39,7 +39,7 @@ def print_result(value: PrintableT, as_json: bool, show: Callable[[PrintableT], 
 def print_results(
     values: Sequence[PrintableT], as_json: bool, show: Callable[[Sequence[PrintableT]], None]
 ) -> None:
-    """`answer` for a list of values."""
+    """Prints a list of values as `print_result` does one."""
     if as_json:
         print_json([value.as_json() for value in values])
     else:
@@ -47,13 +47,13 @@ def print_results(
 
 
 def print_json(document: Json) -> None:
-    """The one JSON document of a command."""
+    """Prints the one JSON document of a command."""
     print(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 @contextmanager
 def exit_codes(as_json: bool) -> Iterator[None]:
-    """Turn errors into words and exit codes: 2 the caller's fault, 1 ours, 130 Ctrl-C."""
+    """Turns errors into messages and exit codes: 2 the caller's fault, 1 ours, 130 Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -92,5 +92,5 @@ PIPE_WIDTH = 200
 
 
 def make_console() -> Console:
-    """As wide as the terminal; wide enough for whole names where a pipe takes it."""
+    """Makes a console as wide as the terminal; in a pipe, wide enough for whole names."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -1,6 +1,6 @@
-"""`atelier policy ...`: learn how models are chosen, try it beside the old way, promote it, back.
+"""`atelier policy ...`: learn how models are chosen, try it, promote it, roll it back.
 
-`atelier explain` says of one asset why it went its way.
+`atelier explain` shows why one asset was made by its models.
 """
 
 from typing import Annotated
@@ -60,7 +60,7 @@ def list_policies(as_json: AsJson = False) -> None:
 
 @policy.command(epilog="Example: atelier policy show 3f2a")
 def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
-    """Show what a policy knows of each model: chances, pace, and how well it foretells."""
+    """Show what a policy knows of each model: success, time per image, and how well it predicts."""
     from app.cli.render.routes import KeptPolicy, show_policy
     from app.route.policy import POLICY, Policy
     from app.store.catalog import Catalog
@@ -93,7 +93,7 @@ def try_policy(
 
 @policy.command(epilog="Example: atelier policy compare")
 def compare(as_json: AsJson = False) -> None:
-    """Say what each policy's assets came to, and for how many the trial would differ."""
+    """Compare the results of each policy's assets, and for how many the trial would differ."""
     from app.cli.render.routes import show_arms
     from app.route.explain import policy_arms
     from app.store.catalog import Catalog
@@ -106,7 +106,7 @@ def compare(as_json: AsJson = False) -> None:
 
 @policy.command(epilog="Example: atelier policy promote 3f2a")
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
-    """Let a policy decide from the next run on."""
+    """Make a policy decide from the next run on."""
     from app.cli.render.routes import show_rollout
     from app.route.policy import promote_policy
     from app.store.catalog import Catalog
@@ -150,7 +150,7 @@ def explain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say why an asset was made by its models, or why a request would be: every way weighed."""
+    """Explain why an asset was, or would be, made by its models: every cascade compared."""
     from app.cli.render.routes import show_explanation
     from app.fleet.prices import price_sheet
     from app.plan.schema import MAX_MODELS, AssetTags, RoutePlan

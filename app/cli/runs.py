@@ -50,7 +50,7 @@ def show_one_run(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run was asked, what became of each asset, how long it took, what it cost."""
+    """Show a run: its assets and what became of each, how long it took, and its cost."""
     from app.cli.render.runs import show_run
     from app.monitor.history import history
 
@@ -63,7 +63,7 @@ def watch(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a run is, wherever it is made, until it ends; Ctrl-C only ends the watching.
+    """Show the progress of a run until it ends; Ctrl-C only ends the watching.
 
     Exit codes: 0 it ended well, 1 something in it failed, 130 it was stopped.
     """
@@ -79,7 +79,7 @@ def watch(
 
 
 def _shown(looks: "Iterator[RunStatus]", as_json: bool) -> "RunStatus":
-    """One line that changes on a terminal, elsewhere a line for each change."""
+    """Shows one line that changes on a terminal; elsewhere prints a line for each change."""
     from app.monitor.watch import progress_line
 
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)

@@ -31,8 +31,8 @@ def top(
 ) -> None:
     """Show the runs under way and a service, as they change, until Ctrl-C.
 
-    By model: images and their pace, fates, the rules that spoke, cost; then budgets and alerts.
-    With --json, or where no terminal is, one frame is all.
+    By model: images and their rate, statuses, the rules broken, cost; then budgets and alerts. With
+    --json, or without a terminal, one frame is printed.
     """
     from app.cli.output import make_console
     from app.cli.render.top import screen
@@ -58,9 +58,9 @@ def report(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say how runs went: images an hour, errors, cost an image, time from order to delivery.
+    """Show how runs went: images per hour, errors, cost per image, time until delivery.
 
-    And what was not accepted, by day, model and the rule that spoke.
+    Also what was not accepted, by day, model and rule.
     """
     from app.cli.render.top import show_report
     from app.monitor.report import report as report_of
@@ -74,7 +74,7 @@ def report(
 
 
 def _follow(watched: "TopReader", service: str) -> None:
-    """A frame each second on a screen of its own; Ctrl-C is how this ends."""
+    """Shows a frame each second on its own screen, until Ctrl-C."""
     from rich.live import Live
 
     from app.cli.output import make_console

@@ -1,1 +1,1 @@
-"""costs."""
+"""Costs: estimates, forecasts of plans, and reconciliation with invoices."""

@@ -12,17 +12,17 @@ from app.store.costs import AttemptTime
 from app.types import AssetSpec, ModelVersion, Route, Status, Value
 
 SAMPLE = 200
-"""Assets of a model that are looked at for how many attempts they took."""
+"""Latest assets of a model that are examined for how many attempts they took."""
 MIN_SAMPLES = 5
-"""Below so many assets and images their spread says nothing."""
+"""With fewer assets or images their spread means nothing."""
 DEVIATIONS = 1.96
-"""Of a normal distribution, on either side: 19 of 20 fall between."""
+"""Standard deviations on either side that hold 95% of a normal distribution."""
 ASSUMED_SECONDS = 60.0
-"""What an attempt may take of which nothing at all is known."""
+"""Seconds assumed for an attempt when nothing at all is known."""
 
 
 class Band(Value):
-    """What is expected, and between which ends it should come to lie in 19 of 20 cases."""
+    """An expected value, with the ends between which it should lie in 95% of cases."""
 
     low: float
     expected: float
@@ -34,7 +34,7 @@ class Band(Value):
 
 
 class Estimate(Value):
-    """Images, seconds of one worker and money until every asset has its fate."""
+    """Images, seconds of one worker and money until every asset is decided."""
 
     images: Band
     seconds: Band
@@ -44,11 +44,11 @@ class Estimate(Value):
 
 
 def max_attempt_seconds(model: ModelVersion, price: Price, tried: Sequence[AttemptTime]) -> float:
-    """How long an attempt is taken to last at most when money is set aside for it.
+    """Returns the longest time in seconds for which money is reserved for an attempt.
 
-    As the price sheet declares; else twice the longest of the latest, or where there are few,
-    four times what the version declares; else `ASSUMED_SECONDS`. An attempt that takes longer
-    still costs what it takes, so much can a cap be exceeded.
+    It is the price sheet's limit; else twice the longest of the latest attempts, or with few of
+    them four times what the version declares; else `ASSUMED_SECONDS`. An attempt that takes longer
+    still costs what it takes; a cap can be exceeded by that much.
     """
     if price.at_most_seconds is not None:
         return price.at_most_seconds
@@ -60,7 +60,7 @@ def max_attempt_seconds(model: ModelVersion, price: Price, tried: Sequence[Attem
 
 
 class Estimator:
-    """Adds up an estimate asset by asset; what it knows of a model is what stood at its first.
+    """Adds up an estimate asset by asset; reads a model's history once, at its first asset.
 
     Its memory does not grow with the number of assets.
     """
@@ -73,11 +73,11 @@ class Estimator:
         self._expected = _CascadeEstimate()
 
     def expect(self, images: float, seconds: float | None, usd: float | None) -> None:
-        """One more asset of which is known what its way takes on average; None: nobody knows."""
+        """Adds an asset with the expected values of its cascade; None: unknown."""
         self._expected.add(images, seconds, usd)
 
     def add_all(self, specs: Iterable[AssetSpec]) -> None:
-        """More assets that are to be made."""
+        """Adds assets that are to be made; raises as `route_by_name` does."""
         for spec in specs:
             if spec.model not in self._asked:
                 route = route_by_name(spec, self._models)
@@ -86,7 +86,7 @@ class Estimator:
             self._asked[spec.model].add(spec)
 
     def estimate(self) -> Estimate | None:
-        """What all of it may take; None when of one model no time is known, or nothing is asked."""
+        """Returns the estimate; None when a model's time is unknown, or nothing was added."""
         parts = [model_estimate.parts() for model_estimate in self._asked.values()]
         parts += [self._expected.parts()] if self._expected.assets else []
         if not parts or any(part is None for part in parts):
@@ -105,7 +105,7 @@ class Estimator:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A mean, how far single ones lie from it, and how many were looked at."""
+    """A mean, the variance of single values, and their number."""
 
     mean: float
     variance: float
@@ -119,13 +119,13 @@ class _Sample:
 
     @property
     def doubt(self) -> float:
-        """The relative variance of the mean itself: a short history may have been lucky."""
+        """Returns the relative variance of the mean itself: a short history is uncertain."""
         return self.variance / self.size / self.mean**2 if self.mean else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _ModelHistory:
-    """What is known of a model: seconds an image, and rounds of candidates an asset."""
+    """What is known of a model: seconds per image, and rounds of candidates per asset."""
 
     seconds: _Sample | None
     rounds: _Sample | None
@@ -141,7 +141,7 @@ class _Bands:
 
 
 class _ModelEstimate:
-    """All assets asked of one model."""
+    """All assets of one model."""
 
     def __init__(self, pace: _ModelHistory, price: Price) -> None:
         self.pace, self._price = pace, price
@@ -167,7 +167,7 @@ class _ModelEstimate:
         return _Bands(images, time, self._cost(images, time))
 
     def _bounds(self) -> Band:
-        """Nobody knows how many are rejected: from the first candidates to the last attempt."""
+        """Returns the band from first candidates to last attempts, as rejections are unknown."""
         return Band(low=self._first, expected=self._first, high=self._most)
 
     def _likely(self, rounds: _Sample) -> Band:
@@ -191,7 +191,7 @@ class _ModelEstimate:
 
 
 class _CascadeEstimate:
-    """Assets whose ways say what they take on average; single ones spread like waiting times."""
+    """Assets with the expected values of their cascades; single ones are spread exponentially."""
 
     def __init__(self) -> None:
         self.assets = 0
@@ -245,7 +245,7 @@ def _pace(route: Route, catalog: Catalog) -> _ModelHistory:
 
 
 def _sum(bands: Sequence[Band]) -> Band:
-    """Bands of different models: their deviations are independent, so they add as squares."""
+    """Adds bands of different models: deviations are independent, so their squares add."""
     expected = sum(band.expected for band in bands)
     below = sqrt(sum((band.expected - band.low) ** 2 for band in bands))
     above = sqrt(sum((band.high - band.expected) ** 2 for band in bands))

@@ -1,4 +1,4 @@
-"""The outlook of a plan: what it asks, what stands already, what the rest may take."""
+"""The forecast of a plan: its assets, which of them exist already, and what the rest may take."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +11,11 @@ from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
 STARTUP_SECONDS = 15.0
-"""What starting Ray and loading the models takes on a small machine before the first image."""
+"""Seconds to start Ray and load the models on a small machine before the first image."""
 
 
 class PlannedAsset(Value):
-    """One row of the list: the asset, and what the catalog holds of it."""
+    """One row of the list: the asset, and its status in the catalog."""
 
     name: str
     version: str
@@ -24,7 +24,7 @@ class PlannedAsset(Value):
 
 
 class PlanForecast(Value):
-    """What running the plan now would mean."""
+    """What running the plan now would do."""
 
     plan: str
     asked: int
@@ -33,7 +33,7 @@ class PlanForecast(Value):
     images_at_least: int
     images_at_most: int
     seconds: float | None
-    """Until it is done, on this machine; None when nothing was ever measured."""
+    """Until it is done, on this machine; None when nothing was measured yet."""
     estimate: Estimate | None
     warnings: tuple[str, ...]
     assets: tuple[PlannedAsset, ...]
@@ -50,10 +50,10 @@ def forecast_plan(
     budget: Budget | None = None,
     terms: RoutePlan | None = None,
 ) -> PlanForecast:
-    """Resolve every asset against the catalog; raises NoRoute and OutOfBounds as a run would.
+    """Looks up every asset in the catalog and forecasts the rest.
 
-    `expanded` holds of each asset the spec for every model that may make it; `terms` say how one
-    of several is chosen.
+    `expanded` holds for each asset its spec for every model that may make it; `terms` say how one
+    of several is chosen. Makes nothing. Raises NoRoute and OutOfBounds as a run would.
     """
     forecast = Estimator(models, catalog, prices)
     routing = ModelRouter(terms, models, catalog, prices, keeps=False) if terms else None
@@ -83,7 +83,7 @@ def _planned(
     forecast: Estimator,
     routing: ModelRouter | None,
 ) -> tuple[PlannedAsset, ...]:
-    """The rows of the list; what is still to be made is forecast."""
+    """Returns the rows of the list; adds what is still to be made to the forecast."""
     _refuse_impossible(expanded, models)
     keys = [asset_key(variants, models) for variants in expanded]
     records = catalog.asset_records(keys)
@@ -110,7 +110,7 @@ def _refuse_impossible(
 def _forecast(
     variants: tuple[AssetSpec, ...], key: str, forecast: Estimator, routing: ModelRouter | None
 ) -> AssetSpec:
-    """Forecast one asset; returns its spec for the model that would be asked first."""
+    """Forecasts one asset; returns its spec for the model that would be asked first."""
     if routing is None or len(variants) == 1:
         forecast.add_all(variants[:1])
         return variants[0]
@@ -120,9 +120,9 @@ def _forecast(
 
 
 def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> list[str]:
-    """Prompts that a model was never taught: they will be made, and most likely rejected."""
+    """Returns warnings for prompts with words that a model does not know: likely rejected."""
     strange: dict[str, tuple[str, int]] = {}
-    for spec in (spec for spec in specs if spec.request.strength > 0):  # else nothing is painted
+    for spec in (spec for spec in specs if spec.request.strength > 0):  # else nothing is rendered
         for word in unknown_words(spec.request.prompt, models[spec.model].vocabulary):
             first, count = strange.get(word, (spec.name, 0))
             strange[word] = (first, count + 1)
@@ -136,7 +136,7 @@ def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) ->
 def _budget_warning(
     name: str, budget: Budget | None, estimate: Estimate | None, catalog: Catalog
 ) -> list[str]:
-    """Whether the plan's budget may not suffice."""
+    """Returns a warning when the plan's budget may not suffice."""
     if budget is None or estimate is None:
         return []
     if estimate.cost_usd.high == 0:

@@ -1,4 +1,4 @@
-"""Bills: what a provider charged, call by call, against what the ledger booked."""
+"""Invoices: what a provider charged, call by call, compared with the ledger."""
 
 import csv
 from collections import Counter
@@ -15,7 +15,7 @@ MAX_BYTES = 256 << 20
 
 
 class InvoiceLine(Value):
-    """One call: its idempotency key, what was charged and what was booked; None: not there."""
+    """One call: its idempotency key, what was charged and what was booked; None: absent."""
 
     key: str
     billed_usd: float | None
@@ -23,28 +23,29 @@ class InvoiceLine(Value):
 
 
 class Reconciliation(Value):
-    """A bill beside the ledger."""
+    """An invoice compared with the ledger."""
 
     model: str
     since: str
     billed_usd: float
     booked_usd: float
     agreeing: int
-    """Calls that both know, at the same price."""
+    """Calls that both have, at the same price."""
     differing: tuple[InvoiceLine, ...]
     """All others, by key."""
 
     @property
     def agrees(self) -> bool:
-        """Whether bill and ledger say the same of every call."""
+        """Returns whether invoice and ledger agree on every call."""
         return not self.differing
 
 
 def reconcile(catalog: Catalog, bill: Path, model: str, *, since: str = "") -> Reconciliation:
-    """Hold a provider's bill against the ledger's attempts of a model, from a moment on.
+    """Compares a provider's invoice with the ledger's attempts of a model, from `since` on.
 
-    The bill is a CSV file with the columns `key`, the idempotency key of the call, which is the
-    image's key, and `usd`. Several lines of one key add up, on either side. Raises InvalidRequest.
+    The invoice is a CSV file with the columns `key`, the call's idempotency key, which is the
+    image's key, and `usd`. Several lines with one key add up, on either side. Raises InvalidRequest
+    for a file that cannot be read.
     """
     billed = _read(bill)
     booked = catalog.booked_usd_nano(model, since=since)
@@ -65,7 +66,7 @@ def reconcile(catalog: Catalog, bill: Path, model: str, *, since: str = "") -> R
 
 
 def _read(bill: Path) -> Counter[str]:
-    """Billionths of a dollar by key."""
+    """Returns billionths of a dollar by key."""
     charged: Counter[str] = Counter()
     try:
         if bill.stat().st_size > MAX_BYTES:

@@ -1,1 +1,1 @@
-"""The step engine: requests share forward passes and come and go between two steps."""
+"""The step engine: requests share forward passes, and join and leave between two steps."""

@@ -1,7 +1,7 @@
-"""The engine for many callers at once: await a request, stream its previews, cancel, drain.
+"""The engine for concurrent callers: await a request, stream its previews, cancel, drain.
 
-One thread owns the engine and its model; callers live in event loops of their own. What they
-want done stands in an inbox that the owner empties between two steps.
+One thread owns the engine and its model; callers run in their own event loops. They put commands
+into a queue that the owner empties between two steps.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Command = Callable[[], None]
 
 
 class RequestHandle:
-    """One request that an engine has accepted, in the hands of whoever asked for it."""
+    """The caller's handle for one request that an engine has accepted."""
 
     def __init__(
         self,
@@ -33,15 +33,15 @@ class RequestHandle:
         self.request = request
         self.service = service
         self.since = since
-        self.ticket = 0  # the owner's to give
+        self.ticket = 0  # set by the owner's thread
         self._abandon = abandon
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Preview | RenderedImage | FailedRequest] = asyncio.Queue()
 
     async def events(self) -> AsyncGenerator[Preview | RenderedImage, None]:
-        """Previews as they come and the image at the end; closing it early cancels the request.
+        """Yields previews as they come, then the image; closing it early cancels the request.
 
-        Raises the AtelierError that the request came to.
+        Raises the AtelierError that the request failed with.
         """
         ended = False
         try:
@@ -56,17 +56,17 @@ class RequestHandle:
                 self._abandon(self)
 
     def put_event(self, event: Preview | RenderedImage | FailedRequest) -> None:
-        """Hand a word over, in the owner's thread."""
-        with suppress(RuntimeError):  # the caller's loop has ended: nobody is there to be told
+        """Passes an event to the caller's loop; called in the owner's thread."""
+        with suppress(RuntimeError):  # the caller's loop has ended: nobody waits for the event
             self._loop.call_soon_threadsafe(self._events.put_nowait, event)
 
 
 class AsyncEngine:
     """Owns an engine in a thread; every method may be called from any event loop.
 
-    At most `capacity` requests of each class are in flight, so that neither takes the other's room;
-    further ones are refused with OutOfCapacity.
-    Cancelling the task that awaits a request cancels the request before the next step.
+    At most `capacity` requests of each class are in flight, so that neither class takes the other's
+    room; further ones are refused with OutOfCapacity. Cancelling the task that awaits a request
+    cancels the request before the next step.
     """
 
     def __init__(self, engine: Engine, *, capacity: int = 256) -> None:
@@ -84,18 +84,18 @@ class AsyncEngine:
 
     @property
     def in_flight(self) -> int:
-        """Requests accepted and not ended."""
+        """Returns the number of requests accepted and not ended."""
         return len(self._accepted)
 
     def in_flight_of(self, service: ServiceClass) -> int:
-        """Of them, those of a class; it is the one that they were accepted in."""
+        """Returns how many requests in flight were accepted in this class."""
         with self._lock:
             return sum(handle.service is service for handle in self._accepted)
 
     async def generate(
         self, request: GenerationRequest, delivery: Delivery | None = None
     ) -> RenderedImage:
-        """The finished image; raises OutOfCapacity or the AtelierError that the request came to."""
+        """Returns the finished image. Raises OutOfCapacity or the AtelierError it failed with."""
         async with aclosing(self.stream(request, delivery)) as events:
             async for event in events:
                 if isinstance(event, RenderedImage):
@@ -105,9 +105,9 @@ class AsyncEngine:
     async def stream(
         self, request: GenerationRequest, delivery: Delivery | None = None
     ) -> AsyncGenerator[Preview | RenderedImage, None]:
-        """Previews as often as `delivery` asks for, and the image at the end.
+        """Yields previews as often as `delivery` asks for, and the image at the end.
 
-        Raises OutOfCapacity, or the AtelierError that the request came to.
+        Raises OutOfCapacity, or the AtelierError that the request failed with.
         """
         handle = self.submit(request, delivery)
         async with aclosing(handle.events()) as events:
@@ -115,9 +115,9 @@ class AsyncEngine:
                 yield event
 
     def submit(self, request: GenerationRequest, delivery: Delivery | None = None) -> RequestHandle:
-        """Accept a request now, so that it can be given another priority while it runs.
+        """Accepts a request now and returns its handle, with which its delivery can be changed.
 
-        Raises OutOfCapacity when the engine is full or draining, EngineError when it broke.
+        Raises OutOfCapacity when the engine is full or draining, EngineError when it has failed.
         """
         service = (delivery or Delivery()).service
         handle = RequestHandle(request, service, self._engine.now, self._abandon)
@@ -128,14 +128,14 @@ class AsyncEngine:
         return handle
 
     def prioritise(self, handle: RequestHandle, delivery: Delivery) -> None:
-        """From the next step on serve a request otherwise."""
+        """Sets a new delivery for a request, from the next step on."""
         self._inbox.put(lambda: self._engine.prioritise(handle.ticket, delivery))
 
     def _abandon(self, handle: RequestHandle) -> None:
         self._inbox.put(lambda: self._engine.cancel(handle.ticket))
 
     async def drain(self) -> None:
-        """Refuse new requests, wait until all that were accepted have ended, end the thread."""
+        """Refuses new requests, waits until all accepted ones have ended, and ends the thread."""
         with self._lock:
             self._closing = True
         self._inbox.put(_wake)
@@ -156,7 +156,7 @@ class AsyncEngine:
         self._handles[handle.ticket] = handle
 
     def _run(self) -> None:
-        """The owner's life; what breaks the engine is told to everybody who waits or comes."""
+        """Runs the owner's loop; an engine failure is reported to all waiting and later callers."""
         try:
             while self._run_once():
                 pass
@@ -170,14 +170,14 @@ class AsyncEngine:
             self._engine.close()
 
     def _run_once(self) -> bool:
-        """Wishes, one step, words; False once drained."""
+        """Runs pending commands and one step, delivers its events; returns False once drained."""
         self._run_commands()
         for event in self._engine.step(wait=False):
             self._dispatch(event)
         return self._engine.busy or not self._closing or not self._inbox.empty()
 
     def _run_commands(self) -> None:
-        """Asleep in the inbox only when a step would have nothing to do."""
+        """Blocks on the queue only when a step would have nothing to do."""
         asleep = self._engine.idle
         with suppress(Empty):
             while True:
@@ -200,4 +200,4 @@ def _broken(request: GenerationRequest, error: Exception) -> EngineError:
 
 
 def _wake() -> None:
-    """The wish of whoever only wants the owner awake."""
+    """Does nothing: a command that only wakes the owner."""

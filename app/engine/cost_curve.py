@@ -1,4 +1,4 @@
-"""What one step costs by its rows, measured, and the row count from which more stops paying."""
+"""Measures the cost of one step by its rows, and the row count beyond which more does not pay."""
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
@@ -15,7 +15,7 @@ from app.errors import OutOfMemory
 from app.types import GenerationRequest, Pixels, Value
 
 MIN_GAIN = 0.95
-"""The knee is the smallest bucket that makes at least this share of the best rows per second."""
+"""The knee is the smallest bucket that reaches at least this share of the best rows per second."""
 MIN_PROBE_GAIN = 1.05
 ROUNDS = 3
 
@@ -32,14 +32,14 @@ class CostCurve(Value):
 
     @property
     def knee(self) -> int:
-        """The row budget: beyond it more rows only share the processor."""
+        """Returns the row budget: beyond it more rows barely raise the throughput."""
         pace = {rows: rows / seconds for rows, seconds in sorted(self.seconds.items())}
         return next(rows for rows in pace if pace[rows] >= MIN_GAIN * max(pace.values()))
 
 
 @torch.inference_mode()
 def measure(pipeline: Pipeline, width: int, height: int) -> CostCurve:
-    """Time forward passes at growing bucket sizes until more rows no longer pay or fit.
+    """Times forward passes at growing bucket sizes until more rows no longer pay or fit.
 
     Raises OutOfMemory when not even the smallest fits.
     """
@@ -59,7 +59,7 @@ def _timed(pipeline: Pipeline, width: int, height: int) -> Iterator[tuple[int, f
     for rows in BUCKETS:
         batch = _rows(pipeline, width, height, rows)
         try:
-            pipeline.predict(batch)  # warm: allocations, kernels, graphs
+            pipeline.predict(batch)  # warm-up: allocations, kernels, graphs
             seconds = median(_once(pipeline, batch) for _ in range(ROUNDS))
         except OutOfMemory:
             if not best:
@@ -80,7 +80,7 @@ def _once(pipeline: Pipeline, batch: Rows) -> float:
 
 
 def _rows(pipeline: Pipeline, width: int, height: int, rows: int) -> Rows:
-    """Copies of one real row; a forward pass costs the same whatever its numbers are."""
+    """Returns copies of one real row; a forward pass costs the same whatever its values are."""
     request = GenerationRequest(
         prompt="x", width=width, height=height, num_inference_steps=1, guidance_scale=0
     )
@@ -88,11 +88,11 @@ def _rows(pipeline: Pipeline, width: int, height: int, rows: int) -> Rows:
 
 
 SAMPLES_KEPT = 15
-"""Steps of a size that count."""
+"""The latest steps of a size that count."""
 
 
 class StepCosts:
-    """Seconds of a step for every family and number of rows that was ever run, and of decoding."""
+    """Seconds of a step by family and number of rows, as measured so far, and of decoding."""
 
     def __init__(self) -> None:
         self._samples: dict[Hashable, dict[int, deque[float]]] = {}
@@ -100,28 +100,28 @@ class StepCosts:
         self._decodes: dict[Hashable, deque[float]] = {}
 
     def record_step(self, family: Hashable, rows: int, seconds: float) -> None:
-        """A step of so many rows, its padding among them, took so long."""
+        """Records the seconds of a step of this many rows, padding included."""
         seen = self._samples.setdefault(family, {}).setdefault(rows, deque(maxlen=SAMPLES_KEPT))
         seen.append(seconds)
         self._quartiles.setdefault(family, {})[rows] = _lower_quartile(seen)
 
     def record_decode(self, family: Hashable, seconds: float) -> None:
-        """A picture's decoding took so long; to be called by one thread, which may be another."""
+        """Records the seconds of decoding one image; called by one thread, which may be another."""
         self._decodes.setdefault(family, deque(maxlen=SAMPLES_KEPT)).append(seconds)
 
     def decode_seconds(self, family: Hashable) -> float:
-        """What decoding a picture takes; nothing as long as none was decoded."""
+        """Returns the seconds of decoding one image; 0 before any was decoded."""
         return _lower_quartile(self._decodes.get(family, ()))
 
     def is_measured(self, family: Hashable, rows: int) -> bool:
-        """Whether so many rows were run."""
+        """Returns whether a step with this many rows was measured."""
         return rows in self._quartiles.get(family, {})
 
     def step_seconds(self, family: Hashable, rows: int) -> float | None:
-        """What so many rows take; None as long as nothing of the family was run.
+        """Returns the seconds of a step with this many rows; None if the family was never measured.
 
-        Straight between two that were run, below them as the smallest, and beyond them in
-        proportion, which is never too little.
+        Interpolated between two measured counts; below the smallest its value; above the largest in
+        proportion, which never underestimates.
         """
         known = sorted(self._quartiles.get(family, {}).items())
         if not known:
@@ -137,8 +137,9 @@ class StepCosts:
 
 
 def _lower_quartile(seen: Iterable[float]) -> float:
-    """The lower quarter: what it takes when larger steps and decoding beside it do not disturb,
-    for that is what people are promised a share of.
+    """Returns the lower quartile, which larger steps and parallel decoding hardly disturb.
+
+    The latency guarantee is a multiple of this undisturbed time.
     """
     ordered = sorted(seen)
     return ordered[len(ordered) // 4] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""From last latents to pixels, in a thread of its own so that the next step need not wait."""
+"""Decodes final latents to pixels in its own thread, so that the next step need not wait."""
 
 import concurrent.futures
 from collections.abc import Callable, Hashable, Iterator
@@ -17,14 +17,14 @@ from app.errors import AtelierError, OutOfMemory
 from app.types import EngineSettings, GenerationRequest
 
 TRIES = 3
-"""How often a picture is decoded that found no memory: steps beside it may have taken it."""
+"""Tries to decode an image that ran out of memory: parallel steps may have taken it."""
 
 
 class Decoder:
-    """Decodes one picture after the other: those that people wait for, then as they were finished.
+    """Decodes one image at a time: interactive requests first, then in the order they finished.
 
-    Else a preview would wait for a whole step's worth of bulk that ended together. `took` is told
-    what each took by `clock`, in the decoding thread.
+    Otherwise an interactive image would wait for all bulk images that ended in the same step.
+    `on_decoded` is called with the family and the seconds by `clock`, in the decoding thread.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Decoder:
 
     @property
     def busy(self) -> int:
-        """Pictures handed in and not yet handed out."""
+        """Returns the number of images submitted and not yet taken."""
         return len(self._running)
 
     def submit(self, state: DenoiseState) -> None:
-        """Queue a finished request."""
+        """Queues a finished request."""
         future: Future[RenderedImage | FailedRequest] = Future()
         future.add_done_callback(lambda _: self.on_decoded())
         self._running[state.ticket] = (state, future)
@@ -62,7 +62,7 @@ class Decoder:
         self._pool.submit(self._decode_next)
 
     def cancel(self, ticket: int) -> DenoiseState | None:
-        """Forget a picture; None when it is not here."""
+        """Drops an image; returns its state, or None when it is not here."""
         if ticket not in self._running:
             return None
         state, future = self._running.pop(ticket)
@@ -72,7 +72,7 @@ class Decoder:
     def take_done(
         self, *, wait: bool
     ) -> Iterator[tuple[DenoiseState, RenderedImage | FailedRequest]]:
-        """What was decoded since the last look; `wait` for the first if there is none yet."""
+        """Yields what was decoded since the last call; with `wait`, waits for at least one."""
         if wait and self._running:
             futures = [future for _, future in self._running.values()]
             concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -82,11 +82,11 @@ class Decoder:
             yield state, future.result()
 
     def close(self) -> None:
-        """End the thread; pictures still queued are dropped."""
+        """Ends the thread; images still queued are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _decode_next(self) -> None:
-        """The first in the queue; what breaks while it is decoded, breaks whoever asks for it."""
+        """Decodes the first in the queue; an unexpected exception is raised in `take_done`."""
         _, _, state, future = self._queue.get_nowait()
         if not future.set_running_or_notify_cancel():
             return
@@ -118,7 +118,7 @@ class Decoder:
             try:
                 return self._decode(state.latents, state.request)
             except OutOfMemory:
-                continue  # the steps beside it go on and give back what they took
+                continue  # parallel steps go on and free their memory
         return self._decode(state.latents, state.request)
 
 
@@ -130,4 +130,4 @@ def _latents_kept(state: DenoiseState) -> NDArray[np.float32] | None:
 
 
 def _wait_for_decode() -> None:
-    """For those who wait in `done`."""
+    """Does nothing: the default callback, for callers that wait in `take_done`."""

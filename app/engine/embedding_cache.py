@@ -1,4 +1,4 @@
-"""Prompt embeddings of one model kept by text: the encoder is called once per distinct text."""
+"""Caches one model's prompt embeddings by text: the encoder runs once per distinct text."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,10 +10,10 @@ MAX_PINNED = 8
 
 
 class EmbeddingCache:
-    """Least recently used first out, bounded by bytes; never part of a result's identity.
+    """A least-recently-used cache bounded by bytes; never part of a result's identity.
 
-    One cache belongs to one model at one text length, so the text is the whole key. Safe to
-    share between threads; whoever asks for a text that is being encoded waits for it.
+    One cache belongs to one model at one text length, so the text is the whole key. Safe to share
+    between threads; a caller that needs a text being encoded waits for it.
     """
 
     def __init__(self, encode: Callable[[str], PromptEmbedding], *, byte_limit: int) -> None:
@@ -26,10 +26,10 @@ class EmbeddingCache:
         self.encoder_calls = 0
 
     def get(self, text: str, *, pin: bool = False) -> PromptEmbedding:
-        """The text's embedding, encoded now or remembered.
+        """Returns the text's embedding, cached or encoded now.
 
-        Pinned texts (the negative prompts, which nearly every request shares) stay while they
-        are among the last few pinned, whatever else comes and goes.
+        Pinned texts (the negative prompts, which nearly every request shares) are kept while they
+        are among the last few pinned.
         """
         with self._lock:
             if pin:

@@ -1,10 +1,10 @@
 """The engine: schedule -> run -> postprocess, one batched forward pass per denoising step.
 
-What a request yields depends on the request and the pipeline alone: text is encoded and latents
-are decoded one request at a time, noise comes from the request's seed, and in the mode
-`reproducible` every forward pass of a family is padded to one fixed number of rows. When little
-is to do, less is quicker: mode `exact` pads to the smallest bucket whose bits are proven on this
-machine to be those of the fixed number (`exact_rows.py`); `fast` to the smallest there is.
+A request's result depends on the request and the pipeline alone: text is encoded and latents are
+decoded one request at a time, noise comes from the request's seed, and in mode `reproducible` every
+forward pass of a family is padded to one fixed number of rows. With few requests, smaller passes
+are faster: mode `exact` pads to the smallest bucket proven on this machine to give the same bits as
+the fixed number (`exact_rows.py`); `fast` to the smallest there is.
 """
 
 from collections import deque
@@ -33,12 +33,12 @@ SMOOTHING = 0.2
 
 
 class Engine:
-    """Drives one pipeline; not thread-safe, one owner calls it.
+    """Drives one pipeline; not thread-safe: one thread calls it.
 
     `knee` gives the row budget for a width and a height in pixels (`app/engine/cost_curve.py`
     measures it); `exact_rows` gives, for a width, a height and a row budget, the row counts with
-    the same bits, and is measured where it is left out; `images` gives the RGBA pixels, or the
-    latents, behind a digest that a request names.
+    the same bits, and is measured if omitted; `images` gives the RGBA pixels, or the latents,
+    behind a digest that a request names.
     """
 
     def __init__(
@@ -77,31 +77,31 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way or not yet told."""
+        """Returns whether any request is in flight or any event not yet returned."""
         return bool(len(self._scheduler) or self._events or self._decoder.busy)
 
     @property
     def idle(self) -> bool:
-        """Whether a step would have nothing to do but to wait for pictures being decoded."""
+        """Returns whether a step would have nothing to do but wait for decoding."""
         return not len(self._scheduler) and not self._events
 
     def on_decoded(self, call: Callable[[], None]) -> None:
-        """Call this, in the decoding thread, whenever a picture has been decoded."""
+        """Sets a callback that runs, in the decoding thread, whenever an image has been decoded."""
         self._decoder.on_decoded = call
 
     @property
     def forward_passes(self) -> int:
-        """Forward passes run so far."""
+        """Returns the number of forward passes run so far."""
         return self._budgets.forward_passes
 
     @property
     def trace(self) -> Iterable[RowChange]:
-        """Every change of a row budget and its reason, the oldest first; the last thousand."""
+        """Returns the last thousand changes of row budgets with their reasons, the oldest first."""
         return tuple(self._budgets.trace)
 
     @property
     def exact_rows(self) -> Mapping[tuple[int, int], tuple[int, ...]]:
-        """Returns the row counts with the same bits by width and height, of the sizes met so far.
+        """Returns the row counts with the same bits by width and height, for the sizes met so far.
 
         Empty in the other modes, which do not need them.
         """
@@ -109,7 +109,7 @@ class Engine:
 
     @property
     def now(self) -> float:
-        """The moment, on the engine's clock."""
+        """Returns the current time on the engine's clock, in seconds."""
         return self._clock()
 
     def submit(
@@ -119,10 +119,11 @@ class Engine:
         *,
         since: float | None = None,
     ) -> int:
-        """Let a request join at the next step; the ticket names it in every later word.
+        """Adds a request at the next step; returns the ticket that identifies it in all events.
 
-        `since` is when it was asked for, where that was before: somebody waits since then.
-        What cannot start becomes a `FailedRequest` of the next step; what has no steps is decoded.
+        `since` is the time when it was received, if earlier than now: its wait counts from then. A
+        request that cannot start becomes a `FailedRequest` of the next step; one without steps is
+        decoded.
         """
         self._tickets += 1
         started = perf_counter()
@@ -161,23 +162,23 @@ class Engine:
         return self._images(digest)
 
     def cancel(self, ticket: int) -> None:
-        """Let a request go before the next step; one that ended already is left as it is."""
+        """Removes a request before the next step; does nothing if it has ended."""
         state = self._scheduler.remove(ticket) or self._decoder.cancel(ticket)
         if state is not None:
             error = Cancelled(f"request {state.request.id[:12]} was cancelled")
             self._events.append(EngineEvent(ticket, FailedRequest(state.request, error)))
 
     def prioritise(self, ticket: int, delivery: Delivery) -> None:
-        """From the next step on serve a request otherwise; unknown tickets have ended."""
+        """Sets a new delivery from the next step on; ignores tickets that have ended."""
         state = self._scheduler.find(ticket)
         if state is not None:
             state.delivery = delivery
 
     def step(self, *, wait: bool = True) -> list[EngineEvent]:
-        """Advance the scheduled requests by one step; returns what there is to say, in order.
+        """Advances the scheduled requests by one step; returns the events in order.
 
-        Decoding goes on beside the next steps; only with nothing else to do it is waited for,
-        and not at all without `wait`: then `on_decoded` tells when to look again.
+        Decoding runs in parallel with the next steps; it is waited for only when there is nothing
+        else to do, and not at all without `wait`: then `on_decoded` signals when to call again.
         """
         states = self._scheduler.take(self._clock(), step_seconds=self._step_seconds)
         if states:
@@ -193,7 +194,7 @@ class Engine:
     def generate(
         self, requests: Iterable[GenerationRequest]
     ) -> Iterator[RenderedImage | FailedRequest]:
-        """Run requests to their end, yielding each as it ends with its latents; in any order."""
+        """Runs requests to their end; yields each as it ends, with its latents, in any order."""
         for request in requests:
             self.submit(request, Delivery(keep_latents=True))
         while self.busy:
@@ -202,7 +203,7 @@ class Engine:
                     yield event.result
 
     def close(self) -> None:
-        """End the decoding thread; what is under way is dropped."""
+        """Ends the decoding thread; requests in flight are dropped."""
         self._decoder.close()
 
     @torch.inference_mode()
@@ -234,13 +235,13 @@ class Engine:
         return next((count for count in counts if rows <= count <= budget), budget)
 
     def _exact_rows(self, family: Hashable, budget: int) -> tuple[int, ...]:
-        """Proven once, for the budget that the family begins with."""
+        """Returns the row counts proven once, for the budget that the family begins with."""
         if family not in self._exact:
             self._exact[family] = self._prove(*self._sizes[family], budget)
         return self._exact[family]
 
     def _charge_seconds(self, states: list[DenoiseState], bucket: int, *, seconds: float) -> None:
-        """A request pays for its share of the rows that were of use."""
+        """Charges each request for its share of the rows that are not padding."""
         rows = sum(state.rows for state in states)
         for state in states:
             state.seconds += seconds * state.rows / rows
@@ -270,7 +271,7 @@ class Engine:
         )
 
     def _out_of_memory(self, states: list[DenoiseState], bucket: int, error: OutOfMemory) -> None:
-        """Nothing has moved: the same step is taken again with half the rows."""
+        """Halves the row budget so that the same step is repeated: no state has changed."""
         if self._budgets.halve(states[0].family, f"out of memory at {bucket} rows"):
             return
         for state in states:

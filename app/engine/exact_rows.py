@@ -1,6 +1,6 @@
 """Finds the row counts of a forward pass that give the same bits on this machine.
 
-A matrix library picks its kernels by shape and processor, and two kernels may sum in different
+A matrix library chooses its kernels by shape and processor, and two kernels may sum in different
 orders. So nothing is assumed: the counts are compared bit by bit, with the model's real shapes.
 """
 
@@ -20,8 +20,8 @@ PROMPTS = ("a red gem", "a blue coin", "a green key", "a plain sword")
 def exact_rows(pipeline: Pipeline, width: int, height: int, budget: int) -> tuple[int, ...]:
     """Returns the row counts whose bits are those of a pass of `budget` rows, in ascending order.
 
-    The last is `budget` itself. Empty when even there a row's bits depend on its position, or
-    when so many rows do not fit into memory: then nothing is proven. A single row is never tried,
+    The last is `budget` itself. Empty when even there a row's bits depend on its position, or when
+    that many rows do not fit into memory: then nothing is proven. A single row is never tried,
     because matrix libraries compute one row as a matrix-vector product.
     """
     rows = _distinct(pipeline, width, height, budget)
@@ -36,7 +36,7 @@ def exact_rows(pipeline: Pipeline, width: int, height: int, budget: int) -> tupl
 
 
 def _distinct(pipeline: Pipeline, width: int, height: int, count: int) -> Rows:
-    """Rows that differ in prompt, noise and timestep."""
+    """Returns rows that differ in prompt, noise and timestep."""
     states = []
     for index in range(count):
         request = GenerationRequest(
@@ -56,7 +56,7 @@ def _same_when_moved(pipeline: Pipeline, rows: Rows, whole: torch.Tensor) -> boo
 
 
 def _agrees(pipeline: Pipeline, rows: Rows, whole: torch.Tensor, count: int) -> bool:
-    """Compares the first, the middle and the last `count` rows with the whole."""
+    """Returns whether the first, the middle and the last `count` rows alone give the same bits."""
     for start in {0, (len(whole) - count) // 2, len(whole) - count}:
         order = list(range(start, start + count))
         if not torch.equal(pipeline.predict(_picked(rows, order)), whole[order]):

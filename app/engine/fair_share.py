@@ -1,7 +1,7 @@
-"""Fair shares: whose turn it is, by the weighted work each team was given; knows no clock.
+"""Fair sharing between teams by the weighted work each was given; uses no clock.
 
-Start-time fair queuing (Goyal, Vin and Cheng, SIGCOMM 1996), which stays fair where the capacity
-that is left to share varies, as it does here: what is urgent goes first.
+Start-time fair queuing (Goyal, Vin and Cheng, SIGCOMM 1996), which stays fair where the shared
+capacity varies, as it does here because urgent requests go first.
 """
 
 from collections import deque
@@ -14,12 +14,10 @@ T = TypeVar("T")
 class FairShares(Generic[T]):
     """The virtual time of every team: the work it was given over its weight.
 
-    `team_of` says whose a piece of work is.
-
-    The team that is furthest behind is next. Nobody is further behind than whoever waits: a team
-    that was away, or asked for less than its share, starts where the others stand and has saved
-    nothing up; one that was given more than its share, being urgent say, waits until the others
-    have caught up.
+    `team_of` returns the team of an item. The team furthest behind is next, and waiting teams set
+    the minimum: a team that was absent, or used less than its share, starts level with the others
+    and has no credit; one that was given more than its share (for urgent requests) waits until the
+    others have caught up.
     """
 
     def __init__(self, team_of: Callable[[T], Hashable]) -> None:
@@ -28,19 +26,19 @@ class FairShares(Generic[T]):
         self._ahead: dict[Hashable, float] = {}  # of teams beyond `_now`
 
     def virtual_time(self, team: Hashable) -> float:
-        """The virtual time of a team; the smallest is next."""
+        """Returns the virtual time of a team; the smallest is next."""
         return max(self._ahead.get(team, 0.0), self._now)
 
     def charge(self, item: T, work: float, weight: float) -> None:
-        """The team of this one was given work."""
+        """Adds work to the virtual time of the item's team."""
         team = self._team_of(item)
         self._ahead[team] = self.virtual_time(team) + work / weight
 
     def in_fair_order(self, work: Iterable[T]) -> Iterator[T]:
-        """The work team by team as each becomes next, each team's own in the order given.
+        """Yields the items team by team as each becomes next, each team's own in the order given.
 
-        What is charged between two of them counts; of teams that are equal, the one that stands
-        first in `work` is next.
+        Charges made between two items count; of equal teams, the one that comes first in `work` is
+        next.
         """
         queues: dict[Hashable, deque[T]] = {}
         for item in work:
@@ -52,9 +50,9 @@ class FairShares(Generic[T]):
                 del queues[team]
 
     def advance(self, waiting: Iterable[T]) -> None:
-        """Time goes on to whoever waits and is furthest behind; with nobody waiting, all are even.
+        """Advances time to the waiting team furthest behind; if no team waits, all become equal.
 
-        To be called after every round with what could have been given more and was not.
+        Call it after every round with the items that were left waiting.
         """
         behind = [self.virtual_time(self._team_of(item)) for item in waiting]
         self._now = min(behind) if behind else max(self._ahead.values(), default=self._now)

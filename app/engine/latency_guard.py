@@ -1,10 +1,10 @@
-"""The promise to whoever waits: bulk makes a wait half as long again at most; knows no tensors.
+"""Limits how much bulk work may slow interactive requests: at most 1.5x their latency alone.
 
-A step takes longer with bulk rows in it, and whoever arrives within one waits for its end. What
-interactive requests would take with no bulk about is known (`alone.py`), and with it how much
-longer each may take: bulk rows share a step as long as that is not used up and sharing saves time
-at all, and while people are about no step of bulk alone takes long. Rows that only fill padding
-cost nobody anything and are always given.
+A step with bulk rows takes longer, and a request that arrives during a step waits for its end.
+`BaselineTimeline` simulates what interactive requests would take without bulk; that gives how much
+longer each may take. Bulk rows share a step while this slack lasts and sharing saves time, and
+while there are interactive requests no step of bulk alone takes long. Rows that only replace
+padding cost nothing and are always given. Pure scheduling arithmetic; does not touch tensors.
 """
 
 from collections import deque
@@ -16,9 +16,9 @@ from app.engine.cost_curve import StepCosts
 from app.engine.row_budget import BUCKETS
 
 WINDOW = 100
-"""Requests that count: what a while of previews takes, and not what was asked for yesterday."""
+"""The latest requests that count, so that the percentile follows the present load."""
 Seconds = Callable[[Hashable, int], float | None]
-"""What a step of a family takes with so many rows of use; None: nobody knows yet."""
+"""Seconds of a family's step with this many rows, padding not counted; None: not measured yet."""
 
 
 @dataclass(slots=True)
@@ -30,15 +30,15 @@ class _ActiveRequest:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The scheduler's own order: the least work left first."""
+        """Returns the scheduler's own order: the least remaining work first."""
         return self.steps_left * self.rows, self.joined
 
 
 class BaselineTimeline:
-    """A second engine of which only the time is real: arrivals, rows and what steps take.
+    """Simulates an engine without bulk: arrivals, rows and measured step times only.
 
-    It says how long requests would have taken, each other's company included, so that what bulk
-    adds can be told from what they do to each other.
+    It gives what interactive requests would take in each other's company, so that the delay by bulk
+    can be told apart from the delay they cause each other.
     """
 
     def __init__(
@@ -52,21 +52,21 @@ class BaselineTimeline:
         self._now = 0.0
         self._latest: deque[float] = deque(maxlen=WINDOW)
         self.p95_seconds: float | None = None
-        """What 19 of 20 of the latest took at most; None before the first has come to its end."""
+        """95th percentile of the latest requests' latency; None before the first has ended."""
 
     def join(self, now: float, family: Hashable, rows: int, steps: int) -> None:
-        """One that has arrived."""
+        """Adds a request that has arrived."""
         if not self._active:
             self._now = max(self._now, now)
         self._active.append(_ActiveRequest(now, family, rows, steps))
 
     def advance_to(self, now: float) -> None:
-        """Take the steps that would have begun by now."""
+        """Simulates the steps that would have begun by now."""
         while self._active and self._now <= now:
             taken = self._next_batch()
             seconds = self._seconds(taken[0].family, sum(request.rows for request in taken))
             if seconds is None:
-                self._active.clear()  # no step was ever timed: nothing can be said of these
+                self._active.clear()  # no step was ever timed: nothing can be estimated
                 return
             self._now += seconds
             for request in taken:
@@ -86,27 +86,30 @@ class BaselineTimeline:
         request.steps_left -= 1
         if not request.steps_left:
             self._active.remove(request)
-            self._now += self._decoding(request.family)  # which takes from the steps beside it
+            self._now += self._decoding(request.family)  # decoding slows the parallel steps
             self._latest.append(self._now - request.joined)
             self.p95_seconds = sorted(self._latest)[round(0.95 * (len(self._latest) - 1))]
 
 
 MAX_SLOWDOWN = 1.4
-"""How much longer an interactive request may take than 19 of 20 do alone. Half as long again is
-promised; the rest is for what no schedule sees: texts, decoding, and steps of uneven length."""
+"""The most an interactive request may take, as a multiple of the 95th percentile alone.
+
+The guarantee is 1.5; the difference covers what the schedule does not see: text encoding, decoding,
+and steps of uneven length.
+"""
 MAX_BULK_STEP_SHARE = 0.25
-"""Of what they may take: the longest step of bulk alone while they are about."""
+"""The longest step of bulk alone while there are interactive requests, as a share of that limit."""
 GUIDED_ROWS = 2
-"""The least that every request of bulk finds room in."""
+"""The least number of rows for bulk: every request fits into it."""
 MIN_SAVED_SHARE = 0.05
-"""Of the time that people wait longer: what saves the engine less is noise."""
+"""As a share of the added wait: smaller savings of engine time are noise."""
 INTERACTIVE_IDLE_SECONDS = 30.0
-"""So long after the last one somebody is taken to look at it and to ask again."""
+"""For this long after the last interactive request its user is expected to send another."""
 
 
 @dataclass(frozen=True, slots=True)
 class _StepOption:
-    """A step with so many rows: by how much longer it is, and what the engine saves by it."""
+    """A step with this many rows: its added length, and the engine time it saves."""
 
     rows: int
     added_seconds: float
@@ -114,34 +117,35 @@ class _StepOption:
 
 
 class InteractiveRequest(Protocol):
-    """What must be known of an interactive request in flight."""
+    """What the guard must know of an interactive request in flight."""
 
     @property
     def ticket(self) -> int:
-        """Its number."""
+        """Returns its number."""
 
     @property
     def joined(self) -> float:
-        """When it arrived."""
+        """Returns when it arrived."""
 
     @property
     def rows(self) -> int:
-        """Rows it takes in every step."""
+        """Returns the rows it takes in every step."""
 
     @property
     def steps_left(self) -> int:
-        """Forward passes still to come."""
+        """Returns the number of forward passes still to come."""
 
     @property
     def family(self) -> Hashable:
-        """What requests must share to run in one step."""
+        """Returns what requests must share to run in one step."""
 
 
 class LatencyGuard:
-    """How many rows a step may have once its interactive requests have theirs.
+    """Decides how many rows, bulk included, a step may have next to its interactive requests.
 
-    `padded` says how many rows run for so many of use, `budget` how many of use fit. Before a
-    number of rows was ever run without bulk, it is run once so that its cost is known.
+    `padded` gives the number of rows that run for a number of useful rows, `budget` how many useful
+    rows fit. A row count that was never measured without bulk runs once without it, so that its
+    cost is known.
     """
 
     def __init__(
@@ -156,14 +160,14 @@ class LatencyGuard:
         self._last_interactive: float | None = None
 
     def join(self, request: InteractiveRequest, now: float) -> None:
-        """An interactive request has arrived."""
+        """Adds an interactive request that has arrived."""
         self._steps[request.ticket] = request.steps_left
         self._baseline.join(now, request.family, request.rows, request.steps_left)
 
     def rows(
         self, family: Hashable, taken: int, waiting: Iterable[InteractiveRequest], now: float
     ) -> int:
-        """Rows of use that the next step may have, of which interactive requests take `taken`.
+        """Returns the useful rows of the next step, of which interactive requests take `taken`.
 
         `waiting` are all interactive requests in flight.
         """
@@ -182,7 +186,7 @@ class LatencyGuard:
         return self._bulk_only_rows(family)
 
     def _bulk_only_rows(self, family: Hashable) -> int:
-        """Of a step of bulk alone: as long as whoever arrives within it may wait."""
+        """Returns the rows of a step of bulk alone, short enough for a request arriving in it."""
         alone = self._baseline.p95_seconds
         if alone is None:
             return self._budget(family)
@@ -195,7 +199,7 @@ class LatencyGuard:
     def _shared_rows(
         self, family: Hashable, taken: int, people: list[InteractiveRequest], now: float
     ) -> int:
-        """Of a step that somebody waits for."""
+        """Returns the rows of a step that an interactive request takes part in."""
         free = self._padded_rows(family, taken)
         if not self._costs.is_measured(family, self._padded(family, taken)):
             return free
@@ -218,7 +222,7 @@ class LatencyGuard:
         )
 
     def _slack_seconds(self, request: InteractiveRequest, least: float, now: float) -> float:
-        """Seconds that are left to it to be slowed in; negative when it is late already."""
+        """Returns how many seconds it may still be delayed; negative when it is late already."""
         decoding = self._costs.decode_seconds(request.family)
         alone = max(
             self._baseline.p95_seconds or 0.0, self._steps[request.ticket] * least + decoding
@@ -228,7 +232,7 @@ class LatencyGuard:
     def _larger_steps(
         self, family: Hashable, taken: int, free: int, least: float
     ) -> Iterator[_StepOption]:
-        """Steps with more of bulk than the padding holds, where that saves the engine time."""
+        """Yields steps with more bulk rows than the padding holds that save engine time."""
         most = self._budget(family)
         row_seconds = self._known_seconds(family, most) / most
         for rows in self._sizes(family):
@@ -239,12 +243,12 @@ class LatencyGuard:
                 yield _StepOption(rows, longer, saved)
 
     def _sizes(self, family: Hashable) -> list[int]:
-        """Rows of use that fill what runs, ascending."""
+        """Returns the useful rows that fill a bucket, ascending."""
         most = self._budget(family)
         return [rows for rows in BUCKETS if GUIDED_ROWS <= rows < most] + [most]
 
     def _padded_rows(self, family: Hashable, rows: int) -> int:
-        """As many rows as run anyway."""
+        """Returns the number of rows that run anyway, padding included."""
         return min(self._padded(family, rows), self._budget(family))
 
     def _known_seconds(self, family: Hashable, rows: int) -> float:
@@ -255,5 +259,5 @@ class LatencyGuard:
 
 
 def _guided(rows: int) -> int:
-    """Of so many rows, those that requests with guidance can use, as most of bulk are."""
+    """Returns how many of these rows requests with guidance can use, as most of bulk are."""
     return rows // GUIDED_ROWS * GUIDED_ROWS

@@ -1,4 +1,4 @@
-"""The protocol a model family implements so that the engine can drive it step by step."""
+"""The protocol that a model family implements so that the engine can drive it step by step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ Start = Pixels | torch.Tensor
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One batch for the transformer, row by row: nothing in it needs rows to agree but the shape.
+    """One batch for the transformer; rows need to agree in nothing but their shape.
 
-    latents [rows, channels, height, width], timesteps [rows] on the CPU,
-    tokens [rows, length, width], pooled [rows, width].
+    latents [rows, channels, height, width], timesteps [rows] on the CPU, tokens [rows, length,
+    width], pooled [rows, width].
     """
 
     latents: torch.Tensor
@@ -31,7 +31,7 @@ class Rows:
 
 
 def stack(states: Sequence[DenoiseState], bucket: int) -> Rows:
-    """Stack every request's rows and pad to the bucket with rows that nobody reads."""
+    """Stacks the rows of all requests and pads to the bucket with rows that are not used."""
     rows = [(state, embedding) for state in states for embedding in state.embeddings]
     rows += [rows[-1]] * (bucket - len(rows))
     return Rows(
@@ -45,39 +45,39 @@ def stack(states: Sequence[DenoiseState], bucket: int) -> Rows:
 class Pipeline(Protocol):
     """What the engine needs of a model family; `app/models/sd3.py` is the reference.
 
-    All but `decode` are called by the thread that owns the engine, `decode` by another one.
+    `decode` is called by another thread than the one that owns the engine; all others by the owner.
     """
 
     @property
     def settings(self) -> EngineSettings:
-        """How this pipeline computes; mode and row buckets are the engine's to fill in."""
+        """Returns how this pipeline computes; the engine fills in mode and row buckets."""
 
     def encode(self, text: str) -> PromptEmbedding:
-        """Encode one text on its own, so that company cannot change it."""
+        """Encodes one text by itself, so that batching cannot change it."""
 
     def begin(
         self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
-        """Encode, draw the noise from the request's seed alone and lay out its schedule.
+        """Returns the initial state: embeddings, schedule, and noise from the request's seed alone.
 
-        `init` is a picture or clean latents to start from; `mask` is RGBA [height, width, 4],
-        painted anew where white. A state without steps goes straight to `decode`.
+        `init` is an image or clean latents to start from; `mask` is RGBA [height, width, 4], white
+        where to render anew. A state without steps goes straight to `decode`.
         """
 
     def predict(self, rows: Rows) -> torch.Tensor:
-        """One forward pass: the predicted velocity [rows, channels, height, width].
+        """Returns the predicted velocity [rows, channels, height, width] of one forward pass.
 
-        Raises OutOfMemory when so many rows do not fit; then nothing has changed.
+        Raises OutOfMemory when the rows do not fit; then nothing has changed.
         """
 
     def wait_for_previous_step(self) -> None:
-        """Wait until at most one step is under way on the device, so that steps can be timed."""
+        """Waits until at most one step is running on the device, so that steps can be timed."""
 
     def preview(self, latents: torch.Tensor) -> Pixels:
-        """A rough picture of clean latents [channels, height, width], one pixel per latent."""
+        """Returns a rough image of clean latents [channels, height, width], a pixel per latent."""
 
     def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
-        """One image: latents [channels, height, width] -> RGBA pixels of the request's size.
+        """Decodes latents [channels, height, width] to RGBA pixels of the request's size.
 
-        Raises OutOfMemory, or NotFinite when the latents are no numbers.
+        Raises OutOfMemory, or NotFinite when the latents are not finite.
         """

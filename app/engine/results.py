@@ -1,4 +1,4 @@
-"""What the engine says of a request: a rough picture under way, the picture, or why none came."""
+"""The engine's results for a request: a preview, the image, or the reason why there is none."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from app.types import EngineSettings, Environment, GenerationRequest, NoiseSched
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the picture will be like, as far as step `step` of `steps` can tell.
+    """The expected image after step `step` of `steps`.
 
-    `pixels` are uint8 RGBA at the size of the latents; whoever shows them scales them up.
+    `pixels` are uint8 RGBA at the size of the latents; the viewer scales them up.
     """
 
     request: GenerationRequest
@@ -26,7 +26,7 @@ class Preview:
 class RenderedImage:
     """One image: uint8 RGBA pixels [height, width, 4] and what provenance needs to know.
 
-    `latents` [channels, height, width] are there for who asked to keep them.
+    `latents` [channels, height, width] are set only for requests that asked to keep them.
     """
 
     request: GenerationRequest
@@ -37,12 +37,12 @@ class RenderedImage:
     engine: EngineSettings | None = None
     latents: NDArray[np.float32] | None = None
     environment: Environment | None = None
-    """The machine that made it; None: this process' own."""
+    """The machine that made it; None: the machine of this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRequest:
-    """One request that came to nothing, and why; its neighbours are untouched."""
+    """One request that failed, and why; other requests in the batch are not affected."""
 
     request: GenerationRequest
     error: AtelierError
@@ -50,7 +50,7 @@ class FailedRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """One word from the engine on the request that `submit` gave this ticket."""
+    """One result for the request that `submit` gave this ticket."""
 
     ticket: int
     result: Preview | RenderedImage | FailedRequest

@@ -1,4 +1,4 @@
-"""How many rows a forward pass may have: the knee, less when memory runs out, more again later."""
+"""The row budget of a forward pass: the knee, halved when memory runs out, raised again later."""
 
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -35,7 +35,7 @@ class _Budget:
 class RowBudgets:
     """One row budget per family, each starting at its knee.
 
-    Never below `smallest` rows: what does not fit there cannot be made on this device.
+    Never below `smallest` rows: a request that does not fit there cannot be made on this device.
     """
 
     def __init__(self, knee: Callable[[Hashable], int], *, smallest: int) -> None:
@@ -46,11 +46,11 @@ class RowBudgets:
         self.forward_passes = 0
 
     def rows(self, family: Hashable) -> int:
-        """The row budget of a family at present."""
+        """Returns the current row budget of a family."""
         return self._budget(family).rows
 
     def record_success(self, family: Hashable) -> None:
-        """Count a forward pass; after enough good ones at a reduced budget, try double."""
+        """Counts a forward pass; after enough good ones at a reduced budget, tries double."""
         self.forward_passes += 1
         budget = self._budget(family)
         budget.good_steps += 1
@@ -62,7 +62,7 @@ class RowBudgets:
             self._record_change(family, f"probe after {budget.good_steps} good steps")
 
     def halve(self, family: Hashable, reason: str) -> bool:
-        """Halve a family's budget; False when it is as small as it may be.
+        """Halves a family's budget; returns False when it is already the smallest.
 
         A probe that failed is repeated only after twice as many good steps.
         """
@@ -89,5 +89,5 @@ class RowBudgets:
 
 
 def bucket_for(rows: int) -> int:
-    """The smallest bucket that holds so many rows."""
+    """Returns the smallest bucket that holds this many rows."""
     return next((bucket for bucket in BUCKETS if bucket >= rows), rows)

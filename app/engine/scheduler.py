@@ -1,12 +1,12 @@
-"""Which requests take part in the next step; knows rows, classes and time, and no tensors.
+"""Selects the requests of the next step; handles rows, classes and time, not tensors.
 
-The rank is: interactive before bulk, then whoever is about to miss a deadline that can still be
-met, then the team that is furthest behind its share of its class's rows, and of one team's
-requests those of higher priority, then the least work left. Bulk thereby fills what interactive
-leaves empty and is suspended between two steps at no cost. A request that has been here longer
-than `patience_seconds` is overdue: a quarter of all rows goes to the overdue, oldest first, so
-that nobody starves. How many rows of bulk a step may hold that people wait for, or may arrive in,
-is the `LatencyGuard`'s to say. Whatever a team is given, for whichever reason, it is charged.
+Requests rank in this order: interactive before bulk; then those about to miss a deadline that can
+still be met; then the team furthest behind its share of its class's rows; within a team higher
+priority; then the least remaining work. Bulk thereby fills the rows that interactive leaves empty
+and is suspended between two steps at no cost. A request that has waited longer than
+`patience_seconds` is overdue: a quarter of all rows goes to overdue requests, oldest first, so that
+none starves. The `LatencyGuard` limits the bulk rows of a step that an interactive request takes
+part in or may arrive in. Teams are charged for all rows they are given, for whatever reason.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
@@ -19,7 +19,7 @@ from app.engine.state import Delivery, ServiceClass
 
 PATIENCE_SECONDS = 30.0
 OVERDUE_SHARE = 0.25
-"""Of all rows, while anybody is overdue; interactive requests keep the others."""
+"""Of all rows, while any request is overdue; interactive requests keep the others."""
 
 
 class Scheduled(Protocol):
@@ -27,37 +27,37 @@ class Scheduled(Protocol):
 
     @property
     def ticket(self) -> int:
-        """Its number, in the order of arrival."""
+        """Returns its number, in the order of arrival."""
 
     @property
     def joined(self) -> float:
-        """When it arrived, in seconds on the caller's clock."""
+        """Returns when it arrived, in seconds on the caller's clock."""
 
     @property
     def delivery(self) -> Delivery:
-        """Its class and its deadline, its team and the team's share."""
+        """Returns its class and deadline, its team and the team's share."""
 
     @property
     def rows(self) -> int:
-        """Rows it takes in every step: 1, or 2 with guidance."""
+        """Returns the rows it takes in every step: 1, or 2 with guidance."""
 
     @property
     def steps_left(self) -> int:
-        """Forward passes still to come."""
+        """Returns the number of forward passes still to come."""
 
     @property
     def family(self) -> Hashable:
-        """What requests must share to run in one step."""
+        """Returns what requests must share to run in one step."""
 
 
 S = TypeVar("S", bound=Scheduled)
 
 
 class Scheduler(Generic[S]):
-    """Holds the requests in flight; `row_budget` says how many rows a family's step may have.
+    """Holds the requests in flight; `row_budget` gives the rows that a family's step may have.
 
-    Raises nothing: a request whose rows exceed its family's budget simply never runs, so the
-    budget must be at least 2.
+    Raises nothing: a request whose rows exceed its family's budget simply never runs, so the budget
+    must be at least 2.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Scheduler(Generic[S]):
         self._shares: dict[ServiceClass, FairShares[S]] = {
             service_class: FairShares(_team) for service_class in ServiceClass
         }
-        self._credit = 0.0  # of a step, owed to the overdue
+        self._credit = 0.0  # share of a step owed to overdue requests
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -86,24 +86,24 @@ class Scheduler(Generic[S]):
         return ticket in self._waiting
 
     def add(self, request: S) -> None:
-        """Let a request join at the next step."""
+        """Adds a request; it may run from the next step on."""
         self._waiting[request.ticket] = request
         if self._latency_guard and request.delivery.service is ServiceClass.INTERACTIVE:
             self._latency_guard.join(request, request.joined)
 
     def find(self, ticket: int) -> S | None:
-        """The request with this ticket, if it is in flight."""
+        """Returns the request with this ticket, or None if it is not in flight."""
         return self._waiting.get(ticket)
 
     def remove(self, ticket: int) -> S | None:
-        """Let a request go, finished or not."""
+        """Removes and returns a request, finished or not; None if it is not in flight."""
         return self._waiting.pop(ticket, None)
 
     def take(self, now: float, *, step_seconds: float = 0.0) -> list[S]:
-        """The requests of the next step, all of one family, within its row budget.
+        """Returns the requests of the next step, all of one family, within its row budget.
 
-        They stay in flight until they are removed. `step_seconds` is what a step takes at
-        present: deadlines are judged by it.
+        They stay in flight until they are removed. `step_seconds` is the current length of a step,
+        used to judge deadlines.
         """
         if not self._waiting:
             return []
@@ -116,7 +116,7 @@ class Scheduler(Generic[S]):
         first = head = next(self._in_fair_order(ranked, ranks))
         foreign = overdue and overdue[0].family != head.family
         if foreign and self._credit == 1.0:
-            first = overdue[0]  # a whole step was saved up for the oldest one's family
+            first = overdue[0]  # enough credit for a whole step of the oldest request's family
         family = first.family
         chosen = self._fill(
             [] if foreign and first is head else overdue,
@@ -130,7 +130,7 @@ class Scheduler(Generic[S]):
         return chosen
 
     def _in_fair_order(self, ranked: Iterable[S], ranks: Mapping[int, "_Rank"]) -> Iterator[S]:
-        """By class and urgency; those that are not urgent team by team."""
+        """Yields by class and urgency; those that are not urgent in fair order of teams."""
         for (service, calm), level in groupby(
             ranked, key=lambda request: ranks[request.ticket][:2]
         ):
@@ -146,7 +146,7 @@ class Scheduler(Generic[S]):
     def _fill(
         self, overdue: list[S], in_turn: Iterator[S], family: Hashable, now: float
     ) -> list[S]:
-        """The overdue as far as their credit goes, then as each has its turn."""
+        """Returns overdue requests as far as their credit goes, then the others in order."""
         chosen: dict[int, S] = {}
         rows_left = budget = self._row_budget(family)
         for request in overdue:
@@ -154,7 +154,7 @@ class Scheduler(Generic[S]):
             if request.family != family:
                 continue
             if share > self._credit:
-                break  # saved for this one: nobody younger may spend it
+                break  # credit is saved for this request: younger ones may not use it
             rows_left -= self._take_rows(request, chosen)
             self._credit -= share
         promised = False
@@ -169,7 +169,7 @@ class Scheduler(Generic[S]):
         return list(chosen.values())
 
     def _reserved_rows(self, chosen: Iterable[S], family: Hashable, now: float) -> int:
-        """Rows of the step that no more bulk may have, for the sake of whoever waits."""
+        """Returns the rows of the step that bulk may not use, as the latency guard decides."""
         if self._latency_guard is None:
             return 0
         people = [request for request in self._waiting.values() if not request.delivery.service]
@@ -177,13 +177,13 @@ class Scheduler(Generic[S]):
         return self._row_budget(family) - self._latency_guard.rows(family, taken, people, now)
 
     def _take_rows(self, request: S, chosen: dict[int, S]) -> int:
-        """Its rows in this step, which its team is charged."""
+        """Adds the request to the step, charges its team, and returns its rows."""
         chosen[request.ticket] = request
         self._shares[request.delivery.service].charge(request, request.rows, request.delivery.share)
         return request.rows
 
     def _settle(self, chosen: Set[int]) -> None:
-        """Whoever had no rows waits; all others have no claim on what they did not ask for."""
+        """Advances each class's fair shares to the teams that still wait."""
         for service, shares in self._shares.items():
             shares.advance(
                 request
@@ -196,7 +196,7 @@ _Rank: TypeAlias = tuple[ServiceClass, bool, int, int, float, int]
 
 
 def _rank(request: Scheduled, now: float, step_seconds: float) -> _Rank:
-    """The first two say which level; the others order a team, or all that is urgent."""
+    """Returns the sort key: two fields for the level, the others for the order within it."""
     delivery = request.delivery
     calm = not _urgent(delivery.deadline, now, request.steps_left * step_seconds)
     return (
@@ -214,5 +214,5 @@ def _team(request: Scheduled) -> str:
 
 
 def _urgent(deadline: float | None, now: float, needed: float) -> bool:
-    """Whether waiting much longer would miss a deadline that can still be met."""
+    """Returns whether waiting much longer would miss a deadline that can still be met."""
     return deadline is not None and needed <= deadline - now <= 2 * needed

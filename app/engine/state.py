@@ -1,4 +1,4 @@
-"""One request in flight inside the engine: what changes between two steps."""
+"""One request in flight inside the engine: its state between two steps."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -9,7 +9,7 @@ from app.types import GenerationRequest, NoiseSchedule
 
 
 class ServiceClass(IntEnum):
-    """Who waits for the picture; the smaller goes first."""
+    """The urgency class of a request; the smaller goes first."""
 
     INTERACTIVE = 0
     BULK = 1
@@ -17,12 +17,12 @@ class ServiceClass(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a request wishes to be served; never part of what is made.
+    """How a request is served; never part of what is made.
 
-    `deadline` is in seconds on the engine's clock. `preview_every` asks for a rough picture
-    after every so many steps; 0 asks for none. `keep_latents` asks for the picture's latents too,
-    for whoever goes on from them. Where several teams wait, each is given rows in proportion to
-    its `share`; of one team's requests those of higher `priority` go first.
+    `deadline` is in seconds on the engine's clock. `preview_every` asks for a preview after every
+    so many steps; 0 asks for none. `keep_latents` asks for the image's final latents too, for a
+    model that continues from them. Where several teams wait, each is given rows in proportion to
+    its `share`; within a team requests of higher `priority` go first.
     """
 
     service: ServiceClass = ServiceClass.BULK
@@ -44,16 +44,16 @@ class PromptEmbedding:
 
     @property
     def bytes(self) -> int:
-        """The memory both tensors take."""
+        """Returns the memory that both tensors take, in bytes."""
         return self.tokens.nbytes + self.pooled.nbytes
 
 
 @dataclass(frozen=True, slots=True)
 class Repaint:
-    """What an inpainted request keeps: outside the mask the picture stays as it was.
+    """What an inpainted request keeps: outside the mask the image stays as it was.
 
-    `latents` and `noise` are [channels, height, width]; `mask` [1, height, width] is 1 where
-    the picture is painted anew.
+    `latents` and `noise` are [channels, height, width]; `mask` [1, height, width] is 1 where the
+    image is rendered anew.
     """
 
     latents: torch.Tensor
@@ -65,9 +65,9 @@ class Repaint:
 class DenoiseState:
     """The latents of one request on their way from noise to image.
 
-    `latents` are [channels, height, width], in fp32 but for the mode `stock`; `sigmas` has one
-    entry more than `timesteps`. `clean` is what the multistep sampler's last step took the
-    finished latents to be; `buckets` are the row counts its forward passes ran at.
+    `latents` are [channels, height, width], in fp32 except with rounding "stock"; `sigmas` has one
+    entry more than `timesteps`. `clean` is the multistep sampler's estimate of the final latents at
+    the last step; `buckets` are the row counts of its forward passes.
     """
 
     request: GenerationRequest
@@ -88,31 +88,31 @@ class DenoiseState:
 
     @property
     def rows(self) -> int:
-        """Rows of the batch this request takes: two with classifier-free guidance, else one."""
+        """Returns the rows of the batch it takes: two with classifier-free guidance, else one."""
         return 1 if self.negative is None else 2
 
     @property
     def steps_left(self) -> int:
-        """Forward passes still to come."""
+        """Returns the number of forward passes still to come."""
         return len(self.timesteps) - self.step
 
     @property
     def finished(self) -> bool:
-        """Whether the last step is done."""
+        """Returns whether the last step is done."""
         return self.steps_left == 0
 
     @property
     def preview_due(self) -> bool:
-        """Whether a rough picture follows the next step; after the last one comes the picture."""
+        """Returns whether a preview follows the next step; never after the last one."""
         every = self.delivery.preview_every
         return every > 0 and self.steps_left > 1 and (self.step + 1) % every == 0
 
     @property
     def family(self) -> tuple[int, ...]:
-        """What rows must share to be stacked: the latent shape and the prompt's length."""
+        """Returns what rows must share to be stacked: the latent shape and the prompt's length."""
         return (*self.latents.shape, self.prompt.tokens.shape[1])
 
     @property
     def embeddings(self) -> tuple[PromptEmbedding, ...]:
-        """One embedding per row, the unconditional before the conditional."""
+        """Returns one embedding per row, the unconditional before the conditional."""
         return (self.prompt,) if self.negative is None else (self.negative, self.prompt)

@@ -11,12 +11,12 @@ from app.engine.state import DenoiseState
 def advance(
     states: Sequence[DenoiseState], velocity: torch.Tensor, *, rounding: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The next latents and the guided velocities, both [requests, channels, height, width].
+    """Returns the next latents and guided velocities, both [requests, channels, height, width].
 
-    `velocity` has the rows in the order of the requests, the unconditional before the
-    conditional; rows behind them are padding. Guidance is that of Ho & Salimans 2022, the step
-    Euler's. The states are not changed. `rounding` is "fp32", or "stock" for what diffusers
-    does in the model's own precision: the step size itself is rounded first.
+    `velocity` has the rows in the order of the requests, the unconditional before the conditional;
+    rows after them are padding. Guidance is that of Ho & Salimans 2022, the step Euler's. The
+    states are not changed. `rounding` is "fp32", or "stock" for diffusers' rounding in the model's
+    own precision: the step size itself is rounded first.
     """
     guided = _guided(states, velocity, rounding)
     change = _column([state.sigmas[state.step + 1] - state.sigmas[state.step] for state in states])
@@ -28,7 +28,10 @@ def advance(
 
 
 def _guided(states: Sequence[DenoiseState], velocity: torch.Tensor, rounding: str) -> torch.Tensor:
-    """An unguided request's one row stands for both, so that its difference is exactly 0."""
+    """Returns guided velocities; for an unguided request the guidance term is exactly 0.
+
+    Its one row stands for both the unconditional and the conditional.
+    """
     exact = velocity if rounding == "stock" else velocity.float()
     unconditional, conditional = [], []
     row = 0
@@ -37,7 +40,7 @@ def _guided(states: Sequence[DenoiseState], velocity: torch.Tensor, rounding: st
         conditional.append(exact[row + state.rows - 1])
         row += state.rows
     base = torch.stack(unconditional)
-    # Explicitly: while a model is loaded beside, the process' own default may be another.
+    # Explicit dtype: the process default may differ while another model is being loaded.
     scales = [torch.tensor(state.request.guidance_scale, dtype=torch.float32) for state in states]
     scale = _column(scales)
     difference = torch.stack(conditional) - base
@@ -49,9 +52,9 @@ def _column(numbers: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def restore_masked(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
-    """The latents after the state's next step, with what its mask protects put back.
+    """Returns the latents after the state's next step, with the masked-out area restored.
 
-    What is protected is the original at the noise of the step to come, and without noise at
+    The restored area is the original at the noise level of the following step, and without noise at
     the end (as diffusers' inpainting pipeline does for models without mask channels).
     """
     if state.repaint is None:
@@ -64,7 +67,7 @@ def restore_masked(state: DenoiseState, latents: torch.Tensor) -> torch.Tensor:
 
 
 def multistep(state: DenoiseState, clean: torch.Tensor) -> torch.Tensor:
-    """The next latents of a request, from what its model now takes the finished ones to be."""
+    """Returns the next latents of a request from its model's estimate of the final ones."""
     sigma, after = (float(state.sigmas[state.step + ahead]) for ahead in (0, 1))
     decay = after * (1 - sigma) / ((1 - after) * sigma)
     estimate = clean
@@ -76,7 +79,7 @@ def multistep(state: DenoiseState, clean: torch.Tensor) -> torch.Tensor:
 
 
 def _ratio(before: float, sigma: float, after: float) -> float:
-    """This step's length by the last one's, in half the logarithm of signal to noise."""
+    """Returns this step's length over the last one's, in half the logarithm of signal to noise."""
     start, middle, end = _log_snr(before), _log_snr(sigma), _log_snr(after)
     return (end - middle) / (middle - start)
 

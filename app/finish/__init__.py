@@ -1,6 +1,6 @@
-"""Finishing: from a checked image to one clean, trimmed file per target size.
+"""Finishing: turns a checked image into one clean, trimmed file per target size.
 
-finish.py  the steps in order      cutout.py  clean alpha: haze and specks
-resize.py  exact sizes             trim.py    the trim rectangle, the pivot
-bleed.py   colour under the transparent pixels
+finish.py  the steps in order
+cutout.py  clean alpha (haze, specks) and colour under transparent pixels
+trim.py    the trim rectangle and the pivot
 """

@@ -1,4 +1,4 @@
-"""A clean cutout: haze becomes clear, nearly opaque becomes opaque, stray specks go."""
+"""Cleans a cutout: snaps alpha, removes specks, fills colour under transparent pixels."""
 
 import cv2
 import numpy as np
@@ -7,24 +7,24 @@ import numpy.typing as npt
 from app.types import Rect
 
 CLEAR_BELOW = 8
-"""Alpha below this is haze; nobody sees it, but it would widen every trim rectangle."""
+"""Alpha below this is haze: invisible, but it would widen every trim rectangle."""
 OPAQUE_ABOVE = 250
-"""Alpha above this is what a decoder leaves of opaque."""
+"""Alpha above this counts as opaque: decoders rarely give exactly 255."""
 SPECK_SHARE = 0.005
 """A piece with less than this share of the largest piece's opacity is a speck.
 
-At 64 x 64 that is about six opaque pixels beside a typical icon: a bomb's spark is well above
-it. So is a broken-off piece of the object, which is the judge's to find and not ours to hide.
+At 64 x 64 that is about six opaque pixels beside a typical icon: a bomb's spark is well above it.
+So is a broken-off piece of the object, which the checks must find and finishing must not hide.
 """
 SPECK_FRAME_SHARE = 0.0005
 """A piece with less than this share of the whole frame's opacity is a speck as well.
 
-Two opaque pixels at 64 x 64: where a drawing is all small pieces, the largest is no measure.
+Two opaque pixels at 64 x 64, for images of small pieces only, where the largest is no measure.
 """
 
 
 def snap_alpha(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A copy of the RGBA pixels [h, w, 4] in which haze is clear and nearly opaque is opaque."""
+    """Returns a copy of the RGBA pixels [h, w, 4] with haze made clear and near-opaque opaque."""
     snapped = pixels.copy()
     alpha = snapped[..., 3]
     alpha[alpha < CLEAR_BELOW] = 0
@@ -33,11 +33,11 @@ def snap_alpha(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def remove_specks(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A copy of the RGBA pixels [h, w, 4] in which the specks are clear.
+    """Returns a copy of the RGBA pixels [h, w, 4] in which the specks are transparent.
 
-    A piece is an 8-connected component of alpha > 0; it weighs the sum of its alpha, so that
-    a wide but faint cloud is a speck where a small but solid dot is not. The heaviest piece
-    always stays.
+    A piece is an 8-connected component of alpha > 0; its weight is the sum of its alpha, so that a
+    wide but faint cloud is a speck where a small but solid dot is not. The heaviest piece always
+    stays.
     """
     alpha = pixels[..., 3]
     _, labels = cv2.connectedComponents((alpha > 0).astype(np.uint8), connectivity=8)
@@ -51,10 +51,10 @@ def remove_specks(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def bleed(pixels: npt.NDArray[np.uint8], trim: Rect) -> npt.NDArray[np.uint8]:
-    """The RGBA pixels [h, w, 4]; clear ones take their nearest visible pixel's colour, alpha 0.
+    """Returns RGBA pixels [h, w, 4] whose clear pixels have the nearest visible colour, alpha 0.
 
-    Outside the trim rectangle every byte is 0: an atlas keeps nothing of it, so a sprite cut
-    back out equals this image to the byte. An image with nothing visible is all zeros.
+    Outside the trim rectangle every byte is 0: an atlas does not keep that area, so a sprite
+    extracted from it equals this image to the byte. An image with nothing visible is all zeros.
     """
     bled = np.zeros_like(pixels)
     area = np.s_[trim.y : trim.y + trim.height, trim.x : trim.x + trim.width]

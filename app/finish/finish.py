@@ -1,4 +1,4 @@
-"""From a checked image to its finished sizes: the steps of finishing, in their order."""
+"""Turns a checked image into its finished sizes: the finishing steps in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ FINISHING: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FinishedImage:
-    """One target size: RGBA pixels [height, width, 4], the trim rectangle, the pivot."""
+    """The image at one target size: RGBA pixels [height, width, 4], trim rectangle and pivot."""
 
     size: Size
     pixels: npt.NDArray[np.uint8]
@@ -42,18 +42,18 @@ class FinishedImage:
 
 
 def finishing_of(request: GenerationRequest) -> tuple[str, ...]:
-    """The steps that this request's images go through."""
+    """Returns the steps that this request's images go through."""
     return tuple(step for step in FINISHING if step != _SPECKS or not request.text_layers)
 
 
 def finish(
     pixels: npt.NDArray[np.uint8], sizes: Sequence[Size], *, pivot: Pivot, text: bool = False
 ) -> tuple[FinishedImage, ...]:
-    """The finished image at each size, in the order given; safe to repeat.
+    """Returns the finished image at each size, in the order given; safe to repeat.
 
     Takes straight-alpha sRGB bytes [h, w, 4]; raises InvalidRequest for anything else. At the
-    size it has, every visible pixel keeps its colour, and finishing again changes nothing. Where
-    `text` was set nothing is a speck: the dot of an i is as small.
+    original size every visible pixel keeps its colour, and finishing again changes nothing. With
+    `text` no specks are removed: the dot of an i is as small.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4 or not pixels.size:
         raise InvalidRequest(
@@ -66,7 +66,7 @@ def finish(
 
 
 def _finished(cutout: npt.NDArray[np.uint8], size: Size, pivot: Pivot) -> FinishedImage:
-    # The filters leave haze of their own, so alpha is snapped once more at the final size.
+    # Resampling creates haze of its own, so alpha is snapped again at the final size.
     sized = snap_alpha(resize(cutout, size))
     trim = trim_rectangle(sized)
     box = letterbox(Size(width=cutout.shape[1], height=cutout.shape[0]), size)

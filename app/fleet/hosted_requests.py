@@ -1,7 +1,7 @@
-"""What a hosted version takes of a request, what it has no field for, and until when.
+"""What a hosted version accepts of a request, the JSON body of its call, and its end date.
 
-What it takes is said by its capabilities, which are part of its digest: from a request and the
-version that answered it, everything that was sent can be told.
+What it accepts follows from its capabilities, which are part of its digest: a request and the
+version that answered it determine everything that was sent.
 """
 
 from datetime import date
@@ -19,15 +19,16 @@ SUPPORTED_FIELDS = {
     TRANSPARENT: "it paints on a transparent background",
     TEXT: "it sets text_layers, as Atelier's own service does",
 }
-"""What a hosted version may be able to do beside painting a prompt."""
+"""What a hosted version may accept besides a prompt and a size."""
 SOON_DAYS = 60
-"""From so many days before its end on, people are told of it."""
+"""Users are warned from this many days before a version's end on."""
 
 
 def unsupported_reason(model: ModelVersion, request: GenerationRequest) -> str | None:
-    """What of the request the version has no field for; None when all of it can be sent.
+    """Returns which fields of the request the version cannot take, or None when all can be sent.
 
-    A seed alone is dropped without a word: every request has one, whether somebody chose it or not.
+    An unsupported seed is dropped silently: every request has one, whether the caller chose it or
+    not.
     """
     able = model.capabilities
     own = (model.num_inference_steps, model.guidance_scale, Sampler.EULER)
@@ -45,7 +46,10 @@ def unsupported_reason(model: ModelVersion, request: GenerationRequest) -> str |
 def request_body(
     hosted: HostedEndpoint, model: ModelVersion, request: GenerationRequest
 ) -> dict[str, Json]:
-    """The call, as JSON: one image, in the version's words; `refusal` says what it leaves out."""
+    """Returns the JSON body of the call for one image.
+
+    Fields that the version does not take are left out; `unsupported_reason` names them.
+    """
     fields: dict[str, Json] = {
         **dict(hosted.options),
         "model": hosted.model,
@@ -63,7 +67,7 @@ def request_body(
         fields["sampler"] = request.sampler.value
     if request.negative_prompt:
         fields["negative_prompt"] = request.negative_prompt
-    if request.text_layers:  # a font's digest is found out where the text is set
+    if request.text_layers:  # the service that sets the text fills in the font's digest
         layers = (layer.model_dump(mode="json") for layer in request.text_layers)
         fields["text_layers"] = [
             {name: value for name, value in layer.items() if name != "font_digest"}
@@ -73,14 +77,14 @@ def request_body(
 
 
 def end_refusal(model: ModelVersion, today: date) -> str | None:
-    """Why the version answers no more, today being a day in UTC; None while it does."""
+    """Returns why the version is no longer available on this day (UTC), or None while it is."""
     if model.hosted is None or model.hosted.until is None or today <= model.hosted.until:
         return None
     return f"{model.reference} ended on {model.hosted.until}, as its provider announced"
 
 
 def end_warning(model: ModelVersion, today: date) -> str | None:
-    """What is to be said of a version that ends soon, or has ended; None of all others."""
+    """Returns a warning for a version that ends soon or has ended, or None."""
     if model.hosted is None or model.hosted.until is None:
         return None
     days = (model.hosted.until - today).days

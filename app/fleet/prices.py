@@ -1,4 +1,4 @@
-"""Prices: what a second and a call of a model cost, from a sheet that people write."""
+"""Prices of a model's seconds and calls, and budgets, read from YAML files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,32 +17,32 @@ _Sheet = TypeVar("_Sheet", bound=Value)
 
 
 class Price(Value):
-    """What one attempt is charged: its seconds by the device that took them, and the call."""
+    """The price of an attempt: its seconds on a GPU or CPU, plus a fixed amount per call."""
 
     gpu_second: Usd = 0.0
     cpu_second: Usd = 0.0
     call: Usd = 0.0
     at_most_seconds: Annotated[float, Field(gt=0)] | None = None
-    """The longest an attempt can take, a hosted model's timeout say; None: see `longest`."""
+    """The longest an attempt can take, such as a hosted model's timeout; None: it is estimated."""
 
     def attempt_usd(self, seconds: float, *, gpu: bool) -> float:
-        """USD for an attempt that took so long on a GPU, or else on CPU cores."""
+        """Returns the USD for an attempt of `seconds` on a GPU, or else on CPU cores."""
         return self.call + seconds * (self.gpu_second if gpu else self.cpu_second)
 
     def max_usd(self, seconds: float) -> float:
-        """USD for so long on the dearer device, where nobody knows yet which it will be."""
+        """Returns an upper bound in USD for `seconds` of work when the device is not known yet."""
         return self.call + seconds * max(self.gpu_second, self.cpu_second)
 
 
 class PriceSheet(Price):
-    """The price of whatever is not named, and of models and backends by name."""
+    """Default prices, and prices of models and backends by name."""
 
     models: dict[str, Price] = Field(default_factory=dict)
-    """By reference (`name/version`) or by name alone; what is named here is priced by it alone."""
+    """By reference (`name/version`) or by name; an entry replaces the defaults as a whole."""
     backends: dict[str, Price] = Field(default_factory=dict)
 
     def price(self, model: ModelVersion, backend: str) -> Price:
-        """The nearest entry: the version's, the model's, the backend's, else the sheet's own."""
+        """Returns the most specific entry: for the version, the model, the backend, or all."""
         for prices, name in (
             (self.models, model.reference),
             (self.models, model.name),
@@ -54,25 +54,25 @@ class PriceSheet(Price):
 
 
 class Budgets(Value):
-    """What may be spent at most, whatever plans ask for, and how teams share what there is.
+    """Spending limits above all plans, and the teams' shares of shared capacity.
 
     Days and months are UTC.
     """
 
     day: Usd | None = None
-    """By everybody together in one day."""
+    """USD for all users together in one day."""
     teams: dict[str, Usd] = Field(default_factory=dict)
-    """By each team in one calendar month."""
+    """USD for each team in one calendar month."""
     shares: dict[str, Weight] = Field(default_factory=dict)
-    """What each team is given where several wait for one engine or in one run, as weights."""
+    """Weights by which teams share one engine or one run when several wait."""
 
     def share(self, team: str) -> float:
-        """The weight of a team; 1 for whoever is not named."""
+        """Returns the weight of a team; 1 for a team that is not named."""
         return self.shares.get(team, 1.0)
 
 
 def price_sheet(settings: Settings) -> PriceSheet:
-    """The sheet that `ATELIER_PRICES` names, else this machine's hours at `usd_per_hour`.
+    """Returns the sheet in `ATELIER_PRICES`, else one that charges `usd_per_hour` per device hour.
 
     Raises InvalidRequest when the file is not a price sheet.
     """
@@ -83,14 +83,14 @@ def price_sheet(settings: Settings) -> PriceSheet:
 
 
 def budgets(settings: Settings) -> Budgets:
-    """The caps that `ATELIER_BUDGETS` names, else none. Raises InvalidRequest."""
+    """Returns the budgets in `ATELIER_BUDGETS`, or no limits. Raises InvalidRequest."""
     if settings.budgets is None:
         return Budgets()
     return _read(settings.budgets, Budgets, "a file of budgets")
 
 
 def on_gpu(engine: EngineSettings | None) -> bool:
-    """Whether the engine's seconds were a GPU's."""
+    """Returns whether the engine ran on a GPU."""
     return engine is not None and not engine.device.startswith("cpu")
 
 

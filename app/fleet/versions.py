@@ -1,4 +1,4 @@
-"""The fleet: model versions by the reference a plan may write."""
+"""Model versions by the reference that a plan may write."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from app.types import ModelVersion, Tags
 
 
 def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
-    """The version behind a reference; raises NoRoute with the nearest known one."""
+    """Returns the version behind a reference. Raises NoRoute, naming the nearest known one."""
     if reference in fleet:
         return fleet[reference]
     near = get_close_matches(reference, fleet, n=1, cutoff=0)
@@ -19,7 +19,7 @@ def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
 
 
 def residency_refusal(model: ModelVersion, tags: Tags) -> str | None:
-    """Why the model may not see what bears these tags; None when it may."""
+    """Returns why the model may not receive a request with these tags, or None when it may."""
     if tags.residency in ("", model.residency):
         return None
     place = f"hosted at {model.hosted.host}" if model.hosted else "on one's own machines"

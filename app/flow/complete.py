@@ -1,4 +1,4 @@
-"""Complete: a decided asset becomes finished files and the record that will stand for them."""
+"""Complete: turns a decided asset into finished files and its record."""
 
 from app.digest import digest_bytes
 from app.finish.finish import FinishedImage, finish, finishing_of
@@ -34,11 +34,11 @@ def complete(
     retries: tuple[Retry, ...] = (),
     explained: str | None = None,
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
-    """The asset's record and its files' bytes, ready for `publish_assets`.
+    """Returns the asset's record and its files' bytes, ready for `publish_assets`.
 
-    Accepted and review images are finished; of others the record keeps the image and the
-    reasons. `key` is the asset's own where more models than the route's were asked. Raises
-    StoreError when the image's bytes are gone or damaged.
+    Accepted and review images are finished; for others the record keeps the image and the reasons.
+    `key` is the asset's own key where several models may make it. Raises StoreError when the
+    image's bytes are missing or damaged.
     """
     key = key or route.key(spec.digest)
     image = decision.winner.outcome.image if decision.winner else None
@@ -70,9 +70,9 @@ def complete(
 def complete_overridden(
     record: AssetRecord, image: GeneratedImage, store: Store
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
-    """The record with the finished files that it would have, had it been accepted at once.
+    """Returns the record with the finished files of an accepted asset, and the files' bytes.
 
-    Raises StoreError when the image's bytes are gone or damaged.
+    Raises StoreError when the image's bytes are missing or damaged.
     """
     provenance = _provenance(image)
     files = _files(image, record.spec, store, provenance)

@@ -1,4 +1,4 @@
-"""Decide: of all candidates of one asset the best accepted one wins, or another attempt is due.
+"""Decide: of an asset's candidates the best accepted one wins, or another attempt is due.
 
 Pure, and called in the plan's order: the same candidates and neighbours give the same decision.
 """
@@ -23,18 +23,18 @@ def decide(
     more: bool = False,
     last: bool = False,
 ) -> Decision:
-    """The asset's fate so far; an accepted winner's hash joins the neighbours.
+    """Returns the asset's decision so far; adds an accepted winner's hash to `neighbours`.
 
-    `guard` has the second word on what the rules accept. `more` says that another model may still
-    make what this one could not, `last` that no further attempt will be made, whatever the spec
-    allows.
+    `gate` decides whether an accepted image needs review or another attempt. `more` says that
+    another model may still make the asset, `last` that no further attempt will be made, whatever
+    the spec allows.
     """
     judged = [(candidate, _judge(spec, candidate, neighbours)) for candidate in candidates]
     if gate:
         judged = [(candidate, gate.apply_reject_limit(report)) for candidate, report in judged]
     best = _best_with_verdict(judged, Verdict.ACCEPT)
     if best and gate:
-        # Only the winner, whom rules and rank have chosen, is weighed: labels are of winners too.
+        # Only the winner is passed to the accept limit: labels are of winners too.
         best = best[0], _gated(gate, spec, *best)
     if best and best[1].verdict is Verdict.REVIEW:
         notes = reasons(best[1], repeats=_repeated(spec, best[0], neighbours))
@@ -44,7 +44,7 @@ def decide(
         return Decision(status=Status.ACCEPTED, winner=best[0], report=best[1], reasons=())
     messages = tuple(dict.fromkeys(_reasons(spec, judged, neighbours)))
     if any(candidate.outcome.refused for candidate, _ in judged):
-        # Not the judge's last word: with more money the remaining attempts are made.
+        # Not final: when there is budget again, the remaining attempts are made.
         return Decision(status=Status.FAILED, winner=None, report=None, reasons=messages)
     open_end = not last and len(candidates) < spec.attempts
     if open_end and (more or _retry_may_help(judged)):
@@ -65,7 +65,7 @@ def _judge(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> Qua
 
 
 def _repeated(spec: AssetSpec, candidate: Candidate, neighbours: Neighbours) -> str:
-    """Whom the candidate is nearest to: by name and, from another run, by that as well."""
+    """Returns the name of the nearest image, which may come from another run."""
     nearest = neighbours.nearest(candidate.phash, exclude=spec.name)
     return nearest[1] if nearest else "another picture"
 
@@ -81,7 +81,7 @@ def _gated(
 def _best_with_verdict(
     judged: Sequence[JudgedCandidate], verdict: Verdict
 ) -> tuple[Candidate, QualityReport] | None:
-    """The highest-ranking candidate with this verdict; ties go to the earlier seed."""
+    """Returns the highest-ranking candidate with this verdict; ties go to the earlier seed."""
     with_verdict = [
         (candidate, report)
         for candidate, report in judged
@@ -91,7 +91,7 @@ def _best_with_verdict(
 
 
 def _retry_may_help(judged: Sequence[JudgedCandidate]) -> bool:
-    """Whether any candidate failed in a way that another seed may mend."""
+    """Returns whether any candidate failed in a way that another seed may fix."""
     return any(report is None or report.verdict is Verdict.RETRY for _, report in judged)
 
 
@@ -106,7 +106,7 @@ def _reasons(
 
 
 def _final_decision(judged: Sequence[JudgedCandidate], messages: tuple[str, ...]) -> Decision:
-    """No attempts are left: for people, rejected, or failed when no image came at all."""
+    """Returns the final decision: review, rejected, or failed when no image was made."""
     review = _best_with_verdict(judged, Verdict.REVIEW)
     if review:
         return Decision(status=Status.REVIEW, winner=review[0], report=review[1], reasons=messages)

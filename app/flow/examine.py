@@ -1,4 +1,4 @@
-"""Examine: a generated image gets its numbers and the judge's first word."""
+"""Examine: scores generated images and judges them for the first time."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,10 @@ from app.types.candidate import Candidate, Outcome
 def examine(
     outcomes: Sequence[Outcome], spec: AssetSpec, store: Store, critic: Critic | None
 ) -> list[Candidate]:
-    """One candidate per outcome; a missing or damaged file is a score, not an error."""
+    """Returns one candidate per outcome, in order.
+
+    An undecodable file lowers the scores; a missing or damaged one fails its candidate.
+    """
     return [_examine(outcome, spec, store, critic) for outcome in outcomes]
 
 

@@ -19,22 +19,22 @@ from app.types.candidate import Candidate, Outcome
 
 
 class Source(Protocol):
-    """Where images come from: a generator, or pictures that are at hand."""
+    """Where images come from: a generator, or images that exist already."""
 
     @property
     def route(self) -> Route:
-        """The way they are made."""
+        """Returns the route by which the images are made."""
 
     @property
     def store(self) -> Store:
-        """Where they are committed."""
+        """Returns the store in which the images are committed."""
 
     @property
     def owner(self) -> str:
-        """The run that asks for them."""
+        """Returns the id of the run that requests them."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
-        """One outcome per request, in their order."""
+        """Returns one outcome per request, in order."""
 
 
 def make(
@@ -44,9 +44,10 @@ def make(
     neighbours: Neighbours,
     refiner: Refiner | None = None,
 ) -> AssetRecord:
-    """Make one asset, trying again while the judge asks for it and the plan allows.
+    """Makes one asset, with further attempts while the judge asks for them and the plan allows.
 
-    By further seeds, or where the spec says so and there is a refiner, with a reason.
+    Further attempts use other seeds or, where the spec says so and there is a refiner, a
+    refinement. Publishes the asset and returns its record.
     """
     candidates: list[Candidate] = []
     decision = None

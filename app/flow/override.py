@@ -1,6 +1,6 @@
-"""Overrule: a person's word on a picture decides its asset, whatever the checks said of it.
+"""Override: a person's label decides an asset, whatever the checks said.
 
-What the checks said stays in the record's report: from that it is known what they would do alone.
+The checks' report stays in the record: from it acceptance reports what the checks alone would do.
 """
 
 from typing import Literal
@@ -20,10 +20,10 @@ def override(
     reviewer: str,
     reason: str = "",
 ) -> tuple[Label, AssetRecord]:
-    """Keep the word as a label, and the record as it decides: accepted and finished, or rejected.
+    """Stores the label, and the record as it decides: accepted and finished, or rejected.
 
-    Safe to repeat. The next run of the asset's plan finds it so, and packs it or leaves it out.
-    Raises InvalidRequest for an asset without a picture, StoreError when its bytes are gone.
+    Safe to repeat. The next run of the asset's plan uses the new status, and packs it or leaves it
+    out. Raises InvalidRequest for an asset without an image, StoreError when its bytes are missing.
     """
     if record.image is None:
         raise InvalidRequest(

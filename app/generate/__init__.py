@@ -1,1 +1,1 @@
-"""generate."""
+"""Generate: renders requests into images of the store, with leases and provenance."""

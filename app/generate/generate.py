@@ -1,4 +1,4 @@
-"""Generate: requests become images of the store, each made at most once whoever asks for it."""
+"""Generate: renders requests into images of the store; each image is made at most once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,15 +31,15 @@ from app.types.candidate import Outcome
 
 LEASE_SECONDS = 60
 WAIT_SECONDS = 900
-"""How often, a second apart, another run's lease is waited for while that run keeps renewing it."""
+"""How many times, a second apart, a lease of another run is polled while that run renews it."""
 PUBLISH_SECONDS = 5.0
-"""Images wait so long for company at most: a death loses no more than that."""
+"""The longest time a finished image waits for others; a dying worker loses no more than that."""
 MAX_TRIES = 3
-"""How often one request may be begun without coming to an end before it counts as poison."""
+"""How many attempts at a request may end without an outcome before it counts as poison."""
 
 
 class WorkerLeaving(AtelierError):
-    """The worker was told to go: what it made is published, the rest is free for any other."""
+    """The worker was asked to stop: its images are published, other requests are free again."""
 
 
 def _never_leaving() -> bool:
@@ -48,19 +48,19 @@ def _never_leaving() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GenerationTerms:
-    """At whose expense images are made, at what price, and within which budgets."""
+    """Who pays for images, at what price, and within which budgets."""
 
     who: str = ""
     plan: str = ""
     price: Price = field(default_factory=Price)
     most_seconds: float = 0.0
-    """What an attempt is taken to last at most, when money is set aside for it."""
+    """The upper bound in seconds of one attempt, used when money is reserved for it."""
     caps: Caps = field(default_factory=Caps)
     assets: Mapping[str, str] = field(default_factory=dict)
-    """For which asset a request is made, by the request's id; for the ledger alone."""
+    """The asset of each request, by request id; used only in the ledger."""
 
     def account(self, request: GenerationRequest, route: Route) -> Account:
-        """On whose account an attempt at the request goes."""
+        """Returns the account that an attempt at the request is charged to."""
         return Account(
             who=self.who,
             plan=self.plan,
@@ -73,10 +73,10 @@ class GenerationTerms:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """One worker's way from requests to images of the store.
+    """Renders requests with one backend and publishes the images; one per worker.
 
-    `owner` names the run in its leases: a worker that takes over inside the same run need not
-    wait for the leases of the one that died.
+    `owner` names the run in its leases: a worker that takes over within the same run need not wait
+    for the leases of the worker that died.
     """
 
     route: Route
@@ -86,20 +86,20 @@ class Generator:
     terms: GenerationTerms = field(default_factory=GenerationTerms)
     wait: Callable[[float], None] = sleep
     stuck_seconds: float | None = None
-    """When no image came for so long, the process ends itself; None: it never does."""
+    """If no image is finished within this time, the process kills itself; None: never."""
     keeps_latents: bool = False
-    """Whether the latents of new images are stored too, for another model to go on from."""
+    """Whether the latents of new images are stored too, for another model to continue from."""
     leaving: Callable[[], bool] = _never_leaving
-    """Asked between images: whether this worker is to make no more."""
+    """Called between images; returns whether this worker must stop."""
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
-        """One outcome per request, in their order: committed images are reused, the rest made.
+        """Returns one outcome per request, in order: committed images are reused, others made.
 
-        Safe to repeat and to run beside others: a request leased by another run is waited for
-        until it is committed or its lease runs out, and money set aside by others until it is
-        spent or free again. What no budget is left for is not begun. What was begun before
-        without coming to an end is begun alone, so that one request that kills its worker spoils
-        no neighbour. Raises HandedBack when the worker is told to go before all is made.
+        Safe to repeat and to run in parallel: a request leased by another run is waited for until
+        it is committed or its lease expires; money reserved by others is waited for until it is
+        spent or released. A request that no budget covers is not started. Requests with an earlier
+        unfinished attempt run one at a time, so that a request that kills its worker affects no
+        other. Raises WorkerLeaving when the worker is asked to stop before all images are made.
         """
         wanted = {self.route.key(request.id): request for request in requests}
         begun = attempts(self.store, list(wanted))
@@ -109,7 +109,7 @@ class Generator:
         return [outcomes[self.route.key(request.id)] for request in requests]
 
     def _claim_all(self, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
-        """Claim and make together; what others hold is claimed again until it is free."""
+        """Claims and renders the requests; retries keys that others lease until they are free."""
         outcomes: dict[str, Outcome] = {}
         accounts = {key: self.terms.account(request, self.route) for key, request in wanted.items()}
         for _ in range(WAIT_SECONDS):
@@ -130,7 +130,7 @@ class Generator:
         return outcomes | {key: _busy(wanted[key]) for key in wanted if key not in outcomes}
 
     def _make(self, claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
-        """Render and publish what was won; hand back the leases of what came to nothing."""
+        """Renders and publishes the claimed requests; releases the leases of those that failed."""
         poison = {key for key, tries in claimed.won.items() if tries > MAX_TRIES}
         healthy = {key: wanted[key] for key in claimed.won if key not in poison}
         started = monotonic()
@@ -146,13 +146,13 @@ class Generator:
         return outcomes | {key: _poisoned(wanted[key]) for key in poison}
 
     def _failure_cost(self, seconds: float) -> AttemptCost:
-        """What a failure is charged: its share of the time that no image accounts for."""
+        """Returns what one failure is charged: its share of the time that no image accounts for."""
         return AttemptCost(seconds, self.terms.price.max_usd(seconds))
 
     def _rendered(
         self, wanted: Mapping[str, GenerationRequest], claimed: Claim
     ) -> dict[str, Outcome]:
-        """Files are written beside the next steps, and published every few seconds."""
+        """Encodes images while the next ones render; publishes every few seconds."""
         outcomes: dict[str, Outcome] = {}
         heartbeat = Heartbeat(
             self.store,
@@ -221,7 +221,7 @@ class Generator:
 
 @dataclass(frozen=True, slots=True)
 class _EncodedImage:
-    """An image, its bytes, those of its latents, and the CPU seconds that making them took."""
+    """An image record, its PNG bytes, its latents' bytes, and the CPU seconds spent on encoding."""
 
     image: GeneratedImage
     data: bytes
@@ -230,7 +230,7 @@ class _EncodedImage:
 
 
 class _PublishBatch:
-    """Images on their way to be published together, and what making them took so far."""
+    """Encoded images that are published together, and the time spent on them so far."""
 
     def __init__(self) -> None:
         self.files: list[Future[_EncodedImage]] = []
@@ -238,17 +238,17 @@ class _PublishBatch:
 
     @property
     def seconds(self) -> float:
-        """How long the batch has been filling."""
+        """Returns the seconds since the batch was started."""
         return monotonic() - self._started
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of this process since the batch was begun."""
+        """Returns the CPU seconds of this process since the batch was started."""
         return process_time() - self._cpu_started
 
 
 def _known_outcomes(claimed: Claim, wanted: Mapping[str, GenerationRequest]) -> dict[str, Outcome]:
-    """What needs no work, and what there is no money for."""
+    """Returns the outcomes that need no work: committed images and requests refused by a budget."""
     outcomes = {
         key: Outcome(request=wanted[key], image=image) for key, image in claimed.committed.items()
     }

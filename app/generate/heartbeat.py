@@ -1,4 +1,4 @@
-"""Leases kept alive while work moves; a process whose work is stuck is ended."""
+"""Heartbeat: renews leases while work progresses and kills a process that is stuck."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ from app.store.publish import Store, renew
 
 
 class Heartbeat:
-    """Renews an owner's leases three times in their length, for as long as `beat` is called.
+    """Renews an owner's leases three times per lease period, in a thread.
 
-    When nothing has moved for `stuck_seconds`, the process ends itself with SIGKILL: native code
-    that hangs cannot be interrupted otherwise. Its attempts were counted before the work, so
-    whoever takes over knows. A catalog that cannot be reached only lets the leases run out.
+    When `beat` was not called for `stuck_seconds`, the process kills itself with SIGKILL: native
+    code that hangs cannot be interrupted otherwise. Its attempts were counted before the work
+    began, so the next worker sees them. If the catalog cannot be reached, the leases just expire.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Heartbeat:
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
 
     def beat(self) -> None:
-        """Say that work has moved."""
+        """Records that work has progressed."""
         self._moved = monotonic()
 
     def __enter__(self) -> "Heartbeat":
@@ -69,4 +69,4 @@ class Heartbeat:
         try:
             renew(self._store, self._keys, owner=self._owner, seconds=self._lease_seconds)
         except CatalogError:
-            return  # the next beat tries again; a lease that runs out does no harm
+            return  # the next beat tries again; an expired lease does no harm

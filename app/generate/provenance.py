@@ -1,4 +1,4 @@
-"""Provenance: where an image that was just rendered comes from."""
+"""Provenance: builds the provenance of an image that was just rendered."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from app.types import PIPELINE_VERSION, Provenance, Route
 
 
 def provenance_of(item: RenderedImage, route: Route, *, attempt: int) -> Provenance:
-    """All that is known of an image that was rendered just now."""
+    """Returns the complete provenance of an image that was just rendered."""
     return Provenance(
         request=item.request,
         request_id=item.request.id,
@@ -29,7 +29,7 @@ def provenance_of(item: RenderedImage, route: Route, *, attempt: int) -> Provena
 
 
 def flatten_provenance(provenance: Provenance) -> dict[str, str]:
-    """Every field as text by its dotted name: engine.threads, environment.libraries.torch."""
+    """Returns every field as text by its dotted name, as in environment.libraries.torch."""
     return dict(_flat("", provenance.as_json()))
 
 

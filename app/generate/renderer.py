@@ -1,4 +1,4 @@
-"""From a route to what renders it on this machine, with the settings of this machine."""
+"""Opens the backend that renders a route on this machine, with this machine's settings."""
 
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def open_renderer(
     route: Route, settings: Settings, store: Store, *, fresh: bool = False
 ) -> Backend:
-    """Load what the route names; heavy imports happen here.
+    """Loads the backend that the route names; heavy imports happen here.
 
-    With `fresh`, a hosted model may not answer with what it was asked before under the same key.
-    Raises ModelNotFound, DigestMismatch when its files are not the version's, or InvalidRequest
-    when this device cannot do what the settings ask.
+    With `fresh`, a hosted model must not answer from an earlier response under the same idempotency
+    key. Raises ModelNotFound, DigestMismatch when the files are not those of the version, or
+    InvalidRequest when this device cannot do what the settings ask.
     """
     if route.model.hosted is not None:
         from app.backends.openai_images import OpenAIImages
@@ -55,12 +55,12 @@ def open_renderer(
 
 
 def uses_service(route: Route, settings: Settings) -> bool:
-    """Whether a run's images of this route are a running service's to make."""
+    """Returns whether a running service renders this route's images for a run."""
     return bool(settings.service) and route.backend == "engine"
 
 
 def service_renderer(route: Route, settings: Settings) -> Backend:
-    """The engine of the route's model version in the service that `ATELIER_SERVICE` names."""
+    """Returns a backend for the route's model version in the service at `ATELIER_SERVICE`."""
     from app.backends.service import ServiceBackend
 
     return ServiceBackend(
@@ -73,8 +73,9 @@ def service_renderer(route: Route, settings: Settings) -> Backend:
 
 
 def require_service(routes: Iterable[Route], settings: Settings) -> None:
-    """Where a service is to make a run's images: raises InvalidRequest unless it is there and
-    serves the very versions.
+    """Raises InvalidRequest unless the service is reachable and serves these exact versions.
+
+    Does nothing when no route uses a service.
     """
     models = [route.model for route in routes if uses_service(route, settings)]
     if models:
@@ -84,10 +85,10 @@ def require_service(routes: Iterable[Route], settings: Settings) -> None:
 
 
 def open_reproducing_renderer(route: Route, settings: Settings, store: Store) -> Backend:
-    """What makes an image anew to hold it against a stored one.
+    """Opens a backend that renders an image again, to compare it with the stored one.
 
-    Raises what `renderer` raises, and NoRoute for a model that takes no seed: it would be paid
-    for another picture.
+    Raises what `open_renderer` raises, and NoRoute for a model that takes no seed: the call would
+    cost money and return a different image.
     """
     if route.model.hosted is not None and SEEDED not in route.model.capabilities:
         raise NoRoute(
@@ -106,10 +107,10 @@ def load_engine(
     images: "Callable[[str], Start] | None" = None,
     clock: Callable[[], float] = monotonic,
 ) -> "Engine | DiffusersBackend":
-    """The model loaded, behind a step engine where its family takes steps.
+    """Loads the model, with a step engine where its family denoises in steps.
 
-    By `clock` the engine tells how long requests wait and steps take.
-    Raises what `renderer` raises, and InvalidRequest for a hosted model.
+    The engine measures waiting times and step times with `clock`. Raises what `open_renderer`
+    raises, and InvalidRequest for a hosted model.
     """
     if model.hosted is not None:
         raise InvalidRequest(
@@ -141,7 +142,7 @@ def load_engine(
 
 
 def find_route(reference: str, models: Mapping[str, ModelVersion]) -> Route:
-    """The way to a version that once answered: the same one, else what bears its name now.
+    """Returns a route to this model version, or to the version that has its name now.
 
     Raises NoRoute when this machine has no model of that name.
     """

@@ -1,1 +1,1 @@
-"""image."""
+"""PNG encoding and decoding, resizing, and reading what a request starts from."""

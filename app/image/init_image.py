@@ -1,6 +1,6 @@
-"""What the digest of an `init_image` may name: a PNG, or clean latents in a safetensors file.
+"""Reads what the digest of an `init_image` names: a PNG, or clean latents in a safetensors file.
 
-Latents spare a model of the same latent space the way through pixels and back.
+With latents, a model of the same latent space skips decoding to pixels and encoding again.
 """
 
 import numpy as np
@@ -15,19 +15,19 @@ from app.image.png import SIGNATURE, read_any_png
 
 NAME = "latents"
 MAX_NUMBERS = 64 * 512 * 512
-"""Of a file: 64 channels of a picture 4096 pixels a side."""
+"""The most numbers in a file: 64 channels of an image 4096 pixels a side."""
 
 
 def latents_bytes(latents: NDArray[np.float32]) -> bytes:
-    """The file for latents [channels, height, width]; the same latents give the same bytes."""
+    """Returns the file for latents [channels, height, width]; the bytes are deterministic."""
     data: bytes = save({NAME: np.ascontiguousarray(latents)})
     return data
 
 
 def read_init_image(data: bytes) -> Start:
-    """RGBA pixels of a PNG of 8 bits a channel, or the latents of a file of `latents_bytes`.
+    """Returns the RGBA pixels of an 8-bit PNG, or the latents of a file made by `latents_bytes`.
 
-    Safe on bytes from outside; raises BadImage.
+    Safe on untrusted bytes; raises BadImage.
     """
     return read_any_png(data) if data.startswith(SIGNATURE) else _latents(data)
 

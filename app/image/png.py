@@ -1,8 +1,8 @@
-"""PNG in and out: the one encoder, deterministic, and the one audited decoder, with limits.
+"""PNG in and out: one deterministic encoder, and one decoder with limits for untrusted bytes.
 
-Only 8-bit RGBA goes in or comes out (W3C PNG, third edition); nothing is converted silently.
-Compressed are runs alone (zlib's Z_RLE): generated pictures repeat themselves next door or not
-at all. Looking further takes two to four times as long and saves at most 3 % of the bytes.
+`png_bytes` and `read_png` take and give 8-bit RGBA only (W3C PNG, third edition); nothing is
+converted silently. Only runs are compressed (zlib's Z_RLE): generated images have few other
+repetitions. A full search takes two to four times as long and saves at most 3 % of the bytes.
 """
 
 import io
@@ -25,10 +25,10 @@ _ADVICE = "; give one whole 8-bit RGBA PNG"
 
 
 def png_bytes(pixels: Pixels, *, text: Mapping[str, str]) -> bytes:
-    """The file for RGBA pixels [height, width, 4] and its text chunks (iTXt, UTF-8).
+    """Returns the file for RGBA pixels [height, width, 4] and its text chunks (iTXt, UTF-8).
 
-    The same input gives the same bytes with the same Pillow. Raises ValueError for another
-    shape or type of array.
+    The same input gives the same bytes with the same Pillow. Raises ValueError for another shape or
+    type of array.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
         raise ValueError(f"pixels are {pixels.dtype}{list(pixels.shape)}; give uint8 [h, w, 4]")
@@ -41,20 +41,20 @@ def png_bytes(pixels: Pixels, *, text: Mapping[str, str]) -> bytes:
 
 
 def read_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> Pixels:
-    """The RGBA pixels [height, width, 4] of one whole, unmoving 8-bit RGBA PNG.
+    """Returns the RGBA pixels [height, width, 4] of one complete, still 8-bit RGBA PNG.
 
-    Safe on bytes from outside: the size is checked in the header before anything is
-    unpacked, every chunk's checksum is verified, and nothing may follow the end. Raises
-    BadImage with a fixed sentence: a decoder's own words may carry addresses.
+    Safe on untrusted bytes: the size is checked in the header before anything is decompressed,
+    every chunk's checksum is verified, and nothing may follow the end. Raises BadImage with a fixed
+    sentence: a decoder's own messages may contain memory addresses.
     """
     _check_header(data)
     return _decoded(data, max_pixels=max_pixels)
 
 
 def read_any_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> Pixels:
-    """The RGBA pixels of a PNG from outside: of 8 bits a channel, grey, in colours or a palette.
+    """Returns the RGBA pixels of any 8-bit PNG: grey, colour or palette, with or without alpha.
 
-    As safe as `read_png`, which takes what this house wrote; raises BadImage.
+    As safe as `read_png`, which takes only what `png_bytes` wrote; raises BadImage.
     """
     if len(data) < 33 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
         raise BadImage("the file is no PNG; give one PNG of 8 bits a channel")
@@ -74,9 +74,9 @@ def _decoded(data: bytes, *, max_pixels: int) -> Pixels:
         raise BadImage("the PNG is torn, moving or followed by other bytes" + _ADVICE)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # which copies
+            rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # makes a copy
             pixels: Pixels = np.array(rgba)
-    except Exception as exc:  # Pillow promises no closed set; only its own calls stand above.
+    except Exception as exc:  # Pillow documents no closed set of errors.
         raise BadImage("the PNG cannot be decoded" + _ADVICE) from exc
     return pixels
 

@@ -1,4 +1,4 @@
-"""Exact target sizes: the whole frame fitted inside, never stretched, resampled premultiplied."""
+"""Resizes to exact target sizes: the whole frame fits inside, undistorted, premultiplied."""
 
 from functools import cache
 
@@ -10,7 +10,7 @@ from app.types import Rect, Size
 
 
 def letterbox(source: Size, target: Size) -> Rect:
-    """Where the whole source frame lies in the target frame: as large as fits, centred."""
+    """Returns the area of the whole source frame in the target: as large as fits, centred."""
     scale = min(target.width / source.width, target.height / source.height)
     width = max(1, round(source.width * scale))
     height = max(1, round(source.height * scale))
@@ -19,12 +19,12 @@ def letterbox(source: Size, target: Size) -> Rect:
 
 
 def resize(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
-    """The RGBA pixels [h, w, 4] at exactly this size, what the frame does not fill transparent.
+    """Returns the RGBA pixels [h, w, 4] at exactly this size, padded with transparent pixels.
 
-    At their own size they come back as they are. Shrinking averages areas in linear light, so
+    Pixels already at this size are returned unchanged. Shrinking averages areas in linear light, so
     that fine detail keeps its brightness. Enlarging is bicubic over the sRGB values: in linear
-    light, or with Lanczos, the filter's negative lobes eat into dark outlines and ring around
-    them. Colour is weighted by alpha both ways, so nothing hidden seeps into an edge.
+    light, or with Lanczos, the filter's negative lobes eat into dark outlines and ring around them.
+    Colour is weighted by alpha both ways, so hidden colour does not leak into an edge.
     """
     height, width = pixels.shape[:2]
     if (width, height) == (size.width, size.height):
@@ -38,10 +38,10 @@ def resize(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
 
 
 def cover(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
-    """The RGBA pixels [h, w, 4] at exactly this size, filled by the middle of the picture.
+    """Returns the RGBA pixels [h, w, 4] at exactly this size, filled by the middle of the image.
 
-    What the frame's shape leaves over is cut off evenly on two sides, to the nearest pixel; the
-    rest is resampled as `resize` does, and comes back as it is where it has the frame's size.
+    What exceeds the frame's shape is cropped evenly on two sides, to the nearest pixel; the rest is
+    resampled as in `resize`, and returned unchanged where it has the frame's size.
     """
     height, width = pixels.shape[:2]
     scale = min(width / size.width, height / size.height)
@@ -70,20 +70,20 @@ def _resample(
     size: tuple[int, int],
     interpolation: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Colour [h, w, 3] and alpha [h, w, 1], each 0 to 1, resampled premultiplied."""
+    """Returns colour [h, w, 3] and alpha [h, w, 1], each 0 to 1, resampled premultiplied."""
     alpha = _share(pixels[..., 3:])
     resampled = cv2.resize(
         np.concatenate([colour * alpha, alpha], axis=2), size, interpolation=interpolation
     )
     premultiplied, alpha = resampled[..., :3], resampled[..., 3:]
-    # Divided before anything is clamped: where the filter overshoots, colour and alpha do so
-    # together, and their quotient is still the colour. What rounds to alpha 0 has none.
+    # Divided before clamping: where the filter overshoots, colour and alpha do so together, and
+    # their quotient is still the colour. Pixels whose alpha rounds to 0 have no colour.
     colour = np.divide(premultiplied, alpha, out=premultiplied, where=alpha > 1 / 512)
     return colour.clip(0, 1), alpha.clip(0, 1)
 
 
 def _share(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Bytes as shares of 255."""
+    """Returns bytes as shares of 255."""
     return values.astype(np.float32) * np.float32(1 / 255)
 
 
@@ -95,13 +95,13 @@ def _as_bytes(
 
 @cache
 def _linear_light() -> npt.NDArray[np.float32]:
-    """Linear light for each sRGB byte (IEC 61966-2-1)."""
+    """Returns the linear light of each sRGB byte (IEC 61966-2-1)."""
     value = np.arange(256) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear.astype(np.float32)
 
 
 def _srgb(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """sRGB, 0 to 1, for linear light: the inverse of the above."""
+    """Returns sRGB, 0 to 1, for linear light: the inverse of `_linear_light`."""
     curve = 1.055 * np.power(linear, np.float32(1 / 2.4)) - 0.055
     return np.where(linear <= 0.0031308, linear * 12.92, curve).astype(np.float32)

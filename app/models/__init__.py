@@ -1,1 +1,1 @@
-"""Model families behind the engine's Pipeline protocol, and the starter's weights."""
+"""Model families behind the engine's Pipeline protocol, and the bundled models' weights."""

@@ -1,7 +1,7 @@
-"""Any other diffusers text-to-image pipeline: called whole, one request at a time.
+"""Any other diffusers text-to-image pipeline: called as a whole, one request at a time.
 
-It shares no forward passes, so it is slower than the step engine at volume; in exchange any
-pipeline class that takes a prompt, a size, steps, guidance and a generator will do.
+It shares no forward passes, so it is slower than the step engine at volume; in exchange it works
+with any pipeline class that takes a prompt, a size, steps, guidance and a generator.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from app.types import EngineSettings, GenerationRequest
 
 
 class DiffusersBackend:
-    """One loaded diffusers pipeline as it comes."""
+    """One loaded diffusers pipeline, used unchanged."""
 
     def __init__(self, stock: Any) -> None:
         self._stock = stock
@@ -26,7 +26,7 @@ class DiffusersBackend:
 
     @property
     def settings(self) -> EngineSettings:
-        """How this pipeline computes: alone, so that company cannot change an image."""
+        """Returns how this pipeline computes: unbatched, so no other request changes an image."""
         return EngineSettings(
             mode="whole",
             row_buckets=(1,),
@@ -40,7 +40,7 @@ class DiffusersBackend:
     def generate(
         self, requests: Iterable[GenerationRequest]
     ) -> Iterator[RenderedImage | FailedRequest]:
-        """Render the requests one after the other."""
+        """Renders the requests one after the other."""
         return map(self._render, requests)
 
     def _render(self, request: GenerationRequest) -> RenderedImage | FailedRequest:

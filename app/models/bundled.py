@@ -1,4 +1,4 @@
-"""Which models ship with Atelier and where any version's files stand, without loading weights."""
+"""The models that ship with Atelier, and the folder of any version, without loading weights."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FOLDERS = {
 """The bundled models by the reference a plan may write."""
 VERSION = "version.json"
 BASE = "base.json"
-"""In the folder of a model that goes on where another one ends."""
+"""The file that names the base model, in the folder of a model that continues from another."""
 REFUSED_SUFFIXES = (
     *(".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".npy", ".npz", ".pickle", ".pkl"),
     *(".pt", ".pth", ".th", ".tar", ".zip"),
@@ -23,11 +23,11 @@ REFUSED_SUFFIXES = (
 )
 """Files that are code, or that some loader would run as code or unpack."""
 CARD_FILES = frozenset({VERSION, "README.md", "sheet.png", "curves.json"})
-"""Files of a model folder that describe it and take no part in its weights digest."""
+"""Files of a model folder that describe it and are not part of its weights digest."""
 
 
 class BaseModelReference(Value):
-    """The model that another one goes on from: its folder's name beside the other's own."""
+    """The model that another one continues from: its folder's name, next to the other's folder."""
 
     folder: str
     weights_digest: Digest
@@ -48,18 +48,18 @@ ECHO = ModelVersion(
 
 
 def bundled_models() -> dict[str, ModelVersion]:
-    """Every model that ships with Atelier by the reference a plan may write."""
+    """Returns every model that ships with Atelier, by the reference a plan may write."""
     present = {name: folder for name, folder in FOLDERS.items() if (folder / VERSION).is_file()}
     return {name: read_version(folder) for name, folder in present.items()} | {"echo": ECHO}
 
 
 def bundled_names() -> frozenset[str]:
-    """The names that no registered model may bear, because bundled ones do."""
+    """Returns the names of bundled models, which no registered model may have."""
     return frozenset(bundled_models()) | {version.name for version in bundled_models().values()}
 
 
 def folder_of(version: ModelVersion) -> Path:
-    """Where a version's files stand on this machine; raises ModelNotFound."""
+    """Returns the folder of a version's files on this machine; raises ModelNotFound."""
     if version.folder:
         return _existing_folder(version)
     for folder in FOLDERS.values():
@@ -79,14 +79,14 @@ def _existing_folder(version: ModelVersion) -> Path:
 
 
 def critic_folder_of(version: ModelVersion) -> Path | None:
-    """Where the critic that knows the version's words stands; None when it has none."""
+    """Returns the folder of the critic with the version's vocabulary; None when it has none."""
     return folder_of(version).parent / version.critic if version.critic else None
 
 
 def base_of(folder: Path) -> tuple[Path, ModelVersion] | None:
-    """The folder and the version that a model goes on from; None for one that stands alone.
+    """Returns the folder and version that a model continues from; None when it needs no other.
 
-    Raises ModelNotFound when it is not there, DigestMismatch when it is not the one it was.
+    Raises ModelNotFound when it is missing, DigestMismatch when its weights have changed.
     """
     file = folder / BASE
     if not file.is_file():
@@ -103,7 +103,7 @@ def base_of(folder: Path) -> tuple[Path, ModelVersion] | None:
 
 
 def read_version(folder: Path) -> ModelVersion:
-    """A model folder's own description; raises ModelNotFound when there is none."""
+    """Returns the version described in a model folder; raises ModelNotFound when there is none."""
     try:
         text = (folder / VERSION).read_text()
     except FileNotFoundError as exc:
@@ -114,12 +114,12 @@ def read_version(folder: Path) -> ModelVersion:
 
 
 def weights_digest(folder: Path) -> str:
-    """The digest of all that decides a model's pixels: weights, configs, tokenizers."""
+    """Returns the digest of all that decides a model's pixels: weights, configs, tokenizers."""
     return digest_folder(folder, exclude=CARD_FILES)
 
 
 def refuse_code(folder: Path) -> None:
-    """Raise ModelNotFound when the folder holds pickles or code, naming the files."""
+    """Raises ModelNotFound when the folder holds pickles or code, naming the files."""
     unsafe = sorted(p.name for p in folder.rglob("*") if p.suffix.lower() in REFUSED_SUFFIXES)
     if unsafe:
         raise ModelNotFound(

@@ -1,4 +1,4 @@
-"""A pipeline that goes on where another one ends: other sizes, other pixels, the same steps."""
+"""A pipeline that continues from another one: same steps, other sizes or pixels."""
 
 from abc import ABC, abstractmethod
 
@@ -11,9 +11,9 @@ from app.types import EngineSettings, GenerationRequest, Size
 
 
 class ChainedPipeline(ABC):
-    """Steps as `base` does on the request that `inner` gives, and makes its pixels into others.
+    """Runs the steps of `base` on a derived request, then processes its pixels.
 
-    A picture to start from is brought to the inner request's size first.
+    A starting image is first resized to the derived request's size.
     """
 
     def __init__(self, base: Pipeline) -> None:
@@ -21,25 +21,25 @@ class ChainedPipeline(ABC):
 
     @abstractmethod
     def base_request(self, request: GenerationRequest) -> GenerationRequest:
-        """What the base is asked for; raises InvalidRequest before any step."""
+        """Returns the request for the base; raises InvalidRequest before any step."""
 
     @abstractmethod
     def finish(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
-        """The base's picture [height, width, 4] made into the one that was asked for."""
+        """Returns the requested image, made from the base's image [height, width, 4]."""
 
     @property
     def settings(self) -> EngineSettings:
-        """The base's."""
+        """Returns the base's settings."""
         return self.base.settings
 
     def encode(self, text: str) -> PromptEmbedding:
-        """As the base does."""
+        """Encodes the text with the base."""
         return self.base.encode(text)
 
     def begin(
         self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
-        """The inner request's start, under the name of the request itself."""
+        """Returns the base's initial state for the derived request, with the original request."""
         inner = self.base_request(request)
         size = Size(width=inner.width, height=inner.height)
         state = self.base.begin(
@@ -51,17 +51,17 @@ class ChainedPipeline(ABC):
         return state
 
     def predict(self, rows: Rows) -> torch.Tensor:
-        """As the base does."""
+        """Runs one forward pass of the base."""
         return self.base.predict(rows)
 
     def wait_for_previous_step(self) -> None:
-        """As the base does."""
+        """Waits as the base does."""
         self.base.wait_for_previous_step()
 
     def preview(self, latents: torch.Tensor) -> Pixels:
-        """The base's."""
+        """Returns the base's preview."""
         return self.base.preview(latents)
 
     def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
-        """The base's picture, gone on with; raises what the base raises, and InvalidRequest."""
+        """Returns the finished image; raises what the base raises, and InvalidRequest."""
         return self.finish(self.base.decode(latents, self.base_request(request)), request)

@@ -1,9 +1,8 @@
-"""What is measured of a model version's steps: cost curves, and row counts with the same bits.
+"""Measurements of a model version's steps: cost curves, and row counts with the same bits.
 
-Curves are shipped beside the model, or else measured once and kept; row counts are proven on each
-kind of processor and kept.
-
-All workers of one home must pad to the same number of rows, so the first measurement stands.
+Curves are shipped beside the model, or measured once and stored; row counts are proven on each kind
+of processor and stored. All workers of one home must pad to the same number of rows, so the first
+measurement is kept.
 """
 
 import os
@@ -26,13 +25,13 @@ Measured = TypeVar("Measured", bound=Value)
 
 
 class ExactRows(Value):
-    """What is kept of a proof."""
+    """The stored result of a proof."""
 
     exact_rows: tuple[int, ...]
 
 
 class CostCurves(Value):
-    """What a model folder's `curves.json` holds."""
+    """The content of a model folder's `curves.json`."""
 
     curves: tuple[CostCurve, ...]
 
@@ -40,9 +39,9 @@ class CostCurves(Value):
 def knee_of(
     pipeline: Pipeline, version: ModelVersion, *, folder: Path, home: Path
 ) -> Callable[[int, int], int]:
-    """The row budget by width and height for a loaded version on this device.
+    """Returns a function that gives the row budget by width and height on this device.
 
-    A model that goes on from another one takes that one's steps, at that one's size.
+    A model that continues from another one runs that one's steps, at that one's size.
     """
     base = base_of(folder)
     if base is not None and isinstance(pipeline, ChainedPipeline):
@@ -56,10 +55,10 @@ def knee_of(
 def exact_rows_of(
     pipeline: Pipeline, version: ModelVersion, *, home: Path
 ) -> Callable[[int, int, int], tuple[int, ...]]:
-    """Returns the row counts with the same bits by width, height and row budget (`exact_rows.py`).
+    """Returns a function that gives the row counts with the same bits (`exact_rows.py`).
 
-    Kept in `home` by processor, libraries, BLAS mode, threads and weights, so that the proof
-    costs its few passes once.
+    It takes width, height and row budget. Results are stored in `home` by processor, libraries,
+    BLAS mode, threads and weights, so that the proof runs once.
     """
     settings = pipeline.settings
 
@@ -80,7 +79,7 @@ def _prove(pipeline: Pipeline, width: int, height: int, budget: int) -> ExactRow
 def curve_of(
     pipeline: Pipeline, version: ModelVersion, width: int, height: int, *, folder: Path, home: Path
 ) -> CostCurve:
-    """The shipped curve for this size and device, else the one kept in `home`, else a new one."""
+    """Returns the shipped curve for this size and device, else the stored one, else measures it."""
     settings = pipeline.settings
     wanted = (width, height, settings.device, settings.dtype, settings.threads)
     for curve in _shipped(folder):
@@ -96,14 +95,14 @@ def _shipped(folder: Path) -> tuple[CostCurve, ...]:
 
 
 def _kept(file: Path, kind: type[Measured], measure_it: Callable[[], Measured]) -> Measured:
-    """What the file holds; measured first where it is not there."""
+    """Returns the stored measurement; measures and stores it first if there is none."""
     if not file.is_file():
         _keep(measure_it(), file)
     return kind.model_validate_json(file.read_text())
 
 
 def _keep(measured: Value, file: Path) -> None:
-    """Create-only: what another worker kept meanwhile stands."""
+    """Writes the file unless it exists: a measurement stored by another worker is kept."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}")
     temporary.write_text(measured.model_dump_json())

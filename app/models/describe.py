@@ -1,4 +1,4 @@
-"""A diffusers folder described: what a registry must know of it, without loading its weights."""
+"""Describes a diffusers folder for the registry without loading its weights."""
 
 import json
 import re
@@ -26,15 +26,15 @@ from app.types.registered_version import require_name
 
 SD3 = "StableDiffusion3Pipeline"
 STEPS, GUIDANCE_SCALE, MAX_SEQUENCE_LENGTH = 28, 7.0, 256
-"""What diffusers' SD3 pipeline does when nobody says."""
+"""Defaults of diffusers' SD3 pipeline."""
 
 
 HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[\w.-]+")
-"""Where weights were taken from, with the revision; nothing is fetched from there."""
+"""The source of weights, with its revision; recorded only, nothing is fetched from it."""
 
 
 def describe_bundled(reference: str, name: str) -> ModelVersion:
-    """A model that ships with Atelier, under a name of one's own. Raises ModelNotFound."""
+    """Returns a model that ships with Atelier under a new name. Raises ModelNotFound."""
     _require_free(name)
     models = bundled_models()
     if reference not in models:
@@ -54,12 +54,12 @@ def describe(
     steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> ModelVersion:
-    """The version a folder holds: read from its `version.json`, else from its configurations.
+    """Returns the version in a folder: from its `version.json`, else from its configurations.
 
-    What is given stands over what is found. Raises ModelNotFound for a folder that is no
-    diffusers model or holds pickles or code, DigestMismatch when the files are not those that
-    its `version.json` names, InvalidRequest for a bundled model's name, a source that is no
-    `hub:owner/name@revision`, or when the licence is nowhere to be found.
+    Arguments override what is read. Raises ModelNotFound for a folder that is no diffusers model or
+    holds pickles or code, DigestMismatch when the files are not those that its `version.json`
+    names, InvalidRequest for a bundled model's name, a source that is no `hub:owner/name@revision`,
+    or when no licence is given or found.
     """
     _require_free(name)
     if source and not HUB.fullmatch(source):
@@ -100,11 +100,11 @@ def describe_hosted(
     steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> ModelVersion:
-    """The version that a service elsewhere renders, as its provider describes it.
+    """Returns a version that an external service renders, as its provider describes it.
 
-    Its weights are the provider's, who may change them unsaid: the digest stands for the address,
-    the model's id, the options and what the version takes. Raises InvalidRequest. Nothing is
-    asked of the provider.
+    The provider holds the weights and may change them without notice: the digest covers the
+    address, the model's id, the options and the capabilities. Raises InvalidRequest. Does not
+    contact the provider.
     """
     _require_free(name)
     unknown = sorted(set(capabilities) - SUPPORTED_FIELDS.keys())
@@ -200,7 +200,7 @@ def _derived(folder: Path, name: str, parts: dict[str, Any]) -> ModelVersion:
 
 
 def _capabilities(kind: str, vae: dict[str, Any]) -> tuple[str, ...]:
-    """What the engine can do with an SD3 pipeline; any other is called whole, by its prompt."""
+    """Returns the capabilities: all of the engine's for SD3, text-to-image for any other class."""
     pictures = ("image-to-image", "inpainting") if kind == SD3 else ()
     transparent = ("transparent",) if vae.get("out_channels") == 4 else ()
     return ("text-to-image", *pictures, *transparent)

@@ -1,4 +1,4 @@
-"""What depends on the device: the attention kernel, compilation, CUDA graphs, streams and pace."""
+"""Device-dependent parts: the attention kernel, compilation, CUDA graphs, streams and pacing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ Attention = Literal["native", "xformers"]
 BLOCK_VARIANTS = 3
 """SD3.5's blocks of one class: with a second attention, without, and the last one."""
 PROBE_LENGTH = 1357
-"""Tokens of a 512x512 picture with its text in SD3.5: the length the kernel is chosen for."""
+"""Tokens of a 512x512 image with its text in SD3.5: the length the kernel is chosen for."""
 
 
 def choose_attention(transformer: Any, wanted: Attention = "native") -> str:
-    """Set a transformer's attention kernel once and say which it is: native:cudnn, say.
+    """Sets a transformer's attention kernel once and returns its name, such as native:cudnn.
 
     Raises InvalidRequest when xformers is wanted without its package or without a GPU.
     """
@@ -34,7 +34,7 @@ def choose_attention(transformer: Any, wanted: Attention = "native") -> str:
 
 
 def _native_kernel(transformer: Any) -> str:
-    """What PyTorch picks for this model's heads; it picks by device, dtype and shape."""
+    """Returns the kernel that PyTorch chooses for this model's device, dtype and shape."""
     heads, width = transformer.config.num_attention_heads, transformer.config.attention_head_dim
     probe = torch.empty(
         (1, heads, PROBE_LENGTH, width), device=transformer.device, dtype=transformer.dtype
@@ -44,9 +44,10 @@ def _native_kernel(transformer: Any) -> str:
 
 
 def compile_blocks(transformer: Any, *, backend: str = "inductor") -> None:
-    """Compile each transformer block by itself: one graph per kind of block and row bucket.
+    """Compiles each transformer block by itself: one graph per kind of block and row bucket.
 
-    PyTorch gives up after 8 graphs of one function, so its limit is raised to what that takes.
+    PyTorch stops compiling after 8 graphs of one function, so its limit is raised to the number
+    needed.
     """
     kinds = len({type(block) for block in transformer.transformer_blocks}) + BLOCK_VARIANTS
     limit = max(torch._dynamo.config.recompile_limit, kinds * len(BUCKETS))
@@ -68,7 +69,7 @@ class GraphedForward:
         self._captured: dict[tuple[torch.Size, ...], _Captured] = {}
 
     def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
-        """Copy the batch into the captured inputs of its shape and replay."""
+        """Copies the batch into the captured inputs of its shape and replays the graph."""
         tensors = {name: value for name, value in inputs.items() if torch.is_tensor(value)}
         shape = tuple(tensor.shape for tensor in tensors.values())
         if shape not in self._captured:
@@ -84,7 +85,7 @@ class _Captured:
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
-            forward(**(inputs | self._inputs))  # capture wants everything warm and allocated
+            forward(**(inputs | self._inputs))  # capture needs all memory allocated
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
@@ -98,14 +99,14 @@ class _Captured:
 
 
 class StepPacer:
-    """Keeps a GPU at most one step behind its owner, and decoding off the steps' stream."""
+    """Keeps a GPU at most one step behind the engine, and decoding off the steps' stream."""
 
     def __init__(self, device: torch.device) -> None:
         self._steps: list[torch.cuda.Event] = []
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def wait_for_previous(self) -> None:
-        """Note a step that was sent off and wait for the one before it."""
+        """Records a step that was launched and waits for the one before it."""
         if self._stream is None:
             return
         self._steps.append(torch.cuda.Event())
@@ -115,7 +116,7 @@ class StepPacer:
 
     @contextmanager
     def side_stream(self) -> Iterator[None]:
-        """Work on a stream beside the steps, behind what they were sent so far."""
+        """Runs the block on a second stream, after the steps launched so far."""
         if self._stream is None:
             yield
             return

@@ -1,6 +1,6 @@
-"""Where a request's latents begin: noise, a noised picture, or a noised picture under a mask.
+"""The initial latents of a request: noise, a noised image, or a noised image under a mask.
 
-The arithmetic is that of diffusers' SD3 pipelines, draw by draw from the same generator.
+The arithmetic is that of diffusers' SD3 pipelines, with the same random draws in the same order.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ MID = 0.5
 
 
 def steps_skipped(request: GenerationRequest) -> int:
-    """How many of the steps a picture to start from makes unnecessary; one step is always left."""
+    """Returns how many steps a starting image makes unnecessary; at least one step is left."""
     if request.init_image is None:
         return 0
     steps = request.num_inference_steps
@@ -28,49 +28,49 @@ def steps_skipped(request: GenerationRequest) -> int:
 def multistep_schedule(
     steps: int, *, shift: float, train_steps: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Timesteps and sigmas [steps + 1] of diffusers' multistep scheduler over a shifted flow."""
+    """Returns timesteps [steps] and sigmas [steps + 1] of diffusers' multistep flow scheduler."""
     even = np.linspace(1 - 1 / train_steps, 0, steps + 1)
     sigmas = shift * even / (1 + (shift - 1) * even)
-    timesteps = (sigmas[:-1] * train_steps).astype(np.int64)  # whole numbers, as there
+    timesteps = (sigmas[:-1] * train_steps).astype(np.int64)  # whole numbers, as in diffusers
     return torch.from_numpy(timesteps).float(), torch.from_numpy(sigmas).float()
 
 
 def draw_noise(shape: tuple[int, ...], generator: torch.Generator, like: Any) -> torch.Tensor:
-    """Noise [1, *shape] from a CPU generator, drawn in the dtype it is used in, as stock does."""
+    """Returns noise [1, *shape] from a CPU generator, drawn in `like`'s dtype as in diffusers."""
     drawn = torch.randn((1, *shape), generator=generator, dtype=like.dtype)
     return drawn.to(like.device)
 
 
 def encode_image(vae: Any, pixels: Pixels, generator: torch.Generator) -> torch.Tensor:
-    """A picture [height, width, 4] as latents [1, channels, height, width].
+    """Encodes an image [height, width, 4] as latents [1, channels, height, width].
 
-    A model without an alpha channel sees the picture on white.
+    A model without an alpha channel gets the image on white.
     """
     unit = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)
     if vae.config.in_channels == 3:
         unit = unit[:3] * unit[3:] + (1 - unit[3:])
     image = (2 * unit - 1)[None].to(device=vae.device, dtype=vae.dtype)
-    image = image.clone(memory_format=torch.channels_last)  # the strides pick the kernel
+    image = image.clone(memory_format=torch.channels_last)  # the strides decide the kernel
     drawn = vae.encode(image).latent_dist.sample(generator)
     latents: torch.Tensor = (drawn - vae.config.shift_factor) * vae.config.scaling_factor
     return latents
 
 
 def add_noise(latents: torch.Tensor, drawn: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-    """The flow at `sigma` between a picture (0) and noise (1)."""
+    """Returns the flow at `sigma` between an image (0) and noise (1)."""
     at = sigma.to(latents)
     return at * drawn + (1.0 - at) * latents
 
 
 def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint:
-    """What inpainting keeps: the mask is white (red channel at least half) where to paint anew."""
+    """Returns what inpainting keeps: the mask is white (red at least half) where to render anew."""
     white = torch.from_numpy((mask[:, :, 0] >= 255 * MID).astype(np.float32))
     small = interpolate(white[None, None], size=latents.shape[2:])[0]
     return Repaint(latents=latents[0], noise=drawn[0], mask=small.to(latents))
 
 
 def check_init_images(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> None:
-    """Refuse pictures that do not belong to the request; raises InvalidRequest or OutOfBounds."""
+    """Raises InvalidRequest or OutOfBounds for images that do not belong to the request."""
     if mask is not None and init is None:
         raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")
     if request.strength == 0:
@@ -92,7 +92,7 @@ def check_init_images(request: GenerationRequest, init: Start | None, mask: Pixe
 
 
 def check_latents(init: Start | None, shape: tuple[int, ...]) -> None:
-    """Refuse latents of another shape, or that are no numbers; raises OutOfBounds."""
+    """Raises OutOfBounds for latents of another shape or with values that are not finite."""
     if not isinstance(init, torch.Tensor):
         return
     if init.shape != shape:

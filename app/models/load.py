@@ -1,4 +1,4 @@
-"""From a model folder to something that renders: safetensors only, nothing is downloaded."""
+"""Loads a model folder as a pipeline or backend: safetensors only, nothing is downloaded."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from app.models.upscaler import load_upscaler
 from app.types import ModelVersion
 
 POLISH, TYPOGRAPHY = "polish", "typography"
-"""Families that go on from another model."""
+"""Families that continue from another model."""
 
 
 def load(
@@ -33,13 +33,13 @@ def load(
     graphs: bool = False,
     fonts: Path | None = None,
 ) -> Pipeline | DiffusersBackend:
-    """Load a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
+    """Loads a diffusers folder onto the GPU (bf16) or, without one, the CPU (fp32).
 
-    A model that goes on from another one is loaded with it. `threads` is the number of CPU
-    threads of this process; it is recorded because sums may be ordered by it. `fonts` is a folder
-    of further fonts for a model that sets text. `compiled` compiles each transformer block,
+    A model that continues from another one is loaded with it. `threads` is the number of CPU
+    threads of this process; it is recorded because the order of sums may depend on it. `fonts` is a
+    folder of further fonts for a model that sets text. `compiled` compiles each transformer block,
     `graphs` replays a CUDA graph per row bucket. Raises ModelNotFound, DigestMismatch when the
-    files are not the version's, or InvalidRequest when this device cannot do what is asked.
+    files are not the version's, or InvalidRequest when this device cannot do what is requested.
     """
     use_strict_blas()
     torch.set_num_threads(threads)
@@ -102,10 +102,10 @@ def _verify(folder: Path, version: ModelVersion) -> None:
 
 
 def _from_pretrained(folder: Path) -> Any:
-    """diffusers' own loading, quiet; absent text encoders are passed as None, as it asks for."""
+    """Loads with diffusers, quietly; absent text encoders are passed as None, as it requires."""
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()  # it warns of packages that nothing here needs
+    transformers_logging.set_verbosity_error()  # it warns about packages that are not used here
     transformers_logging.disable_progress_bar()
     import diffusers
 

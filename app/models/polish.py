@@ -1,4 +1,4 @@
-"""Polish: a model's small pictures enlarged by a network that learned how its drawings look."""
+"""Polish: enlarges a model's small images with a network trained on that model's images."""
 
 from typing import Protocol
 
@@ -8,18 +8,18 @@ from app.models.chained import ChainedPipeline
 from app.types import GenerationRequest, Size
 
 QUICK_SIZE = Size(width=2048, height=2048)
-"""Made from a quarter of itself: a fifth of the work of shrinking what is twice as large."""
+"""Upscaled from a quarter of its size: a fifth of the work of upscaling further and shrinking."""
 
 
 class ImageUpscaler(Protocol):
-    """Whatever makes a picture larger by a fixed factor."""
+    """Enlarges an image by a fixed factor."""
 
     def upscale(self, pixels: Pixels) -> Pixels:
-        """RGBA [height, width, 4] -> RGBA, larger on both sides."""
+        """Returns RGBA pixels larger on both sides than the given RGBA [height, width, 4]."""
 
 
 class PolishedPipeline(ChainedPipeline):
-    """Steps at the base's own size; its picture is enlarged until it covers what was asked for."""
+    """Runs the steps at the base's own size, then enlarges its image to the requested size."""
 
     def __init__(self, base: Pipeline, enlarger: ImageUpscaler, frame: Size) -> None:
         super().__init__(base)
@@ -27,19 +27,19 @@ class PolishedPipeline(ChainedPipeline):
         self._frame = frame
 
     def base_request(self, request: GenerationRequest) -> GenerationRequest:
-        """The same at the base's size."""
+        """Returns the same request at the base's size."""
         return request.replace(width=self._frame.width, height=self._frame.height)
 
     def finish(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
-        """Enlarged to exactly the size that was asked for."""
+        """Enlarges the image to exactly the requested size."""
         wanted = Size(width=request.width, height=request.height)
         return upscale_to(pixels, wanted, self._enlarger)
 
 
 def upscale_to(pixels: Pixels, wanted: Size, enlarger: ImageUpscaler) -> Pixels:
-    """The picture enlarged step by step until it covers the size, then shrunk to it.
+    """Returns the image enlarged until it covers the size, then shrunk to it.
 
-    Of the short way's size a quarter is made so, and enlarged once more.
+    For `QUICK_SIZE` a quarter of the size is made this way and enlarged once more.
     """
     if wanted != QUICK_SIZE:
         return _upscale_until(pixels, wanted, enlarger)

@@ -1,7 +1,7 @@
-"""Rough pictures while denoising: a linear map from latents to colours, fitted to the decoder.
+"""Previews while denoising: a linear map from latents to colours, fitted to the decoder.
 
-Decoders of latent diffusion are nearly linear in colour, so least squares over what a decoder
-makes of smooth random latents is enough: no pictures are needed, and any VAE will do.
+Decoders of latent diffusion are nearly linear in colour, so least squares over a decoder's output
+for smooth random latents is enough: no images are needed, and any VAE works.
 """
 
 from functools import cached_property
@@ -16,7 +16,7 @@ from app.engine.pipeline import Pixels
 SAMPLES = 48
 LATENT_SIDE = 8
 BLOBS = 3
-"""A sample is this many random latents a side, enlarged smoothly: near to what pictures give."""
+"""A sample is this many random latents a side, enlarged smoothly, which resembles real images."""
 
 
 class LatentColours:
@@ -26,7 +26,7 @@ class LatentColours:
         self._vae = vae
 
     def picture(self, latents: torch.Tensor) -> Pixels:
-        """Clean latents [channels, height, width] -> RGBA pixels [height, width, 4]."""
+        """Returns RGBA pixels [height, width, 4] for clean latents [channels, height, width]."""
         colours = _columns(latents[None]) @ self._map
         unit = colours.clamp(0, 1).reshape(*latents.shape[1:], -1).cpu().numpy()
         pixels = (unit * 255).round().astype(np.uint8)
@@ -34,7 +34,7 @@ class LatentColours:
 
     @cached_property
     def _map(self) -> torch.Tensor:
-        """[latent channels + 1, colour channels]; the last row is what no latent gives."""
+        """Returns [latent channels + 1, colour channels]; the last row is the constant term."""
         latents = self._samples()
         with torch.inference_mode():
             scaled = latents / self._vae.config.scaling_factor + self._vae.config.shift_factor
@@ -55,13 +55,13 @@ class LatentColours:
 
 
 def with_alpha(pixels: Pixels) -> Pixels:
-    """RGB or RGBA pixels [height, width, 3 or 4] -> RGBA; missing alpha is opaque."""
+    """Returns RGBA for RGB or RGBA pixels [height, width, 3 or 4]; missing alpha is opaque."""
     if pixels.shape[2] == 4:
         return pixels
     return np.concatenate([pixels, np.full_like(pixels[:, :, :1], 255)], axis=2)
 
 
 def _columns(latents: torch.Tensor) -> torch.Tensor:
-    """[n, channels, height, width] -> [pixels, channels + 1] with a constant at the end."""
+    """Maps [n, channels, height, width] to [pixels, channels + 1] with a constant at the end."""
     columns = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     return torch.cat([columns, torch.ones_like(columns[:, :1])], dim=1)

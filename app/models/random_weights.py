@@ -11,10 +11,10 @@ LETTERS = [chr(code) for code in range(33, 127)]
 
 @dataclass(frozen=True, slots=True)
 class Sd3Shape:
-    """How large the parts are; the defaults are the smallest that have every part of SD3.5.
+    """The sizes of the parts; the defaults are the smallest that have every part of SD3.5.
 
-    `text_tokens` is what the CLIP encoders yield; behind them come as many zeros as the
-    pipeline's `max_sequence_length` says, in the place of T5, which is left out.
+    `text_tokens` is the length of the CLIP encoders' output; it is followed by as many zeros as the
+    pipeline's `max_sequence_length` in place of T5, which is left out.
     """
 
     layers: int = 3
@@ -41,7 +41,7 @@ COMPUTE_BOUND = Sd3Shape(
 
 
 def random_sd3(shape: Sd3Shape, *, seed: int = 0) -> Any:
-    """A `StableDiffusion3Pipeline` on the CPU in fp32; the same seed gives the same weights."""
+    """Returns a `StableDiffusion3Pipeline` on the CPU in fp32; the seed decides the weights."""
     from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 
     tokenizer = letters_tokenizer(shape.text_tokens)
@@ -66,7 +66,7 @@ def random_sd3(shape: Sd3Shape, *, seed: int = 0) -> Any:
 
 
 def letters_tokenizer(length: int) -> Any:
-    """A CLIP tokenizer over single letters that pads to `length`; nothing is read from disk."""
+    """Returns a CLIP tokenizer over single letters that pads to `length`; reads no files."""
     from transformers import CLIPTokenizer
 
     words = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
@@ -115,7 +115,7 @@ def _vae(shape: Sd3Shape) -> Any:
 
 
 def _text_encoder(shape: Sd3Shape) -> Any:
-    """One of two alike, each as wide as half of what the transformer takes."""
+    """Returns one of two equal encoders, each half as wide as the transformer's text input."""
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     width = TEXT_WIDTH // 2

@@ -1,8 +1,8 @@
-"""The SD3 family behind the engine's Pipeline protocol: the starter and SD3.5 run the same code.
+"""The SD3 family behind the engine's Pipeline protocol; the bundled icons model and SD3.5 use it.
 
-Built on diffusers' own parts. Equal to `StableDiffusion3Pipeline` and its img2img and inpaint
-siblings request by request; what it leaves out of them (IP adapters, skip-layer guidance) it
-does not accept either.
+Built from diffusers' own parts. Each request gives the same result as `StableDiffusion3Pipeline`
+and its img2img and inpaint variants; features it lacks (IP adapters, skip-layer guidance) are not
+accepted either.
 """
 
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ class Sd3Pipeline:
     """One loaded `StableDiffusion3Pipeline`, driven step by step by the engine.
 
     With `rounding` "fp32" latents, guidance and step sizes stay in fp32 and only the network
-    computes in its own dtype, which is closer to an fp32 run; "stock" rounds where diffusers
-    does, for parity. `attention` is the name of the kernel that was chosen (`device.py`);
-    `graphs` replays each row bucket's forward pass as one CUDA graph.
+    computes in its own dtype, which is closer to an fp32 run; "stock" rounds where diffusers does,
+    for parity. `attention` is the name of the chosen kernel (`device.py`); `graphs` replays each
+    row bucket's forward pass as one CUDA graph.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Sd3Pipeline:
 
     @property
     def settings(self) -> EngineSettings:
-        """How this pipeline computes; mode and row buckets are the engine's to fill in."""
+        """Returns how this pipeline computes; the engine fills in mode and row buckets."""
         return EngineSettings(
             mode="reproducible",
             row_buckets=(),
@@ -83,11 +83,11 @@ class Sd3Pipeline:
 
     @property
     def encoder_calls(self) -> int:
-        """How often the text encoders ran: once per distinct text while the cache holds it."""
+        """Returns how often the text encoders ran: once per distinct text while it is cached."""
         return self._embeddings.encoder_calls
 
     def encode(self, text: str, *, pin: bool = False) -> PromptEmbedding:
-        """The text's embedding; encoded alone, so that company cannot change it."""
+        """Returns the text's embedding; texts are encoded singly, so batching cannot change it."""
         return self._embeddings.get(text, pin=pin)
 
     @torch.inference_mode()
@@ -107,10 +107,10 @@ class Sd3Pipeline:
     def begin(
         self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
-        """A request's start: its noise from its seed alone, its own schedule, its embeddings.
+        """Returns a request's initial state: noise from its seed alone, schedule and embeddings.
 
-        Raises OutOfBounds when the size does not fit the latent grid or a picture not the size,
-        InvalidRequest when the pictures do not belong together.
+        Raises OutOfBounds when the size does not fit the latent grid or an image does not fit the
+        size, InvalidRequest when the images do not belong together.
         """
         check_init_images(request, init, mask)
         shape = self._latent_shape(request)
@@ -142,7 +142,7 @@ class Sd3Pipeline:
 
     @property
     def _like(self) -> torch.Tensor:
-        """A tensor of the kind that latents are."""
+        """Returns an empty tensor with the latents' dtype and device."""
         dtype = self._dtype if self._rounding == "stock" else torch.float32
         return torch.empty(0, device=self._device, dtype=dtype)
 
@@ -166,7 +166,7 @@ class Sd3Pipeline:
     def _schedule(
         self, request: GenerationRequest, shape: tuple[int, int, int]
     ) -> tuple[str, torch.Tensor, torch.Tensor]:
-        """The scheduler's name, its timesteps and sigmas on the CPU, where steps pick theirs."""
+        """Returns the scheduler's name, and its timesteps and sigmas on the CPU."""
         scheduler = deepcopy(self._stock.scheduler)
         config = scheduler.config
         shift = self._shift(shape) if config.get("use_dynamic_shifting") else {}
@@ -198,7 +198,7 @@ class Sd3Pipeline:
         }
 
     def predict(self, rows: Rows) -> torch.Tensor:
-        """One forward pass of the transformer over all rows."""
+        """Runs one forward pass of the transformer over all rows."""
         with _memory(f"{len(rows.latents)} rows"):
             velocity: torch.Tensor = self._forward(
                 hidden_states=rows.latents.to(self._dtype),
@@ -210,16 +210,16 @@ class Sd3Pipeline:
         return velocity
 
     def wait_for_previous_step(self) -> None:
-        """Wait until at most one step is under way on the device, so that steps can be timed."""
+        """Waits until at most one step is running on the device, so that steps can be timed."""
         self._pace.wait_for_previous()
 
     def preview(self, latents: torch.Tensor) -> Pixels:
-        """A rough picture of clean latents, one pixel per latent, by a linear map."""
+        """Returns a rough image of clean latents, one pixel per latent, by a linear map."""
         return self._colours.picture(latents)
 
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
-        """Latents -> RGBA pixels; a model without an alpha channel gives opaque pixels."""
+        """Decodes latents to RGBA pixels; a model without an alpha channel gives opaque pixels."""
         if not torch.isfinite(latents).all():
             raise NotFinite(
                 "the latents ended as no finite numbers; try another seed or less guidance_scale"
@@ -230,7 +230,7 @@ class Sd3Pipeline:
 
 @contextmanager
 def _memory(what: str) -> Iterator[None]:
-    """Translate the device's own words for being full."""
+    """Raises our OutOfMemory for torch's."""
     try:
         yield
     except torch.OutOfMemoryError as exc:

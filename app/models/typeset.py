@@ -1,4 +1,4 @@
-"""Typesetting: text in its place over a picture, or beside one, laid out before it is painted."""
+"""Typesetting pipeline: text over an image or beside it, laid out before anything is rendered."""
 
 from collections.abc import Sequence
 
@@ -17,15 +17,15 @@ from app.types import GenerationRequest, NoiseSchedule, Rect, Size
 from app.types.text_layer import MARGIN, TextLayer, with_boxes
 
 NO_ROOM = 3
-"""When boxes leave less than this part of the shorter side, the picture stands under the text."""
+"""If boxes leave less than this part of the shorter side, the image goes under the text."""
 _UNPAINTED = NoiseSchedule(scheduler="none", sigmas_digest=digest([]), steps=0)
 
 
 class TypesetPipeline(ChainedPipeline):
-    """The base paints a square picture; it is placed clear of the text, and the text is set.
+    """The base renders a square image; it is placed clear of the text, and the text is set.
 
-    At strength 0 nothing is painted: `init_image` itself fills the canvas, and the text is set
-    over it. Such a request has no steps, and no part of the model ever sees the picture.
+    At strength 0 nothing is rendered: `init_image` itself fills the canvas, and the text is set
+    over it. Such a request has no steps, and no part of the model reads the image.
     """
 
     def __init__(self, base: Pipeline, fonts: Fonts) -> None:
@@ -33,7 +33,10 @@ class TypesetPipeline(ChainedPipeline):
         self._fonts = fonts
 
     def base_request(self, request: GenerationRequest) -> GenerationRequest:
-        """The picture alone, at the size of its place; raises InvalidRequest for faulty layers."""
+        """Returns the request for the image alone, at the size of its square.
+
+        Raises InvalidRequest for faulty layers.
+        """
         self._check_layers(request)
         side = plate_of(request).width
         return request.replace(width=side, height=side, text_layers=())
@@ -41,9 +44,9 @@ class TypesetPipeline(ChainedPipeline):
     def begin(
         self, request: GenerationRequest, *, init: Start | None = None, mask: Pixels | None = None
     ) -> DenoiseState:
-        """As the base begins; over a picture as it is, a state whose latents are its pixels.
+        """Returns the base's initial state, or at strength 0 a state that holds the image's pixels.
 
-        Raises InvalidRequest for faulty layers or pictures, and OutOfBounds as the base does.
+        Raises InvalidRequest for faulty layers or images, and OutOfBounds as the base does.
         """
         if request.strength > 0:
             return super().begin(request, init=init, mask=mask)
@@ -59,13 +62,13 @@ class TypesetPipeline(ChainedPipeline):
         )
 
     def decode(self, latents: torch.Tensor, request: GenerationRequest) -> Pixels:
-        """The painted picture and the text, or the text over the picture that the latents are."""
+        """Returns the rendered image with its text; at strength 0 the text over the given image."""
         if request.strength > 0:
             return super().decode(latents, request)
         return typeset(latents.permute(1, 2, 0).numpy(), _boxed(request), self._fonts)[0]
 
     def finish(self, pixels: Pixels, request: GenerationRequest) -> Pixels:
-        """The canvas: clear but for the picture and the text."""
+        """Returns the canvas: transparent except for the image and the text."""
         canvas = np.zeros((request.height, request.width, 4), np.uint8)
         plate = plate_of(request)
         canvas[plate.y : plate.y + plate.height, plate.x : plate.x + plate.width] = pixels
@@ -76,7 +79,7 @@ class TypesetPipeline(ChainedPipeline):
 
 
 def _background(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> Pixels:
-    """The picture at the canvas's size."""
+    """Returns the image at the canvas's size."""
     if not isinstance(init, np.ndarray) or mask is not None or not request.text_layers:
         raise InvalidRequest(
             "strength 0 sets text over a picture as it is; give a PNG as init_image, text_layers "
@@ -86,12 +89,12 @@ def _background(request: GenerationRequest, init: Start | None, mask: Pixels | N
 
 
 def _latents(pixels: Pixels) -> torch.Tensor:
-    """Pixels [height, width, 4] in the order of latents, still bytes: nothing is computed."""
+    """Returns pixels [height, width, 4] in the order of latents, still as bytes."""
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
 def plate_of(request: GenerationRequest) -> Rect:
-    """The square in which the picture stands: the largest that the text leaves free."""
+    """Returns the square of the image: the largest that the text leaves free."""
     canvas = Rect(x=0, y=0, width=request.width, height=request.height)
     boxes = [layer.box for layer in _boxed(request) if layer.box]
     free = max(_around(boxes, canvas), key=_side) if boxes else canvas
@@ -111,7 +114,7 @@ def _boxed(request: GenerationRequest) -> tuple[TextLayer, ...]:
 
 
 def _around(boxes: Sequence[Rect], canvas: Rect) -> list[Rect]:
-    """What lies wholly above, below, left or right of all the boxes."""
+    """Returns the areas wholly above, below, left and right of all the boxes."""
     left, top = min(box.x for box in boxes), min(box.y for box in boxes)
     right = max(box.x + box.width for box in boxes)
     bottom = max(box.y + box.height for box in boxes)

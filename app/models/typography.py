@@ -1,6 +1,6 @@
-"""Typography: text layers set over a picture in real fonts, legible or refused.
+"""Typography: text layers set over an image in real fonts, legible or refused.
 
-It knows pixels, layers and fonts; it does not know who made the picture or who reads it.
+It handles pixels, layers and fonts, not models or requests.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _MAX_QUOTED = 40
 
 
 class TypesetText(Value):
-    """How one layer was set: enough to set it again, and the contrast that was measured."""
+    """How one layer was set: enough to set it again, and the measured contrast."""
 
     font: str
     font_digest: str
@@ -35,7 +35,7 @@ class TypesetText(Value):
     ink: Rect
     """The glyphs' bounds."""
     painted: Rect
-    """The bounds of all that was painted: outline, plate and shadow too; inside the box."""
+    """The bounds of everything drawn (glyphs, outline, plate, shadow); inside the box."""
     outline: str
     plate: str
     plate_opacity: float
@@ -46,13 +46,13 @@ class TypesetText(Value):
 def typeset(
     picture: NDArray[np.uint8], layers: tuple[TextLayer, ...], fonts: Fonts
 ) -> tuple[NDArray[np.uint8], tuple[TypesetText, ...]]:
-    """A copy of the RGBA picture [h, w, 4] with every layer set in order, and how each was set.
+    """Returns a copy of the RGBA image [h, w, 4] with all layers set in order, and their details.
 
     The same arguments give the same bytes, and no pixel outside a layer's box is changed. Raises
     InvalidRequest, quoting the text and naming the remedy: an unknown font, a character the font
-    lacks, a box outside the picture, text that does not fit at a legible size, a contrast below
-    what WCAG 2 asks for at level AA, or two layers that paint over each other. Fonts, characters
-    and boxes are checked for all layers before the first is set.
+    lacks, a box outside the image, text that does not fit at a legible size, a contrast below WCAG
+    2's requirement at level AA, or two layers that overlap. Fonts, characters and boxes are checked
+    for all layers before the first is set.
     """
     height, width = picture.shape[:2]
     ready = check_layers(layers, fonts, width, height)
@@ -67,7 +67,7 @@ def typeset(
 def check_layers(
     layers: tuple[TextLayer, ...], fonts: Fonts, width: int, height: int
 ) -> list[tuple[Font, Rect]]:
-    """Each layer's font and box; raises InvalidRequest, quoting the text, before any is set."""
+    """Returns each layer's font and box; raises InvalidRequest that quotes a faulty text."""
     return [_prepare_layer(layer, fonts, width, height) for layer in layers]
 
 
@@ -82,7 +82,7 @@ def _prepare_layer(layer: TextLayer, fonts: Fonts, width: int, height: int) -> t
 def _with_layer(
     canvas: NDArray[np.uint8], layer: TextLayer, font: Font, box: Rect
 ) -> tuple[NDArray[np.uint8], TypesetText]:
-    """The layer in the first dress whose contrast suffices."""
+    """Returns the canvas with the layer in the first style whose contrast is sufficient."""
     faint = []
     with _quoting(layer):
         paragraphs = paragraphs_of(layer.text, font, layer.direction)
@@ -132,7 +132,7 @@ def _typeset_text(block: Block, box: Rect, style: TextStyle, ratio: float) -> Ty
 
 
 def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[TypesetText]) -> None:
-    """What a later layer paints over an earlier one was not there when that one was measured."""
+    """Raises InvalidRequest for overlaps: later layers are not in the measured contrast."""
     for (_, first), (later, second) in combinations(zip(layers, done, strict=True), 2):
         if overlap(first.painted, second.painted):
             with _quoting(later):
@@ -152,7 +152,7 @@ def _require_same(font: Font, layer: TextLayer) -> None:
 
 @contextmanager
 def _quoting(layer: TextLayer) -> Iterator[None]:
-    """Faults raised inside name the text they are about."""
+    """Adds the layer's text to the faults raised inside."""
     try:
         yield
     except InvalidRequest as fault:

@@ -1,7 +1,7 @@
-"""Enlarging a finished picture four times: a small network that draws edges anew.
+"""Enlarges a finished image four times with a small network that redraws edges.
 
-It works on straight colour that was carried on under the clear pixels, so that no edge mixes with
-what nobody sees. Of prompts and models it knows nothing.
+It works on straight colour that is extended under the transparent pixels, so that no edge mixes
+with invisible colour. It does not know prompts or models.
 """
 
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ Pixels = NDArray[np.uint8]
 CONFIG_FILE, WEIGHTS_FILE = "upscaler.json", "upscaler.safetensors"
 SCALE = 4
 TILE = 256
-"""A picture with longer sides is enlarged piece by piece: a piece takes some 400 MB of memory."""
+"""Larger images are processed in tiles of this side: one tile takes some 400 MB of memory."""
 
 _NEIGHBOURS = 9
 _MARGIN = 4 / 255
-"""Alpha this near to nothing or to full is nothing or full: no haze, no thin spots."""
+"""Alpha this near to 0 or 1 is set to 0 or 1: no haze, no thin spots."""
 _NEIGHBOURHOODS = (27, 9, 3)
-"""Windows over which colour is carried on under clear pixels, the nearest last."""
+"""Windows over which colour is extended under clear pixels, the smallest last."""
 _SURE, _NEAR = 4.0, 20.0
 """A pixel's own colour counts in full from alpha 1/4, a window's from a mean alpha of 1/20."""
 
 
 class UpscalerConfig(Value):
-    """The shape of the network; stands beside its weights."""
+    """The shape of the network; its file stands beside the weights."""
 
     channels: int = Field(32, ge=1, le=256)
     """Features of each pixel of the input."""
@@ -49,7 +49,7 @@ class UpscalerConfig(Value):
 
 
 class Block(nn.Module):
-    """Two convolutions that add to what came in."""
+    """A residual block of two convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,15 +57,15 @@ class Block(nn.Module):
         self.second = _convolution(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Returns features of the same shape."""
         return cast(Tensor, x + self.second(F.relu(self.first(x))))
 
 
 class UpscalerNetwork(nn.Module):
-    """Mixes each new pixel's colour from the nine old ones round it, and adds to bicubic alpha.
+    """Mixes each new pixel's colour from its nine input neighbours, and corrects bicubic alpha.
 
-    A mixture takes sides at an edge without leaving the colours that are there, and learns for
-    all colours what it learns for one; an added correction alone did not learn colour at all.
+    A mixture can be sharp at an edge without leaving the colours that are there, and what it learns
+    holds for all colours; a network with only an added correction did not learn colour at all.
     """
 
     def __init__(self, config: UpscalerConfig) -> None:
@@ -82,7 +82,7 @@ class UpscalerNetwork(nn.Module):
 
     @property
     def reach(self) -> int:
-        """How many pixels away, `filled` included, a pixel of the input may still be felt; even.
+        """Returns how many pixels away, filling included, an input pixel can matter; even.
 
         A block at half size reaches four pixels; the rest is entry and `down` (one each), `join`
         (two), `widen` and `draw` (one each), and half of the widest neighbourhood.
@@ -91,9 +91,9 @@ class UpscalerNetwork(nn.Module):
         return far + far % 2
 
     def forward(self, filled: Tensor) -> Tensor:
-        """Straight RGBA [n, 4, h, w] from 0 to 1, colour everywhere, to [n, 4, 4h, 4w], unbounded.
+        """Maps straight RGBA [n, 4, h, w], 0 to 1, colour everywhere, to [n, 4, 4h, 4w], unbounded.
 
-        The input is what `filled` gives; `bounded` makes an answer of it.
+        The input comes from `fill_transparent`; `clamp_to_neighbours` bounds the output.
         """
         height, width = filled.shape[2:]
         even = F.pad(filled, (0, width % 2, 0, height % 2), mode="replicate")
@@ -109,7 +109,7 @@ class UpscalerNetwork(nn.Module):
         return torch.cat([colour, alpha], dim=1)
 
     def _mixed(self, logits: Tensor, colour: Tensor) -> Tensor:
-        """Colours [n, 3, 4h, 4w]; without the network's word the mixture is bilinear."""
+        """Returns colours [n, 3, 4h, 4w]; with zero logits the mixture is bilinear."""
         count, _, height, width = colour.shape
         cells = logits.reshape(count, _NEIGHBOURS, height, SCALE, width, SCALE)
         bilinear = cast(Tensor, self.bilinear)[:, None, :, None]
@@ -123,8 +123,8 @@ class UpscalerNetwork(nn.Module):
 class Upscaler:
     """The network, ready to enlarge; made by `load_upscaler`.
 
-    Every picture goes through alone, so the same bytes give the same bytes on one device. `tile`
-    is the side of the pieces, an even number of pixels; memory does not grow beyond one piece.
+    Images are processed one at a time, so the same bytes give the same bytes on one device. `tile`
+    is the side of the tiles, an even number of pixels; memory does not grow beyond one tile.
     """
 
     def __init__(self, network: UpscalerNetwork, *, tile: int = TILE) -> None:
@@ -133,12 +133,12 @@ class Upscaler:
         self._tile = tile
 
     def upscale(self, pixels: Pixels) -> Pixels:
-        """Straight RGBA [h, w, 4] to [4h, 4w, 4]; clear regions stay clear, with colour 0 there.
+        """Enlarges straight RGBA [h, w, 4] to [4h, 4w, 4]; clear regions stay clear, with colour 0.
 
-        Any size is taken, and the answer may be enlarged again. Each piece is drawn with all
-        around it that the network can see, so there are no seams: all pieces together differ
-        from the whole at once by the order of sums alone, a level of 255 in one byte of many
-        thousands. Raises ValueError for another shape or type.
+        Takes any size, and its own output. Each tile is computed with all the surroundings that the
+        network can see, so there are no seams: tiles differ from the whole image only by the order
+        of sums, one level of 255 in one byte of many thousands. Raises ValueError for another shape
+        or type.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
             raise ValueError(
@@ -156,9 +156,9 @@ class Upscaler:
         return enlarged
 
     def _pieces(self, length: int) -> Iterator[tuple[int, int, int, int]]:
-        """Where each piece begins and ends along one side, and what is looked at for it.
+        """Yields each tile's begin and end along one side, and the range that is read for it.
 
-        All of them begin at even places, as the network takes pixels two by two.
+        All tiles begin at even places, as the network takes pixels two by two.
         """
         reach = self._network.reach
         for start in range(0, length, self._tile):
@@ -179,10 +179,10 @@ def _large(start: int, end: int) -> slice:
 
 
 def load_upscaler(folder: Path, *, device: str | None = None) -> Upscaler:
-    """The upscaler of a folder with `upscaler.json` and `upscaler.safetensors`, in fp32.
+    """Loads a folder with `upscaler.json` and `upscaler.safetensors`, in fp32.
 
-    Unless a device is given it stands on the GPU where there is one. Raises ModelNotFound when a
-    file is missing, unreadable or does not fit, or when the folder holds pickles or code.
+    Without `device` it uses the GPU where there is one. Raises ModelNotFound when a file is
+    missing, unreadable or does not fit, or when the folder holds pickles or code.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -203,12 +203,12 @@ def load_upscaler(folder: Path, *, device: str | None = None) -> Upscaler:
 
 
 def to_unit(pixels: Pixels) -> Tensor:
-    """uint8 [n, h, w, 4] to float [n, 4, h, w] from 0 to 1."""
+    """Converts uint8 [n, h, w, 4] to float [n, 4, h, w] from 0 to 1."""
     return torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2) / 255
 
 
 def fill_transparent(images: Tensor) -> Tensor:
-    """Straight RGBA [n, 4, h, w] from 0 to 1 whose clear pixels take the colour of what is near."""
+    """Returns straight RGBA [n, 4, h, w], 0 to 1, with nearby colour under the clear pixels."""
     colour, alpha = images[:, :3], images[:, 3:]
     carried = torch.full_like(colour, 0.5)
     for window in _NEIGHBOURHOODS:
@@ -219,7 +219,7 @@ def fill_transparent(images: Tensor) -> Tensor:
 
 
 def clamp_to_neighbours(drawn: Tensor, images: Tensor) -> Tensor:
-    """The network's answer from 0 to 1, clear where the picture and its neighbours are clear."""
+    """Returns the output clamped to 0 to 1, clear where the input and its neighbours are clear."""
     around = F.max_pool2d((images[:, 3:] > 0).float(), 3, stride=1, padding=1)
     allowed = F.interpolate(around, scale_factor=SCALE, mode="nearest")
     unit = drawn.clamp(0, 1)
@@ -227,7 +227,7 @@ def clamp_to_neighbours(drawn: Tensor, images: Tensor) -> Tensor:
 
 
 def _bilinear() -> Tensor:
-    """Logits [9, 4, 4] of the nine neighbours' shares in a bilinear filter."""
+    """Returns logits [9, 4, 4] of the nine neighbours' shares in a bilinear filter."""
     places = (torch.arange(SCALE) + 0.5) / SCALE - 0.5
     shares = (1 - (torch.tensor([-1.0, 0.0, 1.0])[:, None] - places).abs()).clamp(min=0)
     both = shares[:, None, :, None] * shares[None, :, None, :]
@@ -235,7 +235,7 @@ def _bilinear() -> Tensor:
 
 
 def _mean(images: Tensor, window: int) -> Tensor:
-    """The mean over a square window round each pixel; beyond the border everything is 0."""
+    """Returns the mean over a square window around each pixel, with 0 beyond the border."""
     half = window // 2
     rows = F.avg_pool2d(images, (window, 1), stride=1, padding=(half, 0))
     return F.avg_pool2d(rows, (1, window), stride=1, padding=(0, half))

@@ -1,10 +1,10 @@
-"""Alerts: whether a model's trouble is an outage that passes or a fall of what it makes; pure.
+"""Alerts: tells an outage that passes from a regression of a model's images; pure.
 
-An outage shows in attempts that come to nothing or take far longer, a regression in images that
-come and are not accepted; each is judged by its own evidence, so that one does not hide the
-other. The newest images are held against those before them: an alarm is raised when so many bad
-ones are all but impossible at the chance those before speak of, that chance's own doubt included
-(beta-binomial), and the share is worse by a tenth at least. Knows no database and no clock.
+An outage shows in attempts that fail or take far longer, a regression in images that are made and
+not accepted; each has its own evidence, so one does not hide the other. The newest images are
+compared with those before them. An alarm is raised when so many bad ones are nearly impossible at
+the earlier rate, including that rate's own uncertainty (beta-binomial), and when the share is worse
+by at least a tenth. Knows no database and no clock.
 """
 
 from collections.abc import Sequence
@@ -15,30 +15,30 @@ from statistics import median
 from app.types.base import Value
 
 WINDOWS = (8, 16, 32, 64)
-"""Images looked at together: few catch what breaks at once, many what sinks a little."""
+"""Numbers of newest images examined: few catch a sudden failure, many a slow decline."""
 MIN_SAMPLES = 40
-"""Images before the windows, without which nothing is known to compare with."""
+"""Images needed before the windows, for comparison."""
 ODDS = 1e-5
-"""Of a false alarm at one look at one window."""
+"""Probability of a false alarm at one test of one window."""
 WORSE_BY = 0.1
 USUAL_FAILURES = (1, 9)
-"""Failures and successes that a model with no history is taken to have had."""
+"""Failures and successes assumed for a model with no history."""
 SLOWER = 3.0
-"""Times the usual seconds an image."""
+"""Multiple of the usual seconds per image."""
 STALLED_SECONDS = 900.0
 BUDGET_WARNING_SHARE = 0.9
 """Of a budget."""
 
 
 class AlertKind(StrEnum):
-    """What is wrong."""
+    """The kind of trouble."""
 
     OUTAGE = "outage"
-    """A backend errs or crawls; what it makes is as good as ever: wait, or go another way."""
+    """A backend fails or is slow; its images are as good as before: wait, or use another model."""
     REGRESSION = "regression"
-    """Images come as ever and fewer are accepted: stop and look before more money is spent."""
+    """Images are made as usual and fewer are accepted: stop and look before spending more."""
     DRIFT = "drift"
-    """What is made wanders from what was made before, whether or not it is accepted."""
+    """Images differ from those made before, whether or not they are accepted."""
     BUDGET = "budget"
     STALLED = "stalled"
 
@@ -59,12 +59,12 @@ def model_alerts(
     seconds: Sequence[float],
     acceptances: Sequence[bool],
 ) -> tuple[Alert, ...]:
-    """What is wrong with a model by its latest attempts and decided assets, the oldest first.
+    """Returns the alerts of a model from its latest attempts and decided assets, the oldest first.
 
-    `seconds` are those of attempts that came to an image. Delays, with a history of 300 images,
-    as a test holds them: a backend that fails always is told within 8 attempts, one that fails
-    every second time within 32; one that crawls within 8 images; acceptance that falls from 90%
-    to none is told within 8 images, to a half within 64.
+    `seconds` are those of attempts that made an image. Delays with a history of 300 images, as
+    tested: a backend that always fails alerts within 8 attempts, one that fails every second time
+    within 32; a slow one within 8 images; acceptance that falls from 90% to none alerts within 8
+    images, to a half within 64.
     """
     alerts = (
         _failing(model, failures) or _slow(model, seconds),
@@ -74,7 +74,7 @@ def model_alerts(
 
 
 def budget_alert(name: str, *, spent_usd: float, cap_usd: float) -> Alert | None:
-    """When nine tenths are spent, and when all is."""
+    """Returns an alert when nine tenths of the budget are spent, or all of it; else None."""
     if spent_usd < BUDGET_WARNING_SHARE * cap_usd:
         return None
     verb = "is spent" if spent_usd >= cap_usd else "is nearly spent"
@@ -83,7 +83,7 @@ def budget_alert(name: str, *, spent_usd: float, cap_usd: float) -> Alert | None
 
 
 def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | None:
-    """When any measure of a run's images left its band, the first after so many of them."""
+    """Returns an alert when any measure left its band, the first at image `after`; else None."""
     if not measures:
         return None
     message = (
@@ -94,7 +94,7 @@ def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | 
 
 
 def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
-    """When a run that has not ended has booked no attempt for a quarter of an hour."""
+    """Returns an alert when an open run has booked nothing for a quarter of an hour; else None."""
     if still_seconds < STALLED_SECONDS:
         return None
     message = (
@@ -105,7 +105,7 @@ def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
 
 
 def tail_probability(bad: int, of: int, *, before: tuple[int, int]) -> float:
-    """The chance of at least so many bad ones, `before` having been (bad, good)."""
+    """Returns the probability of at least `bad` bad ones in `of`, after `before` = (bad, good)."""
     a, b = before[0] + 0.5, before[1] + 0.5
     return min(1.0, sum(_chance(k, of, a, b) for k in range(bad, of + 1)))
 
@@ -147,7 +147,7 @@ def _acceptance_drop(model: str, acceptances: Sequence[bool]) -> Alert | None:
 def _worse_window(
     marks: Sequence[bool], otherwise: tuple[int, int] | None
 ) -> tuple[int, int] | None:
-    """(bad, of) of the first window that cannot be chance; None when all may be."""
+    """Returns (bad, of) of the first window that cannot be chance; None when all may be."""
     earlier = marks[: -WINDOWS[-1]]
     known = len(earlier) >= MIN_SAMPLES
     if not known and otherwise is None:
@@ -165,7 +165,7 @@ def _worse_window(
 
 
 def _chance(k: int, n: int, a: float, b: float) -> float:
-    """Of k in n, beta-binomial."""
+    """Returns the beta-binomial probability of k in n."""
     choose = lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
     return exp(choose + _log_beta(k + a, n - k + b) - _log_beta(a, b))
 

@@ -1,4 +1,4 @@
-"""The history of runs: what was asked, what became of each asset, how long, at what cost."""
+"""The history of runs: their assets, results, times and costs."""
 
 from collections import Counter
 
@@ -17,30 +17,30 @@ class RunAsset(Value):
     status: Status
     attempts: int
     seconds: float
-    """What generating the picture that was kept took."""
+    """Seconds to generate the image that was chosen."""
     cost_usd: float
     reasons: tuple[str, ...]
 
 
 class RunHistory(Value):
-    """One run and the assets it decided; what it found standing is only counted."""
+    """One run and the assets it decided; existing assets are only counted."""
 
     run: RunRecord
     state: str
-    """ended, stopped (go on with the same command), or begun: still running or killed."""
+    """ended, stopped (the same command continues it), or begun: still running or killed."""
     fates: dict[Status, int]
     cost_usd: float
     seconds: float
-    """Of all its attempts, by the ledger."""
+    """Of all its attempts, from the ledger."""
     estimate: Estimate | None
-    """What was expected of it when it began; None when nobody could know, or it has not ended."""
+    """The estimate from when it began; None when there was none, or the run has not ended."""
     budget: str
-    """Which budget cut assets short, if one did."""
+    """The budget that stopped assets, if one did."""
     assets: tuple[RunAsset, ...]
 
 
 def history(catalog: Catalog, run_id: str) -> RunHistory:
-    """All that is known of a run. Raises CatalogError when there is none with the id."""
+    """Returns all that is known of a run. Raises CatalogError for an unknown id."""
     run = catalog.run(run_id)
     summary = run.summary or {}
     spent = catalog.run_spending(run_id)
@@ -58,7 +58,7 @@ def history(catalog: Catalog, run_id: str) -> RunHistory:
 
 
 def state_of(run: RunRecord) -> str:
-    """Where a run stands, in one word."""
+    """Returns begun, stopped or ended."""
     if run.summary is None:
         return "begun"
     return "stopped" if run.summary.get("stopped") else "ended"

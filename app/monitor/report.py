@@ -1,7 +1,7 @@
-"""Report: what a service to others is judged by, from the books: pace, errors, cost, delivery.
+"""Report: throughput, errors, cost and delivery times of runs, from the ledger and the catalog.
 
-And what was rejected, by the rule that spoke, by model, and by day. One run's, or the latest
-runs' and all of theirs together.
+It also lists what was refused, by rule, model and day. It covers one run, or the latest runs and
+their totals.
 """
 
 from collections.abc import Sequence
@@ -22,41 +22,41 @@ LATEST = 20
 
 
 class DeliveryTimes(Value):
-    """Seconds from a run's beginning until its assets stood in the catalog."""
+    """Seconds from a run's start until its assets were in the catalog."""
 
     half: float | None
-    """Half of them stood by then; None where the run decided none."""
+    """For half of them; None where the run decided none."""
     most: float | None
-    """95 in 100."""
+    """For 95% of them."""
     last: float | None
 
 
 class RunFigures(Value):
-    """One run's four figures; None where nothing is known yet."""
+    """One run's figures; None where nothing is known yet."""
 
     run_id: str
     plan: str
     began_at: str
     seconds: float
-    """From its beginning to its end, or until now."""
+    """From its start to its end, or until now."""
     images: int
     assets: int
     images_per_hour: float | None
     error_percent: float | None
-    """Of its attempts, those that came to nothing."""
+    """Of its attempts, those without an image."""
     usd_per_image: float | None
     delivery: DeliveryTimes
 
 
 class TotalFigures(Value):
-    """The same of all runs listed: pace is that of the hours in which they were under way."""
+    """The totals of all listed runs; the rate is per hour in which they were under way."""
 
     images: int
     images_per_hour: float | None
     error_percent: float | None
     usd_per_image: float | None
     delivery_seconds: float | None
-    """Until half of a run's assets stood: the mean over the runs, by assets."""
+    """Until half of a run's assets were there: the mean over the runs, weighted by assets."""
 
 
 class Report(Value):
@@ -65,12 +65,14 @@ class Report(Value):
     runs: tuple[RunFigures, ...]
     together: TotalFigures
     refused: tuple[RefusalCount, ...]
-    """The newest day first, on it the most frequent first."""
+    """The newest day first, within it the most frequent first."""
 
 
 def report(catalog: Catalog, run_id: str | None = None, *, since: str = "") -> Report:
-    """Of one run, or of the latest that began at `since` (ISO 8601, its beginning will do) or
-    later. Raises CatalogError when there is no such run.
+    """Returns the report of one run, or of the latest that began at `since` or later.
+
+    `since` is in ISO 8601; a beginning of it, such as the date, suffices. Raises CatalogError for
+    an unknown run.
     """
     runs = [catalog.run(run_id)] if run_id else _latest(catalog, since)
     ids = [run.run_id for run in runs]

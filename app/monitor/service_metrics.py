@@ -1,4 +1,4 @@
-"""Served: what a running service says of itself at its metrics door, for whoever watches it."""
+"""Reads a running service's metrics for the commands that watch it."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -18,32 +18,32 @@ Count = Annotated[float, Field(ge=0)]
 
 
 class ModelMetrics(Value):
-    """What the service's calls come to on one model."""
+    """The interactive calls to one model of the service."""
 
     role: str
     model: str
     answered: Count
     refused: Count
-    """By an error, ours or the caller's; those who went away are not among them."""
+    """Calls that ended in an error, ours or the caller's; disconnected callers are not counted."""
     shed: Count
-    """Of them, for want of room."""
+    """Refused calls for lack of capacity."""
     images: Count
 
 
 class BulkMetrics(Value):
-    """What runs ask of the service beside, for which nobody waits."""
+    """Calls that runs make to the service, with no person waiting."""
 
     in_flight: Count = 0.0
     waiting: Count = 0.0
     answered: Count = 0.0
     shed: Count = 0.0
-    """It comes again; that is its way."""
+    """Runs send these calls again; that is expected."""
 
 
 class ServiceSnapshot(Value):
-    """A service at one moment; its counts are since it began.
+    """A service at one moment; its counts are since it started.
 
-    All but `bulk` and the images are of people's calls.
+    All but `bulk` and the images are of interactive calls.
     """
 
     url: str
@@ -63,9 +63,12 @@ FINE = frozenset({"answered", "left"})
 
 
 def read_service(url: str, *, key: str = "") -> ServiceSnapshot | None:
-    """What the service at this address says; None when nobody listens there."""
+    """Reads the metrics of the service at this address; None when nothing listens there.
+
+    A service that answers with an error or too slowly gives a snapshot with a `problem`.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    opener = build_opener(ProxyHandler({}))  # the key goes to the service and to nobody between
+    opener = build_opener(ProxyHandler({}))  # the key goes to the service and to no proxy
     try:
         with opener.open(Request(f"{url}/metrics", headers=headers), timeout=WAIT_SECONDS) as got:
             text = got.read().decode()
@@ -80,7 +83,7 @@ def read_service(url: str, *, key: str = "") -> ServiceSnapshot | None:
 
 
 def parse_metrics(url: str, text: str) -> ServiceSnapshot:
-    """What the text of its metrics says."""
+    """Parses metrics in Prometheus text format."""
     sums: defaultdict[str, defaultdict[Labels, float]]
     sums = defaultdict(lambda: defaultdict(float))
     bulk: defaultdict[str, float] = defaultdict(float)
@@ -114,7 +117,7 @@ def parse_metrics(url: str, text: str) -> ServiceSnapshot:
 
 
 def _of(calls: Mapping[Labels, float], outcomes: Collection[str]) -> float:
-    """The calls that ended in one of these ways, whichever model they were for."""
+    """Returns the number of calls with one of these outcomes, over all models."""
     return sum(n for (_, _, outcome), n in calls.items() if outcome in outcomes)
 
 

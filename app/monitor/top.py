@@ -1,7 +1,7 @@
-"""Top: the runs under way at this moment, from the catalog alone, and how their models do.
+"""Top: the runs under way now and how their models do, from the catalog alone.
 
-A frame costs the same number of queries however large the catalog is; only a run that appears is
-looked at more closely, once, for how much it was asked and how long it was expected to take.
+A frame costs the same number of queries however large the catalog is. Only a run that is new is
+read in more detail, once: how many assets it has and how long it was expected to take.
 """
 
 from collections import deque
@@ -22,11 +22,11 @@ from app.store.statistics import FAILURE_ENDINGS, OpenRun, Statistics, Statistic
 from app.types import Status, Value
 
 STALE_SECONDS = 24 * 3600.0
-"""A run of which nothing was heard for so long is not under way."""
+"""A run without news for this long does not count as under way."""
 
 
 class ModelProgress(Value):
-    """What one model came to in a run."""
+    """One model's results in a run."""
 
     model: str
     images: int
@@ -37,13 +37,13 @@ class ModelProgress(Value):
     review: int
     rejected: int
     gave_up: int
-    """Assets that failed: no image came at all."""
+    """Assets that failed: no image was made at all."""
     seconds: float
     cost_usd: float
 
 
 class RuleHitCount(Value):
-    """How often a check's rule spoke against what a model made."""
+    """How often a check's rule was broken by a model's images."""
 
     model: str
     measure: str
@@ -64,11 +64,11 @@ class ActiveRun(Value):
     """Assets of its plan; None where the run has no plan to read."""
     images: int
     decided: int
-    """By this run; what stood before it is only among what was asked."""
+    """By this run; existing assets are only counted in `asked`."""
     attempts_under_way: int
     cost_usd: float
     left_seconds: float | None
-    """By its estimate at the present pace; None where there is none."""
+    """By its estimate at the present rate; None where there is none."""
     models: tuple[ModelProgress, ...]
     rules: tuple[RuleHitCount, ...]
 
@@ -83,7 +83,7 @@ class BudgetLeft(Value):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def left_usd(self) -> float:
-        """What may still be spent; less than nothing when more was."""
+        """Returns what may still be spent; negative when more was spent."""
         return round(self.cap_usd - self.spent_usd, 9)
 
 
@@ -98,12 +98,12 @@ class Frame(Value):
 
 @dataclass(slots=True)
 class _Pace:
-    """Images over the last minute, or over what was seen of it."""
+    """Images over the last minute, or over the part of it that was observed."""
 
     seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     def of(self, at: float, images: int, *, since: float) -> float:
-        """Images a second; before two looks are far enough apart, that since `since`."""
+        """Returns images per second; before half a minute was observed, the mean since `since`."""
         self.seen.append((at, images))
         while at - self.seen[0][0] > PACE_SECONDS:
             self.seen.popleft()
@@ -115,15 +115,15 @@ class _Pace:
 
 @dataclass(frozen=True, slots=True)
 class RunEstimate:
-    """What was known of a run when it was first seen."""
+    """The estimate of a run when it was first seen."""
 
     asked: int | None
     images: float | None
-    """Expected of the whole run."""
+    """Expected for the whole run."""
 
 
 class TopReader:
-    """Looks at a catalog again and again; `outset` says what a run was asked."""
+    """Reads frames of a catalog; `outset` returns what is known of a new run."""
 
     def __init__(
         self, catalog: Catalog, caps: Budgets, outset: Callable[[OpenRun], RunEstimate]
@@ -134,7 +134,7 @@ class TopReader:
         self._paces: dict[tuple[str, str], _Pace] = {}
 
     def frame(self) -> Frame:
-        """What is under way now. Raises CatalogError when the database fails."""
+        """Returns what is under way now. Raises CatalogError when the database fails."""
         statistics = self._books.read()
         runs = tuple(self._run(run, statistics) for run in statistics.runs)
         heard = tuple(run for run in runs if run.still_seconds < STALE_SECONDS)
@@ -211,14 +211,17 @@ class TopReader:
 
 
 def open_top(settings: Settings) -> TopReader:
-    """Looks at this catalog. Raises CatalogError, and InvalidRequest for a faulty budget file."""
+    """Opens this catalog for reading frames.
+
+    Raises CatalogError, and InvalidRequest for an invalid budget file.
+    """
 
     def outset(run: OpenRun) -> RunEstimate:
         try:
             watched = watch_run(run.run_id, settings)
         except (AtelierError, ValueError):
-            # Kept previews and benches begin runs of something else than a plan, and a plan's
-            # models may be known on another machine only: the rest of the frame does without.
+            # Kept previews and benchmarks begin runs without a plan, and a plan's models may be
+            # known only on another machine: the rest of the frame does not need them.
             return RunEstimate(None, None)
         return RunEstimate(watched.asked, watched.expected)
 

@@ -1,4 +1,4 @@
-"""Watch: how far a run is, read from the catalog alone, wherever the run is made."""
+"""Watch: the progress of a run, read from the catalog alone, wherever the run executes."""
 
 import json
 from collections import deque
@@ -21,57 +21,57 @@ from app.types import Status, Value
 
 POLL_SECONDS = 2.0
 PACE_SECONDS = 60.0
-"""The pace is that of the last minute, so that a cluster that grows shows."""
+"""The rate is that of the last minute, so that a growing cluster shows."""
 MAX_EXPANDED = 10_000
-"""Of larger plans what is left is not looked up: that would take as long as a part of the run."""
+"""For larger plans the rest is not estimated: that would take as long as a part of the run."""
 
 
 class RunStatus(Value):
-    """How far a run is."""
+    """The progress of a run."""
 
     run_id: str
     plan: str
     state: str
-    """begun, stopped or ended; begun is also what a run that was killed says."""
+    """begun, stopped or ended; a killed run also says begun."""
     asked: int
     decided: dict[Status, int]
-    """By this run; what stood before it is only among what was asked."""
+    """By this run; existing assets are only counted in `asked`."""
     images: int
     images_per_minute: float
     cost_usd: float
     seconds: float
     """Since it began."""
     still_seconds: float
-    """For how long nothing has changed since somebody watches."""
+    """Seconds without any change since the watch began."""
     left_seconds: float | None
-    """At this pace, where an estimate is at hand of how many images it takes; else None."""
+    """At this rate, if there is an estimate of the number of images; else None."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Returns whether the run has ended or stopped."""
         return self.state != "begun"
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What is worth another line where nothing can be drawn."""
+        """Returns what must change before another line is printed without a terminal."""
         return (self.state, self.decided, self.images)
 
 
 @dataclass(slots=True)
 class RunWatch:
-    """Looks at one run again and again; the clock is whoever calls's."""
+    """Reads one run repeatedly; the caller passes the time."""
 
     run_id: str
     store: Store
     asked: int
     expected: float | None
-    """Images until all is decided, as was estimated at the first look."""
+    """Images until all is decided, as estimated at the first read."""
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
     _last: object = None
     _changed_at: float = 0.0
 
     def poll(self, now: float, wall: datetime) -> RunStatus:
-        """How far it is now: `now` counts seconds from anywhere, `wall` is the time of day."""
+        """Returns the progress at `now`, in seconds of any clock; `wall` is the time of day."""
         run, spent = (
             self.store.catalog.run(self.run_id),
             self.store.catalog.run_spending(self.run_id),
@@ -98,7 +98,7 @@ class RunWatch:
         )
 
     def _pace(self, now: float, images: int, seconds: float) -> float:
-        """Images a second: lately, or since the run began while the watch is young."""
+        """Returns images per second: lately, or since the run began while the watch is young."""
         self._seen.append((now, images))
         while now - self._seen[0][0] > PACE_SECONDS:
             self._seen.popleft()
@@ -114,7 +114,7 @@ class RunWatch:
 
 
 def watch_run(run_id: str, settings: Settings) -> RunWatch:
-    """Begin to watch a run. Raises CatalogError when there is none with the id."""
+    """Opens a watch on a run. Raises CatalogError for an unknown id."""
     store = open_store(settings.blobs, settings.catalog)
     run = store.catalog.run(run_id)
     plan = Plan.model_validate(json.loads(store.blobs.get(run.plan_digest)))
@@ -126,7 +126,7 @@ def watch_run(run_id: str, settings: Settings) -> RunWatch:
 
 
 def watch_progress(watched: RunWatch) -> Iterator[RunStatus]:
-    """A look every few seconds; the last one is that of the run's end."""
+    """Yields the progress every POLL_SECONDS; the last one is that of the run's end."""
     while True:
         seen = watched.poll(monotonic(), datetime.now(UTC))
         yield seen
@@ -136,7 +136,7 @@ def watch_progress(watched: RunWatch) -> Iterator[RunStatus]:
 
 
 def _expected(plan: Plan, run: RunRecord, store: Store, settings: Settings) -> float | None:
-    """Images of the whole run: what those to be made take each, for those it decided as well."""
+    """Returns images of the whole run: the estimate of what is left, scaled to what it decided."""
     models = available_models(settings)
     variants = list(expand_variants(plan, models))
     ahead = forecast_plan(
@@ -150,7 +150,7 @@ def _expected(plan: Plan, run: RunRecord, store: Store, settings: Settings) -> f
 
 
 def progress_line(seen: RunStatus) -> str:
-    """One line for a person."""
+    """Returns the progress as one line for a person."""
     decided = ", ".join(f"{number} {status}" for status, number in sorted(seen.decided.items()))
     line = (
         f"{seen.run_id} {seen.state}: {sum(seen.decided.values())} of {seen.asked} decided"

@@ -1,4 +1,4 @@
-"""Sprites onto atlas pages, and back out of them without losing a byte."""
+"""Packs sprites onto atlas pages and extracts them again without losing a byte."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Sprite:
 
     @property
     def trimmed(self) -> npt.NDArray[np.uint8]:
-        """The pixels inside the trim rectangle."""
+        """Returns the pixels inside the trim rectangle."""
         return self.pixels[_area(self.trim)]
 
 
@@ -47,12 +47,12 @@ def pack(
     extrude: int = 1,
     power_of_two: bool = True,
 ) -> tuple[Page, ...]:
-    """The pages `{name}-0`, `{name}-1` ...; the same sprites in any order give the same bytes.
+    """Returns the pages `{name}-0`, `{name}-1` ...; the order of the sprites does not matter.
 
-    Each sprite is trimmed, surrounded by `extrude` pixels that repeat its edge, and stands at
-    least `padding` clear pixels from the next. Sprites with the same trimmed pixels share one
-    frame. Raises InvalidRequest for a sprite that fits on no page, a name given twice, a trim
-    rectangle that would lose pixels, or impossible settings.
+    The same sprites give the same bytes. Each sprite is trimmed, surrounded by `extrude` pixels
+    that repeat its edge, and placed at least `padding` clear pixels from the next. Sprites with the
+    same trimmed pixels share one frame. Raises InvalidRequest for a sprite that fits on no page, a
+    duplicate name, a trim rectangle that would lose pixels, or impossible settings.
     """
     _check_settings(max_page_size, padding, extrude)
     max_side = 1 << max_page_size.bit_length() - 1 if power_of_two else max_page_size
@@ -70,7 +70,7 @@ def pack(
 def extract_sprite(
     page_pixels: npt.NDArray[np.uint8], placement: Placement
 ) -> npt.NDArray[np.uint8]:
-    """The sprite's untrimmed frame [h, w, 4] back out of its page, identical to what was packed.
+    """Returns the sprite's untrimmed frame [h, w, 4], identical to the packed one.
 
     Raises InvalidRequest when the placement does not lie on this page.
     """
@@ -101,7 +101,7 @@ def _check_settings(max_page_size: int, padding: int, extrude: int) -> None:
 
 
 def _checked(sprites: Iterable[Sprite], max_side: int, extrude: int) -> list[Sprite]:
-    """The sprites sorted by name, each known to fit and to lose nothing."""
+    """Returns the sprites sorted by name, after checking that each fits and loses nothing."""
     ordered = sorted(sprites, key=lambda sprite: sprite.name)
     for before, sprite in pairwise(ordered):
         if before.name == sprite.name:
@@ -137,7 +137,7 @@ def _check_fits(sprite: Sprite, max_side: int, extrude: int) -> None:
 
 
 def _by_pixels(sprites: Sequence[Sprite]) -> dict[str, list[Sprite]]:
-    """The sprites that may share a frame, by the name of the first of them."""
+    """Groups sprites that may share a frame, by the name of the first of them."""
     firsts: dict[tuple[int, int, str], str] = {}
     groups: dict[str, list[Sprite]] = {}
     for sprite in sprites:

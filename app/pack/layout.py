@@ -1,6 +1,6 @@
-"""Rectangles onto pages: the smallest page that holds them all, or as many full ones as it takes.
+"""Places rectangles on the smallest page that holds them all, or on several full pages.
 
-It knows sizes and keys, no pixels. Rectangles are never rotated.
+It handles sizes and keys, not pixels. Rectangles are never rotated.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ Corners: TypeAlias = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle to be placed; its key breaks ties, so the order of the input never does."""
+    """A rectangle to be placed; ties are broken by its key, never by input order."""
 
     key: str
     width: int
@@ -29,7 +29,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A page and where each of its boxes stands."""
+    """A page and the positions of its boxes."""
 
     size: Size
     corners: Corners
@@ -37,7 +37,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Heuristic:
-    """A way to fill one page: an algorithm of rectpack and the order in which it is fed."""
+    """A rule for filling one page: an algorithm of rectpack and the order of its input."""
 
     algorithm: type[GuillotineBssfMaxas | GuillotineBssfSas | MaxRectsBssf]
     order: Callable[[Box], tuple[int, int, str]]
@@ -57,23 +57,18 @@ _HEURISTICS = (
     _Heuristic(GuillotineBssfSas, _by_long_side),
     _Heuristic(MaxRectsBssf, _by_long_side, max_boxes=128),
 )
-"""Tried in this order; the first that fits wins.
+"""Tried in this order; the first that fits is used.
 
-Measured: rows by height are best for icons of one size class (93 % of the page where the
-others reach 88 %), MaxRects for mixed sizes. Its time grows with the cube of the count, so
-it is spent on small pages alone. Source: J. Jylanki, A Thousand Ways to Pack the Bin, 2010.
+Measured: rows by height are best for icons of one size class (93 % of the page where the others
+reach 88 %), MaxRects for mixed sizes. MaxRects' time grows with the cube of the count, so it is
+used for few boxes only. Source: J. Jylanki, A Thousand Ways to Pack the Bin, 2010.
 """
 
 
 def lay_out(
     boxes: Sequence[Box], *, max_side: int, gap: int, power_of_two: bool
 ) -> tuple[Layout, ...]:
-    """Every box on a page, at least `gap` pixels from the next; the last page is the smallest.
-
-    No page is larger than max_side x max_side, which every box must fit into. With
-    power_of_two both sides of every page are powers of two, and max_side has to be one;
-    without, every page ends where its boxes do.
-    """
+    """Returns pages that hold every box, at least `gap` pixels apart; the last is the smallest."""
     smallest = _smallest_power_of_two if power_of_two else _smallest_square
     layouts = []
     while boxes:
@@ -86,7 +81,7 @@ def lay_out(
 def _smallest_power_of_two(boxes: Sequence[Box], max_side: int, gap: int) -> Layout | None:
     sides = [1 << exponent for exponent in range(max_side.bit_length())]
     pages = [Size(width=width, height=height) for width, height in product(sides, sides)]
-    # By the long side first: the same area in a strip serves texture caches and mip levels less.
+    # By the long side first: long strips of the same area suit texture caches and mip levels less.
     pages.sort(key=lambda page: (max(page.width, page.height), page.height, page.width))
     return next((layout for page in pages if (layout := _fits_one_page(boxes, page, gap))), None)
 
@@ -98,7 +93,7 @@ def _smallest_square(boxes: Sequence[Box], max_side: int, gap: int) -> Layout | 
 
 
 def _cropped(layout: Layout, boxes: Sequence[Box]) -> Layout:
-    """The same layout on a page that ends where its boxes do."""
+    """Returns the same layout on a page cropped to its boxes."""
     corners = layout.corners
     placed = [box for box in boxes if box.key in corners]
     width = max(corners[box.key][0] + box.width for box in placed)
@@ -107,7 +102,7 @@ def _cropped(layout: Layout, boxes: Sequence[Box]) -> Layout:
 
 
 def _fits_one_page(boxes: Sequence[Box], page: Size, gap: int) -> Layout | None:
-    """All boxes on this one page, or None."""
+    """Returns a layout of all boxes on this one page, or None."""
     area = sum((box.width + gap) * (box.height + gap) for box in boxes)
     if area > (page.width + gap) * (page.height + gap):
         return None
@@ -116,7 +111,7 @@ def _fits_one_page(boxes: Sequence[Box], page: Size, gap: int) -> Layout | None:
 
 
 def _fullest_page(boxes: Sequence[Box], max_side: int, gap: int) -> Layout:
-    """A page of the largest size with as much on it as any heuristic brings there."""
+    """Returns the page of the largest size on which a heuristic covers the largest area."""
     page = Size(width=max_side, height=max_side)
     areas = {box.key: box.width * box.height for box in boxes}
     fills = _fills(boxes, page, gap)
@@ -130,10 +125,10 @@ def _fills(boxes: Sequence[Box], page: Size, gap: int) -> Iterator[Corners]:
 
 
 def _fill(heuristic: _Heuristic, boxes: Sequence[Box], page: Size, gap: int) -> Corners:
-    """What this heuristic brings onto the page.
+    """Returns the corners of the boxes that this heuristic places on the page.
 
-    Every box carries its gap at the right and the bottom, and the page is larger by one gap,
-    so that gaps lie between boxes and none along the edge.
+    Every box carries its gap at the right and the bottom, and the page is larger by one gap, so
+    that gaps lie between boxes and none along the edge.
     """
     surface = heuristic.algorithm(page.width + gap, page.height + gap, rot=False)
     corners: Corners = {}
@@ -142,8 +137,8 @@ def _fill(heuristic: _Heuristic, boxes: Sequence[Box], page: Size, gap: int) -> 
         size = box.width + gap, box.height + gap
         spot = None if size in refused else surface.add_rect(*size)
         if spot is None:
-            # Not tried again: freed space is rarely merged into more, and a page that is full
-            # would otherwise be searched for every one of the thousands that are left.
+            # Not tried again: free space rarely grows, and a full page would otherwise be
+            # searched again for each of the thousands of remaining boxes.
             refused.add(size)
         else:
             corners[box.key] = spot.x, spot.y

@@ -1,6 +1,6 @@
-"""Background: a person's own picture that text is set over, found beside the plan's file.
+"""Background: a user's own image that text is set over, read from beside the plan file.
 
-A plan names it by a path from its own folder; what is made is named by the digest of its bytes.
+A plan names it by a path relative to its own folder; results name it by the digest of its bytes.
 """
 
 from pathlib import Path
@@ -14,24 +14,24 @@ from app.plan.files import UnusableFile, read_plan_file
 from app.types.base import Value
 
 MAX_BYTES = 64 << 20
-"""Of the file: as much as the pixels of the largest picture that is decoded take."""
+"""The maximum file size: the size of the pixels of the largest image that is decoded."""
 _LONGEST = 200
 
 
 class Background(Value):
-    """The picture, by its path as it was written; the rest is filled in by reading the plan."""
+    """The image, by its path as written; the other fields are filled in when the plan is read."""
 
     file: Annotated[str, Field(min_length=1, max_length=_LONGEST)]
     digest: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
     """The sha256 of the file's bytes."""
     folder: str = Field("", exclude=True)
-    """Where the plan's file stands, on the machine that read it; never recorded."""
+    """The folder of the plan file on the machine that read it; never recorded."""
 
 
 def with_digest(background: Background, folder: Path) -> Background:
-    """The same with the digest of its bytes, which are one whole PNG of 8 bits a channel.
+    """Returns the background with the digest of its file, which must be a PNG of 8 bits a channel.
 
-    Nothing outside the folder is opened, whatever the path says or links to. Raises Unusable.
+    Opens nothing outside the folder, whatever the path or links say. Raises UnusableFile.
     """
     if background.digest or background.folder:
         message = "says more than a path; the digest is filled in when the plan is read"
@@ -42,7 +42,7 @@ def with_digest(background: Background, folder: Path) -> Background:
 
 
 def background_bytes(background: Background) -> bytes:
-    """The bytes that the digest names, from the file; raises InvalidRequest when they changed."""
+    """Returns the file's bytes; raises InvalidRequest when they no longer match the digest."""
     try:
         data = _bytes(background.file, Path(background.folder))
     except UnusableFile as error:

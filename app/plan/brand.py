@@ -1,6 +1,6 @@
-"""Brand: how everything of a plan must look, as data; each of its rules is one check's to measure.
+"""Brand: how every image of a plan must look, as data; one check measures each rule.
 
-It stands in the plan, or in a file of its own that several plans share.
+It is part of the plan, or in a file of its own that several plans share.
 """
 
 import re
@@ -15,7 +15,7 @@ from app.types import BrandRule, Measure, Value, Verdict
 LONGEST_PATH = 200
 GROUNDS = ("transparent", "plate")
 _RING = 0.1
-"""The part of the outermost ring that the subject may cover: a blade may touch the edge."""
+"""The share of the outermost ring that the subject may cover: a blade may touch the edge."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -40,58 +40,58 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class BrandPalette(Value):
-    """Nine tenths of a picture's colours lie this near one of these."""
+    """At least nine tenths of an image's colours must be this close to one of these."""
 
     colours: Annotated[tuple[Colour, ...], Field(min_length=1, max_length=64)]
     tolerance: Annotated[float, Field(ge=1, le=150)] = 20.0
-    """In units of CIE Lab; shading alone moves a colour by 20 or 30."""
+    """In units of CIE Lab; shading alone changes a colour by 20 or 30."""
 
 
 class BrandLight(Value):
-    """Where the light comes from, in degrees: 0 is above, 90 the right, 315 the upper left."""
+    """The direction of the light in degrees: 0 is above, 90 the right, 315 the upper left."""
 
     angle: Annotated[float, Field(ge=0, le=360)]
     tolerance: Annotated[float, Field(ge=1, le=180)] = 45.0
 
 
 class BrandFraming(Value):
-    """How the subject sits in its canvas, all in shares of it."""
+    """The position and size of the subject, in shares of the canvas."""
 
     share: Limits | None = None
     """The larger of its width and height."""
     margin: Annotated[float, Field(ge=0, le=0.5)] | None = None
-    """The least distance to any edge."""
+    """The smallest distance to any edge."""
     centring: Share | None = None
-    """How far its middle may be from the canvas's."""
+    """The largest distance of its centre from the canvas's centre."""
 
 
 class BrandTechnical(Value):
-    """What a picture must hold before anything else is asked."""
+    """Technical requirements of every image."""
 
     resolution: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """The shorter side in pixels, as it was generated."""
+    """The shorter side in pixels, as generated."""
     contrast: Annotated[float, Field(ge=0, le=0.5)] | None = None
     format: Annotated[str, StringConstraints(pattern="^png$")] | None = None
-    """A whole PNG with 8-bit RGBA in sRGB: what Atelier makes."""
+    """A whole PNG with 8-bit RGBA in sRGB, the format that Atelier makes."""
 
 
 class Brand(Value):
-    """All of it; a rule of the brand stands beside the plan's own and replaces none of them."""
+    """A complete brand; its rules are added to the plan's own and replace none of them."""
 
     file: Annotated[str, Field(max_length=LONGEST_PATH)] = ""
-    """Where it was read from, by a path from the plan's folder."""
+    """The file it was read from, by a path relative to the plan's folder."""
     digest: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
     """The sha256 of that file's bytes, filled in when the plan is read."""
     folder: str = Field("", exclude=True)
-    """Where the plan's file stands, on the machine that read it; never recorded."""
+    """The folder of the plan file on the machine that read it; never recorded."""
     palette: BrandPalette | None = None
     light: BrandLight | None = None
     framing: BrandFraming | None = None
     background: Ground | None = None
-    """`transparent`, `plate` for a picture that covers its canvas, or a colour."""
+    """`transparent`, `plate` for an image that covers its canvas, or a colour."""
     technical: BrandTechnical | None = None
     otherwise: Verdict = Verdict.RETRY
-    """What follows when one of its rules is broken."""
+    """The verdict when one of its rules is broken."""
 
 
 PILLARS = {
@@ -105,11 +105,11 @@ PILLARS = {
     "technical.contrast": Measure.CONTRAST,
     "technical.format": Measure.DECODES,
 }
-"""By which check each rule of a brand is measured."""
+"""The check that measures each rule of a brand."""
 
 
 def brand_rules(brand: Brand | None) -> tuple[BrandRule, ...]:
-    """The rules of a brand in the order of `PILLARS`, for the judge; none without one."""
+    """Returns the rules of a brand in the order of `PILLARS`, for the judge; empty without one."""
     if brand is None:
         return ()
     ground = brand.background or ""
@@ -125,7 +125,7 @@ def brand_rules(brand: Brand | None) -> tuple[BrandRule, ...]:
 
 
 def _limits(brand: Brand) -> Iterator[tuple[str, RangeText]]:
-    """What each rule that the brand names allows."""
+    """Yields the limits of each rule that the brand sets."""
     framing, technical = brand.framing or BrandFraming(), brand.technical or BrandTechnical()
     if brand.palette:
         yield "palette", RangeText(at_most=brand.palette.tolerance)

@@ -1,4 +1,4 @@
-"""Brands: the file that a plan's brand stands in, read with its own faults by their lines."""
+"""Brand file: reads a plan's brand from a file of its own, with faults by their lines."""
 
 import json
 from pathlib import Path as Folder
@@ -20,15 +20,15 @@ _PATH = ("brand",)
 
 
 class BrandReader:
-    """The brand of one plan in this folder: what is wrong with it, and what it says."""
+    """The brand of one plan in this folder, and its faults."""
 
     def __init__(self, written: RecoveredPlan, folder: Folder) -> None:
         self._plan, self._folder = written.plan, folder
         self.brand = written.plan.brand if written.valid("brand") else None
         self.complaints: list[PlanFault] = []
-        """Of the plan."""
+        """Faults in the plan."""
         self.faults: tuple[Fault, ...] = ()
-        """Of the brand's own file."""
+        """Faults in the brand's own file."""
         if self.brand is not None and self.brand.file:
             self._read(self.brand)
         elif self.brand is not None and not brand_rules(self.brand):
@@ -73,7 +73,7 @@ class BrandReader:
 
 
 def brand_bytes(brand: Brand) -> bytes:
-    """The bytes of the file that a brand was read from; raises InvalidRequest when they changed."""
+    """Returns the bytes of the brand's file; raises InvalidRequest when they changed."""
     try:
         data = _bytes(brand.file, Folder(brand.folder))
     except UnusableFile as error:
@@ -92,13 +92,13 @@ def _bytes(file: str, folder: Folder) -> bytes:
 
 
 class _Named(Value):
-    """A brand under its key, so that its faults have the paths that they have in a plan."""
+    """A brand under its key, so that its faults have the same paths as in a plan."""
 
     brand: Brand
 
 
 def _below(document: YamlDocument) -> YamlDocument:
-    """The same document as if it stood in a plan."""
+    """Returns the document as if it were part of a plan."""
     places = {(*_PATH, *path): place for path, place in document.places.items()}
     faults = [
         PlanFault((*_PATH, *fault.path), fault.message, fault.remedy, fault.value, fault.place)

@@ -1,4 +1,4 @@
-"""Expand: a plan becomes its asset specs, exactly and in order."""
+"""Expand: turns a plan into its asset specs, exactly and in order."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ class AxisRow(NamedTuple):
 
 
 def sorted_axes(asset: PlanAsset) -> list[tuple[str, tuple[str, ...]]]:
-    """The axes by name, so that the order of keys in the file means nothing; each value once."""
+    """Returns the axes sorted by name, each value once; the file's order of keys is ignored."""
     return [(axis, tuple(dict.fromkeys(asset.axes[axis]))) for axis in sorted(asset.axes)]
 
 
 def axis_rows(asset: PlanAsset) -> Iterator[AxisRow]:
-    """The combinations that are not excluded; the last axis turns fastest, as an odometer."""
+    """Yields the combinations that are not excluded; the last axis changes fastest."""
     axes = sorted_axes(asset)
     for combination in product(*(values for _, values in axes)):
         chosen = dict(zip((axis for axis, _ in axes), combination, strict=True))
@@ -40,12 +40,12 @@ def axis_rows(asset: PlanAsset) -> Iterator[AxisRow]:
 
 
 def combination_count(asset: PlanAsset) -> int:
-    """The number of combinations before exclusion."""
+    """Returns the number of combinations before exclusion."""
     return prod(len(values) for _, values in sorted_axes(asset))
 
 
 def row_count(asset: PlanAsset) -> int:
-    """The number of rows, counted without making them."""
+    """Returns the number of rows, computed without making them."""
     boxes = frozenset(
         frozenset((axis, frozenset(values)) for axis, values in entry.items())
         for entry in asset.exclude
@@ -58,7 +58,10 @@ def _matches(entry: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> b
 
 
 def _remaining(axes: Sequence[tuple[str, tuple[str, ...]]], boxes: frozenset[Box]) -> int:
-    """Axis by axis: values that the same exclusions are left for have as many rows each."""
+    """Returns the number of rows left, axis by axis.
+
+    Values that leave the same exclusions have the same number of rows each.
+    """
     if frozenset() in boxes:
         return 0
     if not boxes:
@@ -69,7 +72,7 @@ def _remaining(axes: Sequence[tuple[str, tuple[str, ...]]], boxes: frozenset[Box
 
 
 def _left(boxes: frozenset[Box], axis: str, value: str) -> Iterator[Box]:
-    """What the exclusions still ask of the other axes, for those that this value agrees with."""
+    """Yields the exclusions that match this value, without this axis."""
     for box in boxes:
         allowed = dict(box).get(axis)
         if allowed is None or value in allowed:
@@ -77,13 +80,13 @@ def _left(boxes: frozenset[Box], axis: str, value: str) -> Iterator[Box]:
 
 
 def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec]:
-    """The specs in the order of the plan's lists, made one by one as they are asked for.
+    """Returns an iterator over the specs in the order of the plan's lists, made lazily.
 
-    Within an asset the axes stand sorted by name and the last one turns fastest. Of identical
-    specs only the first is given. `models` holds the versions under the references that plans
-    write; what the plan leaves open (size, steps, guidance) the version answers. Raises NoRoute
-    for a reference that is not there, and OutOfBounds when a version's answer lies outside the
-    plan's bounds, both before the first spec.
+    Within an asset the axes are sorted by name and the last one changes fastest. Of identical specs
+    only the first is yielded. `models` holds the versions by the references that plans use; the
+    version supplies what the plan leaves open (size, steps, guidance). Raises NoRoute for an
+    unknown reference, and OutOfBounds when a version's value is outside the plan's bounds, both
+    before the first spec.
     """
     shared = [
         _with_model_defaults(plan, with_defaults(plan, asset), models) for asset in plan.assets
@@ -92,7 +95,7 @@ def expand(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[AssetSpec
 
 
 def model_variants(plan: Plan) -> tuple[Plan, ...]:
-    """The plan as each model that it leaves the choice to would make it; else itself alone."""
+    """Returns the plan once per model of its route; only the plan itself if it has no choice."""
     models = {asset.model or plan.model for asset in plan.assets}
     if plan.route is None or AUTO not in models:
         return (plan,)
@@ -102,9 +105,9 @@ def model_variants(plan: Plan) -> tuple[Plan, ...]:
 def expand_variants(
     plan: Plan, models: Mapping[str, ModelVersion]
 ) -> Iterator[tuple[AssetSpec, ...]]:
-    """Of each asset, in the plan's order, the spec for every model that may make it.
+    """Yields, for each asset in the plan's order, its spec for every model that may make it.
 
-    Where the plan names the model there is one. Raises what `expand` raises, before the first.
+    One spec where the plan names the model. Raises what `expand` raises, before the first.
     """
     sides = [expand(way, models) for way in model_variants(plan)]
     return (
@@ -118,9 +121,9 @@ def _made_by(plan: Plan, model: str) -> Plan:
 
 
 def draft_plan(plan: Plan) -> Plan | None:
-    """The plan as its budget's draft model would make all of it; None when it stops at its cap.
+    """Returns the plan with every asset made by the budget's draft model; None without one.
 
-    Its specs have the names of the plan's own, in the same order.
+    Its specs have the same names as the plan's own, in the same order.
     """
     model = plan.budget.draft_model if plan.budget else None
     if model is None:
@@ -130,20 +133,20 @@ def draft_plan(plan: Plan) -> Plan | None:
 
 
 def count(plan: Plan) -> int:
-    """The number of specs `expand` gives, without making them."""
+    """Returns the number of specs that `expand` yields, without making them."""
     families = sorted(plan.assets, key=_name)
     return sum(distinct(list(family)) for _, family in groupby(families, key=_name))
 
 
 def distinct(assets: Sequence[PlanAsset]) -> int:
-    """The number of rows with different names among assets of one name."""
+    """Returns the number of rows with different names among assets with one name."""
     if len(assets) == 1:
         return row_count(assets[0])
     return len({row.name for asset in assets for row in axis_rows(asset)})
 
 
 def fill_row(asset: CompleteAsset, row: AxisRow) -> CompleteAsset:
-    """The asset for one row: named, and its texts with the row's values."""
+    """Returns the asset for one row: named, and its texts filled with the row's values."""
     return asset.replace(
         name=row.name,
         prompt=normalise(fill(asset.prompt, row.axes)),
@@ -159,7 +162,7 @@ def _name(asset: PlanAsset) -> str:
 
 
 def _specs(assets: Sequence[PlanAsset], shared: Sequence[CompleteAsset]) -> Iterator[AssetSpec]:
-    """Names can only meet among assets of one name, so only those are remembered."""
+    """Yields the specs; only assets that share a name can collide, so only their rows are kept."""
     families = Counter(asset.name for asset in assets)
     seen: set[str] = set()
     for asset, common in zip(assets, shared, strict=True):
@@ -174,7 +177,7 @@ def _specs(assets: Sequence[PlanAsset], shared: Sequence[CompleteAsset]) -> Iter
 def _with_model_defaults(
     plan: Plan, asset: CompleteAsset, models: Mapping[str, ModelVersion]
 ) -> CompleteAsset:
-    """The asset with the model version's own answers, inside the plan's bounds."""
+    """Returns the asset with the model version's values for open fields, within bounds."""
     model = resolve(asset.model, models)
     frame = model.sizes[0] if model.sizes else max(asset.sizes, key=_area)
     answers = {
@@ -198,16 +201,16 @@ def _area(size: Size) -> tuple[int, int]:
 
 
 def _rules(asset: CompleteAsset, model: ModelVersion) -> list[Rule]:
-    """The kind's rules; without a critic nobody can say whether picture and prompt agree.
+    """Returns the kind's rules; without a critic, agreement cannot be measured.
 
-    Where text is set, its letters are the picture's pieces, and they must be read as written.
+    With text layers, letters are separate pieces of the image and must be readable as written.
     """
     rules = TEXT_RULES if asset.text_layers else RULES[asset.kind]
     return [rule for rule in rules if model.critic or rule.check is not Measure.AGREEMENT]
 
 
 def _spec(asset: CompleteAsset, row: AxisRow) -> AssetSpec:
-    """The seed follows from the plan's seed and the name alone, so neighbours never change it."""
+    """Returns the spec; its seed depends only on the plan's seed and its own name."""
     fields = {name: getattr(asset, name) for name in CompleteAsset.model_fields}
     seed = int(digest([asset.seed, asset.name])[:8], 16)
     request = {name: fields[name] for name in GenerationRequest.model_fields if name in fields}

@@ -1,4 +1,4 @@
-"""Faults of single values: what pydantic finds wrong, in our own words and with a remedy."""
+"""Faults of single values: pydantic's errors as messages with a remedy."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "technical": BrandTechnical,
     "text_layers": TextLayer,
 }
-"""Which keys stand below which key; what is not here is a range of the bounds."""
+"""The model whose keys are allowed below each key; any other key holds a range of the bounds."""
 _CONTAINERS: dict[str, type[BaseModel]] = {
     "the top of the plan": Plan,
     "the defaults": Defaults,
@@ -79,12 +79,12 @@ MessageAndRemedy = tuple[str, str]
 
 
 def path_of(error: ErrorDetails) -> Path:
-    """Where the error stands in the data."""
+    """Returns the path of the error in the data."""
     return tuple(part for part in error["loc"] if part != "[key]")
 
 
 def fault_of(error: ErrorDetails, document: YamlDocument) -> PlanFault:
-    """The error in words that name the remedy."""
+    """Returns the error as a fault with a message and a remedy."""
     if error["type"] == "missing":
         return missing_fault(path_of(error))
     path = path_of(error)
@@ -100,23 +100,23 @@ def fault_of(error: ErrorDetails, document: YamlDocument) -> PlanFault:
 
 
 def missing_fault(path: Path) -> PlanFault:
-    """The complaint that a key is not there."""
+    """Returns the fault for a missing key."""
     remedy = _HOW_TO_ADD.get(str(path[-1]), "add it")
     return PlanFault(path, "is missing", remedy, value="nothing")
 
 
 def closest_key(path: Path) -> str:
-    """The known key nearest to an unknown one, "" when none comes near."""
+    """Returns the known key closest to an unknown one, "" when none is close."""
     return closest_word(str(path[-1]), list(_model_at(path[:-1]).model_fields))
 
 
 def closest_word(word: str, known: list[str]) -> str:
-    """The known word nearest to this one, "" when none comes near."""
+    """Returns the known word closest to this one, "" when none is close."""
     return next(iter(get_close_matches(word.lower(), known, n=1)), "")
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """The remedy for a word that is not among the known ones."""
+    """Returns the remedy for a word that is not among the known ones."""
     near = closest_word(word, known)
     return f"did you mean {near}?" if near else f"use one of {', '.join(known) or 'none'}"
 

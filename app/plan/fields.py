@@ -1,4 +1,4 @@
-"""The fields of a plan and what can be said of one value alone, in words with a remedy."""
+"""The fields of a plan, each validated alone, with messages and remedies."""
 
 from typing import Annotated, TypeAlias
 
@@ -13,20 +13,20 @@ RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {
     Measure.CONTRAST: (0, 0.5),
     Measure.DUPLICATE_DISTANCE: (0, 64),
 }
-"""Between which numbers each measure can lie at all."""
+"""The lowest and highest possible value of each measure."""
 BRAND_MEASURES = frozenset(
     {
         Measure.PALETTE_ERROR, Measure.LIGHT_ERROR, Measure.SUBJECT_SHARE, Measure.MARGIN,
         Measure.OFF_CENTRE, Measure.GROUND_ERROR, Measure.RESOLUTION,
     }
 )  # fmt: skip
-"""What is measured only where a brand asks for it."""
+"""Measured only when a brand requires it."""
 LONGEST_PROMPT, LONGEST_TEXT_LAYER = 2000, 500
-"""As long as a request and a text layer may be."""
+"""The longest prompt and text layer that a request may have."""
 
 
 class RangeText(Value):
-    """Between which numbers a parameter must stay; a missing end is open."""
+    """The allowed range of a parameter; a missing end is open."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -36,14 +36,14 @@ class RangeText(Value):
         return above and (self.at_most is None or number <= self.at_most)
 
     def __str__(self) -> str:
-        """The range as a person would say it: at least 4 and at most 30."""
+        """Returns the range in words: at least 4 and at most 30."""
         low = [f"at least {self.at_least:g}"] if self.at_least is not None else []
         high = [f"at most {self.at_most:g}"] if self.at_most is not None else []
         return " and ".join(low + high)
 
 
 def refuse(message: str, remedy: str) -> PydanticCustomError:
-    """What a validator of this module raises: a fault in our own words."""
+    """Returns the error that a validator of this module raises: a message with a remedy."""
     return PydanticCustomError("plan", "{message}", {"message": message, "remedy": remedy})
 
 

@@ -1,4 +1,4 @@
-"""Beside: a file that a plan names by a path from its own folder, and nothing outside of that."""
+"""Files beside a plan: reads files by paths relative to the plan's folder, none outside it."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from stat import S_ISREG
 
 
 class UnusableFile(Exception):
-    """What is wrong with a file that a plan names, and what to do."""
+    """What is wrong with a file that a plan names, and the remedy."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -14,9 +14,9 @@ class UnusableFile(Exception):
 
 
 def read_plan_file(file: str, folder: Path, *, most: int, what: str, example: str) -> bytes:
-    """The file's bytes, `most` of them; nothing outside the folder is opened, whatever links say.
+    """Returns the file's bytes, at most `most`; opens nothing outside the folder, even by links.
 
-    Raises Unusable, its remedy with what the file should be, and a path like the example.
+    Raises UnusableFile, whose remedy says what the file should be, with the example path.
     """
     beside = f"put it into the plan's folder and write its path from there: {example}"
     try:
@@ -41,7 +41,7 @@ def _size(most: int) -> str:
 
 
 def _inside(file: str, folder: Path, beside: str) -> Path:
-    """The file itself, links followed; raises Unusable when it stands elsewhere."""
+    """Returns the file's path with links resolved; raises UnusableFile when it is elsewhere."""
     parts = Path(file)
     if parts.is_absolute() or ".." in parts.parts or "\\" in file:
         raise UnusableFile("is no path from the plan's folder down", beside)
@@ -52,5 +52,5 @@ def _inside(file: str, folder: Path, beside: str) -> Path:
 
 
 def _descriptor(path: str, flags: int) -> int:
-    """Links were followed already, and a pipe that nobody writes to would be waited for."""
+    """Opens without following links, which were resolved before, or blocking on a pipe."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

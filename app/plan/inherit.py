@@ -1,4 +1,4 @@
-"""Inherit: an asset of a plan with everything that it leaves to the plan."""
+"""Inherit: completes an asset of a plan with everything that it leaves to the plan."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from app.plan.schema import Bounds, Plan, PlanAsset
 from app.types import BrandRule, Kind, Pivot, Refine, Rule, Sampler, Size, Tags, TextLayer, Value
 
 REQUIRED = ("kind", "prompt", "sizes")
-"""What the asset or the defaults must say."""
+"""The fields that the asset or the defaults must give."""
 
 
 class CompleteAsset(Value):
-    """What all rows of an asset share; what is None here, the model version answers."""
+    """The fields that all rows of an asset share; the model version supplies those left None."""
 
     name: str
     model: str
@@ -41,21 +41,19 @@ class CompleteAsset(Value):
 
 
 def missing_fields(plan: Plan, asset: PlanAsset) -> list[str]:
-    """The required fields that neither the asset nor the defaults give."""
+    """Returns the required fields that neither the asset nor the defaults give."""
     explicit = _explicit_value(plan.defaults) | _explicit_value(asset)
     return [field for field in REQUIRED if field not in explicit]
 
 
 def with_defaults(plan: Plan, asset: PlanAsset) -> CompleteAsset:
-    """The asset after inheritance; no required field may be `missing`."""
+    """Returns the asset after inheritance; no required field may be missing."""
     own: dict[str, Any] = {"model": plan.model, "seed": plan.seed}
     explicit = own | _explicit_value(plan.defaults) | _explicit_value(asset)
     written = {
         name: value for name, value in explicit.items() if name in CompleteAsset.model_fields
     }
-    tries = (
-        1 if "background" in explicit else 3
-    )  # another seed would not change what is not painted
+    tries = 1 if "background" in explicit else 3  # a background is the same for every seed
     return CompleteAsset(
         **{"attempts": min(tries * explicit.get("candidates", 1), 256)}
         | written
@@ -68,13 +66,13 @@ def with_defaults(plan: Plan, asset: PlanAsset) -> CompleteAsset:
 
 
 def merge_rules(rules: Sequence[Rule], by: Sequence[Rule]) -> tuple[Rule, ...]:
-    """The rules, those for the same check as one of `by` replaced by all of `by` for it."""
+    """Returns the rules; those with the same check as a rule of `by` are replaced by `by`'s."""
     checks = {rule.check for rule in by}
     return (*(rule for rule in rules if rule.check not in checks), *by)
 
 
 def out_of_bounds(asset: CompleteAsset, bounds: Bounds) -> Iterator[tuple[str, float, RangeText]]:
-    """The parameters that the bounds forbid: field, number, and what is allowed."""
+    """Yields the parameters outside the bounds: field, number, and the allowed range."""
     for field in Bounds.model_fields:
         limits, number = getattr(bounds, field), getattr(asset, field, None)
         if isinstance(limits, RangeText) and number is not None and number not in limits:

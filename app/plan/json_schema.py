@@ -1,4 +1,4 @@
-"""The JSON Schema of plans as people write them, for editors that complete and check.
+"""The JSON Schema of plan files as users write them, for editors that complete and check.
 
 The models of `schema.py` describe a plan after `shorthand.py`; here the short forms are added, and
 the keys that only Atelier fills in are left out.

@@ -1,4 +1,4 @@
-"""Read: a plan file becomes a Plan, or every fault in it at once."""
+"""Read: reads a plan file into a Plan, or reports every fault in it at once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +24,12 @@ MAX_BYTES = 1 << 20
 def read_plan(
     path: Path, *, allow_large: bool = False, models: Mapping[str, ModelVersion] | None = None
 ) -> Plan:
-    """The plan in a YAML file of at most 1 MiB; the files that it names stand below its folder.
+    """Returns the plan in a YAML file of at most 1 MiB; files that it names are below its folder.
 
     Raises PlanError with every fault in the order of the file, also when the file cannot be read.
-    `allow_large` permits assets whose axes multiply to more than 10,000 combinations. `models`
-    says which of them set text over a background; without it the route says so later.
+    `allow_large` permits assets whose axes multiply to more than 10,000 combinations. With
+    `models`, assets with a background are checked for a model that sets text; without, routing
+    checks it later.
     """
     try:
         document = read_document(_text(path))

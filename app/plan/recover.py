@@ -1,7 +1,7 @@
-"""Salvage: a plan with faults becomes the plan that is left when what is wrong is taken out.
+"""Recover: turns a plan with faults into the plan that is left without the invalid values.
 
-So the rest can still be looked at, and one fault does not drag others behind it: whoever looks
-asks first whether the values compared are sound.
+The rest can then be validated too, and one fault does not cause others: every later check first
+asks whether the values it compares are valid.
 """
 
 import json
@@ -22,7 +22,7 @@ from app.plan.yaml_document import Path, PlanFault, YamlDocument
 
 @dataclass(frozen=True)
 class RecoveredPlan:
-    """What could be read, with placeholders for what must be there, and what was wrong."""
+    """The part of a plan that could be read, with placeholders, and the faults."""
 
     plan: Plan
     document: YamlDocument
@@ -31,7 +31,7 @@ class RecoveredPlan:
 
     @cached_property
     def _invalid_children(self) -> dict[Path, set[str | int]]:
-        """Every path around something unsound, with the parts of it that lead there."""
+        """Returns every path around something invalid, with the parts of it that lead there."""
         touched: dict[Path, set[str | int]] = {}
         for path in self.invalid:
             for end in range(len(path)):
@@ -39,18 +39,18 @@ class RecoveredPlan:
         return touched
 
     def valid(self, *path: str | int) -> bool:
-        """Whether the value at the path, all around it and all within it stand as written."""
+        """Returns whether the value at the path, all around it and all within it are as written."""
         return path not in self._invalid_children and not _inside(path, self.invalid)
 
     def all_keys_known(self, path: Path, keys: Collection[str]) -> bool:
-        """Whether `found` are all keys of a mapping, whatever became of their values."""
+        """Returns whether `keys` are all keys of a mapping, even if their values are invalid."""
         return not _inside(path, self.invalid) and self._invalid_children.get(path, set()) <= set(
             keys
         )
 
 
 def recover(document: YamlDocument) -> RecoveredPlan:
-    """Everything that is wrong with single values, and the plan without them."""
+    """Returns the plan without its invalid values, and the faults of those values."""
     data = expand_shorthand(document)
     invalid = {fault.path for fault in document.plan_faults}
     errors = [error for error in _errors(data) if not _inside(path_of(error), invalid)]
@@ -67,12 +67,12 @@ def recover(document: YamlDocument) -> RecoveredPlan:
 
 
 def _inside(path: Path, invalid: Collection[Path]) -> bool:
-    """Whether the path, or anything around it, is unsound."""
+    """Returns whether the path, or anything around it, is invalid."""
     return any(path[:end] in invalid for end in range(len(path) + 1))
 
 
 def _validated(data: Json) -> Plan:
-    """Strict as JSON is: text for choices and lists for tuples, but no text for numbers."""
+    """Validates in strict JSON mode: text for choices and lists for tuples, no text for numbers."""
     return Plan.model_validate_json(json.dumps(data), strict=True)
 
 
@@ -85,12 +85,12 @@ def _errors(data: Json) -> list[ErrorDetails]:
 
 
 def _follows(error: ErrorDetails) -> bool:
-    """Whether a list is called too short only because pydantic dropped its faulty items."""
+    """Returns whether a list is too short only because pydantic dropped its faulty items."""
     return error["type"] == "too_short" and len(error["input"]) > 0
 
 
 def _without_faults(data: Any, invalid: set[Path]) -> Plan:
-    """Take out what is wrong until nothing is; every round takes something, so it ends."""
+    """Removes invalid values until none is left; every round removes one, so it terminates."""
     while errors := _errors(data):
         taken = {_path_to_remove(error) for error in errors}
         outermost = {
@@ -108,7 +108,10 @@ def _path_to_remove(error: ErrorDetails) -> Path:
 
 
 def _removal_order(path: Path) -> tuple[str, ...]:
-    """Later list items sort later, so that taking one out does not move those still to take."""
+    """Returns the sort key of a path; later list items sort later.
+
+    Removing in reverse order does not shift the items that are still to be removed.
+    """
     return tuple(f"{part:09}" if isinstance(part, int) else part for part in path)
 
 
@@ -126,7 +129,7 @@ def _remove(data: Any, path: Path, invalid: set[Path]) -> None:
 
 
 def _placeholder(path: Path) -> Json:
-    """What stands where a plan cannot do without a value; nobody looks at it, it is unsound."""
+    """Returns a stand-in for a required value; it is marked invalid, so no check reads it."""
     match path:
         case ("atelier",):
             return 1

@@ -1,4 +1,4 @@
-"""The schema of a plan file, version 1, and the acceptance rules that each kind starts from."""
+"""The schema of a plan file, version 1, and the default acceptance rules of each kind."""
 
 from typing import Annotated, Literal
 
@@ -62,18 +62,21 @@ RULES: dict[Kind, tuple[Rule, ...]] = {
     Kind.TEXTURE: _ANY_PICTURE,
     Kind.POSTER: _ANY_PICTURE,
 }
-"""A plan's rules for a check take the place of these for the same check."""
+"""The default rules; a plan's rules for a check replace these for the same check."""
 TEXT_RULES = (
     Rule(check=Measure.DECODES, at_least=1),
     Rule(check=Measure.SIZE_ERROR, at_most=0),
     Rule(check=Measure.CONTRAST, at_least=0.005),
     Rule(check=Measure.TEXT_ERROR, at_most=0, otherwise=Verdict.REVIEW),
 )
-"""Instead, where text is set: letters are small pieces, and one picture may bear many texts."""
+"""The default rules of assets with text layers, in place of `RULES`.
+
+Letters are small pieces, and one background may carry many texts.
+"""
 
 
 class InheritableFields(Value):
-    """What an asset may say for itself or leave to the plan's defaults (None: left)."""
+    """Fields that an asset sets itself or inherits from the plan's defaults (None: inherited)."""
 
     kind: Kind | None = None
     usage: ShortText | None = None
@@ -82,37 +85,36 @@ class InheritableFields(Value):
     sizes: Sizes | None = None
     candidates: Candidates | None = None
     attempts: Attempts | None = None
-    """Images made of one asset at most; three times the candidates when nobody says.
+    """The most images made of one asset; by default three times the candidates.
 
-    Once over a background, which is the same for every seed.
+    By default one over a background, which is the same for every seed.
     """
     refine: Refine | None = None
-    """What a further attempt changes: the seed (when nobody says), or what mends the failed rule.
-    """
+    """What a further attempt changes: the seed (default), or a parameter to fix the broken rule."""
     rules: tuple[AcceptanceRule, ...] = ()
     num_inference_steps: Steps | None = None
-    """This and the next three: the model version's own when nobody says."""
+    """This and the next three default to the model version's own values."""
     guidance_scale: GuidanceScale | None = None
     width: Pixels | None = None
     height: Pixels | None = None
     sampler: Sampler | None = None
     pivot: Pivot | None = None
     background: Background | None = None
-    """The picture that text is set over, as it is; nothing is painted then."""
+    """The image that text is set over, unchanged; nothing is rendered then."""
 
 
 class Defaults(InheritableFields):
-    """What every asset inherits that does not say otherwise."""
+    """The values that every asset inherits unless it sets its own."""
 
 
 class AssetTags(Value):
-    """Who asks for it and under which terms; an asset's tags stand over the plan's one by one."""
+    """Who requests the asset and under which terms; an asset's tags override the plan's."""
 
     team: ShortText | None = None
     labels: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = None
-    """What sort of asset it is, in words of one's own: chances of passing are learned by them."""
+    """Free words for the sort of asset; the pass probability is learned per label."""
     residency: Literal["local"] | None = None
-    """`local`: no machine but one's own may ever see it."""
+    """`local`: only the user's own machines may process it."""
     priority: Priority | None = None
 
 
@@ -121,11 +123,11 @@ class PlanAsset(InheritableFields):
 
     name: PlainName
     axes: dict[AxisName, AxisValues] = Field(default_factory=dict)
-    """Put into the texts as {axis}; in names and in expansion the axes stand sorted by name."""
+    """Replace {axis} in the texts; in names and in expansion the axes are sorted by name."""
     exclude: tuple[dict[str, AxisValues], ...] = ()
     """Combinations left out; an entry matches all that agree with it on the axes it names."""
     carry: tuple[str, ...] = ()
-    """Axes that need not appear in the prompt, beside `locale` and `experiment`."""
+    """Axes that need not appear in the prompt, besides `locale` and `experiment`."""
     model: ShortText | None = None
     seed: Seed | None = None
     tags: AssetTags = AssetTags()
@@ -133,7 +135,7 @@ class PlanAsset(InheritableFields):
 
 
 class Bounds(Value):
-    """Where a plan's parameters must stay; what lies outside is refused."""
+    """The allowed ranges of a plan's parameters; values outside them are refused."""
 
     num_inference_steps: Limits | None = None
     guidance_scale: Limits | None = None
@@ -142,11 +144,11 @@ class Bounds(Value):
     candidates: Limits | None = None
     attempts: Limits | None = None
     axes: dict[AxisName, AxisValues] = Field(default_factory=dict)
-    """Closed sets, a palette say: an axis of this name may hold no other value."""
+    """Closed sets, for example a palette: an axis of this name may hold no other value."""
 
 
 class Pack(Value):
-    """How finished assets are packed; `sizes` names those that are, None means all."""
+    """How finished assets are packed; `sizes` names the packed sizes, None means all."""
 
     sizes: Sizes | None = None
     max_page_size: Annotated[int, Field(ge=16, le=4096)] = 2048
@@ -159,78 +161,84 @@ Usd = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Budget(Value):
-    """What a plan may cost, in all its runs together: beyond it no attempt is begun."""
+    """The most that a plan may cost, in all its runs together: beyond it no attempt is started."""
 
     usd: Usd
     at_cap: Literal["stop", "draft"] = "stop"
-    """What becomes of the assets that are left: none is made, or the draft model makes them."""
+    """What happens to the remaining assets: none is made, or the draft model makes them."""
     draft_model: ShortText | None = None
     draft_usd: Usd = 0.0
-    """The part of `usd` that is kept for drafts; a draft that costs nothing needs none."""
+    """The part of `usd` that is reserved for drafts; a draft model without cost needs none."""
 
 
 AUTO = "auto"
-"""In the place of a model: whichever of `route.models` is the cheapest that is likely to pass."""
+"""In place of a model: the cheapest of `route.models` that is likely to pass."""
 
 
 MAX_MODELS = 6
-"""Models to choose from: every pair of them is a way to be weighed."""
+"""The most models to choose from: every pair of them is a cascade to be evaluated."""
 
 
 class RoutePlan(Value):
-    """Which models may make the assets of `model: auto`, and what must hold of the way."""
+    """The models that may make assets with `model: auto`, and the limits of their cascade."""
 
     models: Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=MAX_MODELS)]
-    """From light to heavy: in this order they are tried as long as nothing was measured."""
+    """From light to heavy: they are tried in this order as long as nothing was measured."""
     confidence: Annotated[float, Field(ge=0.01, le=0.999)] = 0.9
-    """How likely an asset must be to pass within its attempts."""
+    """The required probability that an asset passes within its attempts."""
     cascade: bool = True
-    """Whether a heavier model may take over where the judge refused what a lighter one made."""
+    """Whether a heavier model may continue where the judge refused a lighter model's image."""
     strength: Annotated[float, Field(ge=0.05, le=1)] = 0.6
-    """How much of the steps a heavier model repeats when it goes on from the lighter's picture."""
+    """The share of the steps that a heavier model repeats on the lighter model's image."""
     seconds: Annotated[float, Field(ge=0.001)] | None = None
-    """How long making an asset may be expected to take."""
+    """The most expected seconds to make an asset."""
     usd: Annotated[float, Field(ge=0.000001)] | None = None
-    """What making an asset may be expected to cost."""
+    """The most expected USD to make an asset."""
 
 
 class AcceptPlan(Value):
-    """What may go without a person, by the calibration that is promoted; see `app/accept`."""
+    """What may be accepted without a person, by the promoted calibration; see `app/accept`."""
 
     false_accepts: Annotated[float, Field(ge=0.0001, le=0.5)]
-    """The share of bad pictures that is tolerated among those accepted without a person."""
+    """The tolerated share of bad images among those accepted without a person."""
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
-    """How surely the calibration must keep the two rates, each for itself."""
+    """The confidence with which the calibration must keep each of the two rates."""
     false_rejects: Annotated[float, Field(ge=0.0001, le=0.5)] = 0.05
-    """The share of good pictures that is tolerated among those refused without a person."""
+    """The tolerated share of good images among those refused without a person."""
 
 
 class Plan(Value):
-    """A whole plan as it was written; `expand` says what follows from it."""
+    """A whole plan as written; `expand` turns it into asset specs."""
 
     atelier: Literal[1]
     name: PlainName
     model: ShortText = "starter"
     seed: Seed = 0
     max_assets: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
-    """The plan is refused when it asks for more assets than this."""
+    """The plan is refused when it has more assets than this."""
     tags: AssetTags = AssetTags()
     budget: Budget | None = None
     route: RoutePlan | None = None
     accept: AcceptPlan | None = None
-    """None: the rules alone say what is accepted."""
+    """None: only the rules decide what is accepted."""
     brand: Brand | None = None
-    """How everything in the plan must look; a path stands for the file that says it."""
+    """How every image of the plan must look; a path names the file of the brand."""
     unique: Literal["catalog"] | None = None
-    """What assets may not nearly repeat: each other, and with `catalog` all that was accepted
-    before the plan was first begun."""
+    """What assets may not nearly repeat.
+
+    By default each other; with `catalog` also everything accepted before the plan was first
+    started.
+    """
     defaults: Defaults = Defaults()
     bounds: Bounds = Bounds()
     assets: Annotated[tuple[PlanAsset, ...], Field(min_length=1)]
     pack: Pack = Pack()
 
     def as_json(self) -> dict[str, Json]:
-        """Without what plans could not say at first and this one does not, so that digests stay."""
+        """Returns the plan as JSON without keys added later that it does not use.
+
+        So the digests of older plans stay the same.
+        """
         left_out = [
             field for field in ("accept", "brand", "unique") if getattr(self, field) is None
         ]
@@ -238,5 +246,5 @@ class Plan(Value):
 
     @property
     def schema_version(self) -> int:
-        """The version of the schema, which the file gives under the key `atelier`."""
+        """Returns the version of the schema, which the file gives under the key `atelier`."""
         return self.atelier

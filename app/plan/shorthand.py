@@ -1,8 +1,9 @@
-"""Shorthand: what a plan may write shorter than its schema says it.
+"""Shorthand: expands the short forms of a plan's values.
 
 `64x64` and `64` are sizes, one size is a list of one, one excluded value too, `[4, 30]` is a range,
 a path is a background or a brand.
-Numbers among axis values are text just as they were written, so that 1.50 stays 1.50.
+
+Numbers among axis values become text exactly as written, so that 1.50 stays 1.50.
 """
 
 import re
@@ -15,7 +16,7 @@ _SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
 def expand_shorthand(document: YamlDocument) -> Json:
-    """The document's data without shorthand; the paths of what was written stay."""
+    """Returns the document's data without shorthand; the paths of written values stay."""
     return _written_out(document.data, (), document.places)
 
 
@@ -52,7 +53,7 @@ def _as_text(value: Json, path: Path, places: Mapping[Path, SourceLocation]) -> 
 
 
 def _size(value: Json) -> Json:
-    """A size by its keys when it is written short, else what was there."""
+    """Returns a size by its keys when it is written short, else the value unchanged."""
     if isinstance(value, int) and not isinstance(value, bool):
         return {"width": value, "height": value}
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None

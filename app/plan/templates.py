@@ -1,4 +1,4 @@
-"""Text of a plan: normalised once, templates with axis names in braces, slugs for names."""
+"""Text of a plan: normal form, templates with axis names in braces, slugs for names."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from app.types.prompt_words import words
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<axis>[a-z][a-z0-9_-]*)\}|[{}]")
 _LINE_BREAKS_AND_TABS = "\n\r\t"
 _JOINERS = "\u200c\u200d"
-"""Zero-width characters that Persian, Indic scripts and emoji cannot do without."""
+"""Zero-width characters that Persian, Indic scripts and emoji need."""
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"}
     | {f"{device}{number}" for device in ("com", "lpt") for number in range(10)}
@@ -17,15 +17,15 @@ _RESERVED = frozenset(
 
 
 def normalise(text: str) -> str:
-    """The text in Unicode form NFC with single spaces and none at the ends."""
+    """Returns the text in Unicode form NFC with single spaces and none at the ends."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def forbidden(text: str) -> str:
-    """The first character that no plan may hold, "" when there is none.
+    """Returns the first character that no plan may hold, "" when there is none.
 
-    Control characters, lone surrogates, and invisible ones such as text direction marks: two
-    prompts that look alike would be two different requests.
+    These are control characters, lone surrogates, and invisible ones such as text direction marks:
+    two prompts that look alike would be two different requests.
     """
     allowed = _LINE_BREAKS_AND_TABS + _JOINERS
     return next(
@@ -36,20 +36,20 @@ def forbidden(text: str) -> str:
 
 
 def has_stray_brace(template: str) -> bool:
-    """Whether a brace is neither part of `{axis}` nor doubled to stand for itself."""
+    """Returns whether a brace is neither part of `{axis}` nor doubled to stand for itself."""
     return any(match.group() in ("{", "}") for match in _TOKEN.finditer(template))
 
 
 def variables(template: str) -> tuple[str, ...]:
-    """The axis names a template asks for, each once, in their order."""
+    """Returns the axis names that a template uses, each once, in order."""
     names = (match["axis"] for match in _TOKEN.finditer(template))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with `{axis}` replaced by the axis' value and doubled braces by single ones.
+    """Returns the template with `{axis}` replaced by the axis' value and doubled braces by single.
 
-    Values are put in as they are, never read as templates. Raises KeyError for a missing axis.
+    Values are inserted as they are, never read as templates. Raises KeyError for a missing axis.
     """
 
     def written(match: re.Match[str]) -> str:
@@ -59,10 +59,11 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def slug(text: str) -> str:
-    """The text as a part of a name: accents dropped, lower case, all but a-z, 0-9 and _ a hyphen.
+    """Returns the text as part of a name: no accents, lower case, other characters a hyphen.
 
-    Holds no dot, so that dots separate the parts of a name. Raises ValueError for a letter or
-    digit outside ASCII that has no plain form, and for a text without letters and digits.
+    Keeps a-z, 0-9 and _. Contains no dot, so that dots separate the parts of a name. Raises
+    ValueError for a letter or digit outside ASCII that has no plain form, and for a text without
+    letters and digits.
     """
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     for sign in plain:
@@ -76,19 +77,19 @@ def slug(text: str) -> str:
 
 
 def path_like(name: str) -> bool:
-    """Whether a name could lead somewhere in a file system."""
+    """Returns whether a name could be read as a file system path."""
     return name.startswith((".", "~")) or ".." in name or any(sign in name for sign in "/\\:")
 
 
 def reserved(name: str) -> bool:
-    """Whether Windows keeps the name for a device, whatever follows its first dot."""
+    """Returns whether Windows reserves the name for a device, whatever follows its first dot."""
     return name.casefold().split(".")[0].strip() in _RESERVED
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str]) -> tuple[str, ...]:
-    """The prompt's words outside the vocabulary, each once, in their order and in lower case.
+    """Returns the prompt's words outside the vocabulary, each once, in order, in lower case.
 
-    An empty vocabulary stands for open language: nothing is unknown to it.
+    An empty vocabulary means open vocabulary: every word is known.
     """
     if not vocabulary:
         return ()

@@ -1,7 +1,7 @@
-"""Meaning: faults of one asset that show only when one of its values is held against another.
+"""Asset validation: faults of one asset that show only when its values are compared.
 
-Every check asks first whether what it compares is sound, so that a value that could not be read
-brings no second fault.
+Every check asks first whether the values it compares are valid, so that a value that could not be
+read causes no second fault.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from app.plan.yaml_document import Path, PlanFault
 from app.types import Kind, Refine, Size
 
 _STAND_INS = {"kind": Kind.ICON, "prompt": "-", "sizes": (Size(width=1, height=1),)}
-"""For required fields that are missing; nobody looks at them, they are not given."""
+"""Stand-ins for missing required fields; no check uses them, as they are not given."""
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,31 @@ class AssetView:
 
     @property
     def plan(self) -> Plan:
-        """The plan around it."""
+        """Returns the plan that contains the asset."""
         return self.recovered.plan
 
     @property
     def asset(self) -> PlanAsset:
-        """The asset as it was written."""
+        """Returns the asset as written."""
         return self.plan.assets[self.at]
 
     @cached_property
     def missing(self) -> list[str]:
-        """The required fields that nobody gives."""
+        """Returns the required fields that neither the asset nor the defaults give."""
         return missing_fields(self.plan, self.asset)
 
     @cached_property
     def complete(self) -> CompleteAsset:
-        """The asset after inheritance."""
+        """Returns the asset after inheritance."""
         stand_ins = {field: _STAND_INS[field] for field in self.missing}
         return with_defaults(self.plan, self.asset.replace(**stand_ins))
 
     def own(self, *path: str | int) -> Path:
-        """The path below this asset."""
+        """Returns the path below this asset."""
         return ("assets", self.at, *path)
 
     def source(self, field: str) -> Path:
-        """The path where the field's value is written: here or in the defaults."""
+        """Returns the path where the field's value is written: in the asset or in the defaults."""
         inherited = getattr(self.asset, field, None) is None
         default = ("defaults", field)
         return (
@@ -63,28 +63,28 @@ class AssetView:
         )
 
     def valid(self, *path: str | int) -> bool:
-        """Whether the asset's value there can be relied upon, inherited or its own."""
+        """Returns whether the asset's value at the path is valid, inherited or its own."""
         return self.recovered.valid(*self.own(*path)) and self.recovered.valid(
             *self.source(str(path[0])), *path[1:]
         )
 
     def all_valid(self, *fields: str) -> bool:
-        """Whether all these fields are sound, and none of them is missing."""
+        """Returns whether all these fields are valid, and none of them is missing."""
         return all(self.valid(field) and field not in self.missing for field in fields)
 
     @property
     def axes_named(self) -> bool:
-        """Whether all axes' names are known, even where one of their values is not."""
+        """Returns whether all axes' names are known, even where one of their values is not."""
         return self.recovered.all_keys_known(self.own("axes"), self.asset.axes)
 
     @property
     def countable(self) -> bool:
-        """Whether its rows can be counted: names, axes and exclusions fit each other."""
+        """Returns whether its rows can be counted: names, axes and exclusions are consistent."""
         known = all(set(entry) <= set(self.asset.axes) for entry in self.asset.exclude)
         return known and self.all_valid("name", "axes", "exclude")
 
     def texts(self) -> Iterator[tuple[Path, str]]:
-        """The templates that can be read, each with where it is written."""
+        """Yields the templates that can be read, each with the path where it is written."""
         for field in ("prompt", "negative_prompt"):
             if self.all_valid(field):
                 yield self.source(field), getattr(self.complete, field)
@@ -94,7 +94,7 @@ class AssetView:
 
     @cached_property
     def unknown_variables(self) -> list[tuple[Path, str]]:
-        """The variables of its texts that are no axis, each with its text's path."""
+        """Returns the variables of its texts that are no axis, each with its text's path."""
         return [
             (path, variable)
             for path, text in self.texts()
@@ -107,7 +107,7 @@ LONGEST_NAME = 120
 
 
 def asset_faults(view: AssetView) -> Iterator[PlanFault]:
-    """Everything that does not fit together in one asset."""
+    """Yields every fault between the values of one asset."""
     for check in _CHECKS:
         yield from check(view)
 
@@ -128,7 +128,7 @@ def _unknown_variables(view: AssetView) -> Iterator[PlanFault]:
 
 
 def _unused_axes(view: AssetView) -> Iterator[PlanFault]:
-    """Not asked while a text has an unknown variable: one of them is meant for the other."""
+    """Skipped while a text has an unknown variable: probably one of them is meant for the other."""
     texts_known = view.all_valid("prompt", "negative_prompt", "text_layers", "carry")
     if not texts_known or not view.axes_named or view.unknown_variables:
         return
@@ -251,7 +251,7 @@ def _never_refined(view: AssetView) -> Iterator[PlanFault]:
 
 
 def _half_a_frame(view: AssetView) -> Iterator[PlanFault]:
-    """Width and height of the generated image come together, or both from the model version."""
+    """Requires width and height of the generated image together, or both from the model version."""
     written = {"width": view.complete.width, "height": view.complete.height}
     for field, other in (("width", "height"), ("height", "width")):
         if view.all_valid(field, other) and written[field] is not None and written[other] is None:

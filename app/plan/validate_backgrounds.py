@@ -1,4 +1,4 @@
-"""Pictures: faults of the backgrounds that a plan names, and the plan with their digests."""
+"""Background validation: faults of a plan's backgrounds, and the plan with their digests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as Folder
@@ -26,9 +26,9 @@ class BackgroundReader:
     def faults(
         self, views: Sequence[AssetView], models: Mapping[str, ModelVersion] | None
     ) -> Iterator[PlanFault]:
-        """What is wrong with each background, and with the asset that is to be set over it.
+        """Yields the faults of each background, and of the asset whose text is set over it.
 
-        Which models set text is asked of `models`; without them it is left to the route.
+        `models` says which models set text; without it routing checks that later.
         """
         default = views[0].plan.defaults.background
         if default is not None and views[0].recovered.valid("defaults", "background"):
@@ -47,7 +47,7 @@ class BackgroundReader:
                 yield PlanFault(path, message, f"give {view.asset.name} model: typography")
 
     def with_digests(self, plan: Plan) -> Plan:
-        """The plan without faults, its backgrounds with the digests of their bytes."""
+        """Returns a plan without faults, with the digests of its backgrounds' bytes."""
         assets = tuple(self._asset_with_digest(asset) for asset in plan.assets)
         return plan.replace(defaults=self._asset_with_digest(plan.defaults), assets=assets)
 
@@ -73,7 +73,11 @@ class BackgroundReader:
 
 
 def _sets_text(view: AssetView, models: Mapping[str, ModelVersion]) -> bool:
-    """A choice of models might paint over the picture; an unknown model is another's to say."""
+    """Returns whether the asset's model sets text.
+
+    A choice of models does not: one might render over the image. Other checks report an unknown
+    model.
+    """
     reference = view.complete.model
     if reference == AUTO:
         return False

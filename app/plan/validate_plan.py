@@ -1,4 +1,4 @@
-"""The whole plan: faults between its assets, in their number, and in how they are packed."""
+"""Plan validation: faults between assets, in their number, and in how they are packed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -12,14 +12,14 @@ from app.plan.yaml_document import Path, PlanFault
 from app.types import Kind, Size
 
 LARGE = 10_000
-"""More combinations than this in one asset are asked for on purpose or not at all."""
+"""More combinations than this in one asset need --allow-large."""
 _PACKED = frozenset({Kind.ICON, Kind.SPRITE})
 
 
 def plan_faults(
     views: Sequence[AssetView], written: RecoveredPlan, *, allow_large: bool
 ) -> Iterator[PlanFault]:
-    """Everything that does not fit together between assets."""
+    """Yields every fault between assets."""
     large = [view for view in views if view.countable and combination_count(view.asset) > LARGE]
     if large and not allow_large:
         yield from map(_large, large)
@@ -30,7 +30,7 @@ def plan_faults(
 
 
 def budget_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
-    """A draft model that is missing or never asked, and more kept for drafts than there is."""
+    """Yields faults of the budget: draft model missing or unused, too much kept for drafts."""
     budget = written.plan.budget
     if budget is None or not written.valid("budget"):
         return
@@ -48,7 +48,7 @@ def budget_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
 
 
 def route_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
-    """A choice of models without any models, models without a choice, and repeated ones."""
+    """Yields faults of the route: a choice without models, models without a choice, repeats."""
     plan = written.plan
     if not written.valid("route") or not written.valid("model"):
         return
@@ -75,7 +75,7 @@ def route_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
 
 
 def pack_faults(views: Sequence[AssetView], written: RecoveredPlan) -> Iterator[PlanFault]:
-    """Sizes that no asset has, and sizes that fit on no page."""
+    """Yields faults of packing: sizes that no asset has, and sizes that fit on no page."""
     if not written.valid("pack"):
         return
     for view in views:
@@ -114,14 +114,14 @@ def _too_many(views: Sequence[AssetView], written: RecoveredPlan) -> Iterator[Pl
 
 
 def _number(family: Sequence[AssetView], allowed: int) -> int:
-    """Names are only compared one by one while they are few; beyond, the sum is telling enough."""
+    """Returns the number of assets; for large numbers the sum, without comparing names."""
     assets = [view.asset for view in family]
     each = [row_count(asset) for asset in assets]
     return sum(each) if max(each) > allowed else distinct(assets)
 
 
 def _duplicates(family: Sequence[AssetView]) -> Iterator[PlanFault]:
-    """One complaint per asset that claims a name for something else than an earlier one."""
+    """Yields one fault per asset that uses a name for something else than an earlier one."""
     first: dict[str, tuple[AssetView, CompleteAsset, AxisRow]] = {}
     for view in family if len(family) > 1 and all(map(_comparable, family)) else ():
         for row in axis_rows(view.asset):

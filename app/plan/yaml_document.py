@@ -1,7 +1,7 @@
-"""Document: a plan's YAML as plain data that remembers where everything stands. Knows no plan.
+"""YAML document: a plan's YAML as plain data with source locations. Does not know plans.
 
-The reader is smaller than YAML: no tags, so nothing is ever constructed but text, numbers,
-booleans, lists and mappings; depth and the number of values are limited, with aliases written out.
+The reader supports less than YAML: no tags, so that only text, numbers, booleans, lists and
+mappings are constructed; depth and the number of values are limited, with aliases written out.
 """
 
 import re
@@ -35,7 +35,7 @@ _SYNTAX = (
 
 
 class UnreadableYaml(Exception):
-    """The text is no YAML of the kind that is read here; nothing can be said beyond this place."""
+    """The text is not YAML of the supported kind; reading stopped at this line."""
 
     def __init__(self, line: int, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class UnreadableYaml(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where a value stands, counted from 1, and what is written there, shortened."""
+    """The position of a value, counted from 1, and its text, shortened."""
 
     line: int
     column: int
@@ -53,7 +53,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class PlanFault:
-    """A fault by the path of what is wrong; value and place are looked up unless given."""
+    """A fault at the path of the invalid value; value and place are looked up unless given."""
 
     path: Path
     message: str
@@ -64,9 +64,9 @@ class PlanFault:
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """The data, the place of each of its parts, and what was wrong with single values.
+    """The data, the place of each of its parts, and the faults of single values.
 
-    A value that is complained of stands as None in the data.
+    A value with a fault is None in the data.
     """
 
     data: Json
@@ -74,15 +74,15 @@ class YamlDocument:
     plan_faults: list[PlanFault] = field(default_factory=list)
 
     def written(self, path: Path) -> Path:
-        """The path, or the nearest part around it that was written."""
+        """Returns the path, or the nearest part around it that was written."""
         return next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self.places)
 
     def place(self, path: Path) -> SourceLocation:
-        """The place of what was written there or around it."""
+        """Returns the place of what is written at the path or around it."""
         return self.places[self.written(path)]
 
     def faults(self, faults: Sequence[PlanFault], file: str) -> tuple[Fault, ...]:
-        """The complaints in the order of the file, each once."""
+        """Returns the faults in the order of the file, each once."""
         placed = [(fault.place or self.place(fault.path), fault) for fault in dict.fromkeys(faults)]
         return tuple(
             Fault(
@@ -98,13 +98,13 @@ class YamlDocument:
 
 
 def format_path(path: Path) -> str:
-    """The path as people write it: assets[0].axes.colour[1]."""
+    """Returns the path as text: assets[0].axes.colour[1]."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "plan"
 
 
 def read_document(text: str) -> YamlDocument:
-    """The one YAML document in the text; raises Unreadable when there is none to speak of."""
+    """Returns the YAML document in the text; raises UnreadableYaml when there is none."""
     root = _composed(text)
     if not isinstance(root, yaml.MappingNode):
         line = root.start_mark.line + 1 if root else 1
@@ -115,7 +115,7 @@ def read_document(text: str) -> YamlDocument:
 
 
 def _composed(text: str) -> yaml.Node | None:
-    """The node graph; every way in which PyYAML can fail ends as Unreadable."""
+    """Returns the node graph; every error of PyYAML becomes UnreadableYaml."""
     try:
         _guard(text)
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -133,7 +133,7 @@ def _composed(text: str) -> yaml.Node | None:
 
 
 def _guard(text: str) -> None:
-    """Look at the events before anything is built of them: no tags, not too deep, not too many."""
+    """Checks the events before any data is built: no tags, not too deep, not too many."""
     depth = values = line = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -159,13 +159,13 @@ def _guard(text: str) -> None:
 
 
 def too_many(line: int) -> UnreadableYaml:
-    """More values than any plan needs, perhaps through aliases of aliases."""
+    """Returns the error for more values than any plan needs, perhaps by aliases of aliases."""
     message = f"holds more than {MAX_VALUES} values, aliases written out"
     return UnreadableYaml(line, message, "use axes instead of single assets, or split the plan")
 
 
 class _Reader:
-    """One walk over the nodes."""
+    """One traversal of the nodes."""
 
     def __init__(self, text: str) -> None:
         self.places: dict[Path, SourceLocation] = {}
@@ -174,7 +174,7 @@ class _Reader:
         self._values = 0
 
     def value(self, node: yaml.Node, path: Path) -> Json:
-        """The node's data; its place is noted unless its key's was."""
+        """Returns the node's data; records its place unless its key's was recorded."""
         self._values += 1
         if self._values > MAX_VALUES or len(path) > MAX_DEPTH:
             raise too_many(node.start_mark.line + 1)
@@ -235,7 +235,7 @@ class _Reader:
 
 
 def _plain(text: str) -> Json:
-    """What text without quotes stands for; numbers in decimal only, 007 and 1:30 are text."""
+    """Returns the value of unquoted text; numbers are decimal only, 007 and 1:30 are text."""
     if _WHOLE.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text):
@@ -246,6 +246,6 @@ def _plain(text: str) -> Json:
 
 
 def shorten(text: str) -> str:
-    """The text on one line, cut where it grows long."""
+    """Returns the text on one line, truncated when long."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 3]}..."

@@ -1,4 +1,4 @@
-"""Attempts: which requests follow; each after the first names its parent and what it changes."""
+"""Attempts: chooses the next requests; each after the first names its parent and its change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,37 +16,40 @@ from app.types.candidate import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A request, and why it is asked; the first ones have no change."""
+    """A request and the reason for it; first attempts have no change."""
 
     request: GenerationRequest
     change: Change | None = None
     parent: Candidate | None = None
-    """The picture that was not good enough, where there is one."""
+    """The candidate that was not good enough, if there is one."""
     after: tuple[Measure, ...] = ()
-    """What was wrong with it."""
+    """The rules that the parent broke."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refiner:
-    """What is known where attempts are made with a reason."""
+    """The statistics, models and bounds that refined attempts are chosen with."""
 
     statistics: RefineStatistics
     models: Mapping[str, ModelVersion]
-    """By the references that specs bear."""
+    """By the references that specs name."""
     bounds: Bounds = field(default_factory=Bounds)
 
     def scope(self, spec: AssetSpec) -> Scope:
-        """Inside what the spec's requests may be changed. Raises NoRoute for an unknown model."""
+        """Returns the scope within which the spec's requests may change.
+
+        Raises NoRoute for an unknown model.
+        """
         return Scope(model=resolve(spec.model, self.models), bounds=self.bounds)
 
 
 def next_attempts(
     spec: AssetSpec, made: int, *, until: int | None = None
 ) -> tuple[GenerationRequest, ...]:
-    """The next requests after `made` images of this asset, empty when its attempts are used up.
+    """Returns the next requests after `made` images of this asset; empty when no attempts are left.
 
-    At most `spec.candidates` at a time and `until` or `spec.attempts` images in all; the seeds
-    follow each other, so the same call always gives the same requests.
+    At most `spec.candidates` at a time and `until` or `spec.attempts` images in all. Seeds are
+    consecutive, so the same call always gives the same requests.
     """
     return tuple(spec.candidate(index) for index in _indices(spec, made, until))
 
@@ -59,11 +62,11 @@ def refined_attempts(
     made: int | None = None,
     until: int | None = None,
 ) -> tuple[Attempt, ...]:
-    """The next attempts after these candidates of one model: as many as `next_attempts` gives.
+    """Returns the next attempts after these candidates of one model, as many as `next_attempts`.
 
-    Each changes one parameter of the best candidate so far. `made` counts the asset's images of
-    all models. Pure: the same spec, candidates and experience give the same attempts, and none of
-    them was asked for before.
+    Each changes one parameter of the best candidate so far. `made` counts the asset's images of all
+    models. Pure: the same spec, candidates and statistics give the same attempts, and none repeats
+    an earlier request.
     """
     seen = [candidate.outcome.request for candidate in candidates]
     parent = _best(candidates)
@@ -83,7 +86,7 @@ def _attempt(
     seen: Sequence[GenerationRequest],
     refiner: Refiner,
 ) -> Attempt:
-    """The change that most probably mends the parent for what it costs; `seen` failed or waits."""
+    """Returns the change most likely to fix the parent per cost; `seen` failed or are pending."""
     scope, base, after = refiner.scope(spec), seen[0], _broken_rules(parent)
     rng = Random(int(digest([base.id, index])[:16], 16))
     worth: dict[Change, float] = {}
@@ -101,7 +104,7 @@ def _attempt(
 def _possible(
     seed: int, parent: Candidate, seen: Sequence[GenerationRequest], scope: Scope
 ) -> dict[Change, GenerationRequest]:
-    """The requests that follow by one change each; another seed is always among them."""
+    """Returns the requests that differ by one change each; another seed is always among them."""
     picture = parent.outcome.image
     start = ChangeContext(
         scope.model, seed, (picture.latents or picture.digest) if picture else None
@@ -117,7 +120,7 @@ def _possible(
 
 
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The candidate that came nearest; of equals the first."""
+    """Returns the candidate that ranks highest; the first of equals."""
     known = [
         (candidate, candidate.report)
         for candidate in candidates
@@ -128,7 +131,7 @@ def _best(candidates: Sequence[Candidate]) -> Candidate | None:
 
 
 def _broken_rules(candidate: Candidate) -> tuple[Measure, ...]:
-    """The rules it broke; one that broke none alone came too near to another asset's picture."""
+    """Returns the broken rules; without any, the image was too close to another asset's."""
     findings = candidate.report.findings if candidate.report else ()
     return tuple(dict.fromkeys(finding.check for finding in findings)) or (
         Measure.DUPLICATE_DISTANCE,

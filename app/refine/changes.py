@@ -1,6 +1,6 @@
 """Changes: what may be changed in a request, one parameter at a time, and what that costs.
 
-Pure. Another model is no change here: whose turn it is, `app/route` says.
+Pure. Changing the model is not a change here: `app/route` chooses models.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,50 +14,53 @@ from app.plan.templates import unknown_words
 from app.types import Digest, GenerationRequest, ModelVersion, Sampler, Seed, Value
 
 MAX_COST_FACTOR = 3.0
-"""No attempt takes more of the model than so many times what the plan's own request takes."""
+"""The highest cost of an attempt, as a multiple of the forward passes of the plan's own request."""
 ROUND_SIZE = 4
-"""What an attempt takes beside the model, in forward passes of it: decoding, checks, one of the
-few attempts there are. It keeps a cheap change that mends little from being tried all day."""
+"""The fixed cost of an attempt, in forward passes of the model.
+
+It covers decoding, checks, and one of the few attempts used up, and keeps a cheap change with
+little effect from being tried repeatedly.
+"""
 STRENGTH = 0.6
-"""How much of its steps a model repeats on the picture that was not good enough."""
+"""The img2img strength: the share of the steps repeated on the image that was not good enough."""
 _MAX_STEPS, _MAX_GUIDANCE, _LONGEST_PROMPT = 200, 30.0, 2000
-"""What a request can say at all."""
+"""The limits of the request schema."""
 _CLAUSES = (
     "centered, whole object in frame, clear background",
     "single game item on transparent background",
 )
-"""What a prompt may be told besides; the first of which the model knows every word."""
+"""Clauses that may be appended to a prompt; the first whose words the model knows is used."""
 
 
 class Change(StrEnum):
-    """The parameter that differs from the picture that was not good enough, and how."""
+    """The parameter that differs from the image that was not good enough, and how."""
 
     SEED = "seed"
-    """The next one that was not used yet."""
+    """The next unused seed."""
     STEPS = "steps"
-    """Half as many more."""
+    """1.5 times as many steps."""
     GUIDANCE_UP = "guidance up"
-    """By 1."""
+    """Plus 1."""
     GUIDANCE_DOWN = "guidance down"
-    """By 1, to 1 at the lowest, where a model goes without."""
+    """Minus 1, but not below 1, where guidance is off."""
     SAMPLER = "sampler"
-    """The one of second order, which errs less in few steps and takes no longer."""
+    """The second-order sampler: smaller error at few steps, for the same time."""
     CLAUSE = "clause"
-    """Words about the frame, where the model knows them."""
+    """A clause about the framing, if the model knows its words."""
     PICTURE = "picture"
-    """From the picture itself, painted anew in part, where the model can."""
+    """Starts from the image itself (img2img), if the model can."""
     PLATE = "plate"
-    """Behind text that has none, where its contrast needs one."""
+    """A plate behind text that has none, chosen by contrast."""
 
 
 class Scope(Value):
-    """Inside what a request may be changed: what its model can do and what its plan allows."""
+    """The limits within which a request may change: the model's abilities and the plan's bounds."""
 
     model: ModelVersion
     bounds: Bounds = Bounds()
 
     def allows(self, changed: GenerationRequest, base: GenerationRequest) -> bool:
-        """Whether a changed request stays inside; `base` is the plan's own."""
+        """Returns whether a changed request is in scope; `base` is the plan's own."""
         limits = self.bounds.num_inference_steps, self.bounds.guidance_scale
         numbers = changed.num_inference_steps, changed.guidance_scale
         if any(
@@ -71,40 +74,40 @@ class Scope(Value):
 
 
 def forward_passes(request: GenerationRequest) -> float:
-    """Forward passes of the model that a request takes: two a step with guidance."""
+    """Returns the forward passes that a request takes: two per step with guidance."""
     rows = 2 if request.guidance_scale > 1 else 1
     share = 1.0 if request.init_image is None else request.strength
     return request.num_inference_steps * rows * share
 
 
 def attempt_cost(request: GenerationRequest) -> float:
-    """What an attempt takes in all, in forward passes of its model."""
+    """Returns the full cost of an attempt, in forward passes of its model."""
     return ROUND_SIZE + forward_passes(request)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeContext:
-    """What a change may draw on besides the request."""
+    """What a change may use besides the request."""
 
     model: ModelVersion
     seed: Seed
-    """The next one that was not used yet."""
+    """The next unused seed."""
     picture: Digest | None = None
-    """What came of the request, its latents where they were kept."""
+    """The digest of the request's image, or of its latents if they were kept."""
 
 
 def apply_change(
     request: GenerationRequest, change: Change, start: ChangeContext
 ) -> GenerationRequest:
-    """The request with one parameter changed; itself where there is nothing to change.
+    """Returns the request with one parameter changed, or the request itself if nothing can change.
 
-    Whether that is allowed, the scope says.
+    Does not check whether the change is allowed; `Scope.allows` does.
     """
     return _APPLY[change](request, start)
 
 
 def differs_by(change: Change, request: GenerationRequest, base: GenerationRequest) -> bool:
-    """Whether a request differs from the first one by such a change, among others perhaps."""
+    """Returns whether a request differs from `base` by this change, possibly among others."""
     if change in (Change.GUIDANCE_UP, Change.GUIDANCE_DOWN):
         more = request.guidance_scale - base.guidance_scale
         return more > 0 if change is Change.GUIDANCE_UP else more < 0

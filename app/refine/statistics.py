@@ -1,7 +1,7 @@
-"""Experience: how often each change mended each fault, before and after anything was learned.
+"""Refine statistics: how often each change fixed each fault; priors and observed counts.
 
-For every model version, broken rule and change the chance that the picture then passes all its
-rules is Beta: pseudo-counts that say what is sensible before anything was seen, and what was seen.
+For every model version, broken rule and change, the probability that the image then passes all
+rules is Beta distributed: prior pseudo-counts plus observed counts.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from app.store.run_statistics import latest_retries
 from app.types import Measure, Retry, Value
 
 WEIGHT = 4.0
-"""What is taken as known beforehand counts as much as so many tries."""
+"""The weight of the prior, in attempts."""
 _RARE_RATE = 0.15
 _PRIOR_RATES: Mapping[Change, float] = {
     Change.SEED: 0.4,
@@ -33,24 +33,24 @@ _PRIOR_RATES: Mapping[Change, float] = {
     Change.PICTURE: 0.2,
     Change.PLATE: _RARE_RATE,
 }
-"""How likely a change is taken to mend a fault of which nothing else is said below."""
+"""The prior probability that a change fixes a fault that `_PRIOR_BY_MEASURE` does not list."""
 _PRIOR_BY_MEASURE: Mapping[Measure, Mapping[Change, float]] = {
-    # too little guidance shows another thing, too much breaks it: few steps cannot follow it
+    # too little guidance shows another object, too much breaks it; too few steps cannot follow it
     Measure.AGREEMENT: {Change.GUIDANCE_UP: 0.45, Change.GUIDANCE_DOWN: 0.4, Change.STEPS: 0.5},
-    # unfinished pictures
+    # unfinished images
     Measure.SHARPNESS: {Change.STEPS: 0.6, Change.SAMPLER: 0.45, Change.SEED: 0.3},
     Measure.SOFTNESS: {Change.STEPS: 0.55, Change.GUIDANCE_DOWN: 0.4, Change.SEED: 0.3},
     Measure.NOISE: {Change.STEPS: 0.6, Change.SAMPLER: 0.45, Change.SEED: 0.3},
     Measure.FRAGMENTS: {Change.STEPS: 0.5, Change.PICTURE: 0.35},
     Measure.HALO: {Change.STEPS: 0.5, Change.GUIDANCE_DOWN: 0.35},
-    # colours driven too far
+    # oversaturated colours
     Measure.CLIPPING: {Change.GUIDANCE_DOWN: 0.6, Change.SEED: 0.3},
     Measure.BLOTCHES: {Change.GUIDANCE_DOWN: 0.5, Change.STEPS: 0.5},
     Measure.CONTRAST: {Change.GUIDANCE_UP: 0.45},
-    # where and how large the object stands
+    # position and size of the object
     Measure.COVERAGE: {Change.CLAUSE: 0.45, Change.SEED: 0.5},
     Measure.BORDER: {Change.CLAUSE: 0.45, Change.SEED: 0.5},
-    # the same picture with other settings is still the same picture
+    # the same image with other settings is still the same image
     Measure.DUPLICATE_DISTANCE: {
         Change.SEED: 0.8, Change.STEPS: 0.1, Change.SAMPLER: 0.1, Change.GUIDANCE_UP: 0.15,
         Change.GUIDANCE_DOWN: 0.15, Change.PICTURE: 0.05,
@@ -58,11 +58,11 @@ _PRIOR_BY_MEASURE: Mapping[Measure, Mapping[Change, float]] = {
     Measure.TEXT_ERROR: {Change.PLATE: 0.7, Change.SEED: 0.3},
 }  # fmt: skip
 OWN_WEIGHT = 2.0
-"""A change that failed on this very asset counts as so many failures there."""
+"""How many failures one failure on this same asset counts as."""
 
 
 class ChangeCounts(Value):
-    """What a change came to after one broken rule."""
+    """How often a change was tried after one broken rule, and how often the image then passed."""
 
     model: str
     after: Measure
@@ -72,14 +72,14 @@ class ChangeCounts(Value):
 
 
 class RefineStatistics(Value):
-    """What was learned; without tallies only what is sensible beforehand."""
+    """The observed counts; without tallies only the priors apply."""
 
     tallies: tuple[ChangeCounts, ...] = ()
     retries: Annotated[int, Field(ge=0)] = 0
-    """How many attempts it was learned from."""
+    """The number of attempts the counts come from."""
 
     def beta_parameters(self, model: str, after: Measure, change: Change) -> tuple[float, float]:
-        """The two parameters of Beta: passes and failures, those taken for granted included."""
+        """Returns the Beta parameters (passes, failures), priors included."""
         seen = self._seen.get((model, after, change))
         tried, passed = (seen.tried, seen.passed) if seen else (0, 0)
         mean = _PRIOR_BY_MEASURE.get(after, {}).get(change, _PRIOR_RATES[change])
@@ -88,9 +88,10 @@ class RefineStatistics(Value):
     def sample_chance(
         self, model: str, after: Sequence[Measure], change: Change, *, failed: int, rng: Random
     ) -> float:
-        """A chance drawn for the change to mend all that is wrong (Thompson 1933).
+        """Samples the probability that the change fixes all broken rules (Thompson 1933).
 
-        As good as for the rule that it helps least. `failed` is how often it failed on this asset.
+        It is the smallest sample over the rules. `failed` is how often the change failed on this
+        asset.
         """
         beliefs = [self.beta_parameters(model, measure, change) for measure in after]
         return min(rng.betavariate(good, bad + OWN_WEIGHT * failed) for good, bad in beliefs)
@@ -101,10 +102,10 @@ class RefineStatistics(Value):
 
 
 def count_retries(retries: Iterable[Retry]) -> RefineStatistics:
-    """What further attempts teach; their order plays no part.
+    """Returns the statistics of these retries; their order does not matter.
 
-    An attempt after several broken rules is told of each of them. Changes of which this version
-    of Atelier knows nothing are passed over.
+    An attempt after several broken rules counts for each of them. Changes that this version of
+    Atelier does not know are skipped.
     """
     known = {change.value: change for change in Change}
     tried: Counter[tuple[str, Measure, Change]] = Counter()
@@ -113,7 +114,7 @@ def count_retries(retries: Iterable[Retry]) -> RefineStatistics:
     for retry in retries:
         change = known.get(retry.change)
         if change is None or retry.image is None or not retry.after:
-            continue  # without a picture before and after, nothing is said of the change
+            continue  # without an image before and after, the change cannot be judged
         number += 1
         for measure in retry.after:
             tried[retry.model, measure, change] += 1
@@ -128,14 +129,14 @@ def count_retries(retries: Iterable[Retry]) -> RefineStatistics:
 
 
 STATISTICS = "experience"
-"""The kind of document."""
+"""The document kind."""
 _REFINE = "refine"
 
 
 def load_statistics(catalog: Catalog, plan_digest: str) -> RefineStatistics:
-    """The experience that a plan's attempts are made by, learned now where it has none yet.
+    """Returns the statistics that a plan's attempts use, computed now if the plan has none yet.
 
-    Of many who ask for one plan at once all get the same.
+    Safe to call concurrently: all callers for one plan get the same statistics.
     """
     kept = pointer(catalog, _REFINE, plan_digest) or _kept(catalog, plan_digest)
     return documents.get(catalog, kept.target, RefineStatistics)

@@ -1,1 +1,1 @@
-"""registry."""
+"""The model registry: versions and golden results in MLflow, benchmarks, and promotion."""

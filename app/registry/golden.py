@@ -1,7 +1,7 @@
-"""The golden run: what a version makes of prompts and seeds that never change, as numbers.
+"""The golden run: figures of a version on prompts and seeds that never change.
 
-Deliberately damaged copies of its own pictures go through the same rules: a result whose damaged
-pictures pass says nothing, because the checks could not tell.
+Deliberately damaged copies of its own images go through the same rules. If the damaged images pass,
+the result means nothing, because the checks cannot tell good from bad.
 """
 
 from collections import Counter
@@ -52,10 +52,10 @@ PROMPTS = (
     "a cyan sword",
     "a golden crown",
 )
-"""Game icons in words that the starter knows too."""
+"""Game icons, in words that the starter model knows."""
 SAMPLES = 4
 MAX_PICTURES = 12
-"""Pictures kept with a result."""
+"""Images stored with a result."""
 _SIZE = Size(width=64, height=64)
 _BLOCK = 8
 
@@ -64,7 +64,7 @@ Seen = Callable[[int], None]
 
 @dataclass(slots=True)
 class _GoldenCounts:
-    """What was seen so far."""
+    """The counts of a golden run so far."""
 
     reports: list[QualityReport] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -79,7 +79,7 @@ class _GoldenCounts:
 
     @property
     def seconds_per_image(self) -> float:
-        """On a CPU its own time, which other programs beside it hardly change; else the clock's."""
+        """Returns processor time on a CPU, which other programs hardly change; else clock time."""
         if self.on_cpu:
             return self.cpu_seconds / len(self.seconds)
         return fmean(self.seconds) if self.seconds else 0.0
@@ -87,7 +87,7 @@ class _GoldenCounts:
 
 @dataclass(frozen=True, slots=True)
 class GoldenSet:
-    """Prompts, seeds and the checks: what results must share to be compared."""
+    """Prompts, seeds and checks: results can be compared only when they share them."""
 
     rules: tuple[Rule, ...]
     critic: Critic | None
@@ -97,7 +97,7 @@ class GoldenSet:
 
     @property
     def digest(self) -> str:
-        """The set's identity."""
+        """Returns the digest that identifies the set."""
         rules = [rule.as_json() for rule in self.rules]
         return digest([list(self.prompts), self.samples, rules, self.critic_digest])
 
@@ -110,7 +110,10 @@ def golden_set(
     prompts: Sequence[str] = PROMPTS,
     samples: int = SAMPLES,
 ) -> GoldenSet:
-    """The set for a model: the rules of an icon or, without transparency, of a poster."""
+    """Returns the set for a model: the rules of an icon or, without transparency, of a poster.
+
+    Raises InvalidRequest without prompts.
+    """
     if not prompts:
         raise InvalidRequest("the golden set has no prompts; write one on each line of the file")
     kind = Kind.ICON if "transparent" in model.capabilities else Kind.POSTER
@@ -120,7 +123,7 @@ def golden_set(
 
 
 def golden_requests(model: ModelVersion, golden: GoldenSet) -> list[GenerationRequest]:
-    """Every prompt with the seeds from 0, at the version's own steps, guidance and first size."""
+    """Returns every prompt with seeds from 0, at the version's steps, guidance and first size."""
     size = model.sizes[0] if model.sizes else _SIZE
     return [
         GenerationRequest(
@@ -145,15 +148,16 @@ def run_golden_set(
     tolerance: Tolerance | None = None,
     seen: Seen = lambda _: None,
 ) -> tuple[GoldenResult, dict[str, bytes]]:
-    """The result, and some of the pictures as PNG by file name; `seen` is told of every image.
+    """Renders and checks the set; returns the result, and some images as PNG by file name.
 
-    Nothing is stored. The same version, set and machine give the same numbers but for seconds.
+    `seen` is called after every image. Nothing is stored. The same version, set and machine give
+    the same numbers except for seconds.
     """
     began = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     requests = golden_requests(model, golden)
     tally = _GoldenCounts()
     for _ in backend.generate(requests[: int(model.hosted is None)]):
-        pass  # what is done once, such as measuring the cost curve of a new model, is not counted
+        pass  # work done once, such as measuring a new model's cost curve, is not counted
     started = process_time()
     for outcome in backend.generate(requests):
         tally.cpu_seconds += process_time() - started
@@ -211,7 +215,7 @@ def _report(
 def _damaged(
     pixels: Pixels, request: GenerationRequest, golden: GoldenSet
 ) -> Iterator[tuple[Pixels, str]]:
-    """The picture gone, torn, and turned into static; and whole, under another prompt."""
+    """Yields the image blank, with erased blocks, as noise, and unchanged under another prompt."""
     rng = np.random.default_rng(request.seed)
     yield np.zeros_like(pixels), request.prompt
     yield _with_erased_blocks(pixels, rng), request.prompt
@@ -222,7 +226,7 @@ def _damaged(
 
 
 def _with_erased_blocks(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Three of five blocks erased."""
+    """Returns the image with about three of five blocks erased."""
     height, width = (-(-side // _BLOCK) for side in pixels.shape[:2])
     gone = np.kron(rng.random((height, width)) < 0.6, np.ones((_BLOCK, _BLOCK), bool))
     torn = pixels.copy()

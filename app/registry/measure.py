@@ -1,4 +1,4 @@
-"""Measure: a registered version through the golden set on this machine, recorded with it."""
+"""Measures a registered version on the golden set on this machine, and records the result."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +17,7 @@ from app.types import ModelVersion
 from app.types.registered_version import GoldenResult, Tolerance
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
-"""Given how many images will come, who is told of each."""
+"""Called with the number of images; its context gives a callback for finished images."""
 
 
 def measure_version(
@@ -29,7 +29,7 @@ def measure_version(
     tolerance: Tolerance | None = None,
     progress: Progress,
 ) -> GoldenResult:
-    """Render, examine and record; the images themselves are not stored, but for a few to look at.
+    """Renders the golden set, checks it and records the result; stores only a few of the images.
 
     Raises ModelNotFound, DigestMismatch when the files are not the version's, or InvalidRequest.
     """
@@ -53,6 +53,6 @@ def measure_version(
 
 
 def _critic(model: ModelVersion) -> tuple[Critic | None, str]:
-    """Whoever judges agreement, and the digest of what it is."""
+    """Returns the critic that scores agreement, and its digest; None and "" without one."""
     folder = critic_folder_of(model)
     return (Critic.load(folder), digest_folder(folder)) if folder else (None, "")

@@ -1,4 +1,4 @@
-"""MLflow's own page over the registry: how it is started so that only this machine can see it."""
+"""The command that starts MLflow's own page over the registry, visible to this machine only."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ from app.settings import Settings
 
 
 def ui_command(settings: Settings, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command and environment of MLflow's own page over a file, on loopback alone.
+    """Returns the command and environment of MLflow's own page over a file, on loopback only.
 
-    No command for a registry on a server: its address is its page. Job execution is off, it can
-    run what a caller sends.
+    The command is empty for a registry on a server: its address is its page. Job execution is off,
+    because it can run what a caller sends.
     """
     environment = os.environ | QUIET | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     if not settings.registry.startswith("sqlite:"):

@@ -1,6 +1,6 @@
-"""Promote: a gate over measured figures, then one move of a pointer; always reversible.
+"""Promotion: a gate over measured figures, then one move of a pointer; always reversible.
 
-The catalog's pointer alone decides which version bears an alias; MLflow is shown it afterwards.
+The catalog's pointer alone decides which version has an alias; MLflow only mirrors it afterwards.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,16 +13,16 @@ from app.types import Value
 from app.types.registered_version import CHAMPION, GoldenResult, RegisteredVersion, require_name
 
 MIN_ACCEPTANCE = 0.5
-"""A version of which every second picture is refused is not passed, whoever was before it."""
+"""A version with less acceptance is never promoted, whatever the champion is."""
 MAX_DAMAGED_PASSES = 0.1
-"""Checks that let more damaged pictures pass cannot vouch for the others."""
+"""If more damaged images pass, the checks cannot vouch for the others."""
 
 Mirror = Callable[[str, str, str], None]
-"""Shows name, alias and number elsewhere."""
+"""Called with name, alias and version number, to show them elsewhere."""
 
 
 class GateRow(Value):
-    """One thing the gate asked, and the answer."""
+    """One requirement of the gate, and whether it holds."""
 
     asks: str
     candidate: str
@@ -31,16 +31,16 @@ class GateRow(Value):
     holds: bool
 
     def __str__(self) -> str:
-        """The row in one sentence."""
+        """Returns the row in one sentence."""
         against = f", the champion {self.champion}" if self.champion else ""
         return f"{self.asks} is {self.candidate}{against}; required: {self.limit}"
 
 
 def gate(candidate: RegisteredVersion, champion: RegisteredVersion | None) -> tuple[GateRow, ...]:
-    """Everything a version must show to be promoted over the present champion; pure.
+    """Returns all requirements for promotion over the present champion; pure.
 
-    It needs a golden result of its own weights that is no older than itself and passed, and on
-    no axis may it be worse than the champion by more than the tolerance its result states.
+    The candidate needs a golden result of its own weights that is no older than itself and passed.
+    On no axis may it be worse than the champion by more than the tolerance that its result states.
     """
     golden = candidate.golden
     if golden is None:
@@ -61,11 +61,12 @@ def promote_version(
     mirror: Mirror,
     alias: str = CHAMPION,
 ) -> Pointer:
-    """Let the alias point at the candidate, if the gate lets it and nobody was faster.
+    """Moves the alias to the candidate if the gate allows it.
 
-    `present` is where the pointer was when `champion` was read. A version that bears the alias
-    already is only mirrored again. Raises PromotionRefused with the rows that do not hold, and
-    RegistryError when the pointer has moved and only the mirror is behind.
+    `present` is where the pointer was when `champion` was read. Safe to repeat: a version that has
+    the alias already is only mirrored again. Raises PromotionRefused with the rows that do not
+    hold, or when another process moved the pointer first, and RegistryError when the pointer has
+    moved and only the mirror is behind.
     """
     require_name(alias)
     if present is not None and present.target == candidate.reference:
@@ -87,9 +88,9 @@ def promote_version(
 def roll_back_version(
     catalog: Catalog, name: str, *, mirror: Mirror, alias: str = CHAMPION, reason: str = ""
 ) -> Pointer:
-    """Let the alias point where it did before, whatever was measured; history is kept.
+    """Moves the alias back to its previous version, whatever was measured; the history is kept.
 
-    Raises PromotionRefused when there is nothing to go back to, or somebody was faster.
+    Raises PromotionRefused when there is nothing to go back to, or another process moved it first.
     """
     present = pointer(catalog, name, alias)
     if present is None:
@@ -99,7 +100,7 @@ def roll_back_version(
 
 
 def _mirrored(catalog: Catalog, moved: Pointer, mirror: Mirror) -> Pointer:
-    """Show where the pointer is; again when it moved meanwhile, so that the last word is shown."""
+    """Mirrors the pointer; repeats when it moved meanwhile, so the mirror shows the latest move."""
     shown: Pointer | None = None
     now: Pointer | None = moved
     while now is not None and now != shown:
@@ -168,7 +169,7 @@ def _against(golden: GoldenResult, champion: RegisteredVersion) -> Iterator[Gate
 
 
 def _changed(golden: GoldenResult, champion: GoldenResult) -> str:
-    """Of the same prompts and seeds: how many pictures differ, and by how much as people see it."""
+    """Returns how many images of the same prompts and seeds differ, and by how many hash bits."""
     pairs = [pair for pair in zip(golden.looks, champion.looks, strict=False) if all(pair)]
     changed = [(ours, other) for ours, other in pairs if ours != other]
     if not changed:

@@ -1,9 +1,9 @@
-"""What a plan refers to: the fleet of its run, fonts, and pictures of its own.
+"""The references of a plan: the models of its run, fonts, and background images.
 
-Bundled models are at hand, registered ones are asked of the registry when named.
+Bundled models are known at once; registered ones are looked up in the registry when named.
 
-An alias is resolved the first time it is named and then stands for the life of the fleet, so
-that a promotion under way cannot give one run two models.
+An alias is resolved the first time it is named and stays the same for the life of the mapping, so
+that a promotion during a run cannot give one run two models.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,20 +22,20 @@ from app.types.text_layer import TextLayer
 
 
 def available_models(settings: Settings) -> Mapping[str, ModelVersion]:
-    """Every model a plan may name; as long as it names bundled ones, MLflow is not loaded.
+    """Returns every model a plan may name; MLflow is loaded only for models that are not bundled.
 
-    Looking up `name@alias` or `name/number` raises NoRoute when nothing stands there, and
+    Looking up `name@alias` or `name/number` raises NoRoute when there is no such version, and
     RegistryError when the registry does not answer.
     """
     return _AvailableModels(settings)
 
 
 def pin_references(plan: Plan, models: Mapping[str, ModelVersion], settings: Settings) -> Plan:
-    """The plan with every alias replaced by the version it stands for now, every font by its file.
+    """Returns the plan with every alias replaced by its current version, every font by its digest.
 
-    What a run records is then the version, and the same assets have the same names and keys
-    whether they were asked of an alias or of a version. Backgrounds bear the digests that reading
-    the plan gave them. Raises NoRoute, and InvalidRequest for an unknown font.
+    So a run records the version, and the same assets have the same names and keys whether the plan
+    names an alias or a version. Backgrounds keep the digests from when the plan was read. Raises
+    NoRoute, and InvalidRequest for an unknown font.
     """
     assets = (
         asset.replace(
@@ -51,7 +51,7 @@ def pin_references(plan: Plan, models: Mapping[str, ModelVersion], settings: Set
 
 
 def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLayer, ...]:
-    """The layers with the digest of the font that each names now; raises InvalidRequest."""
+    """Returns the layers with the digests of their fonts; raises InvalidRequest."""
     if not layers:
         return ()
     from app.models.text.fonts import Fonts
@@ -61,10 +61,10 @@ def with_fonts(layers: Sequence[TextLayer], settings: Settings) -> tuple[TextLay
 
 
 def background_files(plan: Plan) -> tuple[bytes, ...]:
-    """The files of the backgrounds that the plan was read with, each once.
+    """Returns the files of the plan's backgrounds, each once.
 
-    A plan that a run recorded names them by digest alone, and its store has them: it gives none.
-    Raises InvalidRequest when one is not what it was when the plan was read.
+    A plan recorded by a run names backgrounds by digest alone, and the run's store has the files:
+    it gives none here. Raises InvalidRequest when a file has changed since the plan was read.
     """
     named = [asset.background for asset in (plan.defaults, *plan.assets)]
     by_digest = {
@@ -80,7 +80,7 @@ def _number(reference: str, models: Mapping[str, ModelVersion]) -> str:
 
 
 def find_registered(reference: str, settings: Settings) -> RegisteredVersion:
-    """The registered version behind `name@alias` or `name/number`.
+    """Returns the registered version behind `name@alias` or `name/number`.
 
     Raises ModelNotFound, PromotionRefused when the alias points nowhere, or RegistryError.
     """
@@ -95,7 +95,7 @@ def find_registered(reference: str, settings: Settings) -> RegisteredVersion:
 
 
 class _AvailableModels(Mapping[str, ModelVersion]):
-    """Iterates over what is known so far; the registry's other models are found by name alone."""
+    """Iterates over the models known so far; other registered models are found only by name."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -116,7 +116,7 @@ class _AvailableModels(Mapping[str, ModelVersion]):
         return len(self._known)
 
     def _may_be_registered(self, reference: str) -> bool:
-        """A bundled model's name is never registered, so nobody need be asked of it."""
+        """Returns whether to ask the registry; a bundled model's name is never registered."""
         name = reference.replace("@", "/").partition("/")[0]
         return name != reference and name not in bundled.bundled_names()
 

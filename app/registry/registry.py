@@ -1,8 +1,8 @@
-"""The registry: names, versions, digests and figures of models in MLflow, which only this imports.
+"""The registry: names, versions, digests and figures of models in MLflow, imported only here.
 
-MLflow holds no weights and its loaders are never called: they can run code that lies beside a
-model. A version is complete in one write, as tags that people can search; pictures and results
-of golden runs are artifacts of runs.
+MLflow holds no weights, and its loaders are never called: they can run code stored beside a model.
+A version is complete in one write, as searchable tags; images and results of golden runs are
+artifacts of runs.
 """
 
 import logging
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as Row
 
 EXPERIMENT = "atelier"
-"""Where the runs stand that measured or showed a version."""
+"""The experiment with the runs that measured or showed a version."""
 _MODEL, _FOLDER, _ROLE = "atelier.model", "atelier.folder", "role"
 _GOLDEN, _GOLDEN_RUN = "atelier.golden", "atelier.golden_run"
 _MAX_RESULTS = 10_000
@@ -40,13 +40,13 @@ QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Nothing goes to anybody but the server that was named, and a dead one is told of soon."""
+"""Sends no data to anyone but the named server, and reports a dead server soon."""
 
 
 def open_registry(settings: Settings) -> "Registry":
-    """The registry that the settings name; a SQLite file is made when needed, in some seconds.
+    """Returns the registry of the settings; creates a SQLite file when needed, in some seconds.
 
-    Raises RegistryError for another kind of URI, or when it does not answer.
+    Raises RegistryError for another kind of URI, or when the server does not answer.
     """
     uri = settings.registry
     scheme = uri.partition(":")[0]
@@ -64,9 +64,10 @@ def open_registry(settings: Settings) -> "Registry":
 
 
 class Registry:
-    """Every method raises RegistryError when MLflow fails; made by `open_registry`.
+    """The client of one registry; made by `open_registry`.
 
-    `artifacts` is where pictures are kept; None leaves it to the server.
+    Every method raises RegistryError when MLflow fails. `artifacts` is where images are stored;
+    None leaves it to the server.
     """
 
     def __init__(self, client: "MlflowClient", uri: str, artifacts: str | None) -> None:
@@ -75,10 +76,10 @@ class Registry:
     def register(
         self, model: ModelVersion, *, role: str = "", examples: Mapping[str, bytes] | None = None
     ) -> RegisteredVersion:
-        """The version that holds these weights under the model's name, a new one when needed.
+        """Returns the version with these weights under the model's name; creates it when needed.
 
-        Repeated, by several at once too, the first one stands; only where its files lie is
-        brought up to date. The number of `model` takes no part: the registry gives it.
+        Safe to repeat, also from several processes at once: the first one stays, and only its
+        folder is updated. The version number of `model` is ignored: the registry assigns it.
         """
         with _explained(self._uri):
             self._ensure_name(model.name)
@@ -86,7 +87,7 @@ class Registry:
             if not standing:
                 made = self._create(model, role)
                 standing = self._with_weights(model)
-                if standing[0].version != made.version:  # somebody was faster by a moment
+                if standing[0].version != made.version:  # another process was faster by a moment
                     self._client.delete_model_version(made.name, str(made.version))
             first = standing[0]
             self._client.set_model_version_tag(
@@ -98,7 +99,7 @@ class Registry:
         return version
 
     def version(self, reference: str) -> RegisteredVersion:
-        """The version behind `name/number`. Raises ModelNotFound with what there is."""
+        """Returns the version behind `name/number`. Raises ModelNotFound with the known ones."""
         name, slash, number = reference.partition("/")
         known = {version.reference: version for version in self.versions(name)} if slash else {}
         if reference in known:
@@ -112,12 +113,12 @@ class Registry:
         raise ModelNotFound(f"no registered model stands under {reference!r}; {advice}")
 
     def versions(self, name: str | None = None) -> list[RegisteredVersion]:
-        """Every version, of one name or of all, by name and number."""
+        """Returns every version, of one name or of all, by name and number."""
         with _explained(self._uri):
             return [_version(row) for row in self._rows(name)]
 
     def record(self, golden: GoldenResult, pictures: Mapping[str, bytes]) -> None:
-        """Keep a golden result with its version: a run for the history, the newest as a tag."""
+        """Records a golden result as a run, for the history, and as tags of its version."""
         name, _, number = golden.reference.partition("/")
         files = dict(pictures) | {"golden.json": canonical_json(golden.as_json())}
         with _explained(self._uri):
@@ -127,7 +128,7 @@ class Registry:
                 self._client.set_model_version_tag(name, number, tag, value)
 
     def history(self, reference: str) -> list[GoldenResult]:
-        """Every golden result of a version, the newest first."""
+        """Returns every golden result of a version, the newest first."""
         with _explained(self._uri):
             runs = self._client.search_runs(
                 [self._experiment()],
@@ -141,10 +142,9 @@ class Registry:
             ]
 
     def mirror(self, name: str, alias: str, number: str) -> None:
-        """Let MLflow show where an alias points; the catalog's pointer alone decides.
+        """Makes MLflow show where an alias points; only the catalog's pointer decides.
 
-        Four writers on one SQLite file have been seen to fail in setting an alias, so it is
-        tried again.
+        Retries, because four writers on one SQLite file have been seen to fail in setting an alias.
         """
         from mlflow.exceptions import MlflowException
 
@@ -157,7 +157,7 @@ class Registry:
                         raise
 
     def mirrored_alias(self, name: str, alias: str) -> str | None:
-        """Where MLflow shows the alias; None when it shows none."""
+        """Returns where MLflow shows the alias; None when it shows none."""
         with _explained(self._uri):
             number = self._client.get_registered_model(name).aliases.get(alias)
             return None if number is None else f"{name}/{number}"
@@ -181,7 +181,7 @@ class Registry:
         )
 
     def _rows(self, name: str | None) -> "list[Row]":
-        """What people registered in the same server by other means has no such tag."""
+        """Returns the versions that Atelier registered; others on the same server lack its tag."""
         query = "" if name is None else f"name = '{_plain(name)}'"
         rows: list[Row] = []
         token: str | None = None
@@ -202,7 +202,7 @@ class Registry:
         metrics: Mapping[str, float] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> str:
-        """A finished run of this kind with all that is given; returns its id."""
+        """Saves a finished run of this kind with all that is given; returns its id."""
         from mlflow.entities import Metric, Param
 
         now = int(datetime.now(UTC).timestamp() * 1000)
@@ -219,7 +219,7 @@ class Registry:
         return run
 
     def tagged_runs(self, kind: str, **tags: str) -> dict[str, dict[str, str]]:
-        """The tags of every kept run of this kind with these tags by its id, the newest first."""
+        """Returns the tags of stored runs of this kind with these tags, by run id, newest first."""
         asked = {"kind": kind} | tags
         query = " and ".join(f"tags.{key} = '{_plain(text)}'" for key, text in asked.items())
         tags_by_run: dict[str, dict[str, str]] = {}
@@ -242,7 +242,7 @@ class Registry:
         metrics: Mapping[str, float] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Say further things of a kept run; what bears the same name is replaced."""
+        """Adds tags, metrics and files to a stored run; replaces those with the same name."""
         with _explained(self._uri):
             for tag, text in (tags or {}).items():
                 self._client.set_tag(run, tag, text)
@@ -257,7 +257,7 @@ class Registry:
         files: Mapping[str, bytes],
         golden: GoldenResult | None = None,
     ) -> str:
-        """A finished run about a version with these files; returns its id."""
+        """Saves a finished run about a version with these files; returns its id."""
         tags = {"version": reference}
         if golden is not None:
             tags[_GOLDEN] = canonical_json(golden.as_json()).decode()
@@ -275,7 +275,7 @@ class Registry:
             self._client.log_artifacts(run, folder)
 
     def _experiment(self) -> str:
-        """Of several who make it at once one succeeds, and all find it."""
+        """Returns the experiment's id; processes that create it at once all find the same."""
         from mlflow.exceptions import MlflowException
 
         experiment = self._client.get_experiment_by_name(EXPERIMENT)
@@ -290,7 +290,7 @@ class Registry:
 
 
 def _client(uri: str) -> "MlflowClient":
-    """A client that has connected; what MLflow's own code is warned of is not our caller's."""
+    """Returns a connected client; hides warnings that concern only MLflow's own code."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -321,7 +321,7 @@ def _explained(uri: str) -> Iterator[None]:
 
 
 def _plain(text: str) -> str:
-    """A name inside MLflow's query language, which knows no escapes."""
+    """Returns a name that is safe in MLflow's query language, which has no escapes."""
     if not set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-/"):
         raise ModelNotFound(
             f"{text!r} is no model's name; write small letters, digits, dots and dashes"
@@ -330,7 +330,7 @@ def _plain(text: str) -> str:
 
 
 def _tags(model: ModelVersion, role: str) -> dict[str, str]:
-    """The whole version as one tag, and what people search by as tags of their own."""
+    """Returns the whole version as one tag, and searchable properties as further tags."""
     described = model.as_json()
     plain = ("family", "weights_digest", "licence", "source", "latent_space", "critic")
     return (

@@ -1,1 +1,1 @@
-"""Review: pages on which a person sees what was made and what was said of it."""
+"""Review: the page on which a person sees images as they are made, and keeps some of them."""

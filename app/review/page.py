@@ -1,4 +1,4 @@
-"""The page of the interactive service: its files out of the package, and what they may do."""
+"""The page of the interactive service: its packaged files and its content policy."""
 
 from importlib.resources import files
 
@@ -6,7 +6,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page's Content-Security-Policy: its own files, its own service, pictures as they come."""
+"""The page's Content-Security-Policy: its own files and service, and images as they arrive."""
 
 MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _SCRIPTS = (
@@ -20,12 +20,12 @@ _FILES = frozenset(
 
 
 def page_html() -> bytes:
-    """The page as UTF-8 HTML; it names its files by paths beside its own address."""
+    """Returns the page as UTF-8 HTML; it names its files by paths relative to its own address."""
     return (files("app.review") / "templates" / "previews.html").read_bytes()
 
 
 def static_file(name: str) -> tuple[bytes, str] | None:
-    """A file of the page and its media type; None for every name that is not one of them."""
+    """Returns a file of the page and its media type; None for every other name."""
     if name not in _FILES:
         return None
     suffix = name[name.rindex(".") :]

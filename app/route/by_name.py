@@ -1,4 +1,4 @@
-"""Which model version answers, and why: the first form, one model by its written reference."""
+"""Routes an asset to one model version by its written reference."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from app.types import AssetSpec, ModelVersion, Route, Size
 
 
 def route_by_name(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
-    """Resolve the spec's model reference to a version that can make its image.
+    """Resolves the spec's model reference to a version that can make its image.
 
     Raises NoRoute for an unknown reference or one that the spec's residency rules out, OutOfBounds
-    for what the model was not made for.
+    for a size, text or field that the model does not support.
     """
     model = resolve(spec.model, fleet)
     outside = residency_refusal(model, spec.request.tags)
@@ -39,5 +39,5 @@ def route_by_name(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
 
 
 def route_to(model: ModelVersion, *, reason: str = "one of several") -> Route:
-    """The way to a version, whatever it may be asked for."""
+    """Returns the route to a version, without checking what it supports."""
     return Route(backend=model.backend, model=model, reason=reason)

@@ -1,4 +1,4 @@
-"""Which role answers somebody who waits: a model by name, a constraint, or the built-in table."""
+"""Routes an interactive call to a deployed model: by name, constraint, or the built-in table."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -10,11 +10,11 @@ from app.errors import ModelNotFound, NoRoute
 from app.types import ModelVersion, Size, Steps, Value
 
 TRUSTED_CONFIDENCE = 0.8
-"""From here on a plain model is trusted with text that must be exact."""
+"""From this confidence on, a model that sets no text is trusted with text that must be exact."""
 
 
 class Role(StrEnum):
-    """What a deployed model is there for."""
+    """The purpose of a deployed model."""
 
     DRAFT = "draft"
     FINAL = "final"
@@ -22,14 +22,14 @@ class Role(StrEnum):
 
 
 class Tag(StrEnum):
-    """What a prompt may be marked with."""
+    """A mark on a prompt."""
 
     REQUIRES_TYPOGRAPHY_PRECISION = "requires_typography_precision"
     FAST_PREVIEW = "fast_preview"
 
 
 class Constraint(StrEnum):
-    """What a caller may care about most."""
+    """What matters most to a caller."""
 
     SPEED = "speed"
     TYPOGRAPHY = "typography"
@@ -44,11 +44,11 @@ ROLE_FOR = {
 
 
 class RolePreferences(Value):
-    """What a caller says about the way, the strongest first: a model, text, a constraint, tags.
+    """What a caller asks of routing, the strongest first: a model, text, a constraint, tags.
 
-    `sets_text` says that there is text to be set, which only some models do. `confidence` is how
-    sure the caller is that a plain model gets the text right; unknown counts as not sure at all.
-    Where pictures may be made is never outweighed: `residency`, if given, must be the model's.
+    `sets_text` says that text must be set, which only some models do. `confidence` is how sure the
+    caller is that a plain model gets the text right; None counts as not sure at all. `residency`,
+    if given, must be the model's: nothing outweighs it.
     """
 
     model: str | None = None
@@ -60,7 +60,7 @@ class RolePreferences(Value):
 
 
 class DeployedModel(Value):
-    """A model that is deployed: its role, the reference it was deployed by, steps, size, place."""
+    """A deployed model: its role, the reference it was deployed by, steps, size, residency."""
 
     role: Role
     reference: str
@@ -68,17 +68,17 @@ class DeployedModel(Value):
     steps: Steps
     max_steps: Steps
     size: Size | None = None
-    """What it paints when nobody names a size; None: the first of its model's."""
+    """The size it renders when the caller names none; None: the first of its model's sizes."""
     residency: str = "local"
 
     @property
     def accepted_names(self) -> tuple[str, str, str]:
-        """All that a caller may call it."""
+        """Returns all names by which a caller may ask for it."""
         return (self.role.value, self.reference, self.model.reference)
 
 
 class RoleChoice(Value):
-    """The way that was taken, why, and every rule that was looked at on the way."""
+    """The chosen model, the reason, and every rule that was evaluated."""
 
     served: DeployedModel
     reason: str
@@ -86,10 +86,10 @@ class RoleChoice(Value):
 
 
 def choose_role(wish: RolePreferences, fleet: Sequence[DeployedModel]) -> RoleChoice:
-    """The model that answers a wish, among those deployed.
+    """Returns the deployed model that serves these preferences.
 
-    Raises ModelNotFound for a name that nothing has, and NoRoute when the role that should
-    answer is not deployed there: nothing else ever answers in its place.
+    Raises ModelNotFound for an unknown name, and NoRoute when the role that should serve the call
+    is not deployed: no other role ever replaces it.
     """
     fleet = _inside(wish.residency, fleet)
     if wish.model is not None:
@@ -105,7 +105,7 @@ def choose_role(wish: RolePreferences, fleet: Sequence[DeployedModel]) -> RoleCh
 
 
 def rule_table(wish: RolePreferences) -> tuple[Role, tuple[str, ...]]:
-    """The built-in table: the role of the first rule that holds, and the rules up to it."""
+    """Returns the role of the built-in table's first rule that holds, and the rules up to it."""
     exact_text = Tag.REQUIRES_TYPOGRAPHY_PRECISION in wish.tags
     unsure = (wish.confidence or 0.0) < TRUSTED_CONFIDENCE
     table = (

@@ -1,6 +1,6 @@
-"""The ladder: which models an asset is asked of, one after the other, and why that way.
+"""The cascade: which models are asked for an asset, one after the other, and why.
 
-Pure: the same wish, models and policy give the same way and the same explanation.
+Pure: the same requirements, models and policy give the same cascade and the same explanation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from app.route.success_model import Posterior, SuccessModel
 from app.types import Digest, Kind, Value
 
 BOUND_CONFIDENCE = 0.9
-"""How sure the lower bound of a chance must be before a way counts as likely enough."""
+"""Posterior probability with which a cascade's lower bound of success must hold."""
 MAX_LIGHT_ROUNDS = 2
-"""A lighter model gets so many rounds at most before a heavier one takes over."""
+"""Rounds at most with a lighter model before a heavier one takes over."""
 MIN_ASSETS = 5
 """Decided assets below which nothing is known of a model."""
 MAX_LISTED = 12
-"""Ways that an explanation tells of."""
+"""Cascades listed in an explanation at most."""
 
 
 class AssetRequirements(Value):
-    """What an asset asks of its way."""
+    """What an asset requires of its cascade."""
 
     kind: Kind
     labels: tuple[str, ...]
@@ -39,36 +39,37 @@ class AssetRequirements(Value):
 
     @property
     def rounds(self) -> int:
-        """How often images can be asked for."""
+        """Returns how many rounds of candidates fit into the attempts."""
         return -(-self.attempts // self.candidates)
 
 
 class ModelOption(Value):
-    """A model that may be asked, and what an image of it takes now; None: nobody knows."""
+    """A model that may be asked, with the current cost of an image; None: unknown."""
 
     name: str
-    """As the plan writes it."""
+    """The name in the plan."""
     model: str
     """The resolved reference."""
     seconds: float | None = None
     usd: float | None = None
     measured: str = ""
-    """Where the seconds come from."""
+    """The source of the seconds."""
     latent_space: str = ""
     continues: bool = False
-    """Whether it can start from another model's picture."""
+    """Whether it can start from another model's image."""
 
 
 class Stage(Value):
-    """One model's turn."""
+    """One model's stage of a cascade."""
 
     name: str
     model: str
     images: Annotated[int, Field(ge=1)]
     strength: float | None = None
-    """How much of its steps it repeats on the best picture of the rung before; None: all, anew."""
+    """The share of its steps that it repeats on the best image of the stage before; None: it starts
+    from noise."""
     after: str = ""
-    """Under which circumstances its chance is known: see `Turn.after`."""
+    """What failed before, on which its success probability depends: see `StageResult.after`."""
 
     def __str__(self) -> str:
         start = "" if self.strength is None else f" from the picture at {self.strength:g}"
@@ -76,17 +77,17 @@ class Stage(Value):
 
 
 class CascadePlan(Value):
-    """One ladder with its numbers; `refused` says what speaks against it."""
+    """One cascade with its numbers; `refused` says why it does not qualify."""
 
     rungs: tuple[Stage, ...]
     chance: float
-    """Of the asset's passing within its attempts."""
+    """Probability that the asset passes within its attempts."""
     least: float
-    """What the chance is at least, as far as the data tell."""
+    """Lower bound of that probability, as far as the data tell."""
     images: float
-    """Expected."""
+    """Expected number of images."""
     seconds: float | None
-    """Expected, all rungs together."""
+    """Expected, all stages together."""
     usd: float | None
     usd_per_accepted: float | None
     seconds_per_accepted: float | None
@@ -97,24 +98,24 @@ class CascadePlan(Value):
 
 
 class Explanation(Value):
-    """Why an asset goes the way it goes."""
+    """Why an asset takes its cascade."""
 
     policy: Digest | None
     arm: str
-    """live or trial; builtin where nothing was ever learned."""
+    """live or trial; builtin where no policy was learned yet."""
     wish: AssetRequirements
     options: tuple[ModelOption, ...]
     removed: dict[str, str]
     """Models that cannot or may not make the asset, and why."""
     ways: tuple[CascadePlan, ...]
-    """The ways that were weighed, from good to bad, the chosen one first."""
+    """The cascades that were compared, the chosen one first, the others from good to bad."""
     reason: str
     shadow: str = ""
-    """What the policy on trial would have chosen, where it was only asked."""
+    """What the trial policy would have chosen, where it did not decide."""
 
     @property
     def chosen(self) -> CascadePlan:
-        """The way that is taken."""
+        """Returns the cascade that is taken."""
         return self.ways[0]
 
 
@@ -127,12 +128,7 @@ def choose_cascade(
     arm: str = "builtin",
     removed: Mapping[str, str] | None = None,
 ) -> Explanation:
-    """The cheapest way whose chance is surely enough, of all ways through these models.
-
-    `options` stand from light to heavy and must not be empty. Where nothing is measured they are
-    tried in that order; where no way is likely enough, the likeliest is taken. What an accepted
-    asset costs decides; where everything is free, how long it takes.
-    """
+    """Returns the cheapest cascade whose success is likely enough, with the reasons."""
     if success_model is None or not _has_data(success_model, wish, options):
         plans, reason = (
             [_default_cascade(wish, options)],
@@ -164,7 +160,7 @@ def _has_data(
 def _cascades(
     wish: AssetRequirements, options: Sequence[ModelOption]
 ) -> Iterator[tuple[Stage, ...]]:
-    """Each model alone; and with a cascade each lighter one before each heavier one."""
+    """Yields each model alone and, with `cascade`, each lighter model before each heavier one."""
     for option in options:
         yield (_stage(option, wish.attempts),)
     pairs = ((a, b) for i, a in enumerate(options) for b in options[i + 1 :])
@@ -190,7 +186,7 @@ def _stage(
 
 
 def _default_cascade(wish: AssetRequirements, options: Sequence[ModelOption]) -> CascadePlan:
-    """A round for each model, the heaviest gets the rest; without a cascade the heaviest alone."""
+    """Returns a round for each model, the rest for the heaviest; else the heaviest alone."""
     tried = list(options) if wish.cascade else [options[-1]]
     tried = tried[-wish.rounds :]
     stages = [_stage(tried[0], wish.candidates)]
@@ -207,7 +203,7 @@ def _default_cascade(wish: AssetRequirements, options: Sequence[ModelOption]) ->
 def _next_stage(
     wish: AssetRequirements, light: ModelOption, heavy: ModelOption, images: int
 ) -> Stage:
-    """The heavier model's turn: from the picture there is, where both share the latent space."""
+    """Returns the heavier model's stage; it continues the image if both share a latent space."""
     if not _can_continue(light, heavy):
         return _stage(heavy, images, after=light.model)
     after = f"{light.model}~{wish.strength:g}"
@@ -248,7 +244,7 @@ def _evaluate(
 
 
 def _images(posterior: Posterior, images: int, at_once: int) -> float:
-    """Expected until the first round with one that passes."""
+    """Returns the expected number of images until the first round in which one passes."""
     starts = range(0, images, at_once)
     return sum(
         min(at_once, images - start) * (1 - posterior.pass_probability(start) if start else 1.0)
@@ -279,7 +275,7 @@ def _exceeds(number: float | None, limit: float | None) -> bool:
 
 
 def _ranked(wish: AssetRequirements, plans: Sequence[CascadePlan]) -> tuple[list[CascadePlan], str]:
-    """The chosen way first, the others from good to bad."""
+    """Returns the chosen cascade first, then the others from good to bad, and the reason."""
     fit = sorted((plan for plan in plans if not plan.refused), key=_cost_key)
     unfit = sorted((plan for plan in plans if plan.refused), key=lambda plan: -plan.least)
     if fit:
@@ -296,7 +292,7 @@ def _ranked(wish: AssetRequirements, plans: Sequence[CascadePlan]) -> tuple[list
 
 
 def _cost_key(plan: CascadePlan) -> tuple[float, float]:
-    """What an accepted asset costs; where that is nothing, or unknown, how long it takes."""
+    """Returns the cost of an accepted asset, then its time; infinity where unknown."""
     usd = plan.usd_per_accepted
     seconds = plan.seconds_per_accepted
     unknown = float("inf")

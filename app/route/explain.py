@@ -1,4 +1,4 @@
-"""Explain: why an asset was, or would be, made by the models that it goes to."""
+"""Explains why an asset was, or would be, made by its models."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SIZE = Size(width=64, height=64)
 
 
 class AssetExplanation(Value):
-    """An asset's way, and what each model's turn came to."""
+    """An asset's cascade, and the result of each model's stage."""
 
     asset: str
     model: str
@@ -28,21 +28,21 @@ class AssetExplanation(Value):
 
 
 class PolicyArm(Value):
-    """The assets that one policy decided, as far as the catalog's latest tell."""
+    """The results of the assets that one policy decided, among the records given."""
 
     policy: str
-    """Empty: the built-in way."""
+    """Empty: the built-in cascade."""
     arm: str
     assets: int
     accepted: int
     images: int
     seconds: float
     other: int
-    """Of these, how many the policy on trial would have sent another way."""
+    """How many of these the trial policy would have given another cascade."""
 
 
 def policy_arms(catalog: Catalog, records: Sequence[AssetRecord]) -> tuple[PolicyArm, ...]:
-    """What became of assets by the policy that decided for them, the one of most assets first."""
+    """Returns the results of assets by the policy that decided them, the most assets first."""
     documents_of = {
         digest: documents.get(catalog, digest, Explanation)
         for digest in {record.explained for record in records if record.explained}
@@ -72,7 +72,7 @@ def _arm(
 
 
 def explain_asset(catalog: Catalog, record: AssetRecord) -> AssetExplanation:
-    """Why a recorded asset was made by its model. Raises DigestMismatch for an altered document."""
+    """Returns why a recorded asset was made by its model. Raises DigestMismatch."""
     explanation = record.explained and documents.get(catalog, record.explained, Explanation)
     return AssetExplanation(
         asset=f"{record.name}@{record.version}",
@@ -97,7 +97,7 @@ def explain_request(
     candidates: int = 1,
     attempts: int = 3,
 ) -> AssetExplanation:
-    """Why such an asset would go its way now; nothing is made and nothing is kept.
+    """Returns why such an asset would take its cascade now; makes and stores nothing.
 
     Raises NoRoute when none of the models can make it.
     """

@@ -1,10 +1,10 @@
-"""An additive model of counts: how often things pass, by the labels they bear.
+"""An additive model of counts: how often items pass, given their labels.
 
-The logit of a thing's chance is a sum over its labels, shrunk by how much each family of labels
-("object=...") turned out to matter. Things of the same labels still differ, so passes are
-beta-binomial. The weights are fitted at the posterior's mode and their doubt is its curvature there
-(Laplace); the families' spreads by expectation-maximisation (MacKay 1992), the concentration by
-maximum likelihood under a weak prior. Knows no models and no images.
+The logit of an item's success probability is a sum over its labels, shrunk by how much each family
+of labels ("object=...") turned out to matter. Items with the same labels still differ, so passes
+are beta-binomial. The weights are fitted at the posterior mode with the curvature there as their
+uncertainty (Laplace); the families' spreads by expectation-maximisation (MacKay 1992), the
+concentration by maximum likelihood under a weak prior. Knows no models and no images.
 """
 
 from collections import Counter
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = Counter[tuple[tuple[str, ...], int, int]]
-"""Things by their labels, how often each was tried and how often it passed."""
+"""Number of items by their labels, how often each was tried, and how often it passed."""
 
 LABELS = 48
-"""Labels that are told apart at most, those of the most things; the rest is noise."""
+"""Labels at most that get a weight of their own, the most frequent ones; the rest is noise."""
 MIN_FAMILY_LABELS = 3
-"""A label of fewer things is as good as unknown."""
+"""A label of fewer items counts as unknown."""
 SPREAD = 0.7
-"""Standard deviation of a family's weights before anything is known."""
+"""Standard deviation of a family's weights before any data."""
 UNKNOWN_SPREAD = 3.0
-"""Concentration where nothing was tried twice; the larger, the less things of a sort differ."""
+"""Concentration where nothing was tried twice; the larger, the less items of a group differ."""
 _SPREAD_WEIGHT = 4.0
 _ROUNDS, _NEWTON_STEPS, _HALVINGS = 12, 4, 8
 _CONCENTRATIONS = np.exp(np.linspace(log(0.3), log(300), 32))
@@ -36,31 +36,31 @@ _CONCENTRATION_SPREAD = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed before counting: the intercept and its variance, and known labels."""
+    """The prior of a fit: the intercept and its variance, and weights of known labels."""
 
     intercept: float
     variance: float
     weights: Mapping[str, float]
-    """By label; what is not named is 0."""
+    """By label; a label that is missing has 0."""
     spread: float = SPREAD
-    """How far a family's weights are usually from that."""
+    """Standard deviation of a family's weights around these values."""
     concentration: float = UNKNOWN_SPREAD
 
 
 @dataclass(frozen=True, slots=True)
 class LogisticFit:
-    """The weights (first the intercept, then the labels') with their covariance, and the rest."""
+    """The weights (intercept, then labels) with their covariance, spreads and concentration."""
 
     labels: tuple[str, ...]
     weights: Floats
     covariance: Floats
     spreads: dict[str, float]
-    """Standard deviation of the weights of each family: what an unknown label may weigh."""
+    """Standard deviation of the weights of each family: the uncertainty of an unknown label."""
     concentration: float
 
 
 def fit_logistic(counts: Counts, prior: Prior) -> LogisticFit:
-    """The model behind counts of at least one thing; their order does not matter."""
+    """Fits the model to counts of at least one item; their order does not matter."""
     table = _Table.of(counts)
     families = [family(label) for label in table.labels]
     spreads = dict.fromkeys(families, prior.spread)
@@ -77,22 +77,22 @@ def fit_logistic(counts: Counts, prior: Prior) -> LogisticFit:
 
 
 def family(label: str) -> str:
-    """What a label is one of: "object" of "object=potion"; of a word alone that is nothing."""
+    """Returns the family of a label: "object" of "object=potion"; "" for a label without "="."""
     return label.partition("=")[0] if "=" in label else ""
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """Shares, kept a little away from 0 and 1."""
+    """Returns the logistic function, clipped away from 0 and 1."""
     shares: Floats = 1 / (1 + np.exp(-np.clip(logits, -20, 20)))
     return shares
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All that the likelihood needs to know of the counts, row by row of equal labels.
+    """The counts in the form that the likelihood needs, one row for each set of labels.
 
-    In `hits` column i counts the row's things that passed more than i times, in `misses` those
-    that failed more than i times, in `trials` those of all rows tried more than i times.
+    In `hits` column i counts the row's items that passed more than i times, in `misses` those that
+    failed more than i times, in `trials` those of all rows tried more than i times.
     """
 
     labels: tuple[str, ...]
@@ -133,7 +133,7 @@ def _distinguishing_labels(counts: Counts) -> tuple[str, ...]:
 def _mode(
     table: _Table, weights: Floats, concentration: float, centre: Floats, variances: Floats
 ) -> tuple[Floats, Floats]:
-    """The weights' posterior mode by damped Newton steps, and their covariance there."""
+    """Returns the weights' posterior mode, by damped Newton steps, and their covariance there."""
 
     def posterior(at: Floats) -> float:
         likely = _likelihood(table, sigmoid(table.design @ at), concentration)
@@ -155,7 +155,7 @@ def _mode(
 
 
 def _likelihood(table: _Table, chance: Floats, concentration: float) -> float:
-    """The beta-binomial log-likelihood of the things' passes and failures in their order."""
+    """Returns the beta-binomial log-likelihood of the items' passes and failures in their order."""
     made = np.arange(len(table.trials))
     likely = (table.hits * np.log((chance * concentration)[:, None] + made)).sum()
     likely += (table.misses * np.log(((1 - chance) * concentration)[:, None] + made)).sum()
@@ -163,9 +163,9 @@ def _likelihood(table: _Table, chance: Floats, concentration: float) -> float:
 
 
 def _slopes(table: _Table, chance: Floats, concentration: float) -> tuple[Floats, Floats]:
-    """The log-likelihood's first and negative second derivative by each row's logit.
+    """Returns the log-likelihood's first and negative second derivative by each row's logit.
 
-    Where it is not concave the second is taken to be 0, so that a step never goes astray.
+    Where it is not concave the second derivative is taken as 0, so that every step goes uphill.
     """
     made, tilt = np.arange(len(table.trials)), chance * (1 - chance)
     hits = 1 / ((chance * concentration)[:, None] + made)
@@ -176,7 +176,7 @@ def _slopes(table: _Table, chance: Floats, concentration: float) -> tuple[Floats
 
 
 def _spreads(families: Sequence[str], moved: Floats, usual: float) -> dict[str, float]:
-    """Each family's spread from its weights' mean squares, as if it had some usual ones more."""
+    """Returns each family's spread from its weights' mean squares, with some prior ones added."""
     by_family: dict[str, float] = {}
     for family in sorted(set(families)):
         own = [
@@ -190,7 +190,7 @@ def _spreads(families: Sequence[str], moved: Floats, usual: float) -> dict[str, 
 
 
 def _concentration(table: _Table, weights: Floats, usual: float) -> float:
-    """The likeliest of some concentrations, drawn towards the usual one."""
+    """Returns the likeliest concentration of a grid, under a prior around the usual one."""
     chance = sigmoid(table.design @ weights)
     likely = [
         _likelihood(table, chance, concentration)

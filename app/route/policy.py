@@ -1,7 +1,7 @@
-"""Policies: what was measured of models as a document, and which document decides now.
+"""Policies: statistics of models as stored documents, and which document decides now.
 
-A policy never changes: it is known by its digest. Which one is live, and which one is on trial
-beside it, is a rollout; the catalog's pointer says which rollout holds and can be moved back.
+A policy never changes and is identified by its digest. A rollout says which policy is live and
+which one is on trial; the catalog's pointer names the current rollout and can be moved back.
 """
 
 from collections import defaultdict
@@ -31,40 +31,39 @@ _ROUTING, _LIVE = "routing", "live"
 
 
 class ModelPace(Value):
-    """What an image of a model took, on average."""
+    """The mean time of an image of a model."""
 
     seconds: Annotated[float, Field(gt=0)]
     images: Annotated[int, Field(ge=1)]
 
 
 class Policy(Value):
-    """Chances and paces by model, as learned from decided assets."""
+    """Success probabilities and image times by model, learned from decided assets."""
 
     chances: SuccessModel
     paces: dict[str, ModelPace]
     assets: Annotated[int, Field(ge=0)]
-    """How many decided assets it was learned from."""
+    """Number of decided assets it was learned from."""
     learned_at: str
     reliability: Reliability | None = None
-    """How well chances learned from half of the assets foretold the other half; None: too few."""
+    """How well half of the assets predict the other half; None: too few assets."""
 
 
 class Rollout(Value):
-    """Which policy decides, and which one is on trial beside it."""
+    """Which policy decides, and which one is on trial."""
 
     live: Digest | None = None
     trial: Digest | None = None
     share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The part of the assets for which the trial decides; for the rest it is only noted what it
-    would have said."""
+    """The share of assets that the trial policy decides; otherwise its choice is only recorded."""
 
     @property
     def text(self) -> str:
-        """The rollout as the pointer's target."""
+        """Returns the rollout as the pointer's target."""
         return canonical_json(self.as_json()).decode()
 
     def in_trial(self, key: str) -> bool:
-        """Whether the trial decides for the asset with this key; the same key, the same answer."""
+        """Returns whether the trial policy decides the asset; the same key, the same answer."""
         return self.trial is not None and int(key[:13], 16) / 16**13 < self.share
 
     def __str__(self) -> str:
@@ -74,24 +73,26 @@ class Rollout(Value):
 
 
 def rollout(catalog: Catalog) -> Rollout:
-    """Which policies decide now."""
+    """Returns which policies decide now."""
     return _rollout(pointer(catalog, _ROUTING, _LIVE))
 
 
 def history(catalog: Catalog) -> list[Pointer]:
-    """Every change of the rollout, the newest first; each target is a `Rollout`."""
+    """Returns every change of the rollout, the newest first; each target is a `Rollout`."""
     return moves(catalog, _ROUTING, _LIVE)
 
 
 def keep_policy(catalog: Catalog, policy: Policy) -> str:
-    """Keep a policy; returns its digest, by which it can be tried and promoted."""
+    """Stores a policy and returns its digest, by which it can be tried and promoted."""
     (digest,) = documents.put(catalog, POLICY, [policy])
     return digest
 
 
 def start_trial(catalog: Catalog, reference: str, *, share: float) -> Rollout:
-    """Let a policy decide for a share of the assets, 0 for none: then it is only noted what it
-    would have said. Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    """Lets a policy decide a share of the assets; with a share of 0 its choices are only recorded.
+
+    Raises AssetNotFound, InvalidRequest when it is live already, and PromotionRefused when another
+    process changed the rollout first.
     """
     present = pointer(catalog, _ROUTING, _LIVE)
     live = _rollout(present).live
@@ -103,9 +104,9 @@ def start_trial(catalog: Catalog, reference: str, *, share: float) -> Rollout:
 
 
 def promote_policy(catalog: Catalog, reference: str) -> Rollout:
-    """Let a policy decide for everything; what is on trial ends.
+    """Makes a policy decide everything; a trial ends.
 
-    Raises AssetNotFound, and PromotionRefused when somebody was faster.
+    Raises AssetNotFound, and PromotionRefused when another process changed the rollout first.
     """
     present = pointer(catalog, _ROUTING, _LIVE)
     wanted = Rollout(live=_digest(catalog, reference))
@@ -113,9 +114,9 @@ def promote_policy(catalog: Catalog, reference: str) -> Rollout:
 
 
 def roll_back(catalog: Catalog) -> Rollout:
-    """Let the policies decide that did before the last change.
+    """Restores the rollout before the last change.
 
-    Raises PromotionRefused when there was none, or somebody was faster.
+    Raises PromotionRefused when there was none, or another process changed the rollout first.
     """
     present = pointer(catalog, _ROUTING, _LIVE)
     if present is None or _rollout(present) == Rollout():
@@ -139,11 +140,11 @@ def _digest(catalog: Catalog, reference: str) -> str:
 
 
 MIN_ASSETS = 40
-"""Assets below which half of them say nothing about the other half."""
+"""Assets below which one half predicts nothing about the other half."""
 
 
 def learn_policy(records: Sequence[AssetRecord]) -> Policy:
-    """What the records say of every model that had a turn at them; their order plays no part."""
+    """Learns a policy from every model tried in the records; their order does not matter."""
     turns = [(record, turn) for record in records for turn in recorded_stages(record)]
     return Policy(
         chances=fit_success_model(_observation(record, turn) for record, turn in turns),
@@ -155,7 +156,7 @@ def learn_policy(records: Sequence[AssetRecord]) -> Policy:
 
 
 def recorded_stages(record: AssetRecord) -> tuple[StageResult, ...]:
-    """The record's turns; one of before turns were kept had its one model's."""
+    """Returns the record's stages; an older record without stages gets one of its only model."""
     if record.turns or not record.attempts:
         return record.turns
     passed = int(record.status is Status.ACCEPTED)
@@ -174,7 +175,7 @@ def _observation(record: AssetRecord, turn: StageResult) -> Observation:
 
 
 def _paces(turns: Sequence[tuple[AssetRecord, StageResult]]) -> dict[str, ModelPace]:
-    """Of images that were begun from nothing: those that went on from a picture took less."""
+    """Returns the mean times of images that started from noise; continued images take less."""
     seconds: dict[str, float] = defaultdict(float)
     images: dict[str, int] = defaultdict(int)
     for _, turn in turns:
@@ -188,7 +189,7 @@ def _paces(turns: Sequence[tuple[AssetRecord, StageResult]]) -> dict[str, ModelP
 
 
 def _reliability(turns: Sequence[tuple[AssetRecord, StageResult]]) -> Reliability:
-    """Learned from half of the assets, by their keys; foretold is each turn's first round."""
+    """Predicts the first round of each stage, for each half of the assets from the other half."""
     halves = [[(r, t) for r, t in turns if int(r.key[0], 16) % 2 == side] for side in (0, 1)]
     pairs = [*_predicted(halves[0], halves[1]), *_predicted(halves[1], halves[0])]
     return reliability([chance for chance, _ in pairs], [passed for _, passed in pairs])

@@ -1,4 +1,4 @@
-"""Routing: who makes the assets of a plan that leaves it open, by the policy that holds now."""
+"""The model router: chooses models for a plan that leaves them open, by the current policy."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Route
 
 RECENT = timedelta(minutes=10)
-"""An image of a model is taken to last as those of this time did; else as the policy knows."""
+"""An image is expected to take as long as those of this period; else as the policy says."""
 MIN_IMAGES = 5
-"""Images below which the recent ones say nothing."""
+"""Recent images below which they are ignored."""
 EXPLANATION = "explanation"
 """The kind of document."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteChoice:
-    """The way an asset goes, and the digest of the document that says why."""
+    """The cascade of an asset, and the digest of the document that explains it."""
 
     plan: CascadePlan
     explained: str
@@ -42,10 +42,7 @@ class RouteChoice:
 def routes_of(
     variants: Sequence[AssetSpec], models: Mapping[str, ModelVersion]
 ) -> tuple[dict[str, Route], dict[str, InvalidRequest]]:
-    """The way to each model that can make the asset, by its name in the plan, and the refusals.
-
-    Raises NoRoute for a name that nothing stands under.
-    """
+    """Returns the routes to the models that can make the asset, by plan name, and the refusals."""
     routes: dict[str, Route] = {}
     refused: dict[str, InvalidRequest] = {}
     for spec in variants:
@@ -58,16 +55,16 @@ def routes_of(
 
 
 def asset_key(variants: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) -> str:
-    """The key of what becomes of an asset, whichever of its models makes it: law 1."""
+    """Returns the key of an asset whichever of its models makes it: law 1."""
     keys: list[Json] = [route_to(resolve(spec.model, models)).key(spec.digest) for spec in variants]
     return str(keys[0]) if len(keys) == 1 else digest(keys)
 
 
 class ModelRouter:
-    """Chooses for one run: policies are read once, what images take now whenever it is asked.
+    """Chooses models for one run; policies are read once, image times at each `refresh`.
 
-    The same sort of asset gets the same explanation until `refresh`, which notes how long images
-    take by now, so that a model that has become slow or dear is left, and returned to.
+    Assets of the same group get the same explanation until `refresh`, which reads the current image
+    times. So a model that has become slow or expensive is left, and used again later.
     """
 
     def __init__(
@@ -95,12 +92,12 @@ class ModelRouter:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again at how long images of each model take."""
+        """Forgets the image times and choices, so that both are computed again."""
         self._chosen: dict[tuple[Hashable, ...], RouteChoice] = {}
         self._recent_by_model: dict[str, float | None] = {}
 
     def choose(self, variants: Sequence[AssetSpec], key: str) -> RouteChoice:
-        """The way of an asset; `ways` are its specs, one for each of the plan's models.
+        """Returns the cascade of an asset; `variants` are its specs for the plan's models.
 
         Raises NoRoute when none of them can make it.
         """
@@ -129,16 +126,18 @@ class ModelRouter:
         )
 
     def _known(self, label: str) -> str:
-        """The label, or ? where no policy knows it: what nothing is known of need not be told
-        apart, and a plan may have as many labels as assets.
+        """Returns the label, or ? where no policy knows it.
+
+        Unknown labels need not be told apart, and a plan may have as many labels as assets.
         """
         family, equals, _ = label.partition("=")
         return label if label in self._labels else family + "=?" if equals else "?"
 
     def explain(self, variants: Sequence[AssetSpec], key: str) -> Explanation:
-        """Why the asset goes its way: by the policy that decides for it.
+        """Returns why the asset takes its cascade, according to the policy that decides it.
 
-        The one on trial, where there is one, is asked too, and only noted. Raises NoRoute.
+        Where a trial policy does not decide, its choice is recorded as `shadow`. Raises NoRoute
+        when no model can make the asset.
         """
         wish, on_trial = self._requirements(variants[0]), self._rollout.in_trial(key)
         routes, refused = routes_of(variants, self._models)
@@ -205,7 +204,7 @@ class ModelRouter:
 
 
 def _routing_group(spec: AssetSpec) -> tuple[Hashable, ...]:
-    """What of a spec decides whether a model can make it: all but what it says and its seed."""
+    """Returns what decides whether a model can make a spec: all but its texts and its seed."""
     request = spec.request
     frame = request.width, request.height, request.init_image, request.tags.residency
     steps = request.num_inference_steps, request.guidance_scale, request.sampler, request.strength

@@ -1,4 +1,4 @@
-"""Turns: whose turn it is at an asset, what is asked then, and what each turn came to."""
+"""Stages of a cascade: the current one, its next requests, and each stage's result."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -11,7 +11,7 @@ from app.types.candidate import Candidate, Decision
 
 
 def current_stage(stages: Sequence[Stage], made: int) -> tuple[Stage, int]:
-    """The rung whose turn it is after `made` images, and how many it may go up to."""
+    """Returns the stage after `made` images, and the total number of images at its end."""
     ends = list(accumulate(stage.images for stage in stages))
     at = next((index for index, end in enumerate(ends) if made < end), len(stages) - 1)
     return stages[at], ends[at]
@@ -23,7 +23,7 @@ def next_requests(
     candidates: Sequence[Candidate],
     refiner: Refiner | None = None,
 ) -> tuple[GenerationRequest, ...]:
-    """The next requests of an asset: see `attempts_now`."""
+    """Returns the requests of `stage_attempts`."""
     return tuple(attempt.request for attempt in stage_attempts(spec, stages, candidates, refiner))
 
 
@@ -33,11 +33,11 @@ def stage_attempts(
     candidates: Sequence[Candidate],
     refiner: Refiner | None = None,
 ) -> tuple[Attempt, ...]:
-    """The next attempts at `spec`, which must be that of the rung whose turn it is.
+    """Returns the next attempts at `spec`, which must be that of the current stage.
 
-    A rung that goes on from the one before starts from its best picture, from its latents where
-    they were kept; without any, anew. Within a rung further attempts follow the spec's way to
-    refine; without a refiner they are further seeds.
+    A stage with a strength starts from the best image of the stages before, from its latents where
+    they were stored; without any image it starts from noise. Further attempts within a stage follow
+    the spec's `refine` mode; without a refiner they use further seeds.
     """
     made = len(candidates)
     stage, end = current_stage(stages or _single_stage(spec), made)
@@ -60,10 +60,10 @@ def retries_of(
     decision: Decision,
     refiner: Refiner | None,
 ) -> tuple[Retry, ...]:
-    """The further attempts among the candidates that were made with a reason, as they were asked.
+    """Returns the candidates that were refined for a reason, as retries in their order.
 
-    `spec_after` gives the spec whose turn it is after so many images. What was asked follows again
-    from what was there.
+    `spec_after` returns the spec of the current stage after a number of images. The attempts are
+    computed again from the candidates before them.
     """
     retries: list[Retry] = []
     made = 0
@@ -100,17 +100,18 @@ def _retry(attempt: Attempt, candidate: Candidate, model: str, *, ended: bool) -
 
 
 def _single_stage(spec: AssetSpec) -> tuple[Stage, ...]:
-    """The one turn of a spec whose plan names the model."""
+    """Returns the only stage of a spec whose plan names the model."""
     return (Stage(name=spec.model, model=spec.model, images=spec.attempts),)
 
 
 def stage_results(
     spec: AssetSpec, stages: Sequence[Stage], candidates: Sequence[Candidate], decision: Decision
 ) -> tuple[StageResult, ...]:
-    """What every model's turn came to; without rungs the spec's own model had the only one.
+    """Returns the result of every stage; without stages the spec's own model had the only one.
 
-    Only the turn that ended in acceptance has pictures that passed: those before it were refused,
-    and of a picture that came too near to another one it is not the sort's chance that speaks.
+    Only the stage that ended in acceptance has passed images: those of earlier stages were refused.
+    Within it, an image refused only as a near-duplicate counts as passed, because that says nothing
+    about the model's success probability.
     """
     turns = []
     start = 0

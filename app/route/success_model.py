@@ -1,11 +1,11 @@
-"""Chances: how likely a model's picture passes the checks, as learned from earlier verdicts.
+"""The success model: how likely a model's image passes the checks, learned from earlier verdicts.
 
-For each model version the logit of an asset's chance is a sum over its kind and its labels
-(`app/additive.py`). Assets of one sort still differ in difficulty, so passes are beta-binomial: an
-asset that failed twice likely fails again.
+For each model version the logit of an asset's success probability is a sum over its kind and its
+labels (`app/route/logistic.py`). Assets of one group still differ in difficulty, so passes are
+beta-binomial: an asset that failed twice likely fails again.
 
-What follows another model's failures is learned beside it, drawn to what difficulty shared by both
-would make of the plain chance. A version starts weakly from the next older one of the same name.
+Success after another model's failures is fitted separately, with a prior that accounts for shared
+difficulty. A version starts weakly from the next older one of the same name.
 """
 
 from collections import Counter, defaultdict
@@ -36,25 +36,25 @@ from app.types.base import Value
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 PRIOR_SPREAD = 4.0
-"""Standard deviation of a model's logit of which nothing is known: from 1 in 1000 to 999."""
+"""Standard deviation of the logit of an unknown model: from 1 in 1000 to 999."""
 VERSION_SPREAD = 2.0
-"""What a new version's logit may differ by from the older one's: a few images outweigh that."""
+"""Standard deviation of a new version's logit around the older one's: a few images outweigh it."""
 AFTER_FAILURE_SPREAD = 1.0
-"""What the logit after failures may differ by from the one foretold."""
+"""Standard deviation of the logit after failures around the predicted one."""
 SHARED_DIFFICULTY = 0.5
-"""How much of difficulty two models are taken to share before anything is known."""
+"""The share of difficulty that two models are assumed to have in common before any data."""
 MIN_SPREAD = 0.01
-"""No logit is known better, however much was seen; below that digits are rounded away."""
+"""The smallest uncertainty of a logit, however much data there is; the rest is rounded off."""
 DOUBT_FACTOR = 1.3
-"""Doubt is taken to be so many times larger in lower bounds: what was fitted besides the weights
-is taken as known, and the truth is no sum of labels."""
+"""Factor on the uncertainty in lower bounds: everything fitted besides the weights is taken as
+known, and the true logit is no sum over labels."""
 AFTER_WEIGHT_SPREAD = 0.3
-"""How far labels' weights after failures are usually from the plain ones."""
+"""Standard deviation of labels' weights after failures around the plain ones."""
 _DIGITS = 6
 
 
 class Observation(Value):
-    """What the attempts of one asset with one model came to."""
+    """The result of the attempts of one asset with one model."""
 
     model: str
     """The resolved reference, starter-icons/1."""
@@ -63,7 +63,7 @@ class Observation(Value):
     after: str = ""
     """What had failed on the same asset before; empty when the model was asked first."""
     tried: Attempts
-    """Images judged; that attempts stop at the first pass does not bias what is learned."""
+    """Images judged; stopping at the first pass does not bias what is learned."""
     passed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -74,31 +74,28 @@ class Observation(Value):
 
 
 class Posterior(Value):
-    """What is believed of the chance of a new asset of one sort."""
+    """The posterior of the success probability of a new asset of one group."""
 
     logit: float
-    """Of the sort's mean chance per image, with its standard deviation `doubt`."""
+    """Logit of the group's mean probability per image; `doubt` is its standard deviation."""
     doubt: Annotated[float, Field(ge=0)]
     concentration: Annotated[float, Field(gt=0)]
-    """Assets of the sort differ by Beta(mean * this, (1 - mean) * this)."""
+    """Assets of the group differ by Beta(mean * this, (1 - mean) * this)."""
     assets: Annotated[float, Field(ge=0)] = 0.0
-    """As many assets, asked of once each, would tell as much of this sort; 0: nothing is known."""
+    """The number of assets, tried once each, that would tell as much; 0: nothing is known."""
 
     def pass_probability(self, images: int) -> float:
-        """The probability that at least one of so many images of one new asset passes."""
+        """Returns the probability that at least one of `images` images of a new asset passes."""
         nodes, weights = _quadrature()
         return float(1 - weights @ _all_fail(self.logit + self.doubt * nodes, self, images)[:, -1])
 
     def lower_bound(self, images: int, sureness: float = 0.9) -> float:
-        """What the sort's share of assets that pass is at least, with this posterior probability.
-
-        With nothing known it is near 0.
-        """
+        """Returns a lower bound of the group's share of assets that pass, with this probability."""
         logit = self.logit - DOUBT_FACTOR * self.doubt * NormalDist().inv_cdf(sureness)
         return float(1 - _all_fail(np.array([logit]), self, images)[0, -1])
 
     def expected_images(self, at_most: int) -> float:
-        """How many images are expected until the first passes or `at_most` are made."""
+        """Returns the expected number of images until the first passes or `at_most` are made."""
         nodes, weights = _quadrature()
         failing = _all_fail(self.logit + self.doubt * nodes, self, at_most)
         return float((weights @ failing[:, :at_most]).sum())
@@ -110,13 +107,13 @@ class SuccessFit(Value):
     model: str
     after: str = ""
     labels: tuple[str, ...]
-    """What tells sorts apart; a kind is one of them, "kind=icon"."""
+    """The labels with a weight; the kind is one of them, "kind=icon"."""
     weights: tuple[float, ...]
-    """Of the logit: the intercept's, then the labels'."""
+    """Weights of the logit: the intercept's, then the labels'."""
     covariance: tuple[float, ...]
-    """Of the weights: the lower triangle, row by row."""
+    """Covariance of the weights: the lower triangle, row by row."""
     spreads: dict[str, float]
-    """Standard deviation of the weights of each family: what an unknown label may weigh."""
+    """Standard deviation of the weights of each family: the uncertainty of an unknown label."""
     concentration: Annotated[float, Field(gt=0)]
     assets: Annotated[int, Field(ge=1)]
 
@@ -131,7 +128,7 @@ class SuccessFit(Value):
         return self
 
     def posterior(self, sort: Iterable[str]) -> Posterior:
-        """The belief about assets of these labels; an unknown one only adds doubt."""
+        """Returns the posterior for these labels; an unknown label only adds uncertainty."""
         row, strange = self._row(sort)
         logit = float(row @ self._arrays.mean)
         variance = max(float(row @ self._arrays.covariance @ row), MIN_SPREAD**2)
@@ -143,7 +140,10 @@ class SuccessFit(Value):
         )
 
     def prior(self, change: float, *, shift: float = 0.0, spread: float = SPREAD) -> Prior:
-        """Where to start from for a fit whose logit differs by some `change` around `shift`."""
+        """Returns the prior of a related fit.
+
+        Its logit is moved by `shift`, with a standard deviation of `change`.
+        """
         return Prior(
             intercept=self.weights[0] + shift,
             variance=change**2 + self.covariance[0],
@@ -173,7 +173,7 @@ class SuccessFit(Value):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Arrays:
-    """A fit's numbers, ready to multiply; not compared, since the fit's fields are."""
+    """A fit's numbers as arrays; not compared, since the fit's fields are."""
 
     columns: dict[str, int]
     mean: Floats
@@ -181,19 +181,14 @@ class _Arrays:
 
 
 class SuccessModel(Value):
-    """What was learned of all models: at most a page of numbers for each of them."""
+    """The fits of all models: at most a page of numbers for each of them."""
 
     fits: tuple[SuccessFit, ...] = ()
 
     def posterior(
         self, model: str, kind: Kind, labels: Sequence[str], *, after: str = ""
     ) -> Posterior:
-        """The belief about a new asset of this sort with this model; the widest for unknown ones.
-
-        `after` failures without data of their own it is never above the plain belief. Of a model
-        that was only ever asked after failures the plain belief is that of the most data, which is
-        rather too low than too high.
-        """
+        """Returns the posterior for a new asset with this model; the widest if it is unknown."""
         sort = _group(kind, labels)
         own, plain = self._fits.get((model, after)), self._fits.get((model, ""))
         if own is not None:
@@ -211,9 +206,9 @@ class SuccessModel(Value):
 
 
 def fit_success_model(seen: Iterable[Observation]) -> SuccessModel:
-    """The chances behind what was seen; the rows' order does not matter.
+    """Fits the model to observations; their order does not matter.
 
-    Rows are counted by their distinct contents first, so memory grows with those alone.
+    Equal observations are counted together first, so memory grows with the distinct ones alone.
     """
     counted: dict[str, dict[str, Counts]] = defaultdict(lambda: defaultdict(Counter))
     for observation in seen:
@@ -236,7 +231,7 @@ def fit_success_model(seen: Iterable[Observation]) -> SuccessModel:
 
 
 class CalibrationBin(Value):
-    """Foretold chances that lie close to each other, and what came of them."""
+    """Predicted probabilities that lie close to each other, and the observed share."""
 
     predicted: Share
     came: Share
@@ -244,22 +239,22 @@ class CalibrationBin(Value):
 
 
 class Reliability(Value):
-    """Foretold against come true, from the smallest chances to the largest."""
+    """Predicted against observed success, from the smallest probabilities to the largest."""
 
     bins: tuple[CalibrationBin, ...]
     ece: Share
-    """Expected calibration error: the bins' mean |predicted - came|, weighed by their counts."""
+    """Expected calibration error: the bins' mean |predicted - came|, weighted by their counts."""
 
 
 def reliability(
     predicted: Sequence[float], passed: Sequence[bool], *, bins: int = 10
 ) -> Reliability:
-    """How well predicted chances agree with what came.
+    """Compares predicted probabilities with outcomes.
 
     The expected calibration error of Naeini et al. (2015) and Guo et al. (2017), over bins of
-    nearly equal counts as Nixon et al. (2019) advise, since chances crowd near 1; equal
-    predictions share a bin, so the order of the pairs does not matter. Of few pairs it is large by
-    chance alone: about 0.4 / sqrt(pairs per bin) near a half. Raises ValueError without pairs.
+    nearly equal counts as Nixon et al. (2019) advise, since probabilities crowd near 1. Equal
+    predictions share a bin, so the order of the pairs does not matter. With few pairs it is large
+    by chance alone: about 0.4 / sqrt(pairs per bin) near a half. Raises ValueError without pairs.
     """
     chances, truths = np.asarray(predicted, float), np.asarray(passed, bool)
     if not len(chances) or chances.shape != truths.shape:
@@ -316,11 +311,12 @@ def _fitted(model: str, after: str, counts: Counts, prior: Prior) -> SuccessFit:
 
 
 def _after_failure(plain: Posterior) -> Posterior:
-    """What shared difficulty would make of a plain belief after another model's failure.
+    """Returns the posterior after another model's failure, from shared difficulty alone.
 
-    As if it had failed once itself, for the part of difficulty that is shared. Added doubt alone
-    would raise small chances; with half its variance taken off the logit the odds keep their mean,
-    and since `passes` is concave in the odds no chance rises (Jensen's inequality).
+    It is as if the model had failed once itself, for the share of difficulty in common. Added
+    uncertainty alone would raise small probabilities. With half its variance subtracted from the
+    logit the odds keep their mean, and since `pass_probability` is concave in the odds no
+    probability rises (Jensen's inequality).
     """
     failing = plain.concentration / (1 + exp(plain.logit))
     return Posterior(
@@ -331,7 +327,7 @@ def _after_failure(plain: Posterior) -> Posterior:
 
 
 def _all_fail(logits: Floats, posterior: Posterior, images: int) -> Floats:
-    """P(the first n images all fail) for each logit of the sort's mean chance and n from 0 on."""
+    """Returns P(the first n images all fail) for each logit of the group's mean and n from 0 on."""
     made = np.arange(images)
     failing = (1 - sigmoid(logits)) * posterior.concentration
     each = (failing[:, None] + made) / (posterior.concentration + made)
@@ -339,20 +335,20 @@ def _all_fail(logits: Floats, posterior: Posterior, images: int) -> Floats:
 
 
 def _equivalent_assets(logit: float, variance: float) -> float:
-    """How many assets asked of once each would leave so much doubt."""
+    """Returns the number of assets, tried once each, that would leave this uncertainty."""
     chance = float(sigmoid(np.array(logit)))
     return max(1 / variance - PRIOR_SPREAD**-2, 0.0) / (chance * (1 - chance))
 
 
 @lru_cache(maxsize=1)
 def _quadrature() -> tuple[Floats, Floats]:
-    """Nodes and weights of a standard normal's mean."""
+    """Returns nodes and weights for the mean over a standard normal distribution."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(32)
     return nodes, weights / weights.sum()
 
 
 def _group(kind: Kind, labels: Iterable[str]) -> tuple[str, ...]:
-    """What a sort of assets is told apart by."""
+    """Returns the labels that identify a group of assets."""
     return tuple(sorted({f"kind={kind}", *labels}))
 
 
@@ -361,12 +357,12 @@ def _name(model: str) -> str:
 
 
 def _age(model: str) -> tuple[str, tuple[tuple[int, str], ...], str]:
-    """Sorts versions of a name as people count: 2 before 10."""
+    """Returns the sort key of versions of a name by number: 2 before 10."""
     parts = findall(r"\d+|\D+", model.partition("/")[2])
     counted = tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
     return _name(model), counted, model
 
 
 def _rounded(number: float) -> float:
-    """Digits that the machine's arithmetic does not decide."""
+    """Rounds to digits that do not depend on the machine's arithmetic."""
     return float(f"{number:.{_DIGITS}g}")

@@ -1,4 +1,4 @@
-"""The benchmark's grid: what each model made of each line with its first seed, as one PNG."""
+"""The benchmark's grid: each model's image of each line with its first seed, as one PNG."""
 
 import io
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from app.sheets.entries import Pixels
 from app.types import Verdict
 
 LIMIT = 48
-"""Lines on one picture."""
+"""Lines on one image."""
 _SIDE, _GAP, _MARGIN, _WORDS, _HEAD = 160, 12, 28, 200, 44
 _FRAME = 3
 _GROUND, _INK, _FAINT, _CHECKS = "#eef0f3", "#1b1f24", "#5d6774", ("#ffffff", "#e6e8ec")
@@ -27,9 +27,9 @@ _COLOURS = {
 
 
 def draw_bench_grid(benchmark: BenchmarkResult, pictures: Pictures) -> bytes:
-    """A PNG: lines of the workload (LIMIT at most) below each other, models beside each other.
+    """Draws a PNG with the workload's lines (at most LIMIT) as rows and the models as columns.
 
-    A frame in the verdict's colour is around each picture; what was not to be made says why.
+    Each image has a frame in the colour of its verdict; a line that a model cannot do says why.
     """
     columns, rows = len(benchmark.figures), min(len(benchmark.works), LIMIT)
     size = (
@@ -95,7 +95,7 @@ def _draw_cell(
 
 
 def _fitted(picture: Image.Image, room: int) -> Image.Image:
-    """Enlarged by a whole number with hard pixels, or reduced; RGBA is resampled premultiplied."""
+    """Enlarges by a whole number with hard pixels, or reduces; RGBA is resampled premultiplied."""
     factor = room // max(picture.size)
     if factor:
         size = (picture.width * factor, picture.height * factor)
@@ -134,5 +134,5 @@ def _cut(text: str, width: int) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Inter, which has the letters that prompts are written in."""
+    """Returns Inter, which has the letters that prompts are written in."""
     return ImageFont.truetype(io.BytesIO(Fonts().find("Inter-Regular").data), size)

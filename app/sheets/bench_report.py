@@ -1,7 +1,7 @@
-"""The benchmark's report: figures, charts and pictures side by side, as one HTML file.
+"""The benchmark's report: figures, charts and images side by side, as one HTML file.
 
-It needs no script, no network and no second file; its content policy allows nothing but pictures
-from within and the one style it was written with. All text is data.
+It needs no script, no network and no second file; its content policy allows only embedded images
+and its own style. All text is escaped.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from app.sheets.contact_sheet import environment
 from app.sheets.entries import Pixels
 
 MISSING = "\u2013"
-"""In place of a figure that nobody measured."""
+"""Stands for a figure that was not measured."""
 
 Pictures = Mapping[str, Mapping[tuple[int, int], Pixels]]
 """By reference, then by line and seed: uint8 RGBA."""
@@ -51,7 +51,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture in its cell: the seed, what was said, and pixels where it came."""
+    """One image in its cell: the seed, the status, and the pixels if there are any."""
 
     seed: int
     status: str
@@ -60,7 +60,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one model made of one line."""
+    """One model's results on one line."""
 
     name: str
     place: int
@@ -80,7 +80,7 @@ class Row:
 
 
 def bench_report(benchmark: BenchmarkResult, pictures: Pictures) -> str:
-    """The page; the same benchmark and pictures give the same text."""
+    """Renders the page; the same benchmark and pictures give the same text."""
     by_reference = {participant.reference: participant for participant in benchmark.entrants}
     participants = [by_reference[figure.reference] for figure in benchmark.figures]
     page = environment().get_template("bench_report.html")
@@ -99,26 +99,26 @@ def bench_report(benchmark: BenchmarkResult, pictures: Pictures) -> str:
 
 
 def number(value: float | None) -> str:
-    """A figure with three digits; a dash where there is none."""
+    """Formats a figure with three digits; a dash for None."""
     if value is None:
         return MISSING
     return f"{value:,.3g}" if value < 1000 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def percent(share: float | None) -> str:
-    """A share as whole per cents."""
+    """Formats a share as a whole percentage; a dash for None."""
     return MISSING if share is None else f"{share:.0%}"
 
 
 def seconds(value: float | None) -> str:
-    """Seconds, or milliseconds below a tenth."""
+    """Formats seconds, or milliseconds below a tenth of a second; a dash for None."""
     if value is None:
         return MISSING
     return f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.3g} ms"
 
 
 def usd(value: float | None) -> str:
-    """Dollars to the digits that matter."""
+    """Formats dollars with the digits that matter; a dash for None."""
     if value is None:
         return MISSING
     if value == 0:
@@ -182,7 +182,7 @@ def _panel(
 
 
 def _labels(benchmark: BenchmarkResult) -> Iterator[Panel]:
-    """One chart for each label: whoever can do it, the best for the money first."""
+    """Yields one chart for each label: the models that can do it, the best value first."""
     places = {figure.reference: place for place, figure in enumerate(benchmark.figures)}
     for label in dict.fromkeys(name for figure in benchmark.figures for name in figure.labels):
         rows = ranked_for(label, benchmark.figures)
@@ -209,7 +209,7 @@ def _labels(benchmark: BenchmarkResult) -> Iterator[Panel]:
 
 
 def _rule_panels(benchmark: BenchmarkResult) -> tuple[Panel, ...]:
-    """One chart for each rule that spoke, the most frequent first: shares of a model's images."""
+    """Returns one chart for each rule that was broken, the most frequent first."""
     spoken = Counter[str]()
     for figure in benchmark.figures:
         spoken.update(figure.complaints)
@@ -272,6 +272,6 @@ def _status(shot: ImageResult) -> str:
 
 
 def _plain(reason: str) -> str:
-    """Without its number, so that like reasons are counted together."""
+    """Returns the reason without its number, so that equal reasons are counted together."""
     complaint, colon, rest = reason.partition(": ")
     return complaint if colon and "(rule:" in rest else reason

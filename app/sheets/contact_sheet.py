@@ -1,7 +1,7 @@
 """The contact sheet: every asset of a run with its verdict, as one HTML file and one PNG.
 
-The HTML needs no network and no second file: pictures are data URIs, and its content policy
-allows nothing but them and the two inline blocks it was written with. All text is data.
+The HTML needs no network and no second file: images are data URIs, and its content policy allows
+only them and the page's two inline blocks. All text is escaped.
 """
 
 import base64
@@ -22,16 +22,16 @@ from app.types import Measure, Status
 __all__ = ["SheetEntry", "contact_sheet"]
 
 HTML_LIMIT = 2000
-"""Entries that a page can hold and still open at once; the PNG holds fewer (`grid.LIMIT`)."""
+"""Entries that a page can hold and still open quickly; the PNG holds fewer (`grid.LIMIT`)."""
 
 _PIXEL_ART = 128
-"""Pictures up to this side are enlarged with hard pixels, so that each one can be judged."""
+"""Images up to this side are enlarged with hard pixels, so that each pixel can be judged."""
 
 _LARGEST: dict[Measure, float] = {
     Measure.CONTRAST: 0.5, Measure.DUPLICATE_DISTANCE: 64, Measure.PALETTE_ERROR: 100,
     Measure.LIGHT_ERROR: 180, Measure.MARGIN: 0.5, Measure.RESOLUTION: 1024,
 }  # fmt: skip
-"""Where a measure's bar is full, if not at 1."""
+"""The value at which a measure's bar is full, if not 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ def contact_sheet(
     summary: Mapping[str, str | float | int],
     counts: Mapping[Status, int] | None = None,
 ) -> tuple[Path, Path]:
-    """Write contact_sheet.html and contact_sheet.png into the folder and return their paths.
+    """Writes contact_sheet.html and contact_sheet.png into the folder and returns their paths.
 
-    Entries may be a generator of any length: memory stays bounded. Beyond HTML_LIMIT the gravest
-    are shown, and both sheets say how many of how many: of the entries, or of `counts` when
-    whoever calls has chosen before. The same entries give the same bytes.
-    Safe to repeat: both files are replaced.
+    Entries may be a generator of any length: memory stays bounded. Beyond HTML_LIMIT the most
+    severe are shown, and both sheets say how many of how many: of the entries, or of `counts` when
+    the caller has selected them before. The same entries give the same bytes. Safe to repeat: both
+    files are replaced.
     """
     selection = select(entries, limit=HTML_LIMIT)
     if counts is not None:
@@ -73,7 +73,7 @@ def contact_sheet(
 
 
 def environment() -> Environment:
-    """Templates with every value escaped and every missing one refused."""
+    """Returns templates that escape every value and raise for a missing one."""
     templates = Environment(
         loader=PackageLoader("app.sheets"),
         autoescape=True,
@@ -92,14 +92,14 @@ def environment() -> Environment:
 
 
 def _figure(value: str | float | int) -> str:
-    """A value as people read it: 12,345 and 0.25."""
+    """Formats a value for people: 12,345 and 0.25."""
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def _bars(scores: Mapping[Measure, float]) -> list[_Bar]:
-    """The scores in the order of the measures, which is the order in which they are checked."""
+    """Returns the scores in the order of the measures, which is the order of the checks."""
     return [
         _Bar(measure.replace("_", " "), _score(scores[measure]), scores[measure], largest)
         for measure in Measure
@@ -117,7 +117,7 @@ def _is_pixel_art(image: Pixels) -> bool:
 
 
 def _data_uri(image: Pixels) -> str:
-    """The picture inside the page: exact when small, else WebP, a tenth of the size."""
+    """Returns the image as a data URI: PNG when small, else WebP, a tenth of the size."""
     if _is_pixel_art(image):
         return "data:image/png;base64," + base64.b64encode(png_bytes(image, text={})).decode()
     file = io.BytesIO()
@@ -126,5 +126,5 @@ def _data_uri(image: Pixels) -> str:
 
 
 def _policy_hash(block: str) -> str:
-    """The source expression that lets exactly this inline block run (CSP Level 3, 2.3.1)."""
+    """Returns the source expression that allows exactly this inline block (CSP Level 3, 2.3.1)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'"

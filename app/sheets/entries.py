@@ -1,4 +1,4 @@
-"""What stands on a contact sheet, and which of very many entries are shown."""
+"""The entries of a contact sheet, and which of very many entries are shown."""
 
 import heapq
 from collections import Counter
@@ -14,14 +14,14 @@ from app.types import Measure, Status
 Pixels = NDArray[np.uint8]
 
 THUMBNAIL = 256
-"""Pixels of a picture's longer side on a sheet; smaller pictures are kept as they are."""
+"""Pixels of an image's longer side on a sheet; smaller images are kept as they are."""
 
 _FROM_MILD_TO_GRAVE = (Status.ACCEPTED, Status.REVIEW, Status.REJECTED, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetEntry:
-    """One asset on the sheet; `image` is the finished picture (uint8 RGBA), None without one."""
+    """One asset on the sheet; `image` is the finished image (uint8 RGBA), None without one."""
 
     name: str
     version: str
@@ -37,26 +37,26 @@ class SheetEntry:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The entries that are shown, and how many there are of each status in all."""
+    """The entries that are shown, and the number of all entries by status."""
 
     entries: tuple[SheetEntry, ...]
     counts: Mapping[Status, int]
 
     @property
     def total(self) -> int:
-        """How many entries there are, shown or not."""
+        """Returns the number of entries, shown or not."""
         return sum(self.counts.values())
 
     def first(self, limit: int) -> "Selection":
-        """The same with at most `limit` entries, chosen as `select` does."""
+        """Returns the selection with at most `limit` entries, chosen as `select` does."""
         return Selection(_gravest(enumerate(self.entries), limit), self.counts)
 
 
 def select(entries: Iterable[SheetEntry], *, limit: int) -> Selection:
-    """At most `limit` entries in the given order; when there are more, the gravest are kept.
+    """Returns at most `limit` entries in the given order; of more, the most severe are kept.
 
-    Entries are taken one by one and large pictures are reduced at once, so that memory is bounded
-    by the limit and not by the number of entries.
+    Entries are taken one by one and large images are reduced at once, so memory is bounded by the
+    limit and not by the number of entries.
     """
     counts: Counter[Status] = Counter()
 
@@ -77,7 +77,7 @@ def _gravest(numbered: Iterable[tuple[int, SheetEntry]], limit: int) -> tuple[Sh
 
 
 def _thumbnail(image: Pixels | None) -> Pixels | None:
-    """The picture within THUMBNAIL pixels; Pillow resamples RGBA premultiplied."""
+    """Returns the image within THUMBNAIL pixels; Pillow resamples RGBA premultiplied."""
     if image is None or max(image.shape[:2]) <= THUMBNAIL:
         return image
     small = Image.fromarray(image)

@@ -1,4 +1,4 @@
-"""The contact sheet as one picture: a grid of the assets with name, verdict and agreement."""
+"""The contact sheet as one image: a grid of the assets with name, verdict and agreement."""
 
 import re
 from bisect import bisect_right
@@ -12,7 +12,7 @@ from app.sheets.entries import Pixels, Selection, SheetEntry
 from app.types import Measure, Status
 
 LIMIT = 480
-"""Entries on one picture: 12 columns of 40 rows, about 1,940 x 8,900 pixels."""
+"""Entries on one image: 12 columns of 40 rows, about 1,940 x 8,900 pixels."""
 
 _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _Line: TypeAlias = list[tuple[float, str, str]]
@@ -35,9 +35,9 @@ _COLOURS = {
 
 
 def draw_grid(selection: Selection, *, title: str, summary: Mapping[str, str]) -> Image.Image:
-    """The sheet as an RGB picture of at most 12 columns and LIMIT entries; it says how many.
+    """Draws the sheet as an RGB image of at most 12 columns and LIMIT entries; it says how many.
 
-    Pictures up to 128 pixels are enlarged by a whole number with hard pixels, larger ones reduced.
+    Images up to 128 pixels are enlarged by a whole number with hard pixels, larger ones reduced.
     """
     shown = selection.first(LIMIT).entries
     columns = min(max(len(shown), _COLUMNS[0]), _COLUMNS[1])
@@ -59,7 +59,7 @@ def draw_grid(selection: Selection, *, title: str, summary: Mapping[str, str]) -
 def _draw_header(
     sheet: Image.Image, title: str, lines: list[_Line], counts: Mapping[Status, int], top: int
 ) -> None:
-    """Title, summary, and a strip that shares its length among the statuses."""
+    """Draws the title, the summary, and a strip divided among the statuses."""
     draw = ImageDraw.Draw(sheet)
     length = sheet.width - 2 * _MARGIN
     draw.text((_MARGIN, _MARGIN - 6), _cut(title, _font(28), length), fill=_INK, font=_font(28))
@@ -111,7 +111,7 @@ def _draw_picture(
 
 
 def _fitted(picture: Image.Image) -> Image.Image:
-    """Enlarged by a whole number, or reduced to fit; Pillow resamples RGBA premultiplied."""
+    """Enlarges by a whole number, or reduces to fit; Pillow resamples RGBA premultiplied."""
     factor = _PICTURE // max(picture.size)
     if factor:
         size = (picture.width * factor, picture.height * factor)
@@ -130,7 +130,7 @@ def _checkerboard() -> Image.Image:
 
 
 def _flowed(figures: Mapping[str, str], width: float) -> list[_Line]:
-    """Names and figures beside each other, on as many lines as they need."""
+    """Returns names and figures beside each other, on as many lines as they need."""
     font, x = _font(15), 0.0
     lines: list[_Line] = [[]]
     for name, figure in figures.items():
@@ -146,7 +146,7 @@ def _flowed(figures: Mapping[str, str], width: float) -> list[_Line]:
 
 
 def _name_lines(name: str) -> list[str]:
-    """The name on at most two lines, broken after punctuation; the end is never the part lost."""
+    """Returns the name on at most two lines, broken after punctuation; its end is always kept."""
     font, lines = _font(12), [""]
     for part in re.findall(r".+?(?:[-._ ]+|$)", name):
         if lines[-1] and font.getlength(lines[-1] + part) > _PICTURE:
@@ -158,7 +158,7 @@ def _name_lines(name: str) -> list[str]:
 
 
 def _cut(text: str, font: _Font, width: float) -> str:
-    """As much of the text's beginning as fits."""
+    """Returns as much of the text's beginning as fits."""
     room = range(len(text) + 1)
     count = bisect_right(room, width, key=lambda count: font.getlength(text[:count])) - 1
     return text[: max(count, 0)]
@@ -166,5 +166,5 @@ def _cut(text: str, font: _Font, width: float) -> str:
 
 @cache
 def _font(size: int) -> _Font:
-    """Pillow's own TrueType face."""
+    """Returns Pillow's own TrueType font."""
     return ImageFont.load_default(size)

@@ -1,1 +1,1 @@
-"""Blobs under their sha256, the catalog of what they are, and the one way in (`publish.py`)."""
+"""The store: blobs by their sha256, the catalog that describes them, and `publish.py`."""

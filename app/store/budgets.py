@@ -1,8 +1,8 @@
-"""Budgets: what an attempt may cost at most is set aside before it begins, or it does not begin.
+"""Budgets: the most an attempt may cost is reserved before it starts, or it does not start.
 
-Decided inside the transaction of a claim, with the budgets' names held: what is spent, what
-living leases set aside and what one more attempt may cost never come to more than the cap. What
-an attempt really cost takes the place of what was set aside in the transaction that ends it.
+The decision is made in the transaction of a claim, with the budgets' names locked: what is spent,
+what active leases reserve and what one more attempt may cost together never exceed the cap. The
+transaction that ends an attempt replaces its reservation by its actual cost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,12 +16,12 @@ from app.store.ledger import NANO, Account, account_of, nano, scopes
 
 Scope = tuple[str, str]
 _ANY = "0000-00-00"
-"""A day that stands for all: whoever decides about a team or a day holds the same name."""
+"""A day that stands for all: every decision about a team or a day locks the same name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be spent in USD; None and a team that is not named have no cap."""
+    """The most that may be spent in USD; None and teams not listed have no cap."""
 
     plan: float | None = None
     """By all runs of the plan together."""
@@ -31,13 +31,13 @@ class Caps:
     """By everybody in a day."""
 
     def caps_for(self, account: Account, moment: str) -> dict[Scope, int]:
-        """The caps that an attempt on this account comes under, in billionths of a dollar."""
+        """Returns the caps that apply to an attempt on this account, in billionths of a dollar."""
         caps = (self.plan, self.teams.get(account.team), self.day)
         caps_by_scope = zip(scopes(account, moment), caps, strict=True)
         return {scope: nano(cap) for scope, cap in caps_by_scope if cap is not None}
 
     def names(self, accounts: Iterable[Account]) -> set[str]:
-        """What to hold, so that no other claim decides about the same money meanwhile."""
+        """Returns the names to lock, so that no other claim spends the same money concurrently."""
         return {
             " ".join(scope) for account in set(accounts) for scope in self.caps_for(account, _ANY)
         }
@@ -45,7 +45,7 @@ class Caps:
 
 @dataclass(slots=True)
 class Admission:
-    """Which attempts may not begin: now, because others have set the rest aside, or at all."""
+    """Attempts that may not start: now, because others have reserved the rest, or at all."""
 
     waiting: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
@@ -58,9 +58,9 @@ def admit(
     held: Mapping[str, Row[Any]],
     now: float,
 ) -> Admission:
-    """Go through the keys in order and let begin what the budgets allow.
+    """Returns which keys may not start, deciding in order what the budgets allow.
 
-    `held` are the leases that stand on the keys: whoever begins anew sets nothing aside twice.
+    `held` are the existing leases on the keys: a key that is claimed again reserves nothing twice.
     """
     admission, moment = Admission(), mapping.timestamp(now)
     budgets: dict[Scope, _BudgetState] = {}
@@ -93,7 +93,7 @@ class _BudgetState:
 
 
 def _budget_state(connection: Connection, scope: Scope, cap: int, now: float) -> _BudgetState:
-    """Both sums in one statement: what is settled between two would be in neither."""
+    """Reads both sums in one statement: an attempt that ends between two would be in neither."""
     kind, name = scope
     spending, lease = tables.spending.c, tables.leases.c
     spent = select(spending.nano_usd).where(spending.scope == kind, spending.name == name)

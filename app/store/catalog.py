@@ -1,7 +1,7 @@
-"""The catalog as people and tools ask it: images and assets by key, name, rule, model or run.
+"""The catalog as people and tools query it: images and assets by key, name, rule, model or run.
 
-It reads what was made and never writes it, that is `publish.py`'s part; only a run notes
-its own beginning and end here.
+It reads what was made and never writes it, which `publish.py` does; only the beginning and the end
+of a run are recorded here.
 """
 
 import difflib
@@ -29,11 +29,11 @@ from app.store.database import Database, open_database
 from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
 
 _NEIGHBOURS = 500
-"""Names looked at on either side of a name that is not there, to suggest the nearest."""
+"""Names examined on either side of an unknown name, to suggest the nearest."""
 
 
 class RunRecord(Value):
-    """One run of a plan: when it began, and once it has ended, when and with what summary."""
+    """One run of a plan: when it began, and after its end, when it ended and its summary."""
 
     run_id: str
     plan: str
@@ -44,7 +44,7 @@ class RunRecord(Value):
 
 
 class Catalog:
-    """Every method is one transaction and raises CatalogError when the database fails.
+    """The catalog; every method is one transaction and raises CatalogError when the database fails.
 
     One catalog may be used from many threads; each process opens its own.
     """
@@ -58,39 +58,42 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str) -> "Catalog":
-        """Open a SQLite file or a PostgreSQL database, migrated when needed; safe to repeat.
+        """Opens a SQLite file or a PostgreSQL database and migrates it if needed; safe to repeat.
 
         Raises CatalogError for another scheme and for a catalog that a newer version wrote.
         """
         return cls(open_database(url))
 
     def images(self, keys: Iterable[str]) -> dict[str, GeneratedImage]:
-        """The committed images among the keys."""
+        """Returns the committed images among the keys."""
         wanted = tuple(keys)
         return self.read(lambda connection: mapping.images_by_key(connection, wanted))
 
     def run_spending(self, owner: str) -> RunSpending:
-        """How many images this run committed, whoever lived to tell, and what it all cost."""
+        """Returns how many images this run committed, even by dead workers, and the total cost."""
         return self.read(lambda connection: costs.run_spending(connection, owner))
 
     def costs(self, by: CostGroup, *, since: str = "") -> Costs:
-        """What the ledger's attempts cost, from a moment on: its text, or the beginning of it."""
+        """Returns what the ledger's attempts cost since a moment: its ISO 8601 text or a prefix."""
         return self.read(lambda connection: costs.costs(connection, by, since))
 
     def booked_usd_nano(self, model: str, *, since: str = "") -> dict[str, int]:
-        """Billionths of a dollar by key for a model's attempts, from a moment (ISO 8601) on."""
+        """Returns billionths of a dollar by key for a model's attempts since a moment.
+
+        The moment is ISO 8601.
+        """
         return self.read(lambda connection: costs.booked_usd_nano(connection, model, since=since))
 
     def spent_usd(self, scope: str, name: str) -> float:
-        """USD that a plan (by its name), a team (in a month) or a day has spent."""
+        """Returns the USD that a plan (by its name), a team (in a month) or a day has spent."""
         return self.read(lambda connection: costs.spent_usd(connection, scope, name))
 
     def attempt_times(self, model: str, *, since: str = "") -> list[AttemptTime]:
-        """The latest attempts of a model that came to an image, from a moment (ISO 8601) on."""
+        """Returns the latest attempts of a model that made an image since a moment (ISO 8601)."""
         return self.read(lambda connection: costs.attempt_times(connection, model, since=since))
 
     def asset_records(self, keys: Iterable[str]) -> dict[str, AssetRecord]:
-        """The recorded assets among the keys, whatever became of them."""
+        """Returns the recorded assets among the keys, whatever their status."""
         wanted = tuple(keys)
         return self.read(lambda connection: mapping.records_by_key(connection, wanted))
 
@@ -108,7 +111,10 @@ class Catalog:
         processor: str | None = None,
         limit: int | None = None,
     ) -> list[GeneratedImage]:
-        """The images whose provenance says all of this, by key; a schedule is its sigmas_digest."""
+        """Returns the images whose provenance matches all of this, by key.
+
+        `schedule_digest` is the schedule's sigmas_digest.
+        """
         column = tables.provenance.c
         conditions = _equal(
             (column.request_id, request_id),
@@ -138,9 +144,9 @@ class Catalog:
         name_glob: str | None = None,
         limit: int | None = None,
     ) -> list[AssetRecord]:
-        """The assets that meet every condition, by name, the newest version first.
+        """Returns the assets that meet every condition, by name, the newest version first.
 
-        `rule` is the measure of an acceptance rule that spoke; a glob knows `*` and `?`.
+        `rule` is the measure of a broken acceptance rule; a glob supports `*` and `?`.
         """
         column = tables.assets.c
         conditions = _equal(
@@ -157,50 +163,49 @@ class Catalog:
         return self.read(lambda connection: mapping.read_records(connection, query))
 
     def accepted_before(self, plan_digest: str) -> list[KnownImage]:
-        """What was accepted before a plan was first begun: see `app/store/fingerprints.py`."""
+        """Returns the assets accepted before a plan's first run: see `app/store/fingerprints`."""
         return self.read(
             lambda connection: fingerprints.earlier_fingerprints(connection, plan_digest)
         )
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:
-        """One asset: the version asked for, or the newest that was accepted or is in review.
+        """Returns one asset: the given version, or the newest that was accepted or is in review.
 
-        Only when there is no such version, the newest of the others answers. A version may
-        be shortened to any beginning that no other version of the name shares. Raises
-        AssetNotFound with the nearest names or the versions there are, CatalogError when
-        the beginning is shared.
+        Without such a version it returns the newest of the others. A version may be shortened to
+        any prefix that no other version of the name shares. Raises AssetNotFound with the nearest
+        names or the existing versions, CatalogError when the prefix is ambiguous.
         """
         return self.read(lambda connection: _newest_usable(connection, name, version))
 
     def versions(self, name: str) -> list[AssetRecord]:
-        """Every version of an asset, the newest first. Raises AssetNotFound."""
+        """Returns every version of an asset, the newest first. Raises AssetNotFound."""
         return self.read(lambda connection: _versions(connection, name))
 
     def pages(self, run_id: str) -> tuple[AtlasPage, ...]:
-        """The atlas pages of a run in their order; none when it has none."""
+        """Returns the atlas pages of a run in order; empty when it has none."""
         return self.read(lambda connection: mapping.read_pages(connection, run_id))
 
     def begin_run(self, run_id: str, *, plan: str, plan_digest: str) -> RunRecord:
-        """Note that a run begins. Raises CatalogError when the id is taken."""
+        """Records that a run begins. Raises CatalogError when the id is taken."""
         begin = partial(inserts.insert_run, run_id=run_id, plan=plan, plan_digest=plan_digest)
         self.write(begin, names=[run_id])
         return self.run(run_id)
 
     def end_run(self, run_id: str, summary: Mapping[str, Json]) -> RunRecord:
-        """Note that a run has ended, and how; repeated, the last word stands."""
+        """Records that a run has ended, and how; when repeated, the last summary is kept."""
         text = canonical_json(summary).decode()
         self.write(lambda connection: _end_run(connection, run_id, text), names=[run_id])
         return self.run(run_id)
 
     def run(self, run_id: str) -> RunRecord:
-        """One run. Raises CatalogError when there is none with the id."""
+        """Returns one run. Raises CatalogError when there is none with the id."""
         run_record = self.read(lambda connection: _find_run(connection, run_id))
         if run_record is None:
             raise CatalogError(f"there is no run {run_id!r}; list the runs to see their ids")
         return run_record
 
     def runs(self, *, limit: int | None = None) -> list[RunRecord]:
-        """The runs, the newest first."""
+        """Returns the runs, the newest first."""
         query = select(tables.runs).order_by(tables.runs.c.sequence.desc()).limit(limit)
         return self.read(lambda connection: _read_runs(connection, query))
 
@@ -221,8 +226,8 @@ def _like_glob(column: ColumnElement[str], glob: str) -> list[ColumnElement[bool
     escaped = glob.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     pattern = escaped.replace("*", "%").replace("?", "_")
     beginning = glob.replace("?", "*").partition("*")[0]
-    # LIKE alone reads every name; the range lets the index skip to those that begin so.
-    # Not BETWEEN: PostgreSQL does not take a bound value with a collation there.
+    # LIKE alone reads every name; the range lets the index skip to the names with this prefix. Not
+    # BETWEEN: PostgreSQL does not accept a bound value with a collation there.
     first, last = column >= beginning, column <= beginning + "\U0010ffff"
     return [first, last, column.like(pattern, escape="\\")]
 

@@ -1,4 +1,4 @@
-"""Settle: the leases of images that stand now are ended, and every attempt at them is booked."""
+"""Close leases: ends the leases of images that are committed, and books every attempt at them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -22,10 +22,10 @@ def close_leases(
     owner: str,
     now: float,
 ) -> None:
-    """Book the owner's attempts at these images, `fresh` ones as made, and end all leases.
+    """Books the owner's attempts at these images, `fresh` ones as made, and ends all leases.
 
-    Repeated, it books nothing twice. An owner that lost its lease meanwhile was booked as lost,
-    and is now booked as what became of it.
+    When repeated, it books nothing twice. An attempt of an owner that lost its lease meanwhile was
+    booked as lost; that row is replaced by the actual ending.
     """
     held = held_leases(connection, images)
     mine = {key: lease for key, lease in held.items() if lease.owner == owner}
@@ -53,7 +53,7 @@ def close_leases(
 
 
 def held_leases(connection: Connection, keys: Iterable[str]) -> dict[str, Row[Any]]:
-    """The rows of leases on these keys, living or not."""
+    """Returns the lease rows of these keys, expired or not."""
     lease = tables.leases
     return {
         row.key: row
@@ -65,7 +65,7 @@ def held_leases(connection: Connection, keys: Iterable[str]) -> dict[str, Row[An
 def _booked_attempts(
     connection: Connection, images: Mapping[str, GeneratedImage], owner: str
 ) -> dict[str, Row[Any]]:
-    """What the ledger said last of the owner's attempts that made these images."""
+    """Returns the latest ledger rows of the owner's attempts that made these images."""
     booked = tables.ledger
     query = select(booked).where(booked.c.run_id == owner).order_by(booked.c.sequence)
     return {
@@ -77,14 +77,14 @@ def _booked_attempts(
 
 
 def _remove_lost(connection: Connection, booked: Iterable[Row[Any]]) -> None:
-    """Take rows back that said too early that an attempt was lost; no money was in them."""
+    """Deletes rows that booked an attempt as lost too early; they contain no money."""
     column = tables.ledger.c.sequence
     for piece in mapping.chunks(row.sequence for row in booked):
         connection.execute(delete(tables.ledger).where(column.in_(piece)))
 
 
 def _named(account: Account, image: GeneratedImage) -> Account:
-    """Whoever published without an account: the image itself says team and model."""
+    """Returns the account completed from the image, for publishers without an account."""
     team = account.team or image.provenance.request.tags.team
     return replace(account, team=team, model=image.provenance.model)
 

@@ -1,4 +1,4 @@
-"""Alarms: two different contents offered for one key are kept as evidence and refused."""
+"""Conflicts: two different contents offered for one key are recorded as an alarm and refused."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -14,7 +14,7 @@ _Offer = TypeVar("_Offer")
 def first_offers(
     offered: Iterable[tuple[str, _Offer]], standing: Mapping[str, _Offer]
 ) -> dict[str, _Offer]:
-    """Of what is offered, the first for each key under which nothing stands."""
+    """Returns the first offer for each key that is not committed yet."""
     fresh: dict[str, _Offer] = {}
     for key, offer in offered:
         if key not in standing:
@@ -28,7 +28,7 @@ def find_conflicts(
     standing: Mapping[str, _Offer],
     content: Callable[[_Offer], str],
 ) -> list[mapping.Cells]:
-    """An alarm for each offer whose content is not what stands under its key."""
+    """Returns an alarm for each offer whose content differs from what is committed."""
     return [
         {
             "subject": subject,
@@ -44,13 +44,13 @@ def find_conflicts(
 def record_conflicts(
     connection: Connection, alarms: Sequence[mapping.Cells], *, source: str, created_at: str
 ) -> None:
-    """Keep the alarms: what stands, what was offered, and by whom."""
+    """Stores the alarms: what is committed, what was offered, and by whom."""
     origin: mapping.Cells = {"source": source, "created_at": created_at}
     mapping.insert_all(connection, tables.alarms, [alarm | origin for alarm in alarms])
 
 
 def refuse_conflicts(alarms: Sequence[mapping.Cells]) -> None:
-    """Raise KeyConflict naming the keys, if there are any."""
+    """Raises KeyConflict naming the keys, if there are any."""
     if alarms:
         keys = ", ".join(f"{alarm['subject']} {alarm['key']}" for alarm in alarms)
         raise KeyConflict(

@@ -1,4 +1,4 @@
-"""Costs: what the ledger says was spent, by team, run, model or asset."""
+"""Costs: sums of the ledger by team, run, model or asset."""
 
 from enum import StrEnum
 from typing import Any
@@ -14,7 +14,7 @@ RECENT = 200
 
 
 class CostGroup(StrEnum):
-    """What costs are told apart by."""
+    """What costs are grouped by."""
 
     TEAM = "team"
     RUN = "run"
@@ -23,43 +23,43 @@ class CostGroup(StrEnum):
 
 
 class Cost(Value):
-    """What some attempts cost, and what came of them; money in billionths of a dollar adds up."""
+    """What some attempts cost, and their outcomes; money in billionths of a dollar sums exactly."""
 
     name: str
-    """Empty for what belongs to no team, or was made for no asset that is known."""
+    """Empty for attempts of no team, or for no known asset."""
     attempts: int
     made: int
     failed: int
     lost: int
-    """Attempts whose end nobody told; what they took is unknown and counts as nothing."""
+    """Attempts whose end was never reported; their cost is unknown and counts as zero."""
     seconds: float
     nano_usd: int
     assets: int
-    """Assets that these attempts were for, as far as the ledger knows which."""
+    """Assets that these attempts were for, as far as the ledger knows."""
     accepted: int
-    """Those of them that stand accepted, in whatever run that was decided."""
+    """Those assets that are accepted, in whatever run that was decided."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def usd(self) -> float:
-        """The money in dollars."""
+        """Returns the money in USD."""
         return self.nano_usd / NANO
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def usd_per_asset(self) -> float | None:
-        """All the money over all the assets; None without any."""
+        """Returns all the money divided by all the assets; None without any."""
         return self.usd / self.assets if self.assets else None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def usd_per_accepted(self) -> float | None:
-        """All the money, failures' too, over the assets that were accepted."""
+        """Returns all the money, failures included, divided by the accepted assets, or None."""
         return self.usd / self.accepted if self.accepted else None
 
 
 class Costs(Value):
-    """Every group, the dearest first, and all of it together."""
+    """Every group, the most expensive first, and the total."""
 
     by: CostGroup
     since: str
@@ -68,7 +68,7 @@ class Costs(Value):
 
 
 class RunSpending(Value):
-    """Images that one run committed, and what all its attempts took."""
+    """The images that one run committed, and what all its attempts cost."""
 
     images: int
     seconds: float
@@ -76,14 +76,14 @@ class RunSpending(Value):
 
 
 class AttemptTime(Value):
-    """One attempt of a model that came to an image: how long it took, and on which device."""
+    """One attempt of a model that made an image: its duration and its device."""
 
     seconds: float
     gpu: bool
 
 
 def costs(connection: Connection, by: CostGroup, since: str) -> Costs:
-    """All attempts booked at `since` (ISO 8601, its beginning will do) or later."""
+    """Returns the costs of all attempts booked at `since` (ISO 8601, or a prefix) or later."""
     ledger = tables.ledger.c
     columns = (ledger.team, ledger.run_id, ledger.model, ledger.asset)
     column = dict(zip(CostGroup, columns, strict=True))[by]
@@ -94,7 +94,7 @@ def costs(connection: Connection, by: CostGroup, since: str) -> Costs:
 
 
 def run_spending(connection: Connection, run_id: str) -> RunSpending:
-    """What one run's attempts came to, whoever lived to tell."""
+    """Returns what one run's attempts cost in total, including those of dead workers."""
     ledger = tables.ledger.c
     query = select(_ended(AttemptEnding.MADE), func.coalesce(func.sum(ledger.seconds), 0.0), _NANO)
     made, seconds, nano_usd = connection.execute(query.where(ledger.run_id == run_id)).one()
@@ -102,7 +102,7 @@ def run_spending(connection: Connection, run_id: str) -> RunSpending:
 
 
 def spent_usd(connection: Connection, scope: str, name: str) -> float:
-    """USD that one budget's scope has spent; see `ledger.scopes` for their names."""
+    """Returns the USD that one budget's scope has spent; see `ledger.scopes` for their names."""
     spending = tables.spending.c
     query = select(spending.nano_usd).where(spending.scope == scope, spending.name == name)
     return int(connection.execute(query).scalar() or 0) / NANO
@@ -111,7 +111,7 @@ def spent_usd(connection: Connection, scope: str, name: str) -> float:
 def attempt_times(
     connection: Connection, model: str, *, since: str = "", limit: int = RECENT
 ) -> list[AttemptTime]:
-    """The model's latest attempts that came to an image, from a moment (ISO 8601) on."""
+    """Returns the model's latest attempts that made an image, since a moment (ISO 8601)."""
     ledger = tables.ledger.c
     query = select(ledger.seconds, ledger.device)
     query = query.where(ledger.model == model, ledger.created_at >= since)
@@ -121,7 +121,7 @@ def attempt_times(
 
 
 def booked_usd_nano(connection: Connection, model: str, *, since: str = "") -> dict[str, int]:
-    """What was booked for each key of a model, in billionths of a dollar."""
+    """Returns what was booked for each key of a model, in billionths of a dollar."""
     ledger = tables.ledger.c
     query = select(ledger.key, func.sum(ledger.nano_usd))
     query = query.where(ledger.model == model, ledger.created_at >= since).group_by(ledger.key)

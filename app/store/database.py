@@ -1,6 +1,6 @@
-"""The catalog's transactions: one snapshot to read, one decision to write, on either database.
+"""The catalog's transactions: one snapshot to read, one atomic write, on either database.
 
-What SQLite and PostgreSQL do differently stands in `sqlite.py` and `postgresql.py`.
+`sqlite.py` and `postgresql.py` hold the differences between the two.
 """
 
 import sqlite3
@@ -22,27 +22,27 @@ _Result = TypeVar("_Result")
 
 
 class Dialect(Protocol):
-    """What the two databases do differently."""
+    """What differs between the two databases."""
 
     clock: str
     """A query for the seconds since 1970 at this moment, not at the transaction's beginning."""
     remedy: str
-    """What to look after when the database fails."""
+    """What to check when the database fails."""
 
     def open(self, url: URL) -> Engine:
-        """An engine for the database."""
+        """Returns an engine for the database."""
 
     def to_read(self, engine: Engine) -> Engine:
-        """The engine whose transactions see one snapshot."""
+        """Returns the engine whose transactions see one snapshot."""
 
     def to_write(self, engine: Engine) -> Engine:
-        """The engine whose transactions write."""
+        """Returns the engine whose transactions write."""
 
     def lock(self, connection: Connection, names: Iterable[str]) -> None:
-        """Bar every other writer of these names until the transaction ends."""
+        """Locks out every other writer of these names until the transaction ends."""
 
     def is_transient(self, error: Exception) -> bool:
-        """Whether the same transaction may well succeed in a moment."""
+        """Returns whether the same transaction may succeed when tried again."""
 
 
 _DIALECTS: dict[str, type[Dialect]] = {
@@ -54,10 +54,10 @@ _DIALECTS: dict[str, type[Dialect]] = {
 
 
 def open_database(url: str) -> "Database":
-    """The database a URL names, brought to the newest schema; a SQLite file is made when needed.
+    """Opens the database of a URL, migrated to the newest schema; creates a SQLite file if needed.
 
-    `sqlite:////absolute/file` or `postgresql+psycopg://user@host/database`. Safe to call from
-    several processes at once. Raises CatalogError for any other URL, for a database that
+    The URL is `sqlite:////absolute/file` or `postgresql+psycopg://user@host/database`. Safe to call
+    from several processes at once. Raises CatalogError for any other URL, for a database that
     cannot be opened, and for one that a newer version wrote.
     """
     parsed = _parsed(url)
@@ -66,8 +66,8 @@ def open_database(url: str) -> "Database":
         database = Database(dialect.open(parsed), dialect)
     try:
         if not database.read(migrate.is_newest):
-            # The lock lets one process migrate; the others wait, then find nothing to do, and
-            # a death in the middle leaves the catalog as it was.
+            # The lock lets one process migrate; the others wait, then find nothing to do. A process
+            # that dies during a migration leaves the catalog unchanged.
             database.write(migrate.upgrade, names=["migrate"])
     except BaseException:
         database.close()
@@ -84,33 +84,32 @@ class Database:
         self._wait = wait
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
-        """What the work finds in one consistent snapshot; the work may run more than once."""
+        """Returns the work's result in one consistent snapshot; the work may run more than once."""
         return self._with_retries(lambda: self._done(self._snapshot(), work))
 
     def write(self, work: Callable[[Connection], _Result], *, names: Iterable[str]) -> _Result:
-        """What the work decided in one transaction: all of it or, on any exception, nothing.
+        """Returns the work's result in one transaction: committed, or rolled back on any exception.
 
-        No other writer that gives one of the names is inside its work meanwhile. A lock, a
-        lost connection or a serialization failure is met by doing the whole work again, a
-        finite number of times and even after a commit whose answer was lost: the work must
-        decide by what it reads.
+        No other writer that gives one of the names runs its work at the same time. On a lock, a
+        lost connection or a serialization failure the whole work is repeated, a limited number of
+        times and even after a commit whose answer was lost: the work must decide by what it reads.
         """
         wanted = tuple(names)
         return self._with_retries(lambda: self._done(self._locked(wanted), work))
 
     def close(self) -> None:
-        """Hang up; used again, it connects again."""
+        """Closes all connections; when used again, it reconnects."""
         self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent snapshot, tried once."""
+        """Yields one consistent snapshot, tried once."""
         with _explained(self._engine.url, self._dialect), self._snapshot() as connection:
             yield connection
 
     @contextmanager
     def writing(self, names: Iterable[str] = ()) -> Iterator[Connection]:
-        """One write transaction, tried once."""
+        """Yields one write transaction, tried once."""
         with _explained(self._engine.url, self._dialect), self._locked(names) as connection:
             yield connection
 
@@ -138,7 +137,7 @@ class Database:
 
 
 def clock(connection: Connection) -> float:
-    """Seconds since 1970 on the catalog's clock, the only one that leases are compared on."""
+    """Returns seconds since 1970 on the catalog's clock, the only clock that leases use."""
     query = _DIALECTS[connection.dialect.name].clock
     return float(connection.execute(text(query)).scalar_one())
 
@@ -156,7 +155,7 @@ def _parsed(url: str) -> URL:
 
 
 def _unknown(what: str) -> CatalogError:
-    # Not the whole URL: it may hold a password.
+    # Not the whole URL: it may contain a password.
     return CatalogError(
         f"the catalog's URL has {what}, which cannot be opened here; give a local file as "
         "sqlite:////absolute/file or a server as postgresql+psycopg://user@host/database"

@@ -1,4 +1,4 @@
-"""Documents: values that the catalog keeps under their digest, once, and never changes."""
+"""Documents: immutable values that the catalog stores once, by their digest."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -16,7 +16,7 @@ _COLUMNS = tables.documents.c
 
 
 def put(catalog: Catalog, kind: str, values: Iterable[Value]) -> list[str]:
-    """Keep the values; returns the digest of each. Safe to repeat."""
+    """Stores the values; returns the digest of each. Safe to repeat."""
     texts = [canonical_json(value.as_json()) for value in values]
     digests = [digest_bytes(text) for text in texts]
 
@@ -36,7 +36,10 @@ def put(catalog: Catalog, kind: str, values: Iterable[Value]) -> list[str]:
 
 
 def get(catalog: Catalog, digest: str, model: type[_Document]) -> _Document:
-    """The value under a digest. Raises AssetNotFound, DigestMismatch when the row was altered."""
+    """Returns the value under a digest.
+
+    Raises AssetNotFound, and DigestMismatch when the row was altered.
+    """
     query = select(_COLUMNS.value).where(_COLUMNS.digest == digest)
     text = catalog.read(lambda connection: connection.execute(query).scalar())
     if text is None:
@@ -49,7 +52,10 @@ def get(catalog: Catalog, digest: str, model: type[_Document]) -> _Document:
 
 
 def digest_of(catalog: Catalog, kind: str, beginning: str) -> str:
-    """The digest that begins so. Raises AssetNotFound with those there are, or CatalogError."""
+    """Returns the digest with this prefix.
+
+    Raises AssetNotFound with the newest digests, or CatalogError when several have the prefix.
+    """
     query = select(_COLUMNS.digest).where(_COLUMNS.kind == kind)
     chosen = query.where(_COLUMNS.digest.startswith(beginning, autoescape=True)).limit(2)
     digests = catalog.read(lambda connection: connection.execute(chosen).scalars().all())
@@ -65,7 +71,7 @@ def digest_of(catalog: Catalog, kind: str, beginning: str) -> str:
 
 
 def newest(catalog: Catalog, kind: str, *, limit: int = 100) -> dict[str, str]:
-    """When documents of a kind were first kept, by digest, the newest first."""
+    """Returns when documents of a kind were first stored, by digest, the newest first."""
     query = select(_COLUMNS.digest, _COLUMNS.created_at).where(_COLUMNS.kind == kind)
     query = query.order_by(_COLUMNS.created_at.desc(), _COLUMNS.digest).limit(limit)
     return catalog.read(lambda connection: dict(map(tuple, connection.execute(query))))

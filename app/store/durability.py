@@ -1,8 +1,8 @@
-"""Keeping: the bytes are durable before the one transaction in which rows name them.
+"""Durability: blobs are durable before the one transaction that commits the rows naming them.
 
-A sweep may take an old blob that nobody names away between the two. It says so in the table
-`swept` before it does, and holds the blob's name while it does: whoever commits either comes
-first, and the sweep leaves the blob alone, or finds the note and puts the blob again.
+Between the two a sweep may remove an old blob that no row names. It records that in the table
+`swept` first, and locks the blob's name while it removes it. So a commit either comes first, and
+the sweep leaves the blob, or it finds the record and stores the blob again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +26,9 @@ def commit_with_blobs(
     *,
     names: Iterable[str],
 ) -> _Result:
-    """Keep the blobs, then let the work commit the rows that name them; safe to repeat.
+    """Stores the blobs, then lets the work commit the rows that name them; safe to repeat.
 
-    No other writer of the names, nor of these blobs, is inside its work meanwhile.
+    No other writer of the names, nor of these blobs, runs its work at the same time.
     """
     fault_point("publish.begin")
     names = tuple(names)
@@ -54,7 +54,7 @@ def commit_with_blobs(
 def _committed(
     connection: Connection, digests: Sequence[str], work: Callable[[Connection], _Result]
 ) -> tuple[_Result] | None:
-    """The work's result, or None when a sweep may have taken one of the blobs away."""
+    """Returns the work's result, or None when a sweep may have removed one of the blobs."""
     if swept(connection, digests):
         return None
     result = work(connection)
@@ -63,5 +63,5 @@ def _committed(
 
 
 def swept(connection: Connection, digests: Iterable[str]) -> set[str]:
-    """Those of the blobs that a sweep may have taken away."""
+    """Returns those of the blobs that a sweep may have removed."""
     return mapping.present(connection, tables.swept.c.digest, digests)

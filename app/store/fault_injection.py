@@ -1,4 +1,4 @@
-"""Named points at which a process can be told to die, so that tests can kill it anywhere.
+"""Fault injection: named points at which a process kills itself, for tests that kill it anywhere.
 
 `ATELIER_FAULT=blob.linked:2` ends this process with SIGKILL when it passes that point for the
 second time; several are separated by commas. Without it a point costs one dictionary look-up.
@@ -33,7 +33,7 @@ POINTS = (
 
 
 def fault_point(point: str) -> None:
-    """Say that the process is at this point; it ends here when the environment says so."""
+    """Marks this point; kills the process here when the environment says so."""
     armed = _configured_fault().get(point)
     if armed is not None and next(armed[0]) == armed[1]:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Appearances: what every accepted asset of the catalog looks like, for whoever seeks repeats."""
+"""Fingerprints: those of every accepted asset of the catalog, for finding repeats."""
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -8,11 +8,11 @@ from app.types import Status
 
 
 def earlier_fingerprints(connection: Connection, plan_digest: str) -> list[KnownImage]:
-    """What was accepted before a plan was first begun, in the order it was committed.
+    """Returns the assets accepted before a plan's first run, in the order of their commits.
 
-    All that is accepted where it never was. The bound makes a verdict repeatable: however often
-    the plan is run again or goes on after a stop, it meets the same pictures, unless a person
-    decided otherwise about one of them since.
+    If the plan never ran, all accepted assets. The bound makes a verdict repeatable: however often
+    the plan is rerun or resumed, it is compared with the same images, unless a person changed the
+    verdict of one since.
     """
     assets, runs = tables.assets.c, tables.runs.c
     begun = select(func.min(runs.started_at)).where(runs.plan_digest == plan_digest)

@@ -1,4 +1,4 @@
-"""Entries: what a publish adds to the tables, inside the transaction that it has opened."""
+"""Inserts: the rows that a publish adds to the tables, inside its open transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from app.types import AssetRecord, AtlasPage, GeneratedImage, Provenance
 
 
 def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: str) -> None:
-    """Note that a run begins now. Raises CatalogError when the id is taken."""
+    """Records that a run begins now. Raises CatalogError when the id is taken."""
     runs = tables.runs
     if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first():
         raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
@@ -26,7 +26,7 @@ def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: s
 def insert_images(
     connection: Connection, images: Sequence[GeneratedImage], created_at: str
 ) -> None:
-    """Add the images, each with its provenance."""
+    """Inserts the images, each with its provenance."""
     digests = _insert_provenance(connection, [image.provenance for image in images], created_at)
     cells = [
         mapping.image_cells(image, provenance_digest, created_at)
@@ -40,7 +40,7 @@ def insert_images(
 def insert_records(
     connection: Connection, fresh: Mapping[str, AssetRecord], created_at: str
 ) -> dict[str, AssetRecord]:
-    """Add the records in the place of failed ones of the same keys; returns them as they stand.
+    """Inserts the records, replacing failed ones of the same keys; returns them as stored.
 
     Raises CatalogError for a record that shows an image the catalog does not hold.
     """
@@ -64,9 +64,9 @@ def insert_records(
 
 
 def override_record(connection: Connection, record: AssetRecord, *, good: bool) -> AssetRecord:
-    """Change a record in its place, and note that a person decided; returns it as it stands.
+    """Changes a record in place and records that a person decided; returns it as stored.
 
-    Raises CatalogError when nothing stands under its key, or another picture.
+    Raises CatalogError when no record has its key, or one with another image.
     """
     standing = mapping.records_by_key(connection, [record.key]).get(record.key)
     if standing is None or _picture(standing) != _picture(record):
@@ -88,7 +88,7 @@ def override_record(connection: Connection, record: AssetRecord, *, good: bool) 
 def insert_pages(
     connection: Connection, run_id: str, start: int, pages: Iterable[AtlasPage], created_at: str
 ) -> None:
-    """Add a run's pages, numbered from `start`."""
+    """Inserts a run's pages, numbered from `start`."""
     for number, page in enumerate(pages, start=start):
         cells = mapping.page_cells(run_id, number, page, created_at)
         mapping.insert_all(connection, tables.pages, [cells])
@@ -119,7 +119,7 @@ def _with_committed_images(
 def _insert_provenance(
     connection: Connection, provenances: Sequence[Provenance], created_at: str
 ) -> list[str]:
-    """Add those that are not there yet; returns the digest of each, in order."""
+    """Inserts those that are not stored yet; returns the digest of each, in order."""
     cells = [mapping.provenance_cells(provenance, created_at) for provenance in provenances]
     digests = [str(row["digest"]) for row in cells]
     known = mapping.present(connection, tables.provenance.c.digest, digests)

@@ -1,8 +1,8 @@
-"""Leases: who is making which key, until when on the catalog's clock, and how often it was begun.
+"""Leases: who is making which key, until when on the catalog's clock, and how often it was tried.
 
-A lease only saves work. Whoever comes first commits, lease or not, and whoever comes later is
-given what stands: an owner that lost its lease can do no harm. A lease is also an attempt under
-way: whoever ends it writes the attempt into the ledger.
+A lease only saves work. The first to publish commits, with or without a lease, and later ones get
+what is committed: an owner that lost its lease does no harm. A lease is also an attempt in
+progress: whoever ends it writes the attempt into the ledger.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ NO_CAPS = Caps()
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer to a claim: every key stands in exactly one of the four."""
+    """The result of a claim: every key is in exactly one of the four."""
 
     won: dict[str, int]
     """Keys to make now, each with the number of this attempt, counted from 1."""
     committed: dict[str, GeneratedImage]
     """Keys that need no work."""
     busy: tuple[str, ...]
-    """Keys that another owner holds a living lease on, or whose money others have set aside."""
+    """Keys that another owner holds an active lease on, or whose money others have reserved."""
     refused: dict[str, str]
-    """Keys that no budget is left for, each with the reason."""
+    """Keys that no budget covers, each with the reason."""
 
 
 def claim(
@@ -45,12 +45,12 @@ def claim(
     accounts: Mapping[str, Account] | None = None,
     caps: Caps = NO_CAPS,
 ) -> Claim:
-    """Lease the keys that nobody has made or is making, and count the attempt before the work.
+    """Leases the keys that nobody has made or is making, and counts the attempt before the work.
 
-    What an attempt may cost at most is set aside from the budgets of its account before it
-    begins. A lease lasts `seconds` on the catalog's clock; the owner may claim again to renew
-    it, which counts as a further attempt, as does a claim whose answer was lost. Attempts
-    outlive the lease: only an end, good or bad, forgets them.
+    The most that an attempt may cost is reserved in the budgets of its account before it starts. A
+    lease lasts `seconds` on the catalog's clock; the owner may claim again to renew it, which
+    counts as a further attempt, as does a claim whose answer was lost. The count of attempts
+    outlives the lease: only an end, good or bad, resets it.
     """
     fault_point("lease.begin")
     on = {key: (accounts or {}).get(key, Account()) for key in dict.fromkeys(keys)}
@@ -63,13 +63,13 @@ def claim(
 
 
 def attempts(store: Store, keys: Sequence[str]) -> dict[str, int]:
-    """How often each key was begun without coming to an end, in the keys' order; only those."""
+    """Returns how often each key was started without an end, in the keys' order; only those."""
     held = store.catalog.read(lambda connection: held_leases(connection, keys))
     return {key: held[key].attempts for key in dict.fromkeys(keys) if key in held}
 
 
 def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> None:
-    """Let the owner's leases on the keys last `seconds` from now; what it lost stays lost."""
+    """Sets the owner's leases on the keys to expire `seconds` from now; lost ones stay lost."""
     lease = tables.leases.c
 
     def prolong(connection: Connection) -> None:
@@ -84,9 +84,9 @@ def renew(store: Store, keys: Sequence[str], *, owner: str, seconds: float) -> N
 def release(
     store: Store, keys: Sequence[str], *, owner: str, took: Mapping[str, AttemptCost] | None = None
 ) -> None:
-    """End the owner's leases on keys that came to an end without an image; others' stay.
+    """Ends the owner's leases on keys that ended without an image; others' leases stay.
 
-    Each is an attempt that failed; `took` says what it took, where that is known.
+    Each is booked as a failed attempt; `took` gives its cost where that is known.
     """
 
     def end(connection: Connection) -> None:
@@ -100,13 +100,13 @@ def release(
 
 
 def release_all(store: Store, *, owner: str) -> None:
-    """End all of an owner's leases with their count of attempts: it stopped in good order."""
+    """Ends all of an owner's leases with their attempt counts, after an orderly stop."""
     mine = tables.leases.c.owner == owner
     store.catalog.write(lambda connection: abandon(connection, mine), names=())
 
 
 def hand_back(store: Store, keys: Sequence[str], *, owner: str) -> None:
-    """End the owner's leases on these keys as `forget` does: a worker of it stopped in order."""
+    """Ends the owner's leases on these keys as `release_all` does, when one worker stops."""
     lease = tables.leases.c
 
     def end(connection: Connection) -> None:
@@ -117,7 +117,7 @@ def hand_back(store: Store, keys: Sequence[str], *, owner: str) -> None:
 
 
 def abandon(connection: Connection, which: ColumnElement[bool]) -> None:
-    """End those leases, and book their attempts as lost."""
+    """Ends those leases, and books their attempts as lost."""
     ended = connection.execute(delete(tables.leases).where(which).returning(tables.leases)).all()
     ledger.book_lost(connection, ended, database.clock(connection))
 

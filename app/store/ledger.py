@@ -1,10 +1,10 @@
 """The ledger: one row for each attempt, written in the transaction in which the attempt ends.
 
-An attempt is one lease that was won. Whoever ends the lease writes the row: the owner with what
-became of the work, or who takes a dead owner's place with the word that nobody told the end. So
-a death anywhere neither loses a row nor writes two.
+An attempt is one lease that was won. Whoever ends the lease writes the row: the owner with the
+outcome, or the successor of a dead owner with `lost`. So a crash anywhere neither loses a row nor
+writes two.
 
-Money is kept in whole billionths of a dollar: sums are exact, in whatever order they are taken.
+Money is stored in whole billionths of a dollar: sums are exact, in whatever order they are taken.
 """
 
 from collections import Counter
@@ -25,29 +25,31 @@ class AttemptEnding(StrEnum):
 
     MADE = "made"
     SECOND = "second"
-    """Made, when another had committed the image already."""
+    """Made, but another attempt had committed the image already."""
     FAILED = "failed"
     LOST = "lost"
-    """Begun, and nobody told its end: the worker died or was stopped. What it took is unknown
-    and counts as nothing."""
+    """Started, but no end was reported: the worker died or was stopped.
+
+    Its cost is unknown and counts as zero.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """On whose account an attempt goes, and how much is set aside for it meanwhile."""
+    """Who pays for an attempt, and how much is reserved for it meanwhile."""
 
     who: str = ""
     plan: str = ""
     team: str = ""
     model: str = ""
     asset: str | None = None
-    """The asset it is made for; None when it is made for none that is known."""
+    """The asset it is made for; None when that is not known."""
     most_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptCost:
-    """What an attempt took; its seconds are a GPU's or a CPU's."""
+    """The cost of an attempt; its seconds are GPU or CPU seconds."""
 
     seconds: float = 0.0
     usd: float = 0.0
@@ -56,7 +58,7 @@ class AttemptCost:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt that has come to its end."""
+    """One attempt that has ended."""
 
     key: str
     run_id: str
@@ -67,19 +69,19 @@ class Attempt:
 
 
 def nano(usd: float) -> int:
-    """Billionths of a dollar, rounded to whole ones."""
+    """Returns USD in billionths of a dollar, rounded to an integer."""
     return round(usd * NANO)
 
 
 def book_attempts(connection: Connection, attempts: Iterable[Attempt], now: float) -> None:
-    """Write a row for each, and add it to what its plan, its team and the day have spent."""
+    """Writes a row for each, and adds it to the spending of its plan, its team and the day."""
     booked, moment = list(attempts), mapping.timestamp(now)
     mapping.insert_all(connection, tables.ledger, [_cells(attempt, moment) for attempt in booked])
     spent: Counter[tuple[str, str]] = Counter()
     for attempt in booked:
         for scope in scopes(attempt.account, moment) if attempt.took.usd else ():
             spent[scope] += nano(attempt.took.usd)
-    # In order, so that two who book at once never wait for each other in a ring.
+    # Sorted, so that two concurrent writers cannot deadlock.
     added = [
         {"scope": scope, "name": name, "nano_usd": amount}
         for (scope, name), amount in sorted(spent.items())
@@ -96,13 +98,13 @@ _ADD = text(
 
 
 def scopes(account: Account, moment: str) -> tuple[tuple[str, str], ...]:
-    """Whose money an attempt spends at this moment: its plan's, its team's, and the day's."""
+    """Returns the budgets an attempt at this moment spends from: its plan, its team, the day."""
     month, day = moment[:7], moment[:10]
     return ("plan", account.plan), ("team", f"{account.team} {month}"), ("day", day)
 
 
 def book_lost(connection: Connection, leases: Iterable[Row[Any]], now: float) -> None:
-    """Write for each of these leases that nobody told the end."""
+    """Records these leases as `lost`: their workers died before reporting an outcome."""
     book_attempts(connection, map(_lost, leases), now)
 
 
@@ -111,7 +113,7 @@ def _lost(lease: Row[Any]) -> Attempt:
 
 
 def account_of(row: Row[Any]) -> Account:
-    """The account of a row of leases or of the ledger."""
+    """Returns the account of a row of leases or of the ledger."""
     return Account(
         who=row.who or "",
         plan=row.plan or "",
@@ -122,7 +124,7 @@ def account_of(row: Row[Any]) -> Account:
 
 
 def account_cells(account: Account) -> mapping.Cells:
-    """The account as columns of either table."""
+    """Returns the account as columns of either table."""
     return {
         "who": account.who,
         "plan": account.plan,

@@ -1,4 +1,4 @@
-"""Blobs in a local folder: temporary file, sync, link, sync the folder, and only then done."""
+"""Local blobs: blobs in a local folder, written by temporary file, sync, link and folder sync."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ from app.store.fault_injection import fault_point
 
 
 class LocalBlobs:
-    """Blobs in a local folder, as read-only files `ab/cd/abcd...`; nothing is created before a put.
+    """Blobs in a local folder, as read-only files `ab/cd/abcd...`; created by the first put.
 
-    A blob goes to a temporary file in the same file system, is synced, and is then linked
-    under its name, which fails if the name is taken: no reader ever sees half a blob. The
-    folders are synced before put returns, so a row that names the blob may follow. File
-    systems commit concurrent syncs together: a batch costs little more than one blob.
+    A blob is written to a temporary file in the same file system, synced, and then linked under its
+    name, which fails if the name is taken: no reader ever sees half a blob. The folders are synced
+    before put returns, so a row that names the blob may follow. File systems commit concurrent
+    syncs together: a batch costs little more than one blob.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,11 +29,11 @@ class LocalBlobs:
         """Folders whose own entry this process has synced; once is enough."""
 
     def put(self, data: bytes) -> str:
-        """See `Blobs.put`."""
+        """Stores the bytes; see `Blobs.put`."""
         return self.put_all([data])[0]
 
     def put_all(self, blobs: Sequence[bytes]) -> tuple[str, ...]:
-        """See `Blobs.put_all`."""
+        """Stores a batch; see `Blobs.put_all`."""
         digests = tuple(digest_bytes(data) for data in blobs)
         wanted = dict(zip(digests, blobs, strict=True))
         for digest, data in wanted.items():
@@ -46,7 +46,7 @@ class LocalBlobs:
         return digests
 
     def get(self, digest: str) -> bytes:
-        """See `Blobs.get`."""
+        """Returns the bytes; see `Blobs.get`."""
         path = self._path(digest)
         with self._present(path):
             require_size(f"the file {path}", path.stat().st_size)
@@ -56,17 +56,17 @@ class LocalBlobs:
         return data
 
     def has(self, digest: str) -> bool:
-        """See `Blobs.has`."""
+        """Returns whether the blob exists; see `Blobs.has`."""
         return self._path(digest).is_file()
 
     def rehash(self, digest: str) -> str:
-        """See `Blobs.rehash`."""
+        """Returns the actual sha256; see `Blobs.rehash`."""
         path = self._path(digest)
         with self._present(path), path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def entries(self) -> Iterator[BlobEntry]:
-        """See `Blobs.kept`."""
+        """Yields every blob; see `Blobs.entries`."""
         with _disk_errors(self.root):
             for folder in _names(self.root):
                 for inner in _names(self.root / folder) if len(folder) == 2 else ():
@@ -74,18 +74,18 @@ class LocalBlobs:
                     yield from (entry for entry in files if is_digest(entry.digest))
 
     def remove(self, digest: str) -> None:
-        """See `Blobs.remove`."""
+        """Removes the blob; see `Blobs.remove`."""
         with _disk_errors(self.root):
             self._path(digest).unlink(missing_ok=True)
 
     def drafts(self, before: float) -> tuple[str, ...]:
-        """See `Blobs.drafts`: the temporary files, by name."""
+        """Returns the old temporary files by name; see `Blobs.drafts`."""
         with _disk_errors(self.root):
             files = _files(self._drafts)
             return tuple(entry.digest for entry in files if entry.modified_at < before)
 
     def discard(self, draft: str) -> None:
-        """See `Blobs.discard`."""
+        """Removes a temporary file; see `Blobs.discard`."""
         with _disk_errors(self.root):
             (self._drafts / Path(draft).name).unlink(missing_ok=True)
 
@@ -131,15 +131,15 @@ class LocalBlobs:
     def _link(self, temporary: Path, digest: str, data: bytes) -> None:
         path = self._path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Another writer may be first: its bytes must be ours, or the file is rotten. That it
-        # is gone again when we look is a sweep's work, and then the name is free for us.
+        # Another writer may be first: its bytes must be ours, or the file is damaged. If the file
+        # is gone when we look, a sweep removed it, and the name is free for us.
         while not (_linked(temporary, path) or self._holds(digest, data)):
             path.parent.mkdir(parents=True, exist_ok=True)
         fault_point("blob.linked")
 
     def _sync_folders(self, digests: Iterable[str], pool: Executor) -> None:
-        # Folders that exist may be another process's, made but not yet synced: a row must
-        # not rely on them before this process has synced their entries itself.
+        # Existing folders may be another process's, created but not yet synced: a row must not rely
+        # on them before this process has synced their entries itself.
         holding = {self._path(digest).parent for digest in digests}
         unsettled = {folder for path in holding for folder in (path, path.parent)} - self._settled
         list(pool.map(_sync_folder, holding | {folder.parent for folder in unsettled}))
@@ -173,7 +173,7 @@ def _files(folder: Path) -> Iterator[BlobEntry]:
         try:
             status = (folder / name).stat()
         except FileNotFoundError:
-            continue  # removed while we were listing
+            continue  # removed during the listing
         yield BlobEntry(name, status.st_size, status.st_mtime)
 
 

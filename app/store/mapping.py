@@ -1,7 +1,7 @@
-"""Values as catalog rows, and rows as values again: the only place that knows both shapes.
+"""Mapping: values to catalog rows and back; the only module that knows both shapes.
 
-A value is stored as canonical JSON beside its sha256. A part that has a table of its own
-(an image's provenance, an asset's image) is stored there once and put back when read.
+A value is stored as canonical JSON with its sha256. A part that has a table of its own (an image's
+provenance, an asset's image) is stored there once and restored when read.
 """
 
 import json
@@ -20,36 +20,36 @@ from app.types import AssetRecord, AtlasPage, GeneratedImage, Provenance, Value
 Cells: TypeAlias = dict[str, str | int | float | None]
 _Item = TypeVar("_Item")
 _AT_ONCE = 500
-"""Rows asked for in one query: below every database's limit on bound parameters."""
+"""Rows per query: below every database's limit on bound parameters."""
 
 
 def chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """The distinct items in their order, in pieces that one query can ask for."""
+    """Yields the distinct items in order, in pieces that fit into one query."""
     distinct = iter(dict.fromkeys(items))
     while piece := list(islice(distinct, _AT_ONCE)):
         yield piece
 
 
 def insert_all(connection: Connection, table: Table, cells: Sequence[Cells]) -> None:
-    """Add the rows; nothing to add is nothing to do."""
+    """Inserts the rows; does nothing without rows."""
     if cells:
         connection.execute(insert(table), cells)
 
 
 def delete_all(connection: Connection, column: Column[str], keys: Iterable[str]) -> None:
-    """Delete the rows whose column holds one of the keys."""
+    """Deletes the rows whose column holds one of the keys."""
     for piece in chunks(keys):
         connection.execute(delete(column.table).where(column.in_(piece)))
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC with milliseconds; the text sorts by time."""
+    """Returns seconds since 1970 as ISO 8601 in UTC with milliseconds; it sorts by time."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def provenance_cells(provenance: Provenance, created_at: str) -> Cells:
-    """The row of a provenance, named by the digest of what it says."""
+    """Returns the row of a provenance, named by the digest of its value."""
     value = canonical_json(provenance.as_json())
     schedule = provenance.noise_schedule
     return {
@@ -70,7 +70,7 @@ def provenance_cells(provenance: Provenance, created_at: str) -> Cells:
 
 
 def image_cells(image: GeneratedImage, provenance_digest: str, created_at: str) -> Cells:
-    """The row of an image, without its provenance."""
+    """Returns the row of an image, without its provenance."""
     return _stored(image, created_at, without={"provenance"}) | {
         "key": image.key,
         "request_id": image.request_id,
@@ -80,7 +80,7 @@ def image_cells(image: GeneratedImage, provenance_digest: str, created_at: str) 
 
 
 def asset_cells(record: AssetRecord, provenance_digest: str | None) -> Cells:
-    """The row of an asset, without its image and provenance; `created_at` must be set."""
+    """Returns the row of an asset, without image and provenance; `created_at` must be set."""
     return _stored(record, record.created_at, without={"image", "provenance"}) | {
         "key": record.key,
         "name": record.name,
@@ -97,7 +97,7 @@ def asset_cells(record: AssetRecord, provenance_digest: str | None) -> Cells:
 
 
 def finding_cells(record: AssetRecord) -> list[Cells]:
-    """One row for each rule that spoke."""
+    """Returns one row for each broken rule."""
     return [
         {
             "asset_key": record.key,
@@ -110,7 +110,7 @@ def finding_cells(record: AssetRecord) -> list[Cells]:
 
 
 def page_cells(run_id: str, position: int, page: AtlasPage, created_at: str) -> Cells:
-    """The row of an atlas page."""
+    """Returns the row of an atlas page."""
     return _stored(page, created_at, without=set()) | {
         "run_id": run_id,
         "name": page.name,
@@ -121,30 +121,30 @@ def page_cells(run_id: str, position: int, page: AtlasPage, created_at: str) -> 
 
 
 def image_holdings(image: GeneratedImage) -> list[Cells]:
-    """Which blobs an image's row names: its own, its latents, and those it was drawn from."""
+    """Returns the blobs an image's row names: its own, its latents, and its input images."""
     request = image.provenance.request
     drawn_from = {request.init_image, request.mask_image}
     return _holdings("image", image.key, {image.digest, image.latents} | drawn_from)
 
 
 def asset_holdings(record: AssetRecord) -> list[Cells]:
-    """Which blobs an asset's row names: its finished files; its image has a row of its own."""
+    """Returns the blobs an asset's row names: its finished files; its image has its own row."""
     files = record.asset.files if record.asset else ()
     return _holdings("asset", record.key, {file.digest for file in files})
 
 
 def page_holdings(run_id: str, page: AtlasPage) -> list[Cells]:
-    """Which blobs a page's row names."""
+    """Returns the blobs a page's row names."""
     return _holdings("page", f"{run_id}/{page.name}", {page.image, page.metadata})
 
 
 def run_holdings(run_id: str, digests: Iterable[str]) -> list[Cells]:
-    """Which blobs a run's row names: its plan's document and the pictures that it begins with."""
+    """Returns the blobs a run's row names: its plan's document and its input images."""
     return _holdings("run", run_id, set(digests))
 
 
 def present(connection: Connection, column: Column[str], values: Iterable[str]) -> set[str]:
-    """Those of the values that stand in the column."""
+    """Returns those of the values that are in the column."""
     return {
         value
         for piece in chunks(values)
@@ -153,7 +153,7 @@ def present(connection: Connection, column: Column[str], values: Iterable[str]) 
 
 
 def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, GeneratedImage]:
-    """The committed images among the keys."""
+    """Returns the committed images among the keys."""
     images: list[GeneratedImage] = []
     for piece in chunks(keys):
         images += read_images(connection, select_images().where(tables.images.c.key.in_(piece)))
@@ -161,7 +161,7 @@ def images_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Gene
 
 
 def select_images() -> Select[Any]:
-    """Every image beside its provenance; add conditions on either table."""
+    """Returns a query for every image with its provenance; add conditions on either table."""
     images, provenance = tables.images.c, tables.provenance.c
     return select(
         images.value,
@@ -172,7 +172,7 @@ def select_images() -> Select[Any]:
 
 
 def read_images(connection: Connection, query: Select[Any]) -> list[GeneratedImage]:
-    """The images a `select_images` query finds. Raises DigestMismatch on an altered row."""
+    """Returns the images of a `select_images` query. Raises DigestMismatch on an altered row."""
     return [
         GeneratedImage.model_validate(
             _verified(row.value, row.value_digest)
@@ -183,7 +183,7 @@ def read_images(connection: Connection, query: Select[Any]) -> list[GeneratedIma
 
 
 def records_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, AssetRecord]:
-    """The recorded assets among the keys."""
+    """Returns the recorded assets among the keys."""
     records: list[AssetRecord] = []
     for piece in chunks(keys):
         query = select(tables.assets).where(tables.assets.c.key.in_(piece))
@@ -192,7 +192,10 @@ def records_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Ass
 
 
 def read_records(connection: Connection, query: Select[Any]) -> list[AssetRecord]:
-    """The assets a query over the assets table finds. Raises DigestMismatch on an altered row."""
+    """Returns the assets of a query over the assets table.
+
+    Raises DigestMismatch on an altered row.
+    """
     rows = connection.execute(query).all()
     images = images_by_key(connection, (row.image_key for row in rows if row.image_key))
     digests = (row.provenance_digest for row in rows if row.provenance_digest)
@@ -210,14 +213,14 @@ def read_records(connection: Connection, query: Select[Any]) -> list[AssetRecord
 
 
 def read_pages(connection: Connection, run_id: str) -> tuple[AtlasPage, ...]:
-    """The atlas pages of a run in their order. Raises DigestMismatch on an altered row."""
+    """Returns the atlas pages of a run in order. Raises DigestMismatch on an altered row."""
     pages = tables.pages
     query = select(pages).where(pages.c.run_id == run_id).order_by(pages.c.position)
     return read_page_rows(connection, query)
 
 
 def read_page_rows(connection: Connection, query: Select[Any]) -> tuple[AtlasPage, ...]:
-    """The atlas pages a query over the pages table finds. Raises DigestMismatch."""
+    """Returns the atlas pages of a query over the pages table. Raises DigestMismatch."""
     rows = connection.execute(query)
     return tuple(AtlasPage.model_validate(_verified(row.value, row.value_digest)) for row in rows)
 

@@ -1,4 +1,4 @@
-"""The catalog's schema, brought to the newest step inside a transaction that is already open."""
+"""Migrate: brings the catalog's schema to the newest revision inside an open transaction."""
 
 from pathlib import Path
 
@@ -10,24 +10,24 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def newest() -> str:
-    """The newest schema this version knows: a file's number is its revision."""
+    """Returns the newest revision this version knows: a file's number is its revision."""
     return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def is_newest(connection: Connection) -> bool:
-    """Whether there is nothing to do; answered without loading Alembic."""
+    """Returns whether the schema is up to date, without loading Alembic."""
     return revision(connection) == newest()
 
 
 def revision(connection: Connection) -> str | None:
-    """The schema the catalog is at; None when it is empty."""
+    """Returns the revision of the catalog; None when it is empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def upgrade(connection: Connection, target: str | None = None) -> None:
-    """Take the missing steps. Raises CatalogError for a schema of a newer version."""
+    """Runs the missing migrations. Raises CatalogError for a schema of a newer version."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

@@ -1,4 +1,4 @@
-"""What a picture says of itself wherever it goes: its origin, and that a model made it."""
+"""PNG metadata: an image's origin, and that a model made it, as text chunks."""
 
 from app.digest import Json, canonical_json
 from app.types import Provenance
@@ -18,16 +18,16 @@ _XMP = (
 
 
 def page_text() -> dict[str, str]:
-    """The text chunks of an atlas page: what stands on it was made by a trained model."""
+    """Returns the text chunks of an atlas page: its images were made by a trained model."""
     return {"XML:com.adobe.xmp": _XMP}
 
 
 def image_text(provenance: Provenance) -> dict[str, str]:
-    """The PNG text chunks: `atelier`, canonical JSON, and XMP with IPTC's DigitalSourceType.
+    """Returns the PNG text chunks: `atelier`, canonical JSON, and IPTC's DigitalSourceType.
 
-    The prompt itself stays home, its digest goes along. Only what follows from the key is
-    said, never the attempt or the machine, so that the same image has the same bytes
-    wherever it is made. Sources: IPTC Photo Metadata Standard 2023.1; XMP part 3, PNG.
+    The latter is XMP. The prompt itself is left out, only its digest is included. Only what follows
+    from the key is included, never the attempt or the machine, so that the same image has the same
+    bytes wherever it is made. Sources: IPTC Photo Metadata Standard 2023.1; XMP part 3, PNG.
     """
     request = provenance.request
     origin: dict[str, Json] = {

@@ -1,4 +1,4 @@
-"""Pointers: which version bears an alias now, moved by one compare-and-set, with every move kept.
+"""Pointers: which version an alias points at, moved by compare-and-set, with every move kept.
 
 It knows names and references, not what a version is or why it may be promoted.
 """
@@ -17,7 +17,7 @@ _COLUMNS = tables.pointers.c
 
 
 class Pointer(Value):
-    """One move of an alias; the one with the highest number says where it points now."""
+    """One move of an alias; the one with the highest number is its current target."""
 
     name: Name
     alias: Name
@@ -25,24 +25,24 @@ class Pointer(Value):
     target: str
     """The resolved reference: draft/7."""
     below: int | None
-    """The move a step back returns to; None: there is nothing to go back to."""
+    """The move that a step back returns to; None: there is nothing to go back to."""
     reason: str
     moved_at: str
 
 
 def pointer(catalog: Catalog, name: str, alias: str) -> Pointer | None:
-    """Where the alias points now; None when it never pointed anywhere."""
+    """Returns the current target of the alias; None when it never had one."""
     return catalog.read(lambda connection: _value(_newest(connection, name, alias)))
 
 
 def moves(catalog: Catalog, name: str, alias: str) -> list[Pointer]:
-    """Every move of the alias, the newest first."""
+    """Returns every move of the alias, the newest first."""
     query = _moves(name, alias)
     return catalog.read(lambda connection: [_pointer(row) for row in connection.execute(query)])
 
 
 def aliases(catalog: Catalog) -> dict[str, list[str]]:
-    """The aliases that each reference bears now, in alphabetical order."""
+    """Returns the current aliases of each reference, in alphabetical order."""
     query = select(_COLUMNS.name, _COLUMNS.alias).distinct()
 
     def read(connection: Connection) -> dict[str, list[str]]:
@@ -59,20 +59,20 @@ def aliases(catalog: Catalog) -> dict[str, list[str]]:
 def move(
     catalog: Catalog, name: str, alias: str, target: str, *, present: Pointer | None, reason: str
 ) -> Pointer:
-    """Let the alias point at the target, if it still points where `present` says.
+    """Moves the alias to the target, if it still points where `present` says.
 
-    Of many who saw the same `present` exactly one succeeds; a death leaves the old or the new.
-    Raises PromotionRefused, naming where it points now, when somebody was faster.
+    Of many callers with the same `present` exactly one succeeds; a crash leaves the old or the new
+    target. Raises PromotionRefused, naming the current target, when another caller was first.
     """
     below = present.number if present else None
     return _append(catalog, name, alias, target, present=present, below=below, reason=reason)
 
 
 def step_back(catalog: Catalog, present: Pointer, *, reason: str) -> Pointer:
-    """Let the alias point where it did before `present`, if it still points there.
+    """Moves the alias to its target before `present`, if it still points there.
 
-    Stepping back again goes further back, never forth. Raises PromotionRefused when there is
-    nothing before it or somebody was faster.
+    Stepping back again goes further back, never forward. Raises PromotionRefused when there is
+    nothing before it or another caller was first.
     """
     name, alias = present.name, present.alias
     before = next(
@@ -89,7 +89,7 @@ def step_back(catalog: Catalog, present: Pointer, *, reason: str) -> Pointer:
 
 
 def resolved(catalog: Catalog, reference: str) -> str:
-    """The reference behind `name@alias` as of now; any other text stays as it is.
+    """Returns the reference that `name@alias` points at now; any other text unchanged.
 
     Raises PromotionRefused when the alias points nowhere.
     """
@@ -113,7 +113,7 @@ def _append(
     def decide(connection: Connection) -> Pointer:
         newest = _newest(connection, name, alias)
         if newest is not None and newest.move_id == move_id:
-            return _pointer(newest)  # it was committed, only the answer was lost
+            return _pointer(newest)  # committed already, only the answer was lost
         if (newest.number if newest else None) != (present.number if present else None):
             raise _overtaken(name, alias, present, newest)
         cells: mapping.Cells = {

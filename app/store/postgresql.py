@@ -1,7 +1,7 @@
-"""A catalog in a PostgreSQL database: many writers at once, each key written by one at a time.
+"""PostgreSQL: a catalog with many concurrent writers; each key has one writer at a time.
 
-A write transaction first takes advisory locks for the names it decides about and then reads:
-what it sees of them cannot change before it commits (PostgreSQL manual, 13.3.5).
+A write transaction first takes advisory locks for the names it decides about and then reads: what
+it reads of them cannot change before it commits (PostgreSQL manual, 13.3.5).
 """
 
 import zlib
@@ -13,23 +13,26 @@ from sqlalchemy.exc import DBAPIError
 from app.errors import CatalogError
 
 _SPACE = 0x41544C52
-"""Our part of the database's advisory locks: "ATLR"."""
+"""Our namespace in the database's advisory locks: "ATLR"."""
 _STRIPES = 256
 """Names share this many locks, so that no batch, however large, fills the server's lock table."""
 _CONNECT_SECONDS = 10
 _TRANSIENT = ("08", "40", "53300", "55P03", "57P")
-"""Beginnings of SQLSTATE: connection lost, serialization or deadlock, too many connections,
-lock not available, server shutting down or starting (PostgreSQL manual, appendix A)."""
+"""SQLSTATE prefixes of errors that may pass (PostgreSQL manual, appendix A).
+
+Connection lost, serialization or deadlock, too many connections, lock not available, server
+shutting down or starting.
+"""
 
 
 class PostgreSQL:
-    """See `database.Dialect`."""
+    """The PostgreSQL dialect; see `database.Dialect`."""
 
     clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
     remedy = "see that the server runs, can be reached, and lets this user in"
 
     def open(self, url: URL) -> Engine:
-        """An engine for the database, which must exist; no connection is made yet."""
+        """Returns an engine for the database, which must exist; makes no connection yet."""
         try:
             return create_engine(
                 url.set(drivername="postgresql+psycopg"),
@@ -42,18 +45,21 @@ class PostgreSQL:
             ) from exc
 
     def to_read(self, engine: Engine) -> Engine:
-        """Several statements must see one snapshot."""
+        """Returns an engine in REPEATABLE READ: several statements must see one snapshot."""
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def to_write(self, engine: Engine) -> Engine:
-        """Every statement after the locks must see what their last holders committed."""
+        """Returns an engine in READ COMMITTED.
+
+        Every statement after the locks must see what their last holders committed.
+        """
         return engine.execution_options(isolation_level="READ COMMITTED")
 
     def lock(self, connection: Connection, names: Iterable[str]) -> None:
-        """Hold the names until the transaction ends; always in one order, so without deadlock.
+        """Locks the names until the transaction ends; always in one order, so without deadlock.
 
-        A holder that has stopped is waited for 20 seconds; one that does nothing inside its
-        transaction for 60 seconds is cut off by the server.
+        It waits 20 seconds for another holder; the server disconnects a holder that is idle in its
+        transaction for 60 seconds.
         """
         connection.execute(
             text(
@@ -65,7 +71,7 @@ class PostgreSQL:
 
     @staticmethod
     def hold(connection: Connection, names: Iterable[str]) -> None:
-        """Take the locks, waiting as long as the transaction's `lock_timeout` says."""
+        """Takes the locks, waiting as long as the transaction's `lock_timeout`."""
         stripes = sorted({zlib.crc32(name.encode()) % _STRIPES for name in names})
         connection.execute(
             text(
@@ -76,10 +82,10 @@ class PostgreSQL:
         )
 
     def is_transient(self, error: Exception) -> bool:
-        """Whether the same transaction may well succeed in a moment."""
+        """Returns whether the same transaction may succeed when tried again."""
         if not isinstance(error, DBAPIError):
             return False
         state = getattr(error.orig, "sqlstate", None)
-        if state is None:  # the server said nothing: it is gone or was never there
+        if state is None:  # no answer: the server is gone or was never there
             return error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
         return str(state).startswith(_TRANSIENT)

@@ -1,7 +1,8 @@
-"""The one way in: claim a lease, make the bytes, keep the blobs, commit the rows at once.
+"""Publish: claim a lease, make the bytes, store the blobs, commit the rows at once.
 
-Blobs are durable before a row names them, so a death anywhere leaves nothing visible half
-done; a key is committed once, so the same work again makes nothing twice.
+It is the only way to write to the store. Blobs are durable before a row names them, so a crash
+anywhere leaves nothing visible half done; a key is committed once, so repeated work makes nothing
+twice.
 """
 
 from collections.abc import Sequence
@@ -49,16 +50,16 @@ __all__ = [
 
 
 def new_run_id() -> str:
-    """A name for a run that no other has; runs sort by when they began."""
+    """Returns a unique run id; ids sort by when their runs began."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}"
 
 
 def begin_run(
     store: Store, run_id: str, *, plan: str, document: Json, files: Sequence[bytes] = ()
 ) -> RunRecord:
-    """Keep a plan's own document under its digest and note that a run of it begins.
+    """Stores a plan's document under its digest and records that a run of it begins.
 
-    `files` are pictures that the plan names. Raises CatalogError when the id is taken.
+    `files` are images that the plan names. Raises CatalogError when the id is taken.
     """
     blob = canonical_json(document)
     plan_digest = digest_bytes(blob)
@@ -79,14 +80,14 @@ def publish_images(
     owner: str,
     files: Sequence[bytes] = (),
 ) -> tuple[GeneratedImage, ...]:
-    """Keep the bytes, commit the rows, end the leases; returns what now stands under each key.
+    """Stores the bytes, commits the rows, ends the leases; returns what each key now holds.
 
-    The attempts that made the images are booked with them. `files` are what the images or their
-    requests name besides, and what may not be stored yet. Safe to repeat, and open to an owner
-    whose lease ran out: if a key is committed already, its row is returned. When the bytes offered
+    The attempts that made the images are booked with them. `files` are other blobs that the images
+    or their requests name and that may not be stored yet. Safe to repeat, and allowed to an owner
+    whose lease expired: if a key is committed already, its row is returned. When the bytes offered
     differ from those committed, an alarm is recorded, the rest of the batch is committed and
-    KeyConflict is raised. Raises DigestMismatch and CatalogError before anything is kept when
-    an image does not name its bytes or its provenance has a gap.
+    KeyConflict is raised. Raises DigestMismatch and CatalogError before anything is stored when an
+    image does not name its bytes or its provenance has a gap.
     """
     for image, data in images:
         validate.require_bytes(f"image {image.key}", [image.digest], [data])
@@ -117,14 +118,13 @@ def publish_images(
 def publish_assets(
     store: Store, records: Sequence[tuple[AssetRecord, Sequence[bytes]]]
 ) -> tuple[AssetRecord, ...]:
-    """Keep the finished files and commit the records; returns what now stands under each key.
+    """Stores the finished files and commits the records; returns what each key now holds.
 
-    Accepted, review and rejected are final, failed is not: a failed record gives way to any
-    later one and never displaces a final one. The same content again (status, image, files)
-    returns the record that stands; other content is recorded as an alarm, the rest of the
-    batch is committed and KeyConflict is raised. Raises DigestMismatch when the bytes are
-    not exactly the record's files, CatalogError when a record lacks what its status promises
-    or its image was not published.
+    Accepted, review and rejected are final, failed is not: a failed record is replaced by any later
+    one and never replaces a final one. The same content again (status, image, files) returns the
+    committed record; other content is recorded as an alarm, the rest of the batch is committed and
+    KeyConflict is raised. Raises DigestMismatch when the bytes are not exactly the record's files,
+    CatalogError when a record lacks what its status requires or its image was not published.
     """
     for record, files in records:
         named = [file.digest for file in record.asset.files] if record.asset else []
@@ -156,11 +156,11 @@ def publish_assets(
 def override_asset(
     store: Store, record: AssetRecord, files: Sequence[bytes], *, good: bool
 ) -> AssetRecord:
-    """Put a person's decision in the place of what stands under the record's key.
+    """Replaces the record under its key by a person's decision.
 
-    The picture is the one that stands, with when and by whom it was made; `files` are finished
-    files that the store may not hold yet. Safe to repeat; of two people the later one decides.
-    Raises CatalogError when nothing stands there, or another picture.
+    Keeps the committed image, with when and by whom it was made; `files` are finished files that
+    the store may not hold yet. Safe to repeat; of two people the later one decides. Raises
+    CatalogError when no record has the key, or one with another image.
     """
     validate.require_record(record)
 
@@ -171,7 +171,7 @@ def override_asset(
 
 
 def restore(store: Store, digest: str, data: bytes) -> None:
-    """Put a blob's own bytes back where it is gone or damaged.
+    """Restores a blob whose bytes are gone or damaged.
 
     Raises DigestMismatch, with nothing changed, when these are not the bytes the digest names.
     """
@@ -183,10 +183,10 @@ def restore(store: Store, digest: str, data: bytes) -> None:
 def publish_pages(
     store: Store, run_id: str, pages: Sequence[tuple[AtlasPage, bytes, bytes]]
 ) -> tuple[AtlasPage, ...]:
-    """Keep each page's image and metadata and commit the rows of the run; safe to repeat.
+    """Stores each page's image and metadata and commits the rows of the run; safe to repeat.
 
-    Raises DigestMismatch when the bytes are not those a page names; KeyConflict, with an
-    alarm recorded, when the run has another page of the same name.
+    Raises DigestMismatch when the bytes are not those a page names; KeyConflict, with an alarm
+    recorded, when the run has another page of the same name.
     """
     for page, image, text in pages:
         validate.require_bytes(f"page {page.name}", [page.image, page.metadata], [image, text])
@@ -211,7 +211,7 @@ def publish_pages(
 
 
 def _content(record: AssetRecord) -> str:
-    """The digest of what must never differ under one key; when and by whom may."""
+    """Returns the digest of what must not differ under one key; time and run may."""
     image = record.image.digest if record.image else None
     asset = record.asset.as_json() if record.asset else None
     return digest([record.name, record.version, record.status, image, asset])

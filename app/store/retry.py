@@ -1,4 +1,4 @@
-"""Calls that may fail in passing: made again a finite number of times, ever more apart."""
+"""Retry: repeats calls that may fail temporarily, a limited number of times with backoff."""
 
 import random
 import time
@@ -17,11 +17,11 @@ def call_with_retries(
     is_transient: Callable[[Exception], bool],
     wait: Wait = time.sleep,
 ) -> _Result:
-    """The call's result; raises its error when that is not `passing` or the tries are spent.
+    """Returns the call's result; raises its error if not transient or after the last try.
 
-    The call must be safe to repeat, also after it succeeded and only its answer was lost.
-    Pauses are drawn at random below a bound that doubles, so that many who failed together
-    do not come back together (AWS Architecture Blog: Exponential Backoff And Jitter, 2015).
+    The call must be safe to repeat, also after it succeeded and only its answer was lost. Pauses
+    are random below a bound that doubles, so that many that failed together do not return together
+    (AWS Architecture Blog: Exponential Backoff And Jitter, 2015).
     """
     for seconds in _pauses():
         try:

@@ -1,4 +1,4 @@
-"""Reading: what some runs took, when their assets stood, and why some were not accepted."""
+"""Run statistics: what runs took, when their assets were done, and why some were not accepted."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ class RunAttempts(Value):
 
     attempts: int = 0
     made: int = 0
-    """Those that came to an image."""
+    """Those that made an image."""
     seconds: float = 0.0
     usd: float = 0.0
 
 
 class DeliveryMoments(Value):
-    """When a run's assets stood in the catalog; None where it decided none."""
+    """When a run's assets were committed; None where it decided none."""
 
     assets: int
     half_at: str | None
@@ -33,7 +33,7 @@ class DeliveryMoments(Value):
 
 
 class RefusalCount(Value):
-    """How often a rule spoke against decided assets of one model in one day (UTC)."""
+    """How often decided assets of one model broke a rule in one day (UTC)."""
 
     day: str
     model: str
@@ -41,11 +41,11 @@ class RefusalCount(Value):
     verdict: str
     times: int
     assets: int
-    """All that were decided of the model that day."""
+    """All decided assets of the model that day."""
 
 
 def run_attempts(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunAttempts]:
-    """By run; those without an attempt are not there."""
+    """Returns the attempts by run; runs without an attempt are left out."""
     ledger = tables.ledger.c
     made = func.sum(case((ledger.ending.in_(FAILURE_ENDINGS), 0), else_=1))
     query = select(
@@ -59,7 +59,7 @@ def run_attempts(connection: Connection, run_ids: Sequence[str]) -> dict[str, Ru
 
 
 def delivery_moments(connection: Connection, run_id: str) -> DeliveryMoments:
-    """By the moments at which they were committed."""
+    """Returns when shares of the run's assets were committed."""
     assets = tables.assets.c
     mine = assets.run_id == run_id
     count = int(connection.execute(select(func.count()).where(mine)).scalar_one())
@@ -74,9 +74,9 @@ def delivery_moments(connection: Connection, run_id: str) -> DeliveryMoments:
 
 
 def refusal_counts(connection: Connection, run_ids: Sequence[str]) -> list[RefusalCount]:
-    """By day, model and rule, the newest day first, on it the most frequent first."""
+    """Returns broken rules by day, model and rule; newest day first, then most frequent first."""
     assets, findings = tables.assets.c, tables.findings.c
-    # Written out: PostgreSQL takes two bound values for two different days.
+    # Literals: PostgreSQL treats two bound values as two different expressions.
     day = func.substr(assets.created_at, literal_column("1"), literal_column("10"))
     ours = assets.run_id.in_(run_ids), assets.status != Status.FAILED.value
     decided = select(day, assets.model, func.count()).where(*ours).group_by(day, assets.model)
@@ -100,27 +100,30 @@ def refusal_counts(connection: Connection, run_ids: Sequence[str]) -> list[Refus
 
 
 LATEST = 20_000
-"""Decided assets that are looked at."""
+"""The most decided assets examined."""
 _FINAL = [status.value for status in (Status.ACCEPTED, Status.REVIEW, Status.REJECTED)]
 
 
 def latest_verdicts(catalog: Catalog, *, limit: int = LATEST) -> Sequence[AssetRecord]:
-    """The latest assets whose fate is final, the newest first, without image and provenance."""
+    """Returns the latest assets with a final status, the newest first.
+
+    They are without image and provenance.
+    """
     bare = {"image": None, "provenance": None}
     return [AssetRecord.model_validate(json.loads(text) | bare) for text in _texts(catalog, limit)]
 
 
 def latest_retries(catalog: Catalog, *, limit: int = LATEST) -> Iterator[Retry]:
-    """The further attempts at the latest assets that had any with a reason.
+    """Yields the retries of the latest assets that had any with a reason.
 
-    The database picks them out, for in most catalogs nearly all assets had none.
+    The database filters them, because in most catalogs nearly all assets had none.
     """
     for text in _texts(catalog, limit, holding='"retries":[{'):
         yield from map(Retry.model_validate, json.loads(text)["retries"])
 
 
 def _texts(catalog: Catalog, limit: int, *, holding: str = "") -> Sequence[str]:
-    """The records as they are stored, canonical JSON: without spaces between its signs."""
+    """Returns the records as stored: canonical JSON, without spaces between tokens."""
     column = tables.assets.c
     query = select(column.value).where(column.status.in_(_FINAL))
     query = query.where(column.value.contains(holding, autoescape=True)) if holding else query

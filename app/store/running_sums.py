@@ -1,8 +1,7 @@
-"""Running sums over a table that grows at its end: a look reads only what came since the last.
+"""Running sums over a table that grows at its end: a read fetches only what was added since.
 
-A row's sequence is drawn before its transaction commits, so on a server a lower one may appear
-after a higher: rows younger than a minute are read again at every look before they are added up
-for good.
+A row's sequence is assigned before its transaction commits, so on a server a lower one may appear
+after a higher: rows younger than a minute are read again every time before they are added for good.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +16,11 @@ SETTLED_SECONDS = 60.0
 
 Group: TypeAlias = tuple[str, ...]
 Numbers: TypeAlias = tuple[Any, ...]
-"""Numbers add up; of texts the last by the alphabet stands, which is how moments are written."""
+"""Numbers are added; of texts (timestamps) the alphabetically last is kept."""
 
 
 class RunningSums:
-    """Sums by group; `groups` and `numbers` are columns over `table`, whose `query` joins others.
-
-    `first` says which of the rows that stand at the first look count; all that come later do.
-    """
+    """Sums by group; `groups` and `numbers` are columns over `table`; `query` may join others."""
 
     def __init__(
         self,
@@ -42,13 +38,16 @@ class RunningSums:
         self._sums: dict[Group, Numbers] = {}
 
     def reset(self) -> None:
-        """Read everything anew at the next look."""
+        """Resets the sums, so that the next read starts from the first row."""
         self._settled, self._sums = 0, {}
 
     def read(
         self, connection: Connection, now: float, *, first: ColumnElement[bool] | None = None
     ) -> dict[Group, Numbers]:
-        """The sums as they stand in this snapshot: two or three queries."""
+        """Returns the sums in this snapshot, with two or three queries.
+
+        `first` selects which of the rows that exist at the first read count; all later rows do.
+        """
         sequence = self._table.c.sequence
         settled = self._newest_settled(connection, now)
         if settled > self._settled:
@@ -61,7 +60,7 @@ class RunningSums:
         return merge_sums(self._sums, self._read(connection, rest))
 
     def _newest_settled(self, connection: Connection, now: float) -> int:
-        """Looked for from the end: the rows that have not settled are few."""
+        """Returns the newest settled sequence, searched from the end: few rows have not settled."""
         column = self._table.c
         old = column.created_at < mapping.timestamp(now - SETTLED_SECONDS)
         query = select(column.sequence).where(column.sequence > self._settled, old)
@@ -79,7 +78,7 @@ class RunningSums:
 def merge_sums(
     sums: Mapping[Group, Numbers], others: Mapping[Group, Numbers]
 ) -> dict[Group, Numbers]:
-    """Both together; neither is changed."""
+    """Returns the sums of both; neither is changed."""
     together = dict(sums)
     for group, numbers in others.items():
         together[group] = _added(together[group], numbers) if group in together else numbers
@@ -87,7 +86,7 @@ def merge_sums(
 
 
 def count_rows(connection: Connection, table: Table) -> int:
-    """How many rows there are; a database reads its smallest index for this."""
+    """Returns how many rows there are; a database reads its smallest index for this."""
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 

@@ -1,7 +1,8 @@
-"""Blobs behind the S3 protocol: created once by a conditional PUT, checksummed both ways.
+"""S3 blobs: created once by a conditional PUT, checksummed in both directions.
 
-Endpoint, region and credentials come from the standard AWS variables and files. Multipart
-uploads are never used: a blob is one request, so there is no half of one to be seen.
+Endpoint, region and credentials come from the standard AWS variables and files. Multipart uploads
+are never used: a blob is one request, so half a blob is never visible.
+
 Sources: Amazon S3 User Guide, "Conditional writes" and "Checking object integrity".
 """
 
@@ -25,21 +26,21 @@ from app.store.retry import Wait, call_with_retries
 _TRANSIENT_STATUS = (408, 409, 429, 500, 502, 503, 504)
 """409 is ConditionalRequestConflict: two conditional writes met; S3 asks to try again."""
 _TRANSIENT_CODES = ("BadDigest", "XAmzContentSHA256Mismatch", "RequestTimeout", "IncompleteBody")
-"""400s that say that the body was damaged or cut on its way."""
+"""400s that mean that the body was damaged or truncated in transit."""
 
 
 class NotYetConsistent(Exception):
-    """An object is not what was just put: damaged on its way, or swept away meanwhile."""
+    """An object is not what was just put: damaged in transit, or swept meanwhile."""
 
 
 def status_of(exc: BaseException) -> int:
-    """The HTTP status a server answered with, 0 when it did not answer."""
+    """Returns the HTTP status of a server's answer, 0 without an answer."""
     answer = getattr(exc, "response", None) or {}
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_transient(exc: Exception) -> bool:
-    """Whether the same call may well succeed in a moment."""
+    """Returns whether the same call may succeed when tried again."""
     from botocore.exceptions import (
         ClientError,
         ConnectionError,
@@ -56,7 +57,7 @@ def is_transient(exc: Exception) -> bool:
 
 @contextmanager
 def translate_errors(address: str) -> Iterator[None]:
-    """Turn whatever boto3 raises into a StoreError that names the object and the remedy."""
+    """Turns any boto3 error into a StoreError that names the object and the remedy."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -94,26 +95,26 @@ def _code(exc: BaseException) -> str:
 
 _PIECE_BYTES = 2**20
 _ONE_AT_A_TIME = Lock()
-"""Clients may be used from many threads; they may not be created by several at once."""
+"""Clients may be used from many threads, but not be created by several at once."""
 _SECONDS: Final = {"connect_timeout": 5, "read_timeout": 60}
 
 
 def open_s3(bucket: str, prefix: str, *, wait: Wait = time.sleep) -> "S3Blobs":
-    """The store below `s3://bucket/prefix`; nothing is asked of the server yet.
+    """Opens the store below `s3://bucket/prefix`; no request is sent yet.
 
     Raises StoreError when the `s3` extra is not installed.
     """
     session = _session()
     from botocore.config import Config
 
-    # A server of one's own rarely has a DNS name for each bucket.
+    # A self-hosted server rarely has a DNS name for each bucket.
     own = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     config = Config(
-        retries={"total_max_attempts": 1},  # ours are counted in one place: retry.py
+        retries={"total_max_attempts": 1},  # retry.py does all retries
         s3={"addressing_style": "path" if own else "auto"},
         max_pool_connections=2 * MAX_CONCURRENT,
-        request_checksum_calculation="when_required",  # put sends the sha256 it has already
-        response_checksum_validation="when_required",  # get hashes what it has read itself
+        request_checksum_calculation="when_required",  # put sends the sha256 that it computed
+        response_checksum_validation="when_required",  # get hashes what it reads
         **_SECONDS,
     )
     with _ONE_AT_A_TIME:
@@ -123,7 +124,7 @@ def open_s3(bucket: str, prefix: str, *, wait: Wait = time.sleep) -> "S3Blobs":
 
 @cache
 def _session() -> Any:
-    """One for the process: it has read the description of the protocol, which takes a while."""
+    """Returns one session per process: it loads the protocol description, which is slow."""
     try:
         import boto3
     except ImportError as exc:
@@ -137,9 +138,9 @@ def _session() -> Any:
 class S3Blobs:
     """Blobs as objects `prefix/ab/cd/abcd...` of a bucket that exists.
 
-    A blob is created with `If-None-Match: *`: of many writers one creates it and the others
-    find it there and see that it is whole. What may pass is tried again a finite number of
-    times; what stays wrong is a StoreError that names the object and the remedy.
+    A blob is created with `If-None-Match: *`: of many writers one creates it and the others find it
+    and check that it is whole. Transient errors are retried a limited number of times; permanent
+    ones raise a StoreError that names the object and the remedy.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class S3Blobs:
         self._listed_at_once = listed_at_once
 
     def put(self, data: bytes) -> str:
-        """See `Blobs.put`."""
+        """Stores the bytes; see `Blobs.put`."""
         digest = digest_bytes(data)
         require_size(f"the blob {digest}", len(data))
         conditions = {"IfNoneMatch": "*"}
@@ -173,23 +174,23 @@ class S3Blobs:
         return digest
 
     def put_all(self, blobs: Sequence[bytes]) -> tuple[str, ...]:
-        """See `Blobs.put_all`."""
+        """Stores a batch; see `Blobs.put_all`."""
         with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
             list(pool.map(self.put, dict.fromkeys(blobs)))
         return tuple(digest_bytes(data) for data in blobs)
 
     def get(self, digest: str) -> bytes:
-        """See `Blobs.get`."""
+        """Returns the bytes; see `Blobs.get`."""
         data = b"".join(self._read(digest))
         if digest_bytes(data) != digest:
-            # The network may have done it: what the store itself holds is read once more.
+            # The network may have damaged them: the object is read once more.
             data = b"".join(self._read(digest))
         if digest_bytes(data) != digest:
             raise self._rotten(digest)
         return data
 
     def has(self, digest: str) -> bool:
-        """See `Blobs.has`."""
+        """Returns whether the blob exists; see `Blobs.has`."""
         try:
             self._head(digest)
         except BlobNotFound:
@@ -197,14 +198,14 @@ class S3Blobs:
         return True
 
     def rehash(self, digest: str) -> str:
-        """See `Blobs.rehash`."""
+        """Returns the actual sha256; see `Blobs.rehash`."""
         with translate_errors(self._address(digest)):
             return call_with_retries(
                 lambda: self._rehash_once(digest), is_transient=is_transient, wait=self._wait
             )
 
     def entries(self) -> Iterator[BlobEntry]:
-        """See `Blobs.kept`."""
+        """Yields every blob; see `Blobs.entries`."""
         token: dict[str, str] = {}
         while True:
             page = self._listed(token)
@@ -217,15 +218,15 @@ class S3Blobs:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def remove(self, digest: str) -> None:
-        """See `Blobs.remove`."""
+        """Removes the blob; see `Blobs.remove`."""
         self._ask(digest, "delete_object")
 
     def drafts(self, before: float) -> tuple[str, ...]:
-        """See `Blobs.drafts`: a PUT that fails leaves nothing here."""
+        """Returns nothing, because a failed PUT leaves nothing here; see `Blobs.drafts`."""
         return ()
 
     def discard(self, draft: str) -> None:
-        """See `Blobs.discard`."""
+        """Does nothing, because there are no drafts; see `Blobs.discard`."""
 
     def _create(self, digest: str, data: bytes, conditions: dict[str, str]) -> None:
         checksum = _checksum(digest)
@@ -246,13 +247,13 @@ class S3Blobs:
             return
         fault_point("blob.sent")
         if answer.get("ChecksumSHA256") != checksum and not self._is_whole(digest, len(data)):
-            # Damaged on its way to a store that does not check. What we put over it are the
-            # bytes of this name, so it can only become right; to remove it could be wrong.
+            # Damaged in transit to a store that does not check. Overwriting with the bytes of this
+            # name can only repair it; removing it could be wrong.
             conditions.clear()
             raise NotYetConsistent
 
     def _is_whole(self, digest: str, size: int) -> bool:
-        """Whether the object has the size and the sha256; it is read only if it must be."""
+        """Returns whether the object has the size and the sha256; reads it only if needed."""
         try:
             head = self._client.head_object(ChecksumMode="ENABLED", **self._named(digest))
             return bool(head["ContentLength"] == size) and self._hashes_to(digest, head)
@@ -265,7 +266,7 @@ class S3Blobs:
         checksum = head.get("ChecksumSHA256")
         if checksum is not None and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
             return bool(checksum == _checksum(digest))
-        # The network may damage an answer as well: only what is wrong twice is wrong there.
+        # The network may damage an answer too: only bytes that are wrong twice are damaged.
         return any(self._rehash_once(digest) == digest for _ in range(2))
 
     def _rehash_once(self, digest: str) -> str:
@@ -320,5 +321,5 @@ class S3Blobs:
 
 
 def _checksum(digest: str) -> str:
-    """A sha256 as S3 writes it."""
+    """Returns a sha256 in the format of S3."""
     return b64encode(bytes.fromhex(digest)).decode()

@@ -1,6 +1,6 @@
-"""A catalog in a SQLite file, made safe for many writers.
+"""SQLite: a catalog in a file, safe for many writers.
 
-WAL with full syncs keeps what was acknowledged through a power cut; `BEGIN IMMEDIATE` lets
+WAL with full syncs preserves acknowledged commits through a power cut; `BEGIN IMMEDIATE` lets
 writers queue instead of failing on a stale snapshot (sqlite.org/isolation.html).
 """
 
@@ -20,13 +20,13 @@ _TRANSIENT = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Sqlite:
-    """See `database.Dialect`. One writer at a time; readers never wait."""
+    """The SQLite dialect; see `database.Dialect`. One writer at a time; readers never wait."""
 
     clock = "SELECT (julianday('now') - 2440587.5) * 86400.0"
     remedy = "see that its folder is writable and has space and that no other program locks it"
 
     def open(self, url: URL) -> Engine:
-        """An engine for the file, which is made together with its folder when needed."""
+        """Returns an engine for the file, which is created with its folder if needed."""
         _create(Path(str(url.database)))
         waiting = {} if "timeout" in url.query else {"timeout": _BUSY_SECONDS}
         engine = create_engine(url, connect_args=waiting)
@@ -35,26 +35,26 @@ class Sqlite:
         return engine
 
     def to_read(self, engine: Engine) -> Engine:
-        """A transaction sees one snapshot anyway."""
+        """Returns the engine unchanged: every transaction sees one snapshot."""
         return engine
 
     def to_write(self, engine: Engine) -> Engine:
-        """Every write transaction is immediate."""
+        """Returns an engine whose transactions begin as IMMEDIATE."""
         return engine.execution_options(writes=True)
 
     def lock(self, connection: Connection, names: Iterable[str]) -> None:
-        """The immediate transaction holds the only lock there is."""
+        """Does nothing: the immediate transaction holds the only lock there is."""
 
     def is_transient(self, error: Exception) -> bool:
-        """Whether another connection was merely in the way."""
+        """Returns whether another connection held the lock."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        # The low byte is the error, the rest says more about it.
+        # The low byte is the error, the rest is the extended code.
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT
 
 
 def _create(path: Path) -> None:
-    # Switching a database to WAL ignores the busy timeout, so two first openers could fail;
-    # one that is linked into place already switched cannot be seen in any other state.
+    # Switching a database to WAL ignores the busy timeout, so two first openers could fail; a file
+    # that is linked into place already in WAL mode has no other visible state.
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def _create(path: Path) -> None:
 
 
 def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late and too weak
+    connection.isolation_level = None  # the driver's own BEGIN is too late and too weak
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -1,7 +1,7 @@
-"""Books: what the ledger and the catalog say at this moment, by run and model, cheaply and often.
+"""Statistics: current sums of the ledger and the catalog by run and model, cheap to repeat.
 
-Exact: the sums are those of `costs`, to the last attempt. The first look reads all there is,
-later ones what came since; the number of queries does not depend on how much stands there.
+The sums are exact and equal those of `costs`. The first read covers everything, later ones only
+what was added; the number of queries does not depend on the number of rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ from app.store.running_sums import Group, Numbers, RunningSums, count_rows
 from app.types import Status, Value, Verdict
 
 OPEN_RUNS = 20
-"""Runs without an end that are looked at, the newest; who was killed has none either."""
+"""The newest runs without an end that are read; killed runs have no end either."""
 LATEST = 1000
-"""Attempts and decided assets, each, that say how a model does lately."""
+"""The latest attempts, and decided assets, that show a model's recent outcomes."""
 FAILURE_ENDINGS = (AttemptEnding.FAILED, AttemptEnding.LOST)
-"""How attempts end of which no image comes."""
+"""Endings of attempts without an image."""
 
 
 class AttemptCounts(Value):
-    """Attempts that ended one way, of one run (or of all), model and team."""
+    """Attempts with one ending, of one run (or of all), model and team."""
 
     run_id: str
     model: str
@@ -32,7 +32,7 @@ class AttemptCounts(Value):
     ending: str
     attempts: int
     again: int
-    """Of them, those that were not the first at their image."""
+    """Those that were not the first at their image."""
     seconds: float
     nano_usd: int
     latest: str
@@ -40,7 +40,7 @@ class AttemptCounts(Value):
 
 
 class DecisionCounts(Value):
-    """Assets of one run (or of all) and model with one fate."""
+    """Assets of one run (or of all) and model with one status."""
 
     run_id: str
     model: str
@@ -49,7 +49,7 @@ class DecisionCounts(Value):
 
 
 class RuleHits(Value):
-    """How often one check's rule spoke of decided assets of one run (or of all) and model."""
+    """How often decided assets of one run (or of all) and model broke one rule."""
 
     run_id: str
     model: str
@@ -59,7 +59,7 @@ class RuleHits(Value):
 
 
 class OpenRun(Value):
-    """A run whose end was not noted."""
+    """A run whose end was not recorded."""
 
     run_id: str
     plan: str
@@ -67,7 +67,7 @@ class OpenRun(Value):
 
 
 class ActiveAttempts(Value):
-    """Attempts that a living lease is held on."""
+    """Attempts with an active lease."""
 
     run_id: str
     model: str
@@ -75,7 +75,7 @@ class ActiveAttempts(Value):
 
 
 class BudgetSpending(Value):
-    """What was spent of what a budget may count: a day's, or a team's month's."""
+    """What was spent in a budget's scope: of a day, or of a team in a month."""
 
     scope: str
     name: str
@@ -83,19 +83,19 @@ class BudgetSpending(Value):
 
 
 class RecentOutcomes(Value):
-    """How a model does: its latest attempts and decided assets, the oldest first."""
+    """A model's latest attempts and decided assets, the oldest first."""
 
     model: str
     failures: tuple[bool, ...]
-    """Of each attempt, whether no image came of it."""
+    """For each attempt, whether it made no image."""
     seconds: tuple[float, ...]
-    """Of each attempt that came to an image."""
+    """For each attempt that made an image."""
     acceptances: tuple[bool, ...]
-    """Of each decided asset, whether it was accepted; what failed was not decided by its look."""
+    """For each decided asset, whether it was accepted; failed assets are not decided."""
 
 
 class Statistics(Value):
-    """One consistent look."""
+    """One consistent snapshot."""
 
     at: float
     """Seconds since 1970 on the catalog's clock."""
@@ -109,10 +109,10 @@ class Statistics(Value):
 
 
 class StatisticsReader:
-    """Looks at one catalog again and again, from one thread.
+    """Reads one catalog repeatedly, from one thread.
 
-    With `by_run` only what belongs to runs without an end, and to those that begin later, is
-    told, by run; else everything, all runs together.
+    With `by_run` only runs without an end, and runs that begin later, are included, by run;
+    otherwise everything, all runs together.
     """
 
     def __init__(self, catalog: Catalog, *, by_run: bool = False) -> None:
@@ -136,7 +136,7 @@ class StatisticsReader:
         self._elsewhere: int | None = None
 
     def read(self) -> Statistics:
-        """What stands now. Raises CatalogError when the database fails."""
+        """Returns the current statistics. Raises CatalogError when the database fails."""
         return self._catalog.read(self._read)
 
     def _read(self, connection: Connection) -> Statistics:
@@ -167,8 +167,10 @@ class StatisticsReader:
     def _all_tried(
         self, connection: Connection, now: float, begun: Sequence[str]
     ) -> tuple[AttemptCounts, ...]:
-        """A lost attempt that turns out to have ended is booked anew, and its row taken back:
-        then all is read again."""
+        """Returns the attempts, rereading all when a booked row was deleted.
+
+        A lost attempt that turns out to have ended is booked again, and its `lost` row is deleted.
+        """
         ours = tables.ledger.c.run_id.in_(begun) if self._by_run else None
         standing = count_rows(connection, tables.ledger)
         sums = self._tried.read(connection, now, first=ours)
@@ -188,7 +190,7 @@ class StatisticsReader:
         )  # fmt: skip
 
     def _named(self, sums: Mapping[Group, Numbers]) -> list[tuple[Group, Numbers]]:
-        """With a run's id before each group, empty where they are not told apart."""
+        """Returns the sums with a run's id before each group, empty when runs are combined."""
         return [(group if self._by_run else ("", *group), sums[group]) for group in sorted(sums)]
 
     def _fate(self, group: Group, numbers: Numbers) -> DecisionCounts:
@@ -196,10 +198,10 @@ class StatisticsReader:
         return DecisionCounts(run_id=run_id, model=model, status=Status(status), assets=numbers[0])
 
     def _failed(self, connection: Connection, begun: Sequence[str]) -> list[DecisionCounts]:
-        """Counted anew each time: a later run may replace them.
+        """Returns the failed assets, counted again each time: a later run may replace them.
 
-        The index on the status finds them; named in the grouping as they are, run and model
-        would make a database go through all assets by the index on those instead.
+        The index on the status finds them. Plain run and model columns in the grouping would make a
+        database scan all assets by the index on those instead.
         """
         assets = tables.assets.c
         named = [assets.run_id, assets.model] if self._by_run else [assets.model]
@@ -220,9 +222,12 @@ _ATTEMPT_COLUMNS: tuple[ColumnElement[Any], ...] = (
     func.sum(_LEDGER.nano_usd),
     func.max(_LEDGER.created_at),
 )
-# Not "is one of": a database would then go by the index on the status, through all there is.
+# Not IN: a database would then use the index on the status, through all rows.
 _ACCEPTED_AUTOMATICALLY = '},"verdict":"accept"}'
-"""In an asset's canonical JSON only the end of a report that accepts: of no finding, of no text."""
+"""In an asset's canonical JSON only the end of an accepting report has this text.
+
+No finding and no free text does.
+"""
 _IS_FINAL = tables.assets.c.status != Status.FAILED.value
 
 
@@ -244,7 +249,7 @@ def _under_way(connection: Connection, now: float) -> tuple[ActiveAttempts, ...]
 
 
 def _budget_spending(connection: Connection, moment: str) -> tuple[BudgetSpending, ...]:
-    """Today's, and of this month each team's."""
+    """Returns today's spending, and each team's of this month."""
     column = tables.spending.c
     today = (column.scope == "day") & (column.name == moment[:10])
     month = (column.scope == "team") & column.name.like(f"% {moment[:7]}")
@@ -256,10 +261,11 @@ def _budget_spending(connection: Connection, moment: str) -> tuple[BudgetSpendin
 
 
 def _recent_outcomes(connection: Connection) -> tuple[RecentOutcomes, ...]:
-    """By the primary keys from their ends; two queries, however many models there are."""
+    """Returns recent outcomes from the ends of the primary keys; two queries for all models."""
     ledger, assets = tables.ledger.c, tables.assets.c
     attempts = select(ledger.model, ledger.ending, ledger.seconds)
-    # What people said of the older ones since would make those that nobody saw yet look worse.
+    # Older assets count as before people reviewed them; otherwise the newest, which nobody has
+    # reviewed yet, would look worse.
     passed = case(
         (assets.human_score.is_(None), assets.status == Status.ACCEPTED.value),
         else_=assets.value.contains(_ACCEPTED_AUTOMATICALLY, autoescape=True),
@@ -284,12 +290,12 @@ def _recent_outcomes(connection: Connection) -> tuple[RecentOutcomes, ...]:
 
 
 def usd(nano_usd: int) -> float:
-    """Billionths of a dollar in dollars."""
+    """Returns billionths of a dollar in USD."""
     return nano_usd / NANO
 
 
 def run_tally(catalog: Catalog, run_id: str) -> dict[Status, int]:
-    """The counts of the statuses that occur. Raises CatalogError when the database fails."""
+    """Returns the counts of a run's statuses. Raises CatalogError when the database fails."""
     column = tables.assets.c
     query = select(column.status, func.count()).where(column.run_id == run_id)
     rows = catalog.read(lambda connection: connection.execute(query.group_by(column.status)).all())

@@ -1,4 +1,4 @@
-"""The store: the bytes and the catalog of what they are, each found by its URL alone."""
+"""The store: the blobs and the catalog that describes them, each opened by its URL."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +12,19 @@ from app.store.local import LocalBlobs
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The bytes and the catalog of what they are."""
+    """The blobs and the catalog that describes them."""
 
     blobs: Blobs
     catalog: Catalog
 
 
 def open_store(blobs_url: str, catalog_url: str) -> Store:
-    """Open both by URL. Raises StoreError or CatalogError for a URL of another kind."""
+    """Opens both by URL. Raises StoreError or CatalogError for an unsupported URL."""
     return Store(open_blobs(blobs_url), Catalog.open(catalog_url))
 
 
 def open_blobs(url: str) -> Blobs:
-    """The blobs a URL names: a folder, `file:///absolute/folder` or `s3://bucket/prefix`.
+    """Opens the blobs of a URL: a folder, `file:///absolute/folder` or `s3://bucket/prefix`.
 
     Raises StoreError for any other URL, and for `s3://` without the `s3` extra.
     """
@@ -41,7 +41,7 @@ def open_blobs(url: str) -> Blobs:
 
 
 def _unknown(scheme: str) -> StoreError:
-    # Not the whole URL: it may hold a password.
+    # Not the whole URL: it may contain a password.
     reasons = {
         "file": "a host",
         "s3": "no bucket, or more than a bucket and a prefix",

@@ -1,4 +1,4 @@
-"""The janitor: removes what dead workers left behind, and never what a row names."""
+"""Sweep: removes what dead workers left behind, and never what a row names."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,19 +15,19 @@ from app.types import Value
 
 _Item = TypeVar("_Item")
 _AT_ONCE = 16
-"""Blobs taken away in one transaction: on SQLite every writer waits that long."""
+"""Blobs removed in one transaction: on SQLite every writer waits that long."""
 _NOTED_SECONDS = 7 * 24 * 3600.0
-"""How long it stays noted that a blob was swept: far longer than any publish takes."""
+"""How long a swept blob stays recorded: far longer than any publish takes."""
 
 
 class SweepReport(Value):
-    """What a sweep took away, or, when it was a dry run, would have taken."""
+    """What a sweep removed, or, in a dry run, would have removed."""
 
     dry_run: bool
     drafts: tuple[str, ...]
     """Temporary files of writers that died."""
     leases: tuple[str, ...]
-    """Keys begun long ago that never came to an end; their count of attempts goes too."""
+    """Keys started long ago that never ended; their attempt counts are removed too."""
     blobs: tuple[str, ...]
     """Blobs that no row names."""
     freed_bytes: int
@@ -41,11 +41,11 @@ def sweep(
     grace_seconds: float = 24 * 3600.0,
     dry_run: bool = False,
 ) -> SweepReport:
-    """Take away temporary files older than a lease, and leases and blobs beyond their grace.
+    """Removes temporary files older than a lease, and leases and blobs beyond their grace.
 
-    Safe beside writers, and safe to repeat after a death anywhere. The grace is for those who
-    put a blob long before they name it, an input image of a plan, say; a publish itself needs
-    none. Ages are by the catalog's clock, from which the blobs' clock may differ a little.
+    Safe while others write, and safe to repeat after a crash anywhere. The grace is for blobs that
+    are stored long before a row names them, for example an input image of a plan; a publish itself
+    needs none. Ages are by the catalog's clock, from which the blobs' clock may differ a little.
     """
     now = store.catalog.read(database.clock)
     drafts = tuple(store.blobs.drafts(now - lease_seconds))
@@ -75,7 +75,7 @@ def _orphans(store: Store, before: float) -> Iterator[BlobEntry]:
 
 
 def _mark_swept(store: Store, digests: Sequence[str], now: float) -> None:
-    """Note what is to go, then take it away while nobody can name it: see keeping.py."""
+    """Records what will go, then removes it while no row can name it; see durability.py."""
     store.catalog.write(lambda connection: _note(connection, digests, now), names=digests)
     store.catalog.write(lambda connection: _remove(store, connection, digests), names=digests)
 
@@ -103,7 +103,7 @@ def _ended(connection: Connection, before: float) -> tuple[str, ...]:
 
 
 def _forget(store: Store, keys: Sequence[str], now: float, grace_seconds: float) -> None:
-    """End those leases unless somebody has begun the key again; old notes of sweeps go too."""
+    """Ends those leases unless the key was claimed again; deletes old records of sweeps too."""
     lease = tables.leases.c
 
     def forget(connection: Connection) -> None:

@@ -1,7 +1,8 @@
 """The catalog's tables: indexed columns to find a value by, and the value as canonical JSON.
 
-`value_digest` is the sha256 of `value`, so an altered byte shows when the row is read.
-The numbered migrations build these tables; a test holds that both say the same.
+`value_digest` is the sha256 of `value`, so an altered byte is detected when the row is read.
+
+The numbered migrations build these tables; a test checks that both agree.
 """
 
 from sqlalchemy import (
@@ -20,8 +21,10 @@ from sqlalchemy import (
 metadata = MetaData()
 
 ordered = String().with_variant(String(collation="C"), "postgresql")
-"""Text that is sorted and searched by its beginning: by code point on every database, where
-PostgreSQL would go by the language of its host."""
+"""Text that is sorted and searched by prefix: by code point on every database.
+
+PostgreSQL would otherwise use the language of its host.
+"""
 
 provenance = Table(
     "provenance",
@@ -77,8 +80,10 @@ leases = Table(
     Column("asset", String),
     Column("nano_usd", BigInteger),
 )
-"""Keys being made; a row stays after its lease ends so that attempts are never forgotten. What
-is set aside for the attempt, `nano_usd`, counts as spent only as long as the lease lives."""
+"""Keys being made; a row outlives its lease so that the attempt count is kept.
+
+The attempt's reservation, `nano_usd`, counts as spent only until the lease expires.
+"""
 
 assets = Table(
     "assets",
@@ -94,11 +99,11 @@ assets = Table(
     Column("run_id", String, nullable=False),
     Column("image_key", String(64)),
     Column("provenance_digest", String(64)),
-    Column("human_score", Float),  # 1 or 0 where a person's word decided, else NULL
+    Column("human_score", Float),  # 1 or 0 where a person decided, else NULL
     Column("value", Text, nullable=False),
     Column("value_digest", String(64), nullable=False),
     Column("created_at", String, nullable=False),
-    Column("fingerprint", Text),  # of its picture, in hex: see `app/check/duplicates.py`
+    Column("fingerprint", Text),  # of its image, in hex: see `app/check/duplicates.py`
     ForeignKeyConstraint(["image_key"], ["images.key"]),
     ForeignKeyConstraint(["provenance_digest"], ["provenance.digest"]),
     Index("ix_assets_key", "key", unique=True),
@@ -121,7 +126,7 @@ findings = Table(
     Column("verdict", String, nullable=False),
     Index("ix_findings_measure", "measure"),
 )
-"""The rules that spoke, so that an audit can ask by rule."""
+"""The broken rules, so that an audit can query by rule."""
 
 pages = Table(
     "pages",
@@ -144,8 +149,10 @@ holdings = Table(
     Column("key", String, primary_key=True),
     Index("ix_holdings_subject_key", "subject", "key"),
 )
-"""Which blobs a row names, so that a check and a sweep can ask by digest: the subject is
-`image`, `asset`, `page` or `run`, the key that row's (a page's is `run/name`)."""
+"""Which blobs a row names, so that a check and a sweep can query by digest.
+
+The subject is `image`, `asset`, `page` or `run`, the key that row's (a page's is `run/name`).
+"""
 
 swept = Table(
     "swept",
@@ -153,7 +160,7 @@ swept = Table(
     Column("digest", String(64), primary_key=True),
     Column("swept_at", Float, nullable=False),
 )
-"""Blobs that a sweep may have removed: who would name one puts it again first."""
+"""Blobs that a sweep may have removed: whoever would name one stores it again first."""
 
 runs = Table(
     "runs",
@@ -182,7 +189,7 @@ alarms = Table(
     Index("ix_alarms_key", "key"),
     sqlite_autoincrement=True,
 )
-"""Other bytes offered for a committed key: what stands, what was offered, and by whom."""
+"""Other bytes offered for a committed key: what is stored, what was offered, and by whom."""
 
 pointers = Table(
     "pointers",
@@ -196,8 +203,10 @@ pointers = Table(
     Column("move_id", String(32), nullable=False),
     Column("moved_at", String, nullable=False),
 )
-"""Where a name's alias points and ever pointed: the highest number is where it points now, and
-`below` is the move that a step back returns to."""
+"""Every target of a name's alias: the highest number is the current one.
+
+`below` is the move that a step back returns to.
+"""
 
 ledger = Table(
     "ledger",
@@ -230,8 +239,10 @@ spending = Table(
     Column("name", String, primary_key=True),
     Column("nano_usd", BigInteger, nullable=False),
 )
-"""What a plan, a team in a month, and a day have spent by the ledger: a claim that asks whether
-the budget allows it need not add up a million rows."""
+"""What a plan, a team in a month, and a day have spent, by the ledger.
+
+A claim that checks a budget need not sum a million rows.
+"""
 
 documents = Table(
     "documents",

@@ -1,4 +1,4 @@
-"""What a row must bring with it: bytes it names truly, provenance without a gap, all its parts."""
+"""Validate: what a row must bring: exactly its bytes, complete provenance, all its parts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from app.types import AssetRecord, GeneratedImage, Provenance, Status
 
 
 def require_bytes(what: str, named: Sequence[str], blobs: Sequence[bytes]) -> None:
-    """Raise DigestMismatch unless the blobs are exactly those named, in any order."""
+    """Raises DigestMismatch unless the blobs are exactly those named, in any order."""
     offered = [digest_bytes(data) for data in blobs]
     if sorted(offered) != sorted(named):
         raise DigestMismatch(
@@ -20,7 +20,7 @@ def require_bytes(what: str, named: Sequence[str], blobs: Sequence[bytes]) -> No
 
 
 def require_image(image: GeneratedImage) -> None:
-    """Raise CatalogError naming what an image's provenance lacks or contradicts."""
+    """Raises CatalogError naming what an image's provenance lacks or contradicts."""
     faults = list(_gaps(image.provenance))
     if not faults and image.request_id != image.provenance.request_id:
         faults = ["request_id"]
@@ -28,7 +28,7 @@ def require_image(image: GeneratedImage) -> None:
 
 
 def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> None:
-    """Raise DigestMismatch for a file that no image was drawn from, nor left as its latents."""
+    """Raises DigestMismatch for a file that is no image's input and no image's latents."""
     requests = [image.provenance.request for image in images]
     named = {digest for request in requests for digest in (request.init_image, request.mask_image)}
     named |= {image.latents for image in images}
@@ -38,7 +38,7 @@ def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> N
 
 
 def require_record(record: AssetRecord) -> None:
-    """Raise CatalogError naming what a record lacks for its status or contradicts."""
+    """Raises CatalogError naming what a record lacks for its status or contradicts."""
     what = f"asset {record.name}@{record.version} ({record.status})"
     if record.status in (Status.ACCEPTED, Status.REVIEW):
         parts = ("image", "asset", "provenance")
@@ -50,7 +50,7 @@ def require_record(record: AssetRecord) -> None:
 
 def _gaps(provenance: Provenance) -> Iterator[str]:
     try:
-        # A value built without validation may lack fields altogether.
+        # A value built without validation may lack fields.
         Provenance.model_validate(provenance.as_json())
     except ValidationError as exc:
         yield from (".".join(map(str, error["loc"])) for error in exc.errors())

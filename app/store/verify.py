@@ -1,7 +1,7 @@
-"""Verify: hash every blob that a row names again, and hold the rows against each other.
+"""Verify: hashes every blob that a row names again, and compares the rows with each other.
 
-It only reads. However large the store, it remembers no more than a few hundred rows and the
-differences it has found.
+It only reads. However large the store, it holds no more than a few hundred rows and the differences
+found in memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,15 +28,15 @@ class DifferenceKind(StrEnum):
     MISSING = "missing"
     """A row names a blob that is not there."""
     DAMAGED = "damaged"
-    """Other bytes stand under the blob's name: bits flipped, cut off, replaced."""
+    """Other bytes are stored under the blob's name: bits flipped, truncated, replaced."""
     SWAPPED = "swapped"
-    """Under the blob's name stand the bytes of another blob that rows name."""
+    """The bytes of another blob that rows name are stored under the blob's name."""
     ALTERED = "altered"
     """A row's value is not the one that was committed."""
     MISMATCHED = "mismatched"
-    """A row's columns do not say what its value says."""
+    """A row's columns do not match its value."""
     UNNAMED = "unnamed"
-    """What a row holds is not what is noted of it, so that a sweep could be misled."""
+    """A row's blobs differ from its holdings, so that a sweep could remove a needed blob."""
 
 
 class Difference(Value):
@@ -54,9 +54,9 @@ _Check: TypeAlias = Callable[[Connection, str], Iterator[Difference]]
 
 
 def verify(store: Store) -> list[Difference]:
-    """Every difference between what the rows say and what is there; empty when all is well.
+    """Returns every difference between the rows and the store; empty when all is well.
 
-    Safe beside writers. Raises StoreError and CatalogError only when it cannot go on reading.
+    Safe while others write. Raises StoreError and CatalogError only when it cannot go on reading.
     """
     return [
         *_of_blobs(store),
@@ -77,7 +77,7 @@ def _of_blobs(store: Store) -> Iterator[Difference]:
 
 
 def _actual_digest(store: Store, digest: str) -> str | None:
-    """The digest of what stands there; what seems wrong is read once more to be sure."""
+    """Returns the digest of the stored bytes; reads them twice if they seem wrong."""
     for _ in range(2):
         try:
             actual: str | None = store.blobs.rehash(digest)
@@ -91,7 +91,7 @@ def _actual_digest(store: Store, digest: str) -> str | None:
 def _wrong(connection: Connection, digest: str, actual: str | None) -> list[Difference]:
     named_by = _named_by(connection, digest)
     if not named_by:
-        return []  # the row that named it has given way in the meantime
+        return []  # the row that named it was replaced meanwhile
     if actual is None:
         return [Difference(kind=DifferenceKind.MISSING, named_by=named_by, digest=digest)]
     other = _named_by(connection, actual)
@@ -136,7 +136,7 @@ def _check_asset(connection: Connection, key: str) -> Iterator[Difference]:
     query = select(tables.assets).where(tables.assets.c.key == key)
     row = connection.execute(query).one_or_none()
     if row is None:
-        return  # it gave way to a later one in the meantime, which has the same key
+        return  # replaced meanwhile by a later one, which has the same key
     named = f"asset {key}"
     try:
         records = mapping.read_records(connection, query)
@@ -193,7 +193,7 @@ def _misnamed(
 
 
 def _pages(store: Store, column: Column[str]) -> Iterator[list[str]]:
-    """The distinct values of a column, in order, a few hundred at a time."""
+    """Yields the distinct values of a column, in order, a few hundred at a time."""
     after = ""
     while page := store.catalog.read(partial(_page, column=column, after=after)):
         yield page

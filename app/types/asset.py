@@ -13,12 +13,12 @@ from app.types.spec import AssetSpec
 
 
 def version_of(key: str) -> str:
-    """An asset's version: the first digits of its key."""
+    """Returns an asset's version: the first 12 hex digits of its key."""
     return key[:12]
 
 
 class FinishedFile(Value):
-    """A finished image at one target size: the file, and where its pixels are."""
+    """A finished image at one target size: its blob, trim rectangle and pivot."""
 
     size: Size
     format: str
@@ -28,7 +28,7 @@ class FinishedFile(Value):
 
 
 class Asset(Value):
-    """A finished asset: one file for each target size."""
+    """A finished asset: one file per target size."""
 
     name: Name
     version: str
@@ -36,7 +36,7 @@ class Asset(Value):
 
 
 class Placement(Value):
-    """Where one sprite stands on a page; `frame` is its trimmed rectangle there."""
+    """The place of one sprite on a page; `frame` is its trimmed rectangle on the page."""
 
     name: Name
     frame: Rect
@@ -46,7 +46,7 @@ class Placement(Value):
 
 
 class AtlasPage(Value):
-    """One atlas page and what stands on it."""
+    """One atlas page and its placements."""
 
     name: str
     size: Size
@@ -56,35 +56,35 @@ class AtlasPage(Value):
 
 
 class StageResult(Value):
-    """What one model's turn at an asset came to."""
+    """The result of one model's stage in a cascade for an asset."""
 
     model: str
     after: str = ""
-    """Whose pictures had been refused before; with ~ and a strength when it went on from one."""
+    """Models whose images were rejected before; with ~ and a strength if it started from one."""
     tried: Annotated[int, Field(ge=1)]
     passed: int
     seconds: float
 
 
 class Retry(Value):
-    """A further attempt at an asset: which picture it followed, what it changed, what that gave."""
+    """One further attempt at an asset: its parent image, the changed parameter, the result."""
 
     model: str
-    """The resolved reference."""
+    """The resolved model reference."""
     change: str
     """The parameter that differs from the parent's, and how: see `app/refine/changes.py`."""
     parent: Digest | None
-    """The picture that was not good enough; None when there was none to start from."""
+    """The image that did not pass; None when there was none to start from."""
     after: tuple[Measure, ...]
-    """The rules that the parent broke."""
+    """The measures of the rules that the parent broke."""
     image: Digest | None
-    """What came of it: the picture's digest, and its key in the catalog."""
+    """The digest of the resulting image, and below its key in the catalog; None when it failed."""
     key: Digest | None
     passed: bool
     seconds: Annotated[float, Field(ge=0)]
 
     def __str__(self) -> str:
-        """The attempt in one line: steps changed on 1f2e3d4c for agreement: passed."""
+        """Returns the attempt in one line: steps changed on 1f2e3d4c for agreement: passed."""
         on = f" on {self.parent[:12]}" if self.parent else ""
         wrong = f" for {', '.join(self.after)}" if self.after else ""
         outcome = "passed" if self.passed else "not passed" if self.image else "came to no image"
@@ -92,7 +92,7 @@ class Retry(Value):
 
 
 class AssetRecord(Value):
-    """The catalog row of an asset: what was asked, what was made, what was said of it."""
+    """The catalog row of an asset: its spec, the image made, the judge's report."""
 
     key: Digest
     name: Name
@@ -110,7 +110,7 @@ class AssetRecord(Value):
     run_id: str
     turns: tuple[StageResult, ...] = ()
     retries: tuple[Retry, ...] = ()
-    """The further attempts in their order, where they were made with a reason."""
+    """Attempts made for a stated reason, in order."""
     explained: Digest | None = None
-    """The document that says why its models were asked, where the plan left that open."""
+    """The document that explains why its models were chosen, where the plan left the model open."""
     created_at: str = ""

@@ -1,4 +1,4 @@
-"""What every value is: frozen, complete when constructed; and the smallest ones."""
+"""The base class of all values (frozen, validated), and the smallest values."""
 
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -10,17 +10,17 @@ Pixels: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Value(BaseModel):
-    """A frozen value that crosses borders; unknown fields and infinite numbers are refused."""
+    """A frozen value that may cross process borders; refuses unknown and infinite values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with changes, validated again and without this value's cached digests."""
+        """Returns a copy with these changes, validated again and without cached digests."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**(fields | changes))
 
     def as_json(self) -> dict[str, Json]:
-        """The value as plain JSON types."""
+        """Returns the value as plain JSON types."""
         return self.model_dump(mode="json")
 
 
@@ -40,12 +40,12 @@ class Size(Value):
     height: Pixels
 
     def __str__(self) -> str:
-        """The size as people write it: 64x64."""
+        """Returns the size as text: 64x64."""
         return f"{self.width}x{self.height}"
 
 
 class Pivot(Value):
-    """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the foot."""
+    """The anchor as a share of the untrimmed frame: (0.5, 1) is the middle of the bottom edge."""
 
     x: Annotated[float, Field(ge=0, le=1)] = 0.5
     y: Annotated[float, Field(ge=0, le=1)] = 0.5

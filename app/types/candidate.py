@@ -1,4 +1,4 @@
-"""What becomes of an asset on its way: an outcome per request, a candidate, a decision."""
+"""The intermediate results of an asset: an outcome per request, a candidate, a decision."""
 
 from typing import Annotated
 
@@ -8,20 +8,20 @@ from app.types import GeneratedImage, GenerationRequest, QualityReport, Status, 
 
 
 class Outcome(Value):
-    """What became of one request: an image of the store, or the reason why there is none."""
+    """The result of one request: an image in the store, or the reason why there is none."""
 
     request: GenerationRequest
     image: GeneratedImage | None = None
     made: bool = False
-    """Whether this run generated it; else it was found in the store."""
+    """Whether this run generated it; otherwise it was already in the store."""
     error: str = ""
     refused: bool = False
-    """Whether it was not begun because no budget is left for it."""
+    """Whether it was not started because no budget is left for it."""
     cpu_seconds: Annotated[float, Field(ge=0)] = 0
 
 
 class Candidate(Value):
-    """An outcome with the checks' numbers and the judge's word on all but its neighbours."""
+    """An outcome with its measures and the judge's report; duplicates are not checked yet."""
 
     outcome: Outcome
     report: QualityReport | None = None
@@ -29,7 +29,7 @@ class Candidate(Value):
 
 
 class Decision(Value):
-    """What becomes of an asset; without a status another attempt is due."""
+    """What happens to an asset; without a status another attempt follows."""
 
     status: Status | None
     winner: Candidate | None

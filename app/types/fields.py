@@ -20,7 +20,7 @@ Priority: TypeAlias = Annotated[int, Field(ge=0, le=9)]
 
 
 class Kind(StrEnum):
-    """What sort of asset a plan asks for."""
+    """The kind of asset that a plan asks for."""
 
     ICON = "icon"
     SPRITE = "sprite"
@@ -30,14 +30,14 @@ class Kind(StrEnum):
 
 
 class Tier(StrEnum):
-    """Which role answers: quick and rough, or final."""
+    """The role that answers: a fast draft or the final model."""
 
     DRAFT = "draft"
     FINAL = "final"
 
 
 class Sampler(StrEnum):
-    """How a step follows from the model's velocity; both cost one forward pass a step."""
+    """How a step is computed from the model's velocity; both take one forward pass per step."""
 
     EULER = "euler"
     DPMPP_2M = "dpmpp_2m"
@@ -48,13 +48,13 @@ class Refine(StrEnum):
     """How a further attempt differs from one that failed."""
 
     SEED = "seed"
-    """By the next seed alone."""
+    """Only by the next seed."""
     REASON = "reason"
-    """By the change that has most often mended what was wrong, for what it costs."""
+    """By the change that has most often fixed the broken rule, relative to its cost."""
 
 
 class Status(StrEnum):
-    """What became of an asset."""
+    """The final status of an asset."""
 
     ACCEPTED = "accepted"
     REVIEW = "review"

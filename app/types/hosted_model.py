@@ -1,4 +1,4 @@
-"""A hosted model's address: a service that speaks OpenAI's images API, and who it is there."""
+"""The address of a hosted model: a service that implements OpenAI's images API."""
 
 import re
 from datetime import date
@@ -16,28 +16,30 @@ ASKED = frozenset(
         *("negative_prompt", "text_layers", "stream", "partial_images", "user", "image", "mask"),
     }
 )
-"""Fields of a call that follow from version and request, so that no option may set them."""
+"""Fields of a call that follow from version and request; no option may set them."""
 _URL = re.compile(r"(?:https|http)://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?(?:/[\w.~/-]*)?")
 _WORD = r"^[\x21-\x7e]{1,200}$"
 
 
 class HostedEndpoint(Value):
-    """Where a hosted version is reached, and what every call to it says beside the request."""
+    """The address of a hosted version and the fixed fields of every call to it."""
 
     url: str
-    """Its base, as OpenAI's own client takes it: https://api.openai.com/v1."""
+    """The base URL, as OpenAI's own client takes it: https://api.openai.com/v1."""
     model: Annotated[str, StringConstraints(pattern=_WORD)]
-    """What the provider calls it."""
+    """The provider's name for the model."""
     options: Annotated[tuple[tuple[str, str], ...], Field(max_length=16)] = ()
-    """Further fields of every call, in the order of their names: quality, moderation ..."""
+    """Further fields of every call, sorted by name: quality, moderation ..."""
     until: date | None = None
-    """The last day on which the provider answers, in UTC, where it has announced one."""
+    """The last day (UTC) on which the provider serves it, where one was announced."""
 
     @field_validator("url", mode="after")
     @classmethod
     def _private(cls, url: str) -> str:
-        """Prompts and keys travel encrypted, or stay on this machine; every reader of the URL
-        must see the same host in it, so it holds nothing that readers disagree about.
+        """Refuses URLs that would send prompts and keys unencrypted to another machine.
+
+        All URL parsers must see the same host in it, so it may hold nothing that they disagree
+        about.
         """
         if not _URL.fullmatch(url):
             raise ValueError("it is no plain URL; write it as in https://api.openai.com/v1")
@@ -55,12 +57,12 @@ class HostedEndpoint(Value):
 
     @property
     def host(self) -> str:
-        """Whom a key belongs to: api.openai.com, or 127.0.0.1:8000."""
+        """Returns the host a key belongs to: api.openai.com, or 127.0.0.1:8000."""
         return urlsplit(self.url).netloc
 
     @property
     def generations(self) -> str:
-        """Where images are asked for."""
+        """Returns the URL that generates images."""
         return f"{self.url}/images/generations"
 
 

@@ -1,4 +1,4 @@
-"""Judgement: rules over measures, what follows when they are broken, and what a judge said."""
+"""Rules over measures, the verdict when they are broken, and the judge's report."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from app.types.measures import Measure
 
 
 class Verdict(StrEnum):
-    """What the judge says of one image."""
+    """The judge's verdict on one image."""
 
     ACCEPT = "accept"
     REVIEW = "review"
@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 
 class Rule(Value):
-    """One acceptance rule: a measure, its limits, and what follows when it is broken."""
+    """One acceptance rule: a measure, its limits, and the verdict when it is broken."""
 
     check: Measure
     at_least: float | None = None
@@ -24,35 +24,35 @@ class Rule(Value):
     otherwise: Verdict = Verdict.RETRY
 
     def holds(self, score: float) -> bool:
-        """Whether the score lies inside the limits."""
+        """Returns whether the score lies inside the limits."""
         above = self.at_least is None or score >= self.at_least
         return above and (self.at_most is None or score <= self.at_most)
 
     def __str__(self) -> str:
-        """The rule as a person would say it: agreement >= 0.5."""
+        """Returns the rule as text: agreement >= 0.5."""
         low = [f"{self.check} >= {self.at_least:g}"] if self.at_least is not None else []
         high = [f"{self.check} <= {self.at_most:g}"] if self.at_most is not None else []
         return " and ".join(low + high)
 
 
 class BrandRule(Rule):
-    """A rule that a plan's brand asks for, with what its measure is held against."""
+    """A rule from a plan's brand, with the reference values that its measure needs."""
 
     pillar: str
-    """Its place in the brand: palette, framing.margin."""
+    """Its key in the brand: palette, framing.margin."""
     colours: tuple[str, ...] = ()
     angle: float = 0.0
-    """Where the light comes from, in degrees clockwise from above."""
+    """Direction of the light, in degrees clockwise from above."""
     ground: str = ""
     """`transparent`, `plate`, or a colour as #rrggbb."""
 
     def __str__(self) -> str:
-        """The rule by its place in the brand: brand.palette: palette_error <= 12."""
+        """Returns the rule with its key in the brand: brand.palette: palette_error <= 12."""
         return f"brand.{self.pillar}: {super().__str__()}"
 
 
 class Finding(Value):
-    """One rule that spoke: its measure, the number (None: not measured), the rule, what follows."""
+    """One broken rule: its measure, the score (None: not measured), the rule, its verdict."""
 
     check: Measure
     score: float | None
@@ -61,7 +61,7 @@ class Finding(Value):
 
 
 class QualityReport(Value):
-    """The judge's answer for one image."""
+    """The judge's report on one image."""
 
     scores: dict[Measure, float]
     verdict: Verdict

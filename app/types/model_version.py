@@ -11,7 +11,7 @@ from app.types.hosted_model import HostedEndpoint
 
 
 class ModelVersion(Value):
-    """A model as a measured good: what it is, what it can do, what it knows."""
+    """A model version: its identity, capabilities, defaults and location."""
 
     name: Name
     version: str
@@ -22,41 +22,41 @@ class ModelVersion(Value):
     latent_space: str = ""
     capabilities: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
-    """Every word it was trained on, lower case; empty when it knows open language."""
+    """Every word it was trained on, lower case; empty when it takes any text."""
     sizes: tuple[Size, ...] = ()
-    """The sizes it was trained at; empty when any size will do."""
+    """The sizes it was trained at; empty when it takes any size."""
     num_inference_steps: int
     guidance_scale: float
     max_sequence_length: int
     seconds_per_image: Annotated[float, Field(gt=0)] | None = None
-    """As measured on one CPU core at the default steps, for estimates before any history."""
+    """Measured on one CPU core at the default steps; for estimates before there is any history."""
     critic: str = ""
-    """The folder of the image-text critic that knows the same words, beside the model's own."""
+    """The folder of the image-text critic with the same vocabulary, beside the model's folder."""
     folder: str = ""
-    """Where its files stand on every machine that renders it; empty: they ship with Atelier."""
+    """The path of its files on every machine that renders it; empty: they ship with Atelier."""
     hosted: HostedEndpoint | None = None
-    """Where it is reached when it has no files: somebody else's service renders it."""
+    """The address of the service that renders it, for a model without local files."""
 
     @property
     def reference(self) -> str:
-        """The resolved name that is recorded, never an alias: starter-icons/1."""
+        """Returns the resolved name that is recorded, never an alias: starter-icons/1."""
         return f"{self.name}/{self.version}"
 
     @property
     def residency(self) -> str:
-        """Where requests go that it answers: `local` is one's own machines, `hosted` is not."""
+        """Returns where its requests are sent: `local` (own machines) or `hosted`."""
         return "hosted" if self.hosted else "local"
 
     @property
     def backend(self) -> str:
-        """What renders it; part of the key of all it makes."""
+        """Returns the name of the backend that renders it; part of every key."""
         if self.hosted:
             return "openai_images"
         return "echo" if self.family == "echo" else "engine"
 
 
 class Route(Value):
-    """Which model version answers a request, and why."""
+    """The model version that answers a request, and the reason."""
 
     backend: str
     model: ModelVersion
@@ -64,5 +64,5 @@ class Route(Value):
     refused: tuple[str, ...] = ()
 
     def key(self, digest_of_what: str) -> str:
-        """The key of what this route makes of a request or spec: law 1."""
+        """Returns the key of what this route makes of the request or spec with this digest."""
         return digest([digest_of_what, self.model.weights_digest, self.backend, PIPELINE_VERSION])

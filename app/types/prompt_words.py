@@ -1,8 +1,8 @@
-"""Words: how a prompt is read by whoever knows only some of them."""
+"""Splits a prompt into words, for models with a fixed vocabulary."""
 
 import re
 
 
 def words(prompt: str) -> list[str]:
-    """The lower-case words of a prompt: runs of letters in any script."""
+    """Returns the lower-case words of a prompt: runs of letters in any script."""
     return re.findall(r"[^\W\d_]+", prompt.lower())

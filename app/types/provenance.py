@@ -1,4 +1,4 @@
-"""Where an image comes from: settings, machine, libraries, request."""
+"""The origin of an image: settings, machine, libraries, request."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from app.types.request import GenerationRequest
 
 
 class NoiseSchedule(Value):
-    """The scheduler and the sigmas one request ran through."""
+    """The scheduler and the sigmas that one request ran through."""
 
     scheduler: str
     sigmas_digest: Digest
@@ -23,7 +23,7 @@ class EngineSettings(Value):
     mode: str
     row_buckets: tuple[int, ...]
     exact_rows: tuple[int, ...] = ()
-    """The row counts proven to give the same bits where it was made; empty if none was needed."""
+    """The row counts proven to give the same bits on that machine; empty if no proof was needed."""
     rounding: str
     dtype: str
     device: str
@@ -39,13 +39,13 @@ class Environment(Value):
     processor: str
     libraries: dict[str, str]
     blas_mode: str = ""
-    """MKL's mode of numerical reproducibility (MKL_CBWR); empty where none was set."""
+    """MKL's mode of numerical reproducibility (MKL_CBWR); empty if unset."""
     service: str = ""
-    """The service whose engine made it, host and port; empty where the worker's own did."""
+    """Host and port of the service whose engine made it; empty if the worker's own engine did."""
 
 
 class Provenance(Value):
-    """Where an image comes from: enough to make it again. No field has a default."""
+    """The origin of an image: enough to make it again. No field has a default."""
 
     request: GenerationRequest
     request_id: Digest
@@ -75,4 +75,4 @@ class GeneratedImage(Value):
     cost_usd: Annotated[float, Field(ge=0)]
     provenance: Provenance
     latents: Digest | None = None
-    """Its last latents in a file, where another model may be asked to go on from them."""
+    """The digest of its final latents, kept where another model may continue from them."""

@@ -1,4 +1,4 @@
-"""One image asked for, and who asks."""
+"""One requested image, and the tags of its caller."""
 
 from functools import cached_property
 from typing import Annotated
@@ -12,17 +12,17 @@ from app.types.text_layer import TextLayer
 
 
 class Tags(Value):
-    """Who asked and under which terms; never part of what is made."""
+    """The caller's team and terms; never part of what is made."""
 
     team: str = ""
     residency: str = ""
     priority: Priority = 5
     labels: tuple[str, ...] = ()
-    """What sort of asset it is, in the words of whoever asks."""
+    """The kind of asset, in the caller's own terms."""
 
 
 class GenerationRequest(Value):
-    """One image asked for."""
+    """One requested image."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=2000)]
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
@@ -33,7 +33,7 @@ class GenerationRequest(Value):
     sampler: Sampler = Sampler.EULER
     seed: Seed = 0
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much of `init_image` is painted anew; at 0 it stays as it is, and text is set over it."""
+    """How much of `init_image` is rendered anew; at 0 it is kept and only text is set over it."""
     init_image: Digest | None = None
     mask_image: Digest | None = None
     text_layers: tuple[TextLayer, ...] = ()
@@ -42,10 +42,10 @@ class GenerationRequest(Value):
 
     @cached_property
     def id(self) -> str:
-        """The digest of all that decides the pixels; tier and tags do not."""
+        """Returns the digest of everything that decides the pixels; tier and tags do not."""
         return digest(self.model_dump(mode="json", exclude={"tier", "tags"}))
 
     @property
     def prompt_digest(self) -> str:
-        """The sha256 of the prompt's UTF-8 bytes."""
+        """Returns the sha256 of the prompt's UTF-8 bytes."""
         return digest_bytes(self.prompt.encode())

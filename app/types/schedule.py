@@ -1,4 +1,4 @@
-"""Windows of the week, for which more is kept ready than the load asks for; knows no clock."""
+"""Weekly windows in which a minimum of replicas is kept ready; the time is an argument."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -39,7 +39,7 @@ DAYS = tuple(Day)
 
 
 def _as_written(value: Any) -> Any:
-    """YAML 1.1 reads 18:00 without quotes as the number 1080, which is its minutes."""
+    """Returns HH:MM for an int: YAML 1.1 reads an unquoted 18:00 as 1080, its number of minutes."""
     if type(value) is int and 0 <= value <= MINUTES:
         return f"{value // 60:02}:{value % 60:02}"
     return value
@@ -48,15 +48,14 @@ def _as_written(value: Any) -> Any:
 TimeOfDay: TypeAlias = Annotated[
     str, BeforeValidator(_as_written), Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")
 ]
-"""HH:MM by the clock on the wall, 24:00 for the end of the day."""
+"""HH:MM in local time; 24:00 is the end of the day."""
 
 
 class Window(Value):
-    """A stretch of time that comes again on days of the week, by the clock of a place.
+    """A period that repeats on days of the week, in the local time of a zone.
 
-    It ends on the next day where `to` is not after `from`. Where clocks are changed meanwhile it
-    is never shortened: of an hour that comes twice it has both, and the hour that is left out
-    takes nothing away from it.
+    It ends on the next day where `to` is not after `from`. A clock change never shortens it: an
+    hour that occurs twice counts both times, and a skipped hour takes nothing away.
     """
 
     model_config = ConfigDict(
@@ -67,9 +66,9 @@ class Window(Value):
     begin: TimeOfDay = Field(alias="from")
     end: TimeOfDay = Field(alias="to")
     zone: str
-    """A place's name in the IANA time zone database, such as Europe/Berlin."""
+    """A name in the IANA time zone database, such as Europe/Berlin."""
     lead_seconds: Annotated[int, Field(ge=0, le=DAY_SECONDS)]
-    """How long before its begin it holds already: what machines and models take to start."""
+    """How long before `from` the window already holds: the start time of machines and models."""
 
     @field_validator("zone")
     @classmethod
@@ -96,20 +95,20 @@ class Window(Value):
         return f"{', '.join(self.days)} {self.begin} to {self.end} {self.zone}"
 
     def holds(self, moment: float) -> bool:
-        """Whether it, or the lead before it, has that moment, in seconds since the epoch."""
+        """Returns whether `moment` (seconds since the epoch) lies in the window or its lead."""
         return any(begin - self.lead_seconds <= moment < end for begin, end in self._about(moment))
 
     def _about(self, moment: float) -> Iterator[tuple[float, float]]:
-        """Begin and end of each time that it comes and that may have the moment."""
+        """Yields begin and end of each occurrence that may contain the moment."""
         today = datetime.fromtimestamp(moment, _zone(self.zone)).date()
-        for offset in (-1, 0, 1, 2):  # over midnight from yesterday; with a lead of a day before
+        for offset in (-1, 0, 1, 2):  # yesterday's may last past midnight; a lead is up to a day
             day = today + timedelta(days=offset)
             if DAYS[day.weekday()] in self.days:
                 last = day if self.begin < self.end else day + timedelta(days=1)
                 yield min(self._readings(day, self.begin)), max(self._readings(last, self.end))
 
     def _readings(self, day: date, clock: str) -> Iterator[float]:
-        """The moments at which the clock says so: it may say so twice, or be past it at once."""
+        """Yields the moments with this local time; the two differ where clocks change."""
         hour, minute = map(int, clock.split(":"))
         if hour == 24:
             day, hour = day + timedelta(days=1), 0
@@ -118,7 +117,7 @@ class Window(Value):
 
 
 def highest_floors(floors: Iterable[tuple[Window, int]], moment: float) -> int:
-    """The highest number among the windows that hold at that moment; 0 where none does."""
+    """Returns the highest number among the windows that hold at that moment; 0 if none does."""
     return max((number for window, number in floors if window.holds(moment)), default=0)
 
 
@@ -128,6 +127,6 @@ def _zone(name: str) -> ZoneInfo:
 
 
 class ReplicaWindow(Window):
-    """While it holds, and for `lead_seconds` before, there are no fewer replicas than this."""
+    """A window during which, and `lead_seconds` before, at least `min_replicas` replicas run."""
 
     min_replicas: PositiveInt

@@ -1,4 +1,4 @@
-"""One asset of a plan, complete: what is asked, and what it must pass."""
+"""One asset of a plan, complete: its request, sizes and acceptance rules."""
 
 from functools import cached_property
 from typing import Annotated
@@ -13,7 +13,7 @@ from app.types.request import GenerationRequest
 
 
 class AssetSpec(Value):
-    """One asset asked for: an expanded row of a plan, complete in itself."""
+    """One requested asset: an expanded row of a plan, complete in itself."""
 
     name: Name
     kind: Kind
@@ -26,16 +26,16 @@ class AssetSpec(Value):
     refine: Refine = Refine.SEED
     rules: tuple[Rule, ...] = ()
     brand: tuple[BrandRule, ...] = ()
-    """What the plan's brand asks for beside the rules."""
+    """The rules of the plan's brand, in addition to `rules`."""
     pivot: Pivot = Pivot()
     model: str = "starter"
 
     @cached_property
     def digest(self) -> str:
-        """The digest of all that decides the finished asset; tier and tags do not.
+        """Returns the digest of everything that decides the finished asset; tier and tags do not.
 
-        Further seeds are left unsaid, and no brand, so that specs from before there was a choice
-        keep theirs.
+        `refine: seed` and an empty brand are left out, so that specs from before these fields
+        existed keep their digests.
         """
         fields = self.model_dump(mode="json", exclude={"request": {"tier", "tags"}})
         if self.refine is Refine.SEED:
@@ -46,19 +46,19 @@ class AssetSpec(Value):
 
     @property
     def demands(self) -> tuple[Rule, ...]:
-        """Every rule that its pictures must keep: its own, and the brand's."""
+        """Returns every rule that its images must pass: its own and the brand's."""
         return (*self.rules, *self.brand)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What it has in common with others, sorted: the tags' labels, axes' values, size, text.
+        """Returns what it shares with others, sorted: labels, axis values, largest size, text.
 
-        Whichever model makes it, they are the same.
+        They do not depend on the model that makes it.
         """
         request, size = self.request, max(self.sizes, key=lambda size: size.width * size.height)
         labels = {*request.tags.labels, *(f"{axis}={value}" for axis, value in self.axes.items())}
         return tuple(sorted(labels | {str(size)} | ({"text"} if request.text_layers else set())))
 
     def candidate(self, index: int) -> GenerationRequest:
-        """The request for candidate `index`, counted from 0: the seeds follow each other."""
+        """Returns the request for candidate `index`, counted from 0: seeds are consecutive."""
         return self.request.replace(seed=(self.request.seed + index) % 2**32)

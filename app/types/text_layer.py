@@ -1,4 +1,4 @@
-"""Text set over a picture: what a person asks for, in pixels and colours."""
+"""A text layer over an image: the requested text, in pixels and colours."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
@@ -8,39 +8,39 @@ from pydantic import Field, StringConstraints
 from app.types.base import Pixels, Rect, Value
 
 Colour: TypeAlias = Annotated[str, StringConstraints(pattern=r"^#[0-9a-f]{6}$")]
-"""Lower case only: one colour has one spelling, hence one digest."""
+"""Lower case only, so that one colour has one spelling and one digest."""
 ColourOrNone: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(#[0-9a-f]{6})?$")]
 ColourOrAuto: TypeAlias = Annotated[str, StringConstraints(pattern=r"^(auto|#[0-9a-f]{6})?$")]
 
 
 BAND_SHARE = 4
-"""Text without a box gets this part of the canvas: below the picture, or beside it when wide."""
+"""Text without a box gets this part of the canvas: below the image, or beside it when wide."""
 WIDE_RATIO = 1.5
 MARGIN = 24
-"""Of a side, one part in so many stays free around it."""
+"""The margin is the side divided by this."""
 
 
 class TextLayer(Value):
-    """Text set in a real font over the picture, as large as box and size limits allow."""
+    """Text set in a real font over the image, as large as box and size limits allow."""
 
     text: Annotated[str, Field(min_length=1, max_length=500)]
     """Line breaks are kept; longer lines are wrapped."""
     font: Annotated[str, Field(max_length=120)] = ""
     """A font's name, never a path; empty is the bundled default."""
     font_digest: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
-    """Of the font's file, filled in where a request is accepted: the pixels depend on it."""
+    """The digest of the font file, filled in when a request is accepted: pixels depend on it."""
     box: Rect | None = None
-    """No ink leaves it; None is the whole picture within a margin."""
+    """Nothing is drawn outside it; None is the whole image within a margin."""
     colour: Colour = "#000000"
     alignment: Literal["left", "centre", "right"] = "centre"
     vertical_alignment: Literal["top", "middle", "bottom"] = "middle"
     direction: Literal["auto", "ltr", "rtl"] = "auto"
-    """auto: each line of the text runs as its first strongly directed letter does."""
+    """auto: each line of the text follows its first strongly directed letter."""
     min_size_px: Pixels = 1
     max_size_px: Pixels = 4096
-    """Limits of the font size (the em); what cannot be read is refused at any limit."""
+    """Limits of the font size (the em); illegible sizes are refused whatever the limits."""
     line_spacing: Annotated[float, Field(ge=0.8, le=3)] = 1.2
-    """From baseline to baseline, in font sizes."""
+    """Distance between baselines, in font sizes."""
     shadow: ColourOrNone = ""
     """The colour of a soft shadow; empty is none."""
     outline: ColourOrAuto = ""
@@ -50,7 +50,7 @@ class TextLayer(Value):
 
 
 def with_boxes(layers: Sequence[TextLayer], width: int, height: int) -> tuple[TextLayer, ...]:
-    """The layers with a box each: those without share a band of the canvas, in their order."""
+    """Returns the layers with a box each; those without one share a band of the canvas in order."""
     loose = [layer for layer in layers if layer.box is None]
     slots = iter(_slots(_band(width, height), len(loose)))
     return tuple(

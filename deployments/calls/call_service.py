@@ -1,4 +1,4 @@
-"""From what a caller asks to words from a painter: choose, check, claim, paint; knows no Ray."""
+"""From a caller's request to the events of its images: route, check, claim, render; no Ray."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -51,24 +51,24 @@ REFUSAL_STATUS = {
     "late": (504, "deadline_exceeded"),
     "moved": (503, "version_moved"),
 }
-"""Status and code of what a painter turns away; of all else, that there is no room."""
+"""Status and code of a renderer's refusals; any other reason means that there is no capacity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who calls, what came along, and the key under which the call may be repeated."""
+    """The caller, the files sent along, and the key under which the call may be repeated."""
 
     owner: KeyOwner = field(default_factory=KeyOwner)
     files: SentFiles | None = None
     key: CallKey | None = None
     record: CallRecord = field(default_factory=CallRecord)
     bulk: bool = False
-    """Whether nobody waits for it: it goes behind everybody who does."""
+    """Whether nobody waits for it: it runs behind every interactive call."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartialImageEvent:
-    """A rough picture of one image of a call, and the how-manieth of that image it is."""
+    """A preview of one image of a call; `partial_index` counts that image's previews."""
 
     request: GenerationRequest
     choice: RoleChoice
@@ -78,7 +78,7 @@ class PartialImageEvent:
 
 @dataclass(frozen=True, slots=True)
 class CompletedImageEvent:
-    """One image of a call, finished; `image` is its place in the order of seeds."""
+    """One finished image of a call; `index` is its place in the order of seeds."""
 
     image: ServedImage
     choice: RoleChoice
@@ -87,7 +87,7 @@ class CompletedImageEvent:
 
 @dataclass(frozen=True, slots=True)
 class _ResolvedCall:
-    """A call that was looked through: who paints what."""
+    """A call that was checked: the model that was chosen and the requests it renders."""
 
     body: ImagesRequest
     choice: RoleChoice
@@ -96,9 +96,9 @@ class _ResolvedCall:
 
 
 class CallService:
-    """Takes calls for the deployed models; `painters` has one for each role of `fleet`.
+    """Handles calls for the deployed models; `renderers` has one for each role of `fleet`.
 
-    At most `bulk_at_once` calls of bulk are under way, so that there is room for people.
+    At most `max_bulk_calls` bulk calls are in flight, so that interactive calls find capacity.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class CallService:
 
     @property
     def fleet(self) -> tuple[DeployedModel, ...]:
-        """What is deployed, as of now."""
+        """Returns what is deployed now."""
         return self._fleet.served
 
     async def complete(self, body: ImagesRequest, call: Call) -> CallResult:
-        """All images of a call; raises what `stream` raises."""
+        """Returns all images of a call; raises what `stream` raises."""
         async with aclosing(self.stream(body, call)) as events:
             async for event in events:
                 if isinstance(event, CallResult):
@@ -147,11 +147,11 @@ class CallService:
     async def stream(
         self, body: ImagesRequest, call: Call
     ) -> AsyncGenerator[PartialImageEvent | CompletedImageEvent | CallResult]:
-        """Sketches and images as they come, and at the end all of it together.
+        """Yields previews and images as they come, and at the end the whole result.
 
         A call with a key that was answered before is answered with the same images. Raises
-        ModelNotFound, NoRoute, OutOfBounds or BadImage before any work, and NotAnswered when a
-        key, a quota or the painter refuses.
+        ModelNotFound, NoRoute, OutOfBounds or BadImage before any work, and CallRefused when a key,
+        a rate limit or the renderer refuses.
         """
         with observe_call(call.record, self._metrics):
             order = await self._resolve(body, call)
@@ -187,11 +187,11 @@ class CallService:
             self._bulk_calls -= call.bulk
 
     async def metrics(self) -> bytes:
-        """Everything counted, in Prometheus' text format: see `scrape.py`."""
+        """Returns all metrics in Prometheus' text format: see `monitoring/scrape.py`."""
         return await self._scrape.text()
 
     async def keep(self, wanted: KeepRequest, owner: KeyOwner) -> KeptAsset:
-        """Publish a picture that was painted a short while ago; raises NotAnswered, KeyConflict."""
+        """Publishes an image that was rendered recently; raises CallRefused, KeyConflict."""
         recent = self._recent_images.find(owner.name, wanted.request_id)
         if recent is None:
             raise unknown_image("picture_unknown", "request_id")
@@ -203,7 +203,7 @@ class CallService:
             )
 
     async def states(self) -> dict[Role, ReplicaState]:
-        """What the painter of each role has under way."""
+        """Returns what the renderer of each role has in flight."""
         states = await asyncio.gather(*(renderer.state() for renderer in self._renderers.values()))
         return dict(zip(self._renderers, states, strict=True))
 
@@ -276,7 +276,7 @@ class CallService:
                     sketched[event.index] += 1
                 else:
                     image[event.index] = event.image
-                    if not call.bulk:  # nobody goes on from these, and they would push out others
+                    if not call.bulk:  # nobody continues from these, and they would push out others
                         recent = RecentImage(event.image, choice.served, order.files)
                         self._recent_images.add(call.owner.name, recent)
                     self._count(event, choice.served, call.record)
@@ -316,18 +316,18 @@ class CallService:
 
     @cached_property
     def _store(self) -> Store:
-        """Opened by the first picture that is kept: most services keep none."""
+        """Opens the store for the first image that is kept: most services keep none."""
         return open_store(self._settings.blobs, self._settings.catalog)
 
 
 def _version_named(body: ImagesRequest, choice: RoleChoice) -> str | None:
-    """The version, when a caller names it and not the role or the alias."""
+    """Returns the version, when a caller names it and not the role or the alias."""
     reference = choice.served.model.reference
     return reference if body.role_preferences.model == reference else None
 
 
 def _rendered_by(model: ModelVersion, choice: RoleChoice) -> RoleChoice:
-    """The choice as it came out: a role may have gone on to another version meanwhile."""
+    """Returns the choice with the model that rendered: the role may have changed its version."""
     return choice.replace(served=choice.served.replace(model=model))
 
 

@@ -1,7 +1,8 @@
 """Idempotency keys of one router: same key and body, same answer; kept in memory, within bounds.
 
-It is one router's memory: with several routers a repeated call may reach one that does not know
-it. The draft IETF standard `Idempotency-Key` (httpapi-idempotency-key-header-07) gives the codes.
+The cache belongs to one router: with several routers a repeated call may reach one that does not
+know it. The draft IETF standard `Idempotency-Key` (httpapi-idempotency-key-header-07) gives the
+codes.
 """
 
 from collections import OrderedDict
@@ -14,7 +15,7 @@ from app.errors import AtelierError
 
 
 class CallRefused(AtelierError):
-    """A call that comes to nothing, and what its caller is told."""
+    """A call that is refused, with the problem its caller is shown."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -23,7 +24,7 @@ class CallRefused(AtelierError):
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """Whose key it is, the key, and the digest of the door and the body it came with."""
+    """The key's owner, the key, and the digest of the path and body it came with."""
 
     owner: str
     key: str
@@ -37,10 +38,10 @@ class _Entry:
 
 
 class IdempotencyCache:
-    """What keyed calls came to: at most `answers` of at most `max_bytes`, the oldest leave first.
+    """The results of keyed calls: at most `max_answers` of `max_bytes`, the oldest dropped first.
 
-    Calls under way never leave. A call that came to nothing is forgotten, so that it may be
-    made again.
+    Calls in flight are never dropped. A call without a result is forgotten, so that it may be made
+    again.
     """
 
     def __init__(self, *, max_answers: int, max_bytes: int) -> None:
@@ -50,10 +51,10 @@ class IdempotencyCache:
 
     @contextmanager
     def claim(self, call: CallKey | None) -> Iterator["Claim"]:
-        """The right to make what a key stands for, or what was made already.
+        """Yields a claim: the right to answer the key's call, or the result it already has.
 
-        Raises NotAnswered: 422 for a key that came with another body, 409 while the first call
-        is under way.
+        Raises CallRefused: 422 for a key that came with another body before, 409 while the first
+        call is in flight.
         """
         if call is None:
             yield Claim(_Entry(""))
@@ -81,12 +82,12 @@ class IdempotencyCache:
 
     @property
     def held(self) -> int:
-        """Answers kept."""
+        """Returns the number of results kept."""
         return len(self._made)
 
     @property
     def held_bytes(self) -> int:
-        """What the files of the answers kept take."""
+        """Returns the bytes of the images kept."""
         return sum(made.bytes for made in self._made.values())
 
     @property
@@ -99,18 +100,18 @@ class IdempotencyCache:
 
 
 class Claim:
-    """A call's place in the ledger; `made` is there when it was answered before."""
+    """A call's entry in the cache; `made` is set when it was answered before."""
 
     def __init__(self, entry: _Entry) -> None:
         self._entry = entry
 
     @property
     def made(self) -> CallResult | None:
-        """What the same call came to."""
+        """Returns the result of the same call, or None."""
         return self._entry.made
 
     def keep(self, made: CallResult) -> None:
-        """Answer the same call with this from now on."""
+        """Stores the result: the same call is answered with it from now on."""
         self._entry.made = made
 
 

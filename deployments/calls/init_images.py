@@ -1,4 +1,4 @@
-"""What a call goes on from: a picture that came along, or one that was painted here before."""
+"""The image a call starts from: one that was sent along, or one rendered here recently."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from deployments.calls.idempotency import CallRefused
 from deployments.calls.recent_images import RecentImage
 
 CLEAR = 128
-"""Alpha below this is clear: there a mask asks for new pixels, as in OpenAI's API."""
+"""Alpha below this is transparent: there a mask asks for new pixels, as in OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentFiles:
-    """The files that came along with a call, as they came."""
+    """The files that were sent with a call, unchanged."""
 
     picture: bytes
     mask: bytes | None = None
@@ -27,14 +27,14 @@ class SentFiles:
 
 @dataclass(frozen=True, slots=True)
 class InitImage:
-    """Where requests begin, and the files that they name."""
+    """Where requests start, and the files that they name."""
 
     origin: InitImageSource | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def from_sent_files(body: ImagesRequest, sent: SentFiles, served: DeployedModel) -> InitImage:
-    """Start from a picture of the caller's, brought to size; raises BadImage."""
+    """Starts from the caller's image, resized to the requested size; raises BadImage."""
     size = size_of(body.size, served)
     picture = _fitted(read_any_png(sent.picture), size)
     mask = None if sent.mask is None else _fitted(_mask_from_alpha(sent.mask), size)
@@ -50,9 +50,9 @@ def from_sent_files(body: ImagesRequest, sent: SentFiles, served: DeployedModel)
 
 
 def from_recent(body: ImagesRequest, recent: RecentImage, served: DeployedModel) -> InitImage:
-    """Go on from what was painted here: the same picture, or with a strength a new one from it.
+    """Starts from an image rendered here: the same image, or a new one with a strength.
 
-    Its latents serve a model of the same latent space; any other sees its pixels.
+    Its latents are used by a model of the same latent space; any other model gets its pixels.
     """
     image = recent.image
     if body.strength is None:
@@ -67,7 +67,7 @@ def from_recent(body: ImagesRequest, recent: RecentImage, served: DeployedModel)
 
 
 def unknown_image(code: str, what: str) -> CallRefused:
-    """What is not among the pictures painted a short while ago."""
+    """Returns the refusal for an image that is not among those rendered recently."""
     return CallRefused(
         Problem(
             status=404,

@@ -1,4 +1,4 @@
-"""The deployed roles as callers see them: what each paints with now, as its replicas say."""
+"""The deployed roles as callers see them: the version each renders with, as its replicas report."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from deployments.messages import Renderer
 
 
 class LiveFleet:
-    """The replicas lead: a role is shown with a version once a replica paints with it."""
+    """The current version of each role; it changes once a replica renders with the new one."""
 
     def __init__(self, served: Sequence[DeployedModel]) -> None:
         self._served = {model.role: model for model in served}
@@ -17,18 +17,19 @@ class LiveFleet:
 
     @property
     def served(self) -> tuple[DeployedModel, ...]:
-        """What every role paints with."""
+        """Returns the model of every role."""
         return tuple(self._served.values())
 
     def model(self, role: Role) -> ModelVersion:
-        """What one role paints with."""
+        """Returns the model version of one role."""
         return self._served[role].model
 
     async def follow_move(self, role: Role, renderer: Renderer, pointed: Pointer) -> None:
-        """Ask for the version of a role whose alias has moved, until its replicas followed.
+        """Asks the replicas for the version of a role whose alias moved, until they have followed.
 
-        One that was asked and is behind, or asleep, is asked again at the next look; one that
-        refused the version has dealt with the move. Raises what keeps the painter from answering.
+        A replica that is behind, or a role without replicas, is asked again at the next poll; a
+        replica that refused the version has handled the move. Raises the error that keeps the
+        renderer from answering.
         """
         if pointed.number == self._as_of[role]:
             return

@@ -1,6 +1,6 @@
-"""How much each caller may ask for: images in a minute and images at once; one per router.
+"""How much each caller may ask for: images per minute and images at once; one limiter per router.
 
-It is one router's memory, like the ledger: a router that starts anew has charged nobody yet.
+It is one router's memory, like the idempotency cache: a new router has charged nobody yet.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ from deployments.calls.idempotency import CallRefused
 
 MINUTE = 60.0
 AT_ONCE_SECONDS = 1
-"""What a caller with too much under way is told to wait: nobody knows when an image ends."""
+"""The wait told to a caller with too many images in flight; when one ends is not known."""
 ROUNDING = 1e-9
-"""Of an image: what seconds added up as floats may be short by."""
+"""In images: the most by which times added up as floats may fall short."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """What an owner has left, as of `counted_at`, and has under way."""
+    """What an owner has left, as of `counted_at`, and has in flight."""
 
     images: float
     counted_at: float
@@ -30,10 +30,10 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Keeps callers to the limits of their keys; what they do not use is kept for one minute.
+    """Keeps callers to the limits of their keys; unused images are kept for one minute.
 
-    A bucket of `images_per_minute` images fills again evenly in a minute: no minute sees more
-    than the bucket and what flows in, twice the limit, and more time no more than the limit on
+    A bucket of `images_per_minute` images fills evenly within a minute: no minute sees more than
+    the bucket and what flows in, twice the limit, and a longer time sees no more than the limit on
     average. Callers without limits are not counted; a caller whose bucket is full is forgotten.
     """
 
@@ -43,17 +43,16 @@ class RateLimiter:
 
     @property
     def held(self) -> int:
-        """Callers that are counted now."""
+        """Returns the number of callers that are counted now."""
         return len(self._buckets)
 
     @contextmanager
     def claim(self, owner: KeyOwner, images: int) -> Iterator[None]:
-        """The right to make so many images, as long as it is held.
+        """Holds the right to render this many images while the context is open.
 
-        Raises NotAnswered, and charges nothing: 422 `over_limit` for more than the caller could
-        ever have, 429 `too_many_at_once` or `rate_limit_exceeded` with the seconds to wait. What
-        the service then does not answer (NotAnswered from inside) is given back; a caller who
-        goes away has had it.
+        Raises CallRefused, and charges nothing: 422 `over_limit` for more than the caller could
+        ever have, 429 `too_many_at_once` or `rate_limit_exceeded` with the seconds to wait. A
+        CallRefused raised inside gives the images back; a caller who goes away is still charged.
         """
         if owner.images_per_minute is None and owner.images_at_once is None:
             yield
@@ -73,7 +72,7 @@ class RateLimiter:
             bucket.at_once -= images
 
     def _refilled_bucket(self, owner: KeyOwner) -> _Bucket:
-        """The owner's bucket as it stands now."""
+        """Returns the owner's bucket as of now; drops the buckets that are full and unused."""
         now = self._clock()
         for name, bucket in list(self._buckets.items()):
             _refill(name, bucket, now)

@@ -1,4 +1,4 @@
-"""The pictures painted a short while ago: to go on from, and to keep; within bounds of memory."""
+"""The images rendered recently, to start from and to keep; within a limit of memory."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from app.route.by_role import DeployedModel
 
 @dataclass(frozen=True, slots=True)
 class RecentImage:
-    """A picture, who painted it, and the files that its request names."""
+    """An image, the model that rendered it, and the files that its request names."""
 
     image: ServedImage
     served: DeployedModel
@@ -18,15 +18,15 @@ class RecentImage:
 
     @property
     def bytes(self) -> int:
-        """What it takes."""
+        """Returns the size in memory, in bytes."""
         return self.image.bytes + sum(map(len, self.files.values()))
 
 
 class RecentImages:
-    """At most `max_bytes` of pictures, those that nobody asked for the longest leave first.
+    """At most `max_bytes` of images; the least recently used are dropped first.
 
-    Each caller finds its own alone: the name of a picture follows from what was asked, so
-    that others could guess it.
+    Each caller finds only its own: an image's id follows from its request, so that others could
+    guess it.
     """
 
     def __init__(self, *, max_bytes: int) -> None:
@@ -35,7 +35,7 @@ class RecentImages:
         self._bytes = 0
 
     def add(self, owner: str, recent: RecentImage) -> None:
-        """Remember a picture under its request's id."""
+        """Stores an image under its request's id."""
         place = (owner, recent.image.request.id)
         self._forget(place)
         self._held[place] = recent
@@ -44,7 +44,7 @@ class RecentImages:
             self._forget(next(iter(self._held)))
 
     def find(self, owner: str, request_id: str) -> RecentImage | None:
-        """The picture; None when it is not here, or no longer."""
+        """Returns the image; None when it is not here, or no longer."""
         recent = self._held.get((owner, request_id))
         if recent is not None:
             self._held.move_to_end((owner, request_id))

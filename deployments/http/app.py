@@ -1,4 +1,4 @@
-"""The doors: paths, bodies and answers over a desk; knows HTTP and no Ray."""
+"""The endpoints: paths, bodies and responses over a CallService; knows HTTP and not Ray."""
 
 from time import monotonic, time
 from typing import Annotated, Any, Literal
@@ -46,7 +46,7 @@ EVENT = {
     },
     "required": ["event", "data"],
 }
-"""One of a stream, as it is read; what its data holds is said by its name."""
+"""One server-sent event of a stream; its name says what its data holds."""
 
 TEXT = {"type": "string"}
 Key = Annotated[
@@ -56,13 +56,13 @@ Key = Annotated[
 
 
 Waits = Annotated[Literal["interactive", "bulk"], Header(alias="X-Atelier-Class")]
-"""Whether somebody waits; it decides when a picture is made and never what it is."""
+"""Whether somebody waits; it decides when an image is rendered, never what it looks like."""
 
 
 def create_app(service: CallService, keys: Keys) -> FastAPI:
-    """The HTTP application over a desk; the guard stands before it, not in it.
+    """Returns the HTTP application over a CallService; AuthMiddleware is wrapped around it later.
 
-    `keys` only decide what the document says of them.
+    `keys` only decide what the OpenAPI document says about keys.
     """
     app = DocumentedApp(
         keys=keys,
@@ -90,7 +90,7 @@ def _add_call_endpoints(app: FastAPI, service: CallService) -> None:
     async def images(
         body: ImagesRequest, request: Request, key: Key = None, waits: Waits = "interactive"
     ) -> Response:
-        """Images in the shape of OpenAI's API; with `stream`, its events as they come."""
+        """Returns images in the shape of OpenAI's API; with `stream`, its events as they come."""
         return await _complete(service, body, _call(request, key, body, waits=waits))
 
     @app.post(
@@ -100,18 +100,18 @@ def _add_call_endpoints(app: FastAPI, service: CallService) -> None:
         openapi_extra=edit_body(),
     )
     async def edits(request: Request, key: Key = None) -> Response:
-        """Images from a picture that comes along, under a mask or as a whole."""
+        """Returns images made from an image that is sent along, under a mask or as a whole."""
         body, sent = await read_edit(request)
         return await _complete(service, body, _call(request, key, body, sent))
 
     @app.post("/v1/images/keep", response_model=KeptResponse, responses=wrong)
     async def keep(wanted: KeepRequest, request: Request) -> Response:
-        """A picture that was painted a short while ago becomes an asset of the catalog."""
+        """Publishes an image that was rendered a short while ago as an asset of the catalog."""
         return _json(KeptResponse.from_kept(await service.keep(wanted, _owner(request))))
 
     @app.post("/generate", response_model=GenerateResponse, responses=wrong)
     async def generate(body: GenerateRequest, request: Request, key: Key = None) -> Response:
-        """One preview, and how long it took."""
+        """Returns one preview and how long it took."""
         started = monotonic()
         made = await service.complete(body.as_images(), _call(request, key, body))
         return _json(generate_response(made, latency_seconds=monotonic() - started))
@@ -120,28 +120,28 @@ def _add_call_endpoints(app: FastAPI, service: CallService) -> None:
 def _add_read_endpoints(app: FastAPI, service: CallService) -> None:
     @app.get("/v1/models", response_model=ModelsResponse)
     async def models() -> Response:
-        """What is deployed, under the names that calls may use."""
+        """Returns what is deployed, under the names that calls may use."""
         return _json(models_response(service.fleet))
 
     @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": TEXT}}}})
     async def metrics() -> Response:
-        """What was counted here and what the catalog's books say, for Prometheus."""
+        """Returns this router's metrics and those of the catalog, for Prometheus."""
         return Response(await service.metrics(), media_type=CONTENT_TYPE)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
-        """Whether this process answers."""
+        """Returns 200 while this process answers."""
         return {"status": "alive"}
 
     @app.get("/readyz")
     async def readyz() -> dict[str, Any]:
-        """Whether every deployed role answers, and what a replica of each has under way."""
+        """Returns 200 when every role answers, with what a replica of each has in flight."""
         states = await service.states()
         return {"status": "ready", "roles": {role: _state(state) for role, state in states.items()}}
 
 
 def _state(state: ReplicaState) -> dict[str, Any]:
-    """Without where a version's files stand: this door is open."""
+    """Returns the state without the paths of a version's files: this endpoint needs no key."""
     return {**state.as_json(), "model": state.model.reference}
 
 
@@ -153,7 +153,7 @@ async def _complete(service: CallService, body: ImagesRequest, call: Call) -> Re
 
 
 async def _stream(service: CallService, body: ImagesRequest, call: Call) -> Response:
-    """The first word is waited for here, so that what is refused still gets its status."""
+    """Waits for the first event here, so that a refused call still gets its status."""
     words = service.stream(body, call)
     try:
         first = await anext(words)

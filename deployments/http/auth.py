@@ -1,8 +1,8 @@
-"""What stands before every door: who may knock, from where, and with how much; plain ASGI.
+"""The ASGI middleware before every endpoint: who may call, from where, and with how large a body.
 
-A body is counted while it is read and is handed on whole, so that no door waits for a slow
-caller. Without keys only this machine may call, by a loopback name, and no page of another
-origin: a browser that was sent here by a hostile page comes with that page's name.
+A body is counted while it is read and is passed on whole, so that no endpoint waits for a slow
+caller. Without keys only this machine may call, by a loopback name and from no page of another
+origin: a browser that a hostile page sends here names that page's origin.
 """
 
 import asyncio
@@ -26,25 +26,25 @@ OPEN_FILES = "/static/"
 IMAGE_ENDPOINTS = frozenset({"/v1/images/edits"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = "atelier.owner"
-"""Where the scope says whose key it was: an `KeyOwner`, `ANONYMOUS` where none was needed."""
+"""The scope's entry for the key's owner: a `KeyOwner`, `ANONYMOUS` where no key was needed."""
 ANONYMOUS = KeyOwner()
 
 
 class Keys(Protocol):
-    """What tells whose a key is: a `KeyRing`, or `LiveKeys` that follow their file."""
+    """Looks up the owner of a key: a `KeyRing`, or `LiveKeys` that follow their file."""
 
     @property
     def required(self) -> bool:
-        """Whether callers need a key."""
+        """Returns whether callers need a key."""
         ...
 
     def owner(self, key: str) -> KeyOwner | None:
-        """Whose key it is; None when it is nobody's."""
+        """Returns the owner of a key; None when it belongs to nobody."""
         ...
 
 
 class AuthMiddleware:
-    """Lets through to `app` what `limits` and `keys` allow, and answers the rest itself."""
+    """Passes to `app` what `limits` and `keys` allow, and answers the rest itself."""
 
     def __init__(self, app: ASGIApp, *, limits: CallLimits, keys: Keys) -> None:
         self._app = app
@@ -52,7 +52,7 @@ class AuthMiddleware:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call; lifespan messages pass."""
+        """Handles one call; lifespan messages are passed on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -88,7 +88,7 @@ class AuthMiddleware:
         return owner
 
     def _max_body(self, path: str) -> int:
-        """What a body may have: nothing where nobody is known, more where a picture comes along."""
+        """Returns the limit in bytes: 0 for unknown callers, more where an image is sent."""
         if is_open(path):
             return 0
         return self._limits.picture_bytes if path in IMAGE_ENDPOINTS else self._limits.body_bytes
@@ -116,7 +116,7 @@ class AuthMiddleware:
 
 
 class _ReplayedBody:
-    """The body as one message, then whatever else the connection says."""
+    """The body as one message, then whatever else the connection sends."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._messages: Iterator[dict[str, Any]] = iter(
@@ -130,12 +130,12 @@ class _ReplayedBody:
 
 
 def is_open(path: str) -> bool:
-    """Whether a door is answered without a key."""
+    """Returns whether a path is answered without a key."""
     return path in OPEN_ENDPOINTS or path.startswith(OPEN_FILES)
 
 
 def _check_local(scope: Scope, headers: Headers) -> None:
-    """Raises NotAnswered for a caller of another machine, name or origin."""
+    """Raises CallRefused for a caller of another machine, name or origin."""
     advice = "make a key first: atelier keys add NAME"
     client = scope.get("client")
     if client and client[0] and not _is_loopback(client[0]):

@@ -1,4 +1,4 @@
-"""The keys of a home as they are now: their file is followed while the service runs."""
+"""The current keys of a home: their file is followed while the service runs."""
 
 import logging
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from app.errors import InvalidRequest
 log = logging.getLogger("ray.serve")
 
 POLL_SECONDS = 1.0
-"""The file is looked at when somebody knocks, and at most so often."""
+"""The file is checked when a call arrives, and at most this often."""
 
 
 class LiveKeys:
-    """Begins with the keys it is given and follows the file that they were read from.
+    """Starts with the keys it is given and follows the file that they were read from.
 
-    It only ever tightens by itself: once keys are needed they stay needed, whether the last is
-    revoked or the file is gone, and a file that cannot be read opens nothing. On a machine that
-    has no such home the keys stay as they were given.
+    It only ever becomes stricter by itself: once keys are required they stay required, even when
+    the last is revoked or the file is gone, and a file that cannot be read admits nobody. On a
+    machine without such a home the keys stay as they were given.
     """
 
     def __init__(self, ring: KeyRing, *, clock: Callable[[], float] = monotonic) -> None:
@@ -31,11 +31,11 @@ class LiveKeys:
 
     @property
     def required(self) -> bool:
-        """Whether callers need a key."""
+        """Returns whether callers need a key."""
         return self._now().required
 
     def owner(self, key: str) -> KeyOwner | None:
-        """Whose key it is; None when it is nobody's, or not any more."""
+        """Returns the owner of a key; None when it belongs to nobody, or was revoked."""
         return self._now().owner(key)
 
     def _now(self) -> KeyRing:
@@ -46,7 +46,7 @@ class LiveKeys:
         return self._ring
 
     def _poll(self, file: Path) -> None:
-        state = _state(file)  # before it is read, so that what changes meanwhile is seen next time
+        state = _state(file)  # before it is read, so that a change meanwhile is seen next time
         if (state and state == self._seen) or not file.parent.is_dir():
             return
         try:
@@ -59,7 +59,7 @@ class LiveKeys:
 
 
 def _state(file: Path) -> tuple[int, ...] | None:
-    """What differs once the file was written again; None while there is none to be seen."""
+    """Returns values that change when the file is written; None when it cannot be read."""
     try:
         status = file.stat()
     except OSError:

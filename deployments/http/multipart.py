@@ -1,4 +1,4 @@
-"""The multipart body of an edit: pictures, and fields that are all text."""
+"""The multipart body of an edit: images, and fields that are all text."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _LAYERS: TypeAdapter[list[TextLayer]] = TypeAdapter(list[TextLayer])
 
 
 async def read_edit(request: Request) -> tuple[EditRequest, SentFiles]:
-    """The fields and the files; raises RequestValidationError naming the field that is wrong."""
+    """Reads the fields and the files; raises RequestValidationError naming the wrong field."""
     try:
         async with request.form(max_files=len(FILES), max_fields=MAX_FIELDS) as form:
             pictures = [*form.getlist("image"), *form.getlist("image[]")]
@@ -33,7 +33,7 @@ async def read_edit(request: Request) -> tuple[EditRequest, SentFiles]:
 
 
 def edit_body() -> dict[str, Any]:
-    """What the OpenAPI document says of the body."""
+    """Returns the OpenAPI description of the body."""
     schema = EditRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     binary = {"type": "string", "format": "binary", "description": "A PNG of 8 bits a channel."}

@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is true now: it asks for a key as long as one is needed."""
+"""The OpenAPI document at present: it asks for a key as long as one is required."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ SCHEME = "key"
 
 
 class DocumentedApp(FastAPI):
-    """An application whose document says which doors need a key, when `keys` are required."""
+    """An application whose document says which endpoints need a key, when `keys` are required."""
 
     def __init__(self, *, keys: Keys, **options: Any) -> None:
         super().__init__(**options)
         self._keys = keys
 
     def openapi(self) -> dict[str, Any]:
-        """The document; FastAPI asks for it with every call of its door."""
+        """Returns the document; FastAPI calls this for every request of its endpoint."""
         document = super().openapi()
         return _secured(document) if self._keys.required else document
 

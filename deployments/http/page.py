@@ -1,4 +1,4 @@
-"""The doors of the page: the page, its files, and what a browser must not do with them."""
+"""The endpoints of the page: the page, its files, and the headers that restrict the browser."""
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -11,12 +11,12 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # kept, but asked about: all files are of one version
+    "Cache-Control": "no-cache",  # kept, but revalidated: all files are of one version
 }
 
 
 def add_page(app: FastAPI) -> None:
-    """Mount GET / and GET /static/{name}; they stand in no schema, and need no key."""
+    """Adds GET / and GET /static/{name}; they are in no schema and need no key."""
 
     @app.get("/", include_in_schema=False)
     async def whole(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A call's words as server-sent events, in the names of OpenAI's images API."""
+"""A call's events as server-sent events, with the names of OpenAI's images API."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ async def event_stream(
     explain: bool,
     created: int,
 ) -> AsyncGenerator[str]:
-    """One event for each sketch and each image; closing it early closes `rest`."""
+    """Yields one event for each preview and each image; closing it early closes `rest`."""
     async with aclosing(rest):
         try:
             for event in _events(first, explain=explain, created=created):
@@ -25,14 +25,14 @@ async def event_stream(
             async for word in rest:
                 for event in _events(word, explain=explain, created=created):
                     yield event
-        except Exception as error:  # the status has been sent: the stream itself must say it
+        except Exception as error:  # the status is sent: the stream must report it
             yield _written("error", problem_of(error).as_response().as_json())
 
 
 def _events(
     word: PartialImageEvent | CompletedImageEvent | CallResult, *, explain: bool, created: int
 ) -> list[str]:
-    """None for a call's sum: its images have been told."""
+    """Returns no event for a call's final result: its images have been sent."""
     if isinstance(word, CallResult):
         return []
     if isinstance(word, PartialImageEvent):

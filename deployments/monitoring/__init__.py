@@ -1,1 +1,1 @@
-"""monitoring."""
+"""Metrics, the log of calls, and the Grafana dashboard."""

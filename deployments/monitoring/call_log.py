@@ -1,8 +1,8 @@
-"""The course of one call: its id from the door to the step, how long each stage took, how it ended.
+"""The log of calls: a call's id from endpoint to engine step, seconds per stage, and the outcome.
 
-One line of JSON for each call and one for each image, below the service's own log: who reads both
-follows a call by its id. The id never enters what is made: the same request gives the same bytes,
-whoever asked. With `x-request-id` a caller gives the id; Serve returns it, given or drawn.
+One line of JSON for each call and one for each image, in the service's own log; the call's id joins
+them. The id never changes what is made: the same request gives the same bytes for every caller. A
+caller may set the id with `x-request-id`; Serve returns it, given or generated.
 """
 
 import json
@@ -20,13 +20,13 @@ from deployments.problems import CODES, FAILED
 
 ID_LENGTH = 64
 SHORT = 12
-"""Of a request's digest, as everywhere else."""
+"""Characters of a request's digest, as everywhere else."""
 COMPLETED, LEFT = "answered", "left"
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """Filled while the call goes its way; seconds by stage are summed over its images."""
+    """Filled while the call is handled; seconds by stage are summed over its images."""
 
     id: str = field(default_factory=lambda: uuid4().hex)
     door: str = ""
@@ -39,20 +39,20 @@ class CallRecord:
     bulk: bool = False
 
     def complete(self) -> None:
-        """All that was asked for has come."""
+        """Marks the call as answered: everything asked for was sent."""
         self.outcome = COMPLETED
 
     @classmethod
     def begin(cls, given: str, door: str, *, bulk: bool = False) -> "CallRecord":
-        """With the id that came along, shortened if need be; a new one where none did."""
+        """Creates a record with the given id, shortened to ID_LENGTH; with a new id otherwise."""
         return cls(id=given[:ID_LENGTH] or uuid4().hex, door=door, bulk=bulk)
 
 
 @contextmanager
 def observe_call(record: CallRecord, metrics: Metrics) -> Iterator[None]:
-    """Count the call and tell its course when it ends; `answered` says that it did so well.
+    """Counts the call and logs it when it ends; the outcome `answered` means success.
 
-    Who has all of a call's words closes the stream, which is no going away.
+    A caller who has received all events closes the stream, which does not count as leaving.
     """
     try:
         yield
@@ -69,7 +69,7 @@ def observe_call(record: CallRecord, metrics: Metrics) -> Iterator[None]:
 
 
 def _count(record: CallRecord, metrics: Metrics) -> None:
-    """Nobody waits for bulk: its times are no news, and that some of it is shed is its way."""
+    """Counts a call; of bulk only the number: nobody waits for it, and shedding some is normal."""
     if record.bulk:
         metrics.bulk_calls.labels(record.role, record.model, record.outcome).inc()
         return
@@ -80,7 +80,7 @@ def _count(record: CallRecord, metrics: Metrics) -> None:
 
 
 def code_of(error: Exception) -> str:
-    """What the caller is told in one word."""
+    """Returns the error's code as the caller sees it."""
     if isinstance(error, CallRefused):
         return error.problem.code
     codes = (code for kind, _, code in CODES if isinstance(error, kind))
@@ -90,7 +90,7 @@ def code_of(error: Exception) -> str:
 def log_image(
     call: str, request: str, ticket: int, ending: str, seconds: Mapping[str, float]
 ) -> None:
-    """One line about one image, where it was painted; the ticket is its engine's."""
+    """Logs one line about one image, where it was rendered; the ticket is the engine's."""
     fields = {"call": call, "request": request[:SHORT], "ticket": ticket, "ending": ending}
     _log_line(fields | {"ms": _milliseconds(seconds)})
 
@@ -115,7 +115,7 @@ def _milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
 
 
 def _log_line(line: Mapping[str, object]) -> None:
-    """Into the service's own log, whose level keeps Serve's chatter out and not these lines."""
+    """Logs at INFO although the service's own level, meant for Serve's messages, is higher."""
     log = logging.getLogger("ray.serve.calls")
     if log.level == logging.NOTSET:
         log.setLevel(logging.INFO)

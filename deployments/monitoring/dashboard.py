@@ -1,6 +1,6 @@
 """The Grafana dashboard; run as a module it writes `grafana/atelier.json`.
 
-Built here rather than by hand, so that every panel has a unit, a sentence and the same look.
+Built here rather than by hand, so that every panel has a unit, a description and the same look.
 """
 
 import json
@@ -37,7 +37,7 @@ class Panel:
     width: int = 8
     stacked: bool = False
     limits: tuple[tuple[str, float | None], ...] = (("green", None),)
-    """Colours and from which value on; the first has none."""
+    """Colours and the value from which each applies; the first has none."""
 
 
 OVERVIEW = (
@@ -209,7 +209,7 @@ HEIGHTS: dict[PanelLook, int] = {"stat": 5, "timeseries": 8, "bargauge": 8}
 
 
 def dashboard() -> dict[str, Json]:
-    """The document that Grafana imports; the same at every call."""
+    """Returns the document that Grafana imports; the same at every call."""
     return {
         "uid": "atelier",
         "title": "Atelier",
@@ -315,7 +315,7 @@ def _model() -> dict[str, Any]:
 
 
 def dashboard_json() -> str:
-    """The file's text."""
+    """Returns the text of the dashboard's file."""
     return json.dumps(dashboard(), indent=1, ensure_ascii=False) + "\n"
 
 

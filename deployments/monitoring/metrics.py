@@ -1,7 +1,7 @@
-"""Metrics: every one that `GET /metrics` gives, declared once, and those that are counted here.
+"""The metrics of `GET /metrics`: each is declared here once; the live ones are counted here.
 
-Names and units are those of Prometheus: base units, `_total` for what only grows. Labels have
-few values: a model, a team, a role, a code; never an asset, a run or a caller.
+Names and units follow Prometheus: base units, `_total` for counters. Labels have few values: a
+model, a team, a role, a code; never an asset, a run or a caller.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ INTERACTIVE, BULK, BULK_SERVED = "interactive", "bulk", "bulk_served"
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One metric; a histogram has its name with `_bucket`, `_sum` and `_count` behind it."""
+    """One metric; a histogram is exported under its name with `_bucket`, `_sum` and `_count`."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -129,12 +129,12 @@ LIVE = (
     REQUESTS, BULK_CALLS, REQUEST_SECONDS, STAGE_SECONDS, IMAGE_SECONDS, PREVIEWS, IN_FLIGHT,
     WAITING, CACHE_HITS, REPAINTS, REPLICAS,
 )  # fmt: skip
-"""Counted by the router since it began."""
+"""Counted by the router since it started."""
 BOOKED = (
     CATALOG_UP, IMAGES, RETRIES, GENERATION_SECONDS, COST, ASSETS, FINDINGS, RUNS_OPEN, BUDGET,
     BUDGET_LEFT,
 )  # fmt: skip
-"""Read from the catalog, whoever made it."""
+"""Read from the catalog, whichever process wrote it."""
 ALL = (*LIVE, *BOOKED)
 
 
@@ -142,7 +142,7 @@ class Metrics:
     """The live metrics of one router, in a registry of their own."""
 
     def __init__(self) -> None:
-        # Else every counter brings a series along that nobody asks for.
+        # Otherwise every counter brings a `_created` series that nobody uses.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.requests = self._counter(REQUESTS)
@@ -160,7 +160,7 @@ class Metrics:
 
     @contextmanager
     def track_images(self, model: str, images: int, *, bulk: bool) -> Iterator["WaitingImages"]:
-        """So many images of a model are in flight, and wait until their first word."""
+        """Counts images of a model as in flight, and as waiting until the yielded value is done."""
         place = (BULK_SERVED if bulk else INTERACTIVE, model)
         self.in_flight[place] = self.in_flight.get(place, 0) + images
         waiting = WaitingImages(self.waiting.labels(*place), images)
@@ -181,13 +181,13 @@ class Metrics:
 
 
 class WaitingImages:
-    """Images that wait for the first word of a replica."""
+    """Images that wait for the first event of a replica."""
 
     def __init__(self, gauge: Gauge, images: int) -> None:
         self._gauge, self._images = gauge, images
         gauge.inc(images)
 
     def done(self) -> None:
-        """The word has come, or none will; said twice it counts once."""
+        """Ends the wait: the first event has come, or none will. Safe to repeat."""
         self._gauge.dec(self._images)
         self._images = 0

@@ -1,4 +1,4 @@
-"""The answer of GET /metrics: what the router counted, and what the catalog's books say."""
+"""The text of GET /metrics: what the router counted, and what the catalog holds."""
 
 import asyncio
 import logging
@@ -25,14 +25,14 @@ log = logging.getLogger("ray.serve")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FRESH_SECONDS = 5.0
-"""So long one look at the catalog answers, however many ask."""
+"""How long the result of one catalog query is reused, however many callers ask."""
 Labels: TypeAlias = tuple[str, ...]
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 Replicas = Callable[[], Awaitable[Mapping[Role, int]]]
 
 
 class MetricsPage:
-    """Prometheus' text of everything; a catalog that does not answer costs only its own part."""
+    """All metrics in Prometheus' format; without the catalog only its part is missing."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class MetricsPage:
         self._looked: float | None = None
 
     async def text(self) -> bytes:
-        """In Prometheus' text format, version 0.0.4; its type is `CONTENT_TYPE`."""
+        """Returns Prometheus' text format, version 0.0.4; its media type is `CONTENT_TYPE`."""
         async with self._looking:
             if self._looked is None or self._clock() - self._looked >= FRESH_SECONDS:
                 self._booked.caps = await asyncio.to_thread(self._caps)
@@ -61,7 +61,7 @@ class MetricsPage:
         return generate_latest(self._metrics.registry)
 
     def _caps(self) -> Budgets:
-        """Read anew, for people change the file; a faulty one keeps nobody from the rest."""
+        """Reads the file each time, as people change it; a faulty one hides only its metrics."""
         try:
             return budgets(self._settings)
         except InvalidRequest as error:
@@ -81,12 +81,12 @@ class MetricsPage:
 
     @cached_property
     def _statistics_reader(self) -> StatisticsReader:
-        """Opened by whoever asks first."""
+        """Opens the catalog on first use."""
         return StatisticsReader(Catalog.open(self._settings.catalog))
 
 
 class _CatalogMetrics(Collector):
-    """The books as families."""
+    """The catalog's statistics as metric families."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.books: Statistics | None = None
@@ -94,11 +94,11 @@ class _CatalogMetrics(Collector):
         self._metrics = metrics
 
     def describe(self) -> list[Family]:
-        """Nothing is looked up to be registered."""
+        """Returns no families: nothing is looked up to be registered."""
         return []
 
     def collect(self) -> Iterator[Family]:
-        """Every booked metric; only whether the catalog is up while it is not."""
+        """Yields every metric of the catalog; without a catalog only CATALOG_UP and IN_FLIGHT."""
         yield _family(metrics.CATALOG_UP, {(): float(self.books is not None)})
         yield _family(metrics.IN_FLIGHT, self._in_flight())
         if self.books is not None:

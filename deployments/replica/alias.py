@@ -1,4 +1,4 @@
-"""An alias that a role was deployed by, and where the catalog's pointer lets it point now."""
+"""The alias that a role was deployed by, and where it points in the catalog now."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger("ray.serve")
 
 
 class Alias:
-    """`name@alias`; the first look opens the catalog. All but `read` raise CatalogError."""
+    """`name@alias`; opens the catalog on first use. All but `read` raise CatalogError."""
 
     def __init__(self, reference: str, settings: Settings) -> None:
         self.reference = reference
@@ -22,15 +22,15 @@ class Alias:
 
     @classmethod
     def read(cls, reference: str, settings: Settings) -> "Alias | None":
-        """The alias that a reference is; None for a bundled model and for `name/number`."""
+        """Returns the alias a reference names; None for a bundled model and for `name/number`."""
         return cls(reference, settings) if "@" in reference else None
 
     def newest_move(self) -> Pointer | None:
-        """The newest move; None when it never pointed anywhere."""
+        """Returns the newest move; None when the alias never pointed anywhere."""
         return pointer(self._catalog, self._name, self._alias)
 
     def moves(self) -> list[Pointer]:
-        """Every move, the newest first."""
+        """Returns every move, the newest first."""
         return moves(self._catalog, self._name, self._alias)
 
     @cached_property
@@ -41,10 +41,10 @@ class Alias:
 async def follow(
     alias: Alias, look: Callable[[Pointer], Awaitable[None]], *, look_seconds: float
 ) -> None:
-    """Show the newest move to `look`, again and again, until the task is cancelled.
+    """Calls `look` with the newest move, again and again, until the task is cancelled.
 
-    Whatever fails is logged, once in a row, and tried again at the next look: a catalog that
-    does not answer must not end what is being served.
+    Errors are logged once per streak and the next poll tries again: a catalog that does not answer
+    must not stop the service.
     """
     last_error = ""
     while True:

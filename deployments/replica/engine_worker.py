@@ -1,4 +1,4 @@
-"""One engine at work for many callers: commissions in, sketches and pictures out; knows no Ray."""
+"""One engine that serves many callers: jobs in, previews and images out; does not know Ray."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -38,11 +38,11 @@ FAILED_MESSAGE = (
 
 
 class EngineWorker:
-    """Paints with one engine, each commission as a whole or not at all.
+    """Renders with one engine, each job as a whole or not at all.
 
-    At most `capacity` images that people wait for are under way, and as many of bulk, which has
-    room of its own so that it never takes theirs. `stuck_seconds` without a step or a picture while
-    something is under way is a stuck engine. `album` is where the engine looks for the pictures
+    At most `capacity` interactive images are in flight, and as many of bulk, which has a capacity
+    of its own so that it never takes theirs. An engine with work in flight that makes no step and
+    no image for `stuck_seconds` is stuck. `input_files` is where the engine looks for the images
     that requests start from.
     """
 
@@ -72,11 +72,11 @@ class EngineWorker:
 
     @property
     def model(self) -> ModelVersion:
-        """The version that paints here."""
+        """Returns the version that this engine renders with."""
         return self._route.model
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Words as they come; closing it early frees its rows before the next step."""
+        """Yields events as they arrive; closing it frees the job's rows before the next step."""
         with self._input_files.holding(job.files):
             async with aclosing(self._render(job)) as events:
                 async for event in events:
@@ -110,7 +110,7 @@ class EngineWorker:
             await asyncio.gather(*hands, return_exceptions=True)
 
     async def state(self) -> ReplicaState:
-        """What is under way, and the engine's counters."""
+        """Returns what is in flight, and the engine's counters."""
         return ReplicaState(
             model=self.model,
             in_flight=self._async_engine.in_flight,
@@ -124,7 +124,7 @@ class EngineWorker:
         )
 
     def check(self) -> None:
-        """Raises EngineError when the engine broke, or stands still with work under way."""
+        """Raises EngineError when the engine broke, or makes no progress with work in flight."""
         if self._broken is not None:
             raise self._broken
         now, seen = self._clock(), (self._engine.forward_passes, self._ended)
@@ -137,11 +137,11 @@ class EngineWorker:
             )
 
     async def drain(self) -> None:
-        """Refuse what comes, and wait for what is under way."""
+        """Refuses new jobs and waits for those in flight."""
         await self._async_engine.drain()
 
     def _accept(self, job: RenderJob) -> list[RequestHandle]:
-        """All or none; only this loop submits, so nobody takes the room in between."""
+        """Submits all requests or none; only this loop submits, so the capacity stays free."""
         wanted, service = len(job.requests), _service_class(job)
         under_way = self._async_engine.in_flight_of(service)
         if under_way + wanted > self._capacity:
@@ -196,7 +196,7 @@ class EngineWorker:
         return PartialImage(index=index, step=preview.step, png=png)
 
     def _image_done(self, index: int, rendered: RenderedImage) -> ImageDone:
-        """The same bytes as a run of a plan writes for this request."""
+        """Returns an image with the same bytes as a run of a plan writes for this request."""
         provenance = provenance_of(rendered, self._route, attempt=1)
         image = ServedImage(
             request=rendered.request,
@@ -210,7 +210,7 @@ class EngineWorker:
         return ImageDone(index=index, image=image)
 
     def _refused(self, error: AtelierError) -> Refused:
-        if type(error) is EngineError:  # not of one request: the engine itself is done for
+        if type(error) is EngineError:  # not of one request: the engine itself is broken
             self._broken = error
         if isinstance(error, OutOfCapacity):
             return Refused(reason="capacity", message=str(error))
@@ -224,7 +224,7 @@ def _service_class(job: RenderJob) -> ServiceClass:
 
 
 def _stages(passed: float, rendered: RenderedImage) -> dict[str, float]:
-    """What was not the engine's work on this image was waiting, also for others' rows."""
+    """Returns seconds by stage; all that is not the engine's work on this image counts as queue."""
     return {"queue": max(passed - rendered.seconds, 0.0), "engine": rendered.seconds}
 
 

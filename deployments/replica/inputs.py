@@ -1,4 +1,4 @@
-"""The pictures that the commissions under way start from, by their digests."""
+"""The images that the jobs in flight start from, by digest."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from app.image.init_image import read_init_image
 
 
 class InputFiles:
-    """What an engine asks for a picture that a request names; holds no more than is under way."""
+    """Looks up the images that requests name; holds only the files of jobs in flight."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
         self._borrowers: Counter[str] = Counter()
 
     def __call__(self, digest: str) -> Start:
-        """The picture or the latents; raises BadImage for faulty files, InvalidRequest for none."""
+        """Returns the pixels or latents; raises BadImage if faulty, InvalidRequest if missing."""
         if digest not in self._files:
             raise InvalidRequest(
                 f"image {digest[:12]} did not come with the request; send it along"
@@ -26,7 +26,7 @@ class InputFiles:
 
     @contextmanager
     def holding(self, files: Mapping[str, bytes]) -> Iterator[None]:
-        """Hold these files until whoever lent them is done, and longer if others lent them too."""
+        """Holds these files until the context ends, and longer where another job holds them too."""
         self._files |= files
         self._borrowers.update(files.keys())
         try:

@@ -1,4 +1,4 @@
-"""The trial of a model version: what it must show before it paints for anybody."""
+"""The probe of a model version: what it must pass before it serves callers."""
 
 import numpy as np
 
@@ -29,16 +29,16 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def reason_of(error: Exception) -> str:
-    """What anybody may be told of a failed trial: no paths, nothing foreign."""
+    """Returns the public reason of a failed probe: no paths, no foreign messages."""
     known = (reason for kind, reason in REASONS if isinstance(error, kind))
     return next(known, "it does not load")
 
 
 def check_fit(model: ModelVersion, deployed: ModelVersion) -> None:
-    """Raises InvalidRequest for a version that could not answer what the deployed one was asked.
+    """Raises InvalidRequest for a version that could not serve requests meant for the deployed one.
 
-    Requests are on their way that were checked against the other version, and drafts are around
-    whose latents are to be gone on from: whatever one could do, both must.
+    Requests in flight were checked against the other version, and callers may start from drafts
+    whose latents it made: the new version must support everything the deployed one does.
     """
     if model.latent_space != deployed.latent_space:
         raise _mismatch(model, f"its latent space is {model.latent_space!r}", deployed)
@@ -58,11 +58,11 @@ def _mismatch(model: ModelVersion, value: str, deployed: ModelVersion) -> Invali
 def load_probed_engine(
     args: RendererArgs, model: ModelVersion, settings: Settings, input_files: InputFiles
 ) -> Engine:
-    """The model loaded, its files verified, and warm: it has painted once.
+    """Returns the model's engine, its files verified, after one render to warm it up.
 
-    Raises ModelNotFound, DigestMismatch, InvalidRequest for a model that takes no steps,
-    EngineError for one whose picture is none, and what its libraries say of files they cannot
-    read.
+    Raises ModelNotFound, DigestMismatch, InvalidRequest for a model that cannot be run step by
+    step, EngineError for one whose image is a single colour, and the errors of its libraries for
+    files they cannot read.
     """
     driver = load_engine(model, settings, mode=args.mode, threads=args.threads, images=input_files)
     if isinstance(driver, DiffusersBackend):
@@ -76,7 +76,7 @@ def load_probed_engine(
 
 
 def _warm_up(engine: Engine, args: RendererArgs, model: ModelVersion) -> None:
-    """Paint once before anybody waits: a first pass loads kernels, a preview fits its colours."""
+    """Renders once before callers wait: a first pass loads kernels, a preview fits its colours."""
     request = GenerationRequest(
         prompt="warm",
         width=args.size.width,
@@ -85,14 +85,14 @@ def _warm_up(engine: Engine, args: RendererArgs, model: ModelVersion) -> None:
         guidance_scale=2,
     )
     engine.submit(request, Delivery(preview_every=1))
-    with np.errstate(invalid="ignore"):  # previews are shown of what turns out to be no numbers
+    with np.errstate(invalid="ignore"):  # previews are encoded before NaN is noticed
         while engine.busy:
             for event in engine.step():
                 _check(event.result, model)
 
 
 def _check(probe_events: Preview | RenderedImage | FailedRequest, model: ModelVersion) -> None:
-    """The engine refuses latents that are no numbers; pixels that were none are one colour."""
+    """Raises for a failed image; NaN pixels show as one colour (the engine refuses NaN latents)."""
     if isinstance(probe_events, FailedRequest):
         raise probe_events.error
     if (

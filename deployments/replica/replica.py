@@ -19,10 +19,10 @@ from deployments.replica.rollover import EngineWorkers, VersionRollover
 
 
 class Replica:
-    """What Serve calls; `model` is what the reference meant when the service was deployed.
+    """The Serve deployment of a role; `model` is what the reference meant at deployment.
 
-    An alias may mean another version by now: then it begins with that one, and goes on to each
-    that the alias moves to. Made in the event loop that it serves in.
+    An alias may point at another version by now: then the replica starts with that version and
+    follows each move of the alias. Must be constructed in the event loop that it serves in.
     """
 
     def __init__(
@@ -39,24 +39,24 @@ class Replica:
             self._follow(alias, model, following)
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Words as they come."""
+        """Yields events as they arrive."""
         async with aclosing(self._workers.render(job)) as events:
             async for event in events:
                 yield event
 
     async def state(self) -> ReplicaState:
-        """What is under way here, and which version takes what comes."""
+        """Returns what is in flight here, and which version takes new jobs."""
         state = await self._workers.state()
         if self._succession is None:
             return state
         return state.replace(as_of=self._succession.as_of, refused=self._succession.refused)
 
     def check_health(self) -> None:
-        """Serve replaces a replica whose engine broke or stands still."""
+        """Raises EngineError when the engine broke or is stuck; Serve then replaces the replica."""
         self._workers.check()
 
     async def __del__(self) -> None:
-        """Serve calls this once nothing is under way or the time for that is up."""
+        """Drains the engine; Serve calls this when nothing is in flight or at its timeout."""
         if self._following is not None:
             self._following.cancel()
         await self._workers.drain()
@@ -80,7 +80,7 @@ class Replica:
         )
 
     def _load_registry(self, model: ModelVersion) -> None:
-        """MLflow takes seconds to load: now, and not when the alias moves and callers wait."""
+        """Loads MLflow, which takes seconds, now and not when the alias moves and callers wait."""
         try:
             find_registered(model.reference, self._settings)
         except (ModelNotFound, RegistryError) as error:

@@ -1,4 +1,4 @@
-"""Which version a replica paints with: the one its alias points at, if that passes its trial."""
+"""The version a replica renders with: the one its alias points at, if it passes its probe."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ from deployments.replica.probe import check_fit, reason_of
 
 
 class EngineWorkers:
-    """Paints as one; every commission is painted from first to last by the studio that took it."""
+    """The workers of a replica as one; each job is rendered by the worker that accepted it."""
 
     def __init__(self, worker: EngineWorker) -> None:
         self._present = worker
@@ -34,14 +34,14 @@ class EngineWorkers:
 
     @property
     def model(self) -> ModelVersion:
-        """The version that takes what comes."""
+        """Returns the version that takes new jobs."""
         return self._present.model
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Words as they come; before the first picture, the version that paints.
+        """Yields events as they arrive; before the first image event, the version that renders.
 
-        Between choosing the studio and its taking the commission nothing is awaited, so that no
-        commission meets a studio that has begun to leave.
+        Nothing is awaited between choosing the worker and its accepting the job, so that no job
+        reaches a worker that has begun to drain.
         """
         worker = self._present
         if job.version not in (None, worker.model.reference):
@@ -56,7 +56,7 @@ class EngineWorkers:
                 yield event
 
     async def switch_to(self, worker: EngineWorker) -> None:
-        """Let this studio take what comes from now on; returns when the one before has ended."""
+        """Sends new jobs to this worker from now on; returns when the previous one has drained."""
         before, self._present = self._present, worker
         self._leaving.append(before)
         await before.drain()
@@ -66,7 +66,7 @@ class EngineWorkers:
         self._row_steps += ended.row_steps
 
     async def state(self) -> ReplicaState:
-        """What is under way in all of them, and what they and those that left have done."""
+        """Returns what is in flight in all workers; the counters include ended workers."""
         states = [await worker.state() for worker in (self._present, *self._leaving)]
         return states[0].replace(
             in_flight=sum(state.in_flight for state in states),
@@ -76,12 +76,12 @@ class EngineWorkers:
         )
 
     def check(self) -> None:
-        """Raises EngineError when one of them broke, or stands still with work under way."""
+        """Raises EngineError when a worker broke, or makes no progress with work in flight."""
         for worker in (self._present, *self._leaving):
             worker.check()
 
     async def drain(self) -> None:
-        """Refuse what comes, and wait for what is under way."""
+        """Refuses new jobs and waits for those in flight."""
         for worker in (self._present, *self._leaving):
             await worker.drain()
 
@@ -96,15 +96,15 @@ def _moved_refusal(wanted: str, present: str) -> Refused:
 log = logging.getLogger("ray.serve")
 
 MAX_PREDECESSORS = 3
-"""How many versions before the present one a replica tries that begins while that one is broken."""
+"""How many versions before the newest a replica tries when it starts and the newest fails."""
 
 
 class VersionRollover:
-    """Begins with the version that the alias points at, and goes where the alias goes.
+    """Starts with the version that the alias points at, and follows the alias.
 
-    `find` gives the version behind `name/number`, `open_studio` one that has passed its trial;
-    both block and are called in threads. A version is loaded beside the present one, so there
-    are two at most: the next is not looked at before the one that leaves has ended.
+    `find` returns the version behind `name/number`, `open_worker` a worker whose engine passed its
+    probe; both block and are called in threads. A version is loaded beside the present one, so
+    there are two at most: the next is not considered before the previous one has ended.
     """
 
     def __init__(
@@ -125,22 +125,23 @@ class VersionRollover:
         self._clock = clock
         self._retry_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial")
-        """One for all trials: what a thread has used to load a model stays with it."""
+        """One thread for all probes: what a thread allocates to load a model stays with it."""
         self.as_of = 0
         self.refused: RejectedVersion | None = None
 
     def open_first(self) -> EngineWorker:
-        """A studio of the newest version that passes: where the alias pointed before counts too.
+        """Returns a worker of the newest version that passes; else of an earlier target of the
+        alias.
 
-        Raises what keeps the newest from painting when none passes.
+        Raises the newest version's error when none passes.
         """
         moves, failures = self._moves(), list[Exception]()
         for target in _targets(moves, self._deployed.reference):
             try:
                 worker = self._probe(target)
-            except Exception as error:  # whatever a version does, one before it may paint
+            except Exception as error:  # whatever a version does, an earlier one may render
                 if _unknown(error):
-                    return self._open_worker(self._deployed)  # the first look tries again
+                    return self._open_worker(self._deployed)  # the first poll tries again
                 self.refused = self.refused or self._refusal(target, error)
                 failures.append(error)
             else:
@@ -149,9 +150,9 @@ class VersionRollover:
         raise failures[0]
 
     async def follow_move(self, workers: EngineWorkers, pointed: Pointer) -> None:
-        """Follow this move of the alias, unless it was dealt with; a failed trial changes nothing.
+        """Follows this move of the alias, unless it was handled; a failed probe changes nothing.
 
-        Raises CatalogError or RegistryError when it cannot be said what to follow.
+        Raises CatalogError or RegistryError when the version cannot be looked up.
         """
         if pointed.number == self.as_of and not self._retry_due:
             return
@@ -159,7 +160,7 @@ class VersionRollover:
             self.as_of, self.refused = pointed.number, None
             return
         await self._follow(workers, pointed)
-        await asyncio.to_thread(gc.collect)  # an engine refers to itself and would stay for long
+        await asyncio.to_thread(gc.collect)  # an engine's reference cycles keep it alive
 
     async def _follow(self, workers: EngineWorkers, pointed: Pointer) -> None:
         began = self._clock()
@@ -172,7 +173,7 @@ class VersionRollover:
             self.as_of, self.refused = pointed.number, self._refusal(pointed.target, error)
             return
         if await asyncio.to_thread(self._alias.newest_move) != pointed:
-            await worker.drain()  # it moved on while this one was tried: nobody wants it now
+            await worker.drain()  # the alias moved on during the probe
             return
         log.info("%s took %.1f s to be ready", pointed.target, self._clock() - began)
         self.as_of, self.refused = pointed.number, None
@@ -201,11 +202,11 @@ class VersionRollover:
 
 
 def _targets(moves: list[Pointer], deployed: str) -> list[str]:
-    """Where the alias pointed, the newest first and each once; at last the version deployed."""
+    """Returns the alias' targets, the newest first and each once, and last the version deployed."""
     targets = list(dict.fromkeys(move.target for move in moves))[: 1 + MAX_PREDECESSORS]
     return list(dict.fromkeys([*targets, deployed]))
 
 
 def _unknown(error: Exception) -> bool:
-    """Whether it says nothing of the version: catalog or registry did not answer."""
+    """Returns whether the error says nothing of the version: catalog or registry did not answer."""
     return isinstance(error, CatalogError | RegistryError) and not isinstance(error, ModelNotFound)

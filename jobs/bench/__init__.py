@@ -1,1 +1,1 @@
-"""."""
+"""Benchmarks of Atelier itself, for its developers: one package per subject."""

@@ -38,7 +38,7 @@ def bench_bulk(
     assets: Annotated[int, typer.Option(min=1, help="How many assets to make.")] = 300,
     as_json: AsJson = False,
 ) -> None:
-    """Run a plan in a fresh folder and print what generation takes of its wall and CPU time."""
+    """Run a plan in a fresh folder and print the share of generation in its wall and CPU time."""
     from jobs.bench.bulk.bench import bench_bulk as bench
     from jobs.bench.bulk.bench import show_bulk_figures
 
@@ -73,10 +73,10 @@ def bench_engine(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the step engine against a bare loop, diffusers' pipeline and whole-batch policies.
+    """Compare the step engine with a bare loop, diffusers' pipeline and whole-batch policies.
 
-    Weights are random and nothing is downloaded; Ray is not needed. What counts are the ratios
-    inside one run.
+    Weights are random and nothing is downloaded; Ray is not needed. Only the ratios within one run
+    count.
     """
     with exit_codes(as_json):
         if full_size:
@@ -91,7 +91,7 @@ def bench_engine(
 
 
 def _bench_full_size(as_json: bool) -> None:
-    """Figures are told as they come: the machine may be gone before the end."""
+    """Prints figures as they are measured: the machine may be gone before the end."""
     from jobs.bench.engine.full_size import FULL, bench_full_size
     from jobs.bench.engine.render import show_full_size_figures
 
@@ -111,11 +111,11 @@ def bench_serve(
     chart: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the service against others over HTTP, on one model and the same arrivals.
+    """Compare the service with others over HTTP, on one model and the same arrivals.
 
-    The others are Ray Serve as its own example has it, the same with batches, and LitServe
-    where the extra `bench` is installed. Takes a quarter of an hour on two cores; on a machine
-    that is busy otherwise it says little.
+    The others are Ray Serve as in its own example, the same with batches, and LitServe where the
+    extra `bench` is installed. Takes a quarter of an hour on two cores; on a busy machine the
+    figures mean little.
     """
     import asyncio
 
@@ -144,11 +144,11 @@ def bench_routing(
     chart: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make one plan by each model alone, by chance, and by the router; say what passed and cost.
+    """Make one plan by each model alone, at random, and by the router; print what passed and cost.
 
-    The router learns from another plan first. Contrasts follow: what draft and polish, type set
-    as text, and polish for winners alone are worth. Some minutes on one core; CPU time is what
-    counts, so other work on the machine changes little.
+    The router learns from another plan first. Comparisons follow: the value of draft and polish, of
+    text set as text, and of polish for winners alone. Some minutes on one core; CPU time is
+    counted, so other work on the machine changes little.
     """
     from jobs.bench.routing.bench import FULL, QUICK
     from jobs.bench.routing.bench import bench_routing as bench
@@ -211,7 +211,7 @@ def train_starter(context: typer.Context) -> None:
     },
 )
 def train_upscaler(context: typer.Context) -> None:
-    """Draw pairs, train the starter's upscaler, hold it against plain enlarging, write it."""
+    """Draw pairs, train the starter's upscaler, compare it with plain enlarging, write it."""
     from jobs.train.upscaler.train import main
 
     sys.exit(main(context.args))
@@ -226,7 +226,7 @@ def train_upscaler(context: typer.Context) -> None:
     },
 )
 def train_looks(context: typer.Context) -> None:
-    """Spoil drawings and the starter's pictures, learn what is wrong, write the looks' folder."""
+    """Damage drawings and the starter's images, train the looks model on them, write its folder."""
     from jobs.train.looks.train import main
 
     sys.exit(main(context.args))

@@ -1,4 +1,4 @@
-"""`atelier submit` and `stop`: a plan on a Ray cluster, from elsewhere."""
+"""`atelier submit` and `stop`: run a plan on a Ray cluster from another machine."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +37,8 @@ def submit_command(
 ) -> None:
     """Make PLAN as a job of a Ray cluster and follow it to its end.
 
-    Ctrl-C only stops following. The same command follows the same job again; when that has
-    ended, it goes on where it stopped. Exit codes: those of `bulk`.
+    Ctrl-C only stops following. The same command follows the same job again; when that has ended,
+    it continues where the job stopped. Exit codes: those of `bulk`.
     """
     with exit_codes(as_json):
         from app.plan.read import read_plan
@@ -64,9 +64,9 @@ def stop_command(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Stop a submitted run in good order; the same plan submitted again goes on.
+    """Stop a submitted run cleanly; the same plan submitted again continues it.
 
-    A run on a machine of yours is stopped by Ctrl-C in its terminal.
+    A run on this machine is stopped by Ctrl-C in its terminal.
     """
     with exit_codes(as_json):
         if not cluster:
@@ -82,7 +82,7 @@ def stop_command(
 
 
 def _print_summary(ended: "JobEnd", as_json: bool) -> None:
-    """The run's summary, or why there is none."""
+    """Prints the run's summary, or why there is none."""
     document = ended.document or {"error": "BackendError", "message": ended.message, "faults": []}
     if "error" not in document:
         print_result(Summary.model_validate(document), as_json, _show)

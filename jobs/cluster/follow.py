@@ -1,4 +1,4 @@
-"""Follow: a job's lines as they come, until it ends, and the document that it leaves."""
+"""Follows a job: prints its log lines until it ends, and returns the document that it printed."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from jobs.cluster.job_client import ACTIVE, unreachable_error
 
 PAUSE_SECONDS = 1.0
 LOST_AFTER = 30
-"""So often in a row the cluster may not answer before it counts as lost."""
+"""After this many failed requests in a row the cluster counts as lost."""
 _LOST = (RuntimeError, aiohttp.ClientError, requests.exceptions.RequestException, OSError)
 
 
@@ -30,7 +30,7 @@ class JobEnd:
 
 
 class LogLines:
-    """The log in whole lines: `say` gets each but those of the JSON document."""
+    """The log in whole lines: `say` gets each except those of the JSON document."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -40,7 +40,7 @@ class LogLines:
         self.document: dict[str, Any] | None = None
 
     def take(self, text: str, at: int) -> int:
-        """Take what stands at this place of the log; what was taken before is passed over."""
+        """Takes the log's text from position `at` except what was taken before; returns its end."""
         fresh = text[max(self._taken - at, 0) :]
         self._taken = max(self._taken, at + len(text))
         *whole, self._begun = (self._begun + fresh).split("\n")
@@ -49,7 +49,7 @@ class LogLines:
         return at + len(text)
 
     def end(self) -> None:
-        """Say what is left: an unfinished line, or what looked like the document and was none."""
+        """Reports what is left: an unfinished line, or lines that only began like the document."""
         for line in (*self._held, *([self._begun] if self._begun else [])):
             self._say(line)
         self._held, self._begun = [], ""
@@ -71,9 +71,9 @@ class LogLines:
 
 
 def follow(client: JobSubmissionClient, job_id: str, say: Callable[[str], None]) -> JobEnd:
-    """Say the job's lines until it has ended; a line that breaks is taken up again.
+    """Reports the job's lines until it has ended; a broken connection is resumed.
 
-    Raises BackendUnavailable when the cluster stays away, which does not end the job.
+    Raises BackendUnavailable when the cluster stays unreachable, which does not end the job.
     """
     lines, lost = LogLines(say), 0
     while True:

@@ -1,6 +1,6 @@
-"""The job server of a Ray cluster: found, entered by token, and asked for our jobs.
+"""The job server of a Ray cluster: connects to it with a token and lists our jobs.
 
-Every answer that is not the wanted one becomes an error that says what to do.
+Every unexpected answer becomes an error that says what to do.
 """
 
 import logging
@@ -19,7 +19,7 @@ from app.errors import BackendUnavailable, InvalidRequest
 ANSWER_SECONDS = 15
 ACTIVE = (JobStatus.PENDING, JobStatus.RUNNING)
 JOB_TAG = "atelier"
-"""The key in a job's metadata by which ours are known."""
+"""The key in a job's metadata that marks our jobs."""
 _TOKEN_FILE = Path("~/.ray/auth_token")
 _NOISY_LOGGERS = (
     "ray.dashboard.modules.job.sdk",
@@ -30,10 +30,10 @@ _PREFERRED = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
 def connect(url: str) -> JobSubmissionClient:
-    """A client of the cluster's job server, which runs the same Ray as this process.
+    """Returns a client of the cluster's job server, which must run the same Ray as this process.
 
-    Raises InvalidRequest for an address that is none, a token that is missing or wrong and
-    another version of Ray; BackendUnavailable when nobody answers.
+    Raises InvalidRequest for a malformed address, a token that is missing or wrong and another
+    version of Ray; BackendUnavailable when nothing answers.
     """
     if not url.startswith(("http://", "https://")):
         raise InvalidRequest(
@@ -49,7 +49,7 @@ def connect(url: str) -> JobSubmissionClient:
 
 
 def atelier_jobs(client: JobSubmissionClient) -> list[JobDetails]:
-    """Our jobs on the cluster, the newest first."""
+    """Returns our jobs on the cluster, the newest first."""
     jobs = [
         job for job in client.list_jobs() if job.submission_id and JOB_TAG in (job.metadata or {})
     ]
@@ -57,7 +57,7 @@ def atelier_jobs(client: JobSubmissionClient) -> list[JobDetails]:
 
 
 def unreachable_error(url: str, reason: str) -> BackendUnavailable:
-    """Nobody answers there, or not as a job server."""
+    """Returns the error for an address where no job server answers."""
     return BackendUnavailable(
         f"no job server answers at {url} ({reason}); see that the cluster is up and the way to it "
         "open: ray dashboard cluster.yaml, or kubectl port-forward service/atelier-head-svc 8265",
@@ -72,7 +72,7 @@ def _headers() -> dict[str, str]:
 
 
 def _token() -> str:
-    """As Ray looks for it: the variable, the file that a variable names, the file in the home."""
+    """Looks where Ray does: the variable, the file that a variable names, the file in the home."""
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token.strip()
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
@@ -118,7 +118,7 @@ def _require_same_ray(answer: Any, url: str) -> None:
 
 @contextmanager
 def _own_address() -> Iterator[None]:
-    """Ray prefers these variables to the address it is given."""
+    """Hides the variables that Ray prefers to the address it is given."""
     kept = {name: os.environ.pop(name) for name in _PREFERRED if name in os.environ}
     try:
         yield

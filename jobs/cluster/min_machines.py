@@ -1,10 +1,10 @@
-"""Keeps a floor of machines under a Ray cluster: asks for them, holds them, lets them go.
+"""Keeps a minimum of machines in a Ray cluster: requests them, holds them, releases them.
 
-A machine is held by next to nothing of it, a byte of memory, that belongs to a placement group
-whose members must all be on machines of their own. So machines that work already count, no GPU or
-CPU is taken from those who work there, and all is let go of when the keeper ends, however it ends.
-`ray.autoscaler.sdk.request_resources` would do neither: it stays when its caller is gone, and
-Ray Data, which asks by it too, writes over what others asked for.
+A machine is held by a tiny resource, a byte of memory, that belongs to a placement group whose
+bundles must all be on different machines. So machines that already work count, no GPU or CPU is
+taken from their jobs, and everything is released when the keeper ends, however it ends.
+`ray.autoscaler.sdk.request_resources` would do neither: it stays when its caller is gone, and Ray
+Data, which uses it too, overwrites the requests of others.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,20 +26,20 @@ from app.types.base import Value
 from app.types.schedule import Window, highest_floors
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
-"""What a pool's machines bear, sorted, so that two ways to write it are one pool."""
+"""The labels of a pool's machines, sorted, so that two ways to write them are one pool."""
 NonEmptyText: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 class MachineWindow(Window):
-    """While it holds, and for `lead_seconds` before, the pool has no fewer machines than this."""
+    """The pool's minimum of machines while the window is open and for `lead_seconds` before."""
 
     labels: Annotated[dict[NonEmptyText, NonEmptyText], Field(min_length=1)]
-    """Of the pool's machines, as `cluster.yaml` has them: without any, the head would count."""
+    """Of the pool's machines, as in `cluster.yaml`; without any label the head would count."""
     min_machines: PositiveInt
 
     @property
     def pool(self) -> Labels:
-        """The pool that is meant."""
+        """Returns the labels of the pool."""
         return tuple(sorted(self.labels.items()))
 
 
@@ -48,12 +48,13 @@ class MachineFloors(Value):
 
     windows: Annotated[tuple[MachineWindow, ...], Field(min_length=1)]
     held_by: dict[NonEmptyText, PositiveFloat] = Field(default={"memory": 1}, min_length=1)
-    """What a machine gives up while it is held: so little that nobody misses it, of something
-    that the autoscaler knows the pool's machines to have. Clouds and Kubernetes tell it memory.
-    Only object_store_memory will not do: a machine counts as idle while it is merely reserved."""
+    """The resources that hold a machine: a tiny amount of something that the autoscaler knows the
+    pool's machines to have. Clouds and Kubernetes report memory. Only object_store_memory does not
+    work: a machine counts as idle while it is merely reserved.
+    """
 
     def at(self, moment: float) -> dict[Labels, int]:
-        """The floor of every pool that has a window at all; of windows that overlap, the most."""
+        """Returns the minimum of every pool with a window; where windows overlap, the largest."""
         pools: dict[Labels, list[tuple[Window, int]]] = {}
         for window in self.windows:
             pools.setdefault(window.pool, []).append((window, window.min_machines))
@@ -61,7 +62,7 @@ class MachineFloors(Value):
 
 
 def read_floors(file: Path) -> MachineFloors:
-    """The windows of a file; raises InvalidRequest with the place and the value that is wrong."""
+    """Returns the windows of a file; raises InvalidRequest with the faulty place and value."""
     try:
         written: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
         return MachineFloors.model_validate(written)
@@ -75,17 +76,17 @@ def read_floors(file: Path) -> MachineFloors:
 
 
 class FloorKeeper:
-    """What is asked for at present, by pool; to be used by a driver that has joined the cluster."""
+    """The minimums requested at present, by pool; used by a driver that has joined the cluster."""
 
     def __init__(self, held_by: Mapping[str, float], say: Callable[[str], None]) -> None:
         self._pools: dict[Labels, _PoolFloor] = {}
         self._held_by, self._say = dict(held_by), say
 
     def keep(self, floors: Mapping[Labels, int]) -> None:
-        """Make these the floors. To be called every few seconds, also when nothing changes.
+        """Sets the minimums. Call it every few seconds, also when nothing changes.
 
-        A pool's floor comes whole or not at all: one beyond what the pool may have never does, and
-        what was held before stays held.
+        All machines of a minimum are requested together; if not all are available, none is held,
+        and what was held before stays held.
         """
         for labels, machines in floors.items():
             pool = self._pools.setdefault(labels, _PoolFloor(labels, self._held_by, self._say))
@@ -94,8 +95,9 @@ class FloorKeeper:
 
 
 class _PoolFloor:
-    """The groups that hold a pool's machines: the one that is wanted, and before it those which
-    go when it is there, so that machines that are held stay held while more come."""
+    """The placement groups that hold a pool's machines: the wanted one, and older ones that are
+    removed when it is placed, so that machines stay held while more are requested.
+    """
 
     def __init__(
         self, labels: Labels, held_by: dict[str, float], say: Callable[[str], None]
@@ -126,7 +128,7 @@ class _PoolFloor:
         return group
 
     def settle(self) -> None:
-        """Drop what is no longer needed once the last that was asked for is there."""
+        """Removes the older groups once the newest is placed."""
         if self._asked_at is None or not self._groups or not _is_placed(self._groups[-1]):
             return
         self._remove(len(self._groups) - 1)

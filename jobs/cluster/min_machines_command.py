@@ -1,4 +1,4 @@
-"""`atelier floor FILE`: machines that are there before a spike that is known."""
+"""`atelier floor FILE`: keeps machines ready before a known spike."""
 
 import os
 import signal
@@ -21,10 +21,10 @@ def floor_command(
         Path, typer.Argument(help="The windows, a YAML file: see the README.", metavar="FILE")
     ],
 ) -> None:
-    """Keep a cluster's machines at the floor that FILE says, until it is stopped.
+    """Keep a cluster's machines at the minimum that FILE gives, until it is stopped.
 
     It runs in the cluster and beside everything else: as a Ray job, or wherever RAY_ADDRESS names
-    the cluster. When it ends the floor ends, and idle machines go as they always do.
+    the cluster. When it ends the minimum ends, and idle machines are removed as usual.
     """
     with exit_codes(as_json=False):
         from jobs.cluster.min_machines import read_floors

@@ -1,6 +1,6 @@
-"""What travels to a cluster with a plan: the code of this checkout, the plan, its pictures.
+"""The package sent to a cluster with a plan: the code of this checkout, the plan, its images.
 
-The settings stay here: a cluster has addresses and secrets of its own.
+The settings are not sent: a cluster has addresses and secrets of its own.
 """
 
 import shutil
@@ -15,14 +15,14 @@ CODE = Path(__file__).parents[2]
 FOLDERS = ("app", "jobs")
 PLAN_FILE = "plan/plan.yaml"
 LARGEST_BYTES = 256 << 20
-"""Of all files together; Ray itself takes no package beyond 512 MiB, and keeps it in memory."""
+"""Of all files together; Ray accepts no package beyond 512 MiB, and keeps it in memory."""
 
 
 def write_package(folder: Path, plan: Plan, file: Path) -> int:
-    """Write into the folder all that a run of the plan needs; returns how many bytes that is.
+    """Writes all that a run of the plan needs into the folder; returns its size in bytes.
 
-    Raises InvalidRequest when that is more than a job may bring along, or when a picture is no
-    longer what it was when the plan was read.
+    Raises InvalidRequest when that is more than a job may bring, or when an image changed since the
+    plan was read.
     """
     for name in FOLDERS:
         ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
@@ -49,7 +49,7 @@ def _pictures(plan: Plan) -> list[Background]:
 
 
 def _add(file: str, data: bytes, folder: Path) -> None:
-    """The same path below the new folder, as the plan's file writes it."""
+    """Writes the file at the same path below the new folder, as the plan writes it."""
     target = folder / file
     if not target.resolve().is_relative_to(folder.resolve()):
         raise InvalidRequest(

@@ -1,6 +1,6 @@
-"""Submit: a plan becomes a job of a Ray cluster, the same one however often it is sent.
+"""Submits a plan as a job of a Ray cluster; repeated submission finds the same job.
 
-What was committed stays, so a job that ended and is submitted again goes on as a run does here.
+Committed results stay, so a job that ended and is submitted again continues as a local run does.
 """
 
 import re
@@ -24,7 +24,7 @@ from jobs.cluster.job_client import ACTIVE, JOB_TAG, atelier_jobs, connect
 from jobs.cluster.package import PLAN_FILE, write_package
 
 STOP_SECONDS = 30
-"""What a stopped run has to give back its claims and note its end, before it is killed."""
+"""Seconds a stopped run has to release its claims and record its end, before it is killed."""
 _HOME = "say on the cluster where things are: set it for ray start, see cluster.yaml"
 
 Say = Callable[[str], None]
@@ -32,17 +32,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job under way."""
+    """A job that was submitted and has not ended."""
 
     id: str
     client: JobSubmissionClient
 
 
 def submit(plan: Plan, file: Path, url: str, options: list[str], say: Say) -> Submission:
-    """The job of this plan that is under way on the cluster, or a new one.
+    """Returns the plan's job that is running on the cluster, or submits a new one.
 
-    Its id is the plan's digest and a count of the jobs before it, so an answer that was lost
-    does not make a second one. Raises as `connect` does.
+    Its id is the plan's digest and a count of the jobs before it, so a lost answer does not make a
+    second job. Raises what `connect` raises.
     """
     client = connect(url)
     digest = digest_bytes(canonical_json(plan.as_json()))
@@ -68,7 +68,7 @@ def _try_submit(
     folder: str,
     options: list[str],
 ) -> bool:
-    """Whether the cluster took the job under this id; False when somebody else was first."""
+    """Returns whether the cluster took the job under this id; False if another caller was first."""
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), "ATELIER_USER": Settings().user}
     try:
         client.submit_job(
@@ -85,7 +85,7 @@ def _try_submit(
 
 
 def _entrypoint(options: list[str]) -> str:
-    """Without a home, everything would go where Ray unpacked the code, and away with it."""
+    """Requires ATELIER_HOME: otherwise results would vanish with the code that Ray unpacked."""
     command = shlex.join(["python", "-m", "jobs", "bulk", PLAN_FILE, "--json", *options])
     return f': "${{ATELIER_HOME:?{_HOME}}}" && exec {command}'
 
@@ -95,16 +95,16 @@ def _stem(plan: Plan, digest: str) -> str:
 
 
 def _jobs_of(client: JobSubmissionClient, plan: Plan, digest: str) -> list[JobDetails]:
-    """The plan's jobs, those under way first."""
+    """Returns the plan's jobs, running ones first."""
     numbered = re.compile(re.escape(_stem(plan, digest)) + r"-\d+")
     jobs = [job for job in atelier_jobs(client) if numbered.fullmatch(job.submission_id or "")]
     return sorted(jobs, key=lambda job: job.status not in ACTIVE)
 
 
 def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) -> JobEnd:
-    """Follow a job until it ends. Ctrl-C leaves it going; with `stops` it stops it in good order.
+    """Follows a job until it ends. Ctrl-C leaves it running; with `stops` it stops the job cleanly.
 
-    Raises KeyboardInterrupt, with how to go on, when somebody leaves.
+    Raises KeyboardInterrupt, with the commands to continue, when following is interrupted.
     """
     try:
         return follow(submission.client, submission.id, say)
@@ -118,14 +118,14 @@ def follow_to_end(submission: Submission, url: str, say: Say, *, stops: bool) ->
 
 
 def stop_job(submission: Submission, say: Say) -> JobEnd:
-    """Stop a job in good order and wait until it has ended; the same plan goes on later."""
+    """Stops a job cleanly and waits until it has ended; the same plan continues later."""
     say(f"stopping job {submission.id}; it has {STOP_SECONDS} s to put things in order")
     submission.client.stop_job(submission.id)
     return follow(submission.client, submission.id, say)
 
 
 def find_job(name: str, url: str, settings: Settings) -> Submission:
-    """The job under way that bears this name, or that makes the run of this name.
+    """Returns the running job with this id, or the one that makes the run with this id.
 
     Raises InvalidRequest when there is none, CatalogError for a run that is not known.
     """
@@ -142,7 +142,7 @@ def find_job(name: str, url: str, settings: Settings) -> Submission:
 
 
 def _could_be_run(job: JobDetails, run: RunRecord) -> bool:
-    """The run is of the job's plan, and began after it."""
+    """Returns whether the run is of the job's plan and began after the job."""
     began = timestamp((job.start_time or 0) / 1000)
     return (job.metadata or {}).get("plan_digest") == run.plan_digest and began <= run.started_at
 

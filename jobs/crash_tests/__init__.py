@@ -1,5 +1,5 @@
-"""The proof that a run survives: everything around a run is broken in turn, and counted.
+"""Crash tests of a bulk run: each part of it is killed or damaged in turn, and faults are counted.
 
-One file per kind of trial; `laws.py` says what must never happen, `home.py` and `job.py` are
-what the kinds share.
+One file per kind of test; `invariants.py` says what must never happen, `home.py` and `job.py` are
+shared by the kinds.
 """

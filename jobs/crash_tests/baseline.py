@@ -1,4 +1,4 @@
-"""The undisturbed run that every disturbed one is held against."""
+"""The undisturbed run that every disturbed one is compared with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from app.errors import BackendError
-from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.invariants import count_steps, manifest
 from jobs.crash_tests.job import BulkProcess, ending_all
 
@@ -19,7 +19,7 @@ SLOW = {"ATELIER_ECHO_SECONDS": "0.3"}
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the plan comes to when nothing happens, and how long that takes."""
+    """The result of the plan when nothing disturbs it, and how long that takes."""
 
     manifest: bytes
     seconds: float
@@ -28,8 +28,8 @@ class Baseline:
 
 
 def run_baseline(folder: Path, say: Say, *, assets: int = ASSETS) -> Baseline:
-    """Run the trials' plan once in a home of its own."""
-    home = TestHome(folder)
+    """Runs the tests' plan once in a home of its own."""
+    home = CrashTestHome(folder)
     started = monotonic()
     job = BulkProcess(home.write(crash_test_plan(assets)), home.environment(**SLOW))
     with ending_all([job]):

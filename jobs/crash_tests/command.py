@@ -1,4 +1,4 @@
-"""Which kinds of trials there are, and how many of each make a quick look."""
+"""Runs and prints the kinds of crash tests."""
 
 from collections.abc import Callable
 
@@ -27,13 +27,13 @@ KINDS: dict[CrashTestKind, Callable[[int, int, Say], CrashTestResult]] = {
 
 
 def run_crash_tests(kind: CrashTestKind, n: int, seed: int, say: Say) -> CrashTestReport:
-    """`n` trials of one kind or of each, in the order of what they take."""
+    """Runs `n` tests of one kind or of each kind in turn, the quickest kinds first."""
     chosen = KINDS if kind is CrashTestKind.ALL else {kind: KINDS[kind]}
     return CrashTestReport(seed=seed, kinds=tuple(run(n, seed, say) for run in chosen.values()))
 
 
 def show_crash_tests(report: CrashTestReport) -> None:
-    """One line per counter: those that must be 0 first, then what else was counted."""
+    """Prints one line per counter: first those that must be 0, then the others."""
     out = make_console()
     table = Table("kind", "trials", "counted", "", box=None)
     for kind in report.kinds:

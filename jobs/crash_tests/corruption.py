@@ -1,4 +1,4 @@
-"""Bits flipped, files cut off and exchanged behind the store's back: all found, none let out."""
+"""Flips bits, truncates and swaps blob files: every damage must be found, none served."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from app.types import AssetRecord, Status
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.workload import processes, run_all_steps, run_in_process
 
 
 def corrupt_files(n: int, seed: int, say: Say) -> CrashTestResult:
-    """`n` flipped bits, a fifth as many truncations and a tenth as many exchanges, at once."""
+    """Runs `n` flipped bits, a fifth as many truncations and a tenth as many swaps, at once."""
     tally, rng = Counters("rot"), Random(f"rot {seed}")
     flips, cuts, swaps = n, max(n // 5, 1), max(n // 10, 1)
     tally.trials = flips + cuts + swaps
@@ -38,16 +38,16 @@ def corrupt_files(n: int, seed: int, say: Say) -> CrashTestResult:
     return tally.result()
 
 
-def _made(folder: Path, *, blobs: int) -> TestHome:
-    """A home with so many blobs, and an eighth more that stay sound: three for each asset."""
-    home = TestHome(folder)
+def _made(folder: Path, *, blobs: int) -> CrashTestHome:
+    """Makes a home with this many blobs, three per asset, and an eighth more that stay intact."""
+    home = CrashTestHome(folder)
     plan = crash_test_plan(blobs * 3 // 8 + 2, rules=list(LENIENT_RULES), candidates=1, attempts=1)
     run_in_process(processes(), run_all_steps, home.write(plan), home.environment())
     return home
 
 
 def _damage(files: Sequence[Path], flips: int, cuts: int, rng: Random) -> None:
-    """The first files lose a bit each, the next their ends, and the rest change places."""
+    """Flips a bit in the first files, truncates the next, and swaps the rest in pairs."""
     for file in files[:flips]:
         _rewrite(file, lambda data: _flipped(data, rng))
     for file in files[flips : flips + cuts]:
@@ -82,7 +82,7 @@ def _read(store: Store, victims: Sequence[str]) -> dict[str, int]:
 
 
 def _exported(store: Store, victims: set[str], folder: Path) -> dict[str, int]:
-    """Export asset by asset: a damaged one must be refused, the others come out whole."""
+    """Exports asset by asset: a damaged one must be refused, the others must be intact."""
     assets = store.catalog.find_assets(status=Status.ACCEPTED)
     wrong = sum(
         _refused(store, record, folder) is not bool(_files(record) & victims) for record in assets

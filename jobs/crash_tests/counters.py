@@ -1,4 +1,4 @@
-"""What trials came to: the counters that must be 0, what else was counted, and what to look at."""
+"""The counters of crash tests: those that must be 0, the others, and notes on what broke."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from app.types import Value
 
 
 class CrashTestKind(StrEnum):
-    """What is broken."""
+    """What is broken in a crash test."""
 
     POINT = "point"
     SYSCALL = "syscall"
@@ -22,7 +22,7 @@ class CrashTestKind(StrEnum):
 
 
 class CrashTestResult(Value):
-    """All trials of one kind."""
+    """All tests of one kind."""
 
     kind: str
     trials: int
@@ -30,29 +30,29 @@ class CrashTestResult(Value):
     """Each must be 0."""
     counted: dict[str, int]
     notes: tuple[str, ...]
-    """What broke where, and what could not be tried."""
+    """What broke where, and what could not be tested."""
 
     @property
     def holds(self) -> bool:
-        """Whether nothing broke."""
+        """Returns whether nothing broke."""
         return not any(self.broken.values())
 
 
 class CrashTestReport(Value):
-    """Every kind that was tried, with the seed that chose the moments."""
+    """Every kind that was tested, with the seed that chose the moments."""
 
     seed: int
     kinds: tuple[CrashTestResult, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether nothing broke in any of them."""
+        """Returns whether nothing broke in any kind."""
         return all(kind.holds for kind in self.kinds)
 
 
 @dataclass(slots=True)
 class Counters:
-    """Counts while trials of one kind go on."""
+    """Counters for the tests of one kind, updated while they run."""
 
     kind: str
     trials: int = 0
@@ -61,7 +61,7 @@ class Counters:
     notes: list[str] = field(default_factory=list)
 
     def add(self, where: str, broken: Mapping[str, int], **counted: int) -> None:
-        """Add what a trial, or a look in the middle of one, found."""
+        """Adds the counts of a test, or of a check in the middle of one."""
         self.broken.update(broken)
         self.counted.update({name.replace("_", " "): count for name, count in counted.items()})
         text = ", ".join(f"{name} {count}" for name, count in broken.items() if count)
@@ -69,7 +69,7 @@ class Counters:
             self.notes.append(f"{where}: {text}")
 
     def result(self) -> CrashTestResult:
-        """The sum."""
+        """Returns the totals."""
         return CrashTestResult(
             kind=self.kind,
             trials=self.trials,

@@ -1,4 +1,4 @@
-"""SIGKILL for the driver at random moments; the same command at once, while its workers live."""
+"""Kills the driver at random moments and starts the command again while its workers still live."""
 
 from pathlib import Path
 from random import Random
@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, Say, run_baseline
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 MAX_KILLS = 3
@@ -16,20 +16,20 @@ POLL_SECONDS = 0.2
 
 
 def kill_driver(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashTestResult:
-    """So many plans, each with one to three kills on its way."""
+    """Runs `n` plans, each with one to three kills on the way."""
     tally = Counters("driver")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         undisturbed = run_baseline(Path(folder) / "calm", say, assets=assets)
         for number in range(n):
             rng = Random(f"driver {seed} {number}")
-            home = TestHome(Path(folder) / str(number))
+            home = CrashTestHome(Path(folder) / str(number))
             _run_one(home, undisturbed, rng, tally, assets=assets)
             say(f"driver {number + 1}/{n}: {dict(tally.counted)} {tally.notes or ''}")
     return tally.result()
 
 
 def _run_one(
-    home: TestHome, undisturbed: Baseline, rng: Random, tally: Counters, *, assets: int
+    home: CrashTestHome, undisturbed: Baseline, rng: Random, tally: Counters, *, assets: int
 ) -> None:
     path, environment = home.write(crash_test_plan(assets)), home.environment(**SLOW)
     tally.trials += 1
@@ -63,10 +63,10 @@ def _where(tally: Counters) -> str:
     return f"trial {tally.trials}"
 
 
-def _reached(share: float, job: BulkProcess, home: TestHome, undisturbed: Baseline) -> bool:
-    """Wait for that share of the undisturbed run's length; whether the job still runs.
+def _reached(share: float, job: BulkProcess, home: CrashTestHome, undisturbed: Baseline) -> bool:
+    """Waits for that share of the undisturbed run's length; returns whether the job still runs.
 
-    A quicker run is met at the same share of its work.
+    A faster run stops waiting at the same share of its work.
     """
     started = monotonic()
     while job.running and monotonic() - started < share * undisturbed.seconds:

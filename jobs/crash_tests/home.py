@@ -1,4 +1,4 @@
-"""A home of its own for one trial: the plan, the store, and the echo's diary."""
+"""A home of its own for one test: the plan, the store, and the log of the echo backend."""
 
 import json
 import os
@@ -12,18 +12,18 @@ from app.store.publish import Store, open_store
 COLOURS = ("red", "green", "blue", "white", "black", "pink", "gold", "grey")
 ITEMS = ("potion", "gem", "coin", "key", "axe", "bow")
 RULES = (
-    {"check": "sharpness", "at_least": 0.803},  # about half of the echo's cards: rounds follow
+    {"check": "sharpness", "at_least": 0.803},  # about half pass: rounds follow
     {"check": "softness", "at_most": 1},
     {"check": "duplicate_distance", "at_least": 2},
 )
 LENIENT_RULES = (
     *({"check": check, "at_least": 0} for check in ("sharpness", "duplicate_distance")),
 )
-"""Rules that every card passes, where a trial wants no second round."""
+"""Rules that every image passes, for tests that want no second round."""
 
 
-class TestHome:
-    """A folder with `home/`, where everything of one trial is kept."""
+class CrashTestHome:
+    """A folder with `home/`, which holds everything of one test."""
 
     def __init__(self, folder: Path, *, catalog_url: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ class TestHome:
         self._catalog_url = catalog_url
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """This process's environment with the places of this home, and the changes."""
+        """Returns this process's environment with the paths of this home, and the changes."""
         places = {
             "ATELIER_HOME": str(self.root),
             "ATELIER_STORE_URL": "",
@@ -45,26 +45,26 @@ class TestHome:
 
     @property
     def settings(self) -> Settings:
-        """The settings a process with this home's environment reads."""
+        """Returns the settings that a process with this home's environment reads."""
         return Settings(home=self.root, store_url="", catalog_url=self._catalog_url)
 
     def open(self) -> Store:
-        """The store, made when it is not there; whoever opens it closes its catalog."""
+        """Opens the store, creating it if missing; the caller closes its catalog."""
         return open_store(self.settings.blobs, self.settings.catalog)
 
     @property
     def has_catalog(self) -> bool:
-        """Whether there is a catalog yet."""
+        """Returns whether there is a catalog yet."""
         return bool(self._catalog_url) or (self.root / "catalog.db").exists()
 
     def write(self, plan: Mapping[str, Any]) -> Path:
-        """The plan as a file; JSON is YAML."""
+        """Writes the plan to a file; JSON is YAML."""
         path = self.folder / "plan.yaml"
         path.write_text(json.dumps(plan))
         return path
 
     def rendered(self) -> list[tuple[float, str]]:
-        """The diary: when, in seconds since 1970, and which request."""
+        """Returns the echo's log: seconds since 1970 and request id of each image."""
         if not self.diary.exists():
             return []
         lines = (line.split() for line in self.diary.read_text().splitlines())
@@ -72,7 +72,7 @@ class TestHome:
 
 
 def crash_test_plan(assets: int, **defaults: Any) -> dict[str, Any]:
-    """A plan of so many echo cards at two sizes, two candidates each."""
+    """Returns a plan of `assets` echo images at two sizes, two candidates each."""
     variants = -(-assets // (len(COLOURS) * len(ITEMS)))
     plan_defaults = {
         "sizes": ["64x64", "32x32"],

@@ -1,6 +1,6 @@
-"""What must never happen, counted from outside: the echo's diary, the rows, the files.
+"""What must never happen, counted from outside: the echo's log, the rows, the files.
 
-The looks are safe while writers are at work.
+Counting is safe while writers are at work.
 """
 
 from collections import Counter
@@ -14,11 +14,11 @@ from app.store import mapping, tables
 from app.store.publish import Store
 from app.store.verify import verify
 from app.types import AssetRecord, AtlasPage, Status
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 
 
-def broken_invariants(home: TestHome, seen: Mapping[str, str] | None = None) -> Counter[str]:
-    """The laws that are broken now; `seen` is what stood at an earlier moment."""
+def broken_invariants(home: CrashTestHome, seen: Mapping[str, str] | None = None) -> Counter[str]:
+    """Counts the invariants that are broken now; `seen` is an earlier `snapshot`."""
     if not home.has_catalog:
         return Counter({"lost": len(seen or {})})
     store = home.open()
@@ -44,14 +44,14 @@ def broken_invariants(home: TestHome, seen: Mapping[str, str] | None = None) -> 
 
 
 def committed(store: Store) -> dict[str, str]:
-    """Every committed image and every final asset, with what must never differ under its key."""
+    """Returns every committed image and final asset by key, with what must never change."""
     images = {image.key: image.digest for image in store.catalog.find_images()}
     final = [record for record in store.catalog.find_assets() if record.status is not Status.FAILED]
     return images | {record.key: canonical_json(_content(record)).decode() for record in final}
 
 
-def snapshot(home: TestHome) -> dict[str, str]:
-    """What stands in a home at this moment."""
+def snapshot(home: CrashTestHome) -> dict[str, str]:
+    """Returns what is committed in a home at this moment."""
     if not home.has_catalog:
         return {}
     store = home.open()
@@ -61,8 +61,8 @@ def snapshot(home: TestHome) -> dict[str, str]:
         store.catalog.close()
 
 
-def count_steps(home: TestHome) -> int:
-    """How far a run has come: images painted, and rows of assets and pages; it only grows."""
+def count_steps(home: CrashTestHome) -> int:
+    """Counts how far a run has come: images rendered, rows of assets and pages; it only grows."""
     done = len(home.rendered())
     if home.has_catalog:
         store = home.open()
@@ -73,10 +73,11 @@ def count_steps(home: TestHome) -> int:
     return done
 
 
-def manifest(home: TestHome) -> bytes:
-    """What a plan has come to: every asset's content, every page's files; nothing of when or who.
+def manifest(home: CrashTestHome) -> bytes:
+    """Returns a plan's results as bytes: every asset's content and page's files; no times or
+    owners.
 
-    Two runs of one plan are alike when these bytes are.
+    Two runs of one plan have the same results when these bytes are equal.
     """
     store = home.open()
     try:
@@ -121,8 +122,8 @@ def _alarms(connection: Connection) -> list[str]:
     return list(connection.execute(select(tables.alarms.c.key)).scalars())
 
 
-def _rendered_again(home: TestHome, store: Store) -> int:
-    """Cards in the diary that were painted after their image had been committed."""
+def _rendered_again(home: CrashTestHome, store: Store) -> int:
+    """Counts images in the echo's log that were rendered after their image had been committed."""
     image = tables.images.c
     query = select(image.request_id, image.created_at)
     committed = store.catalog.read(
@@ -135,7 +136,7 @@ def _rendered_again(home: TestHome, store: Store) -> int:
 
 
 def referenced_blobs(store: Store) -> set[str]:
-    """Every blob that an image, an asset or a page names, whatever is noted beside its row."""
+    """Returns every blob that an image, an asset or a page names."""
     records = store.catalog.find_assets()
     pages = store.catalog.read(_pages)
     return {

@@ -1,4 +1,4 @@
-"""A bulk run as a person starts it, in a session of its own, with every process it started."""
+"""A bulk run started as a person does, in a session of its own, with every process it started."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ import psutil
 from app.errors import BackendError
 
 PATIENCE_SECONDS = 900.0
-"""A run that has not ended by itself for so long counts as one that never ends."""
+"""A run that has not ended by itself for this long counts as one that never ends."""
 POLL_SECONDS = 0.05
 
 
 class BulkProcess:
-    """One `python -m jobs bulk PLAN`; whatever it started belongs to its session."""
+    """One `python -m jobs bulk PLAN`; every process it starts belongs to its session."""
 
     def __init__(self, plan: Path, environment: Mapping[str, str], *, workers: int = 2) -> None:
         command = [sys.executable, "-m", "jobs", "bulk", str(plan), "--json"]
@@ -32,16 +32,16 @@ class BulkProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the driver lives."""
+        """Returns whether the driver is alive."""
         return self._process.poll() is None
 
     def kill_driver(self) -> None:
-        """SIGKILL for the driver alone; its workers are told nothing."""
+        """Kills only the driver with SIGKILL; its workers are not notified."""
         self._process.kill()
         self._process.communicate()
 
     def end(self) -> tuple[int | None, str]:
-        """Wait for the driver: its exit code, None when it never ended, and what it printed."""
+        """Waits for the driver; returns its exit code, None when it never ended, and its output."""
         try:
             output, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -50,11 +50,11 @@ class BulkProcess:
         return self._process.returncode, output
 
     def members(self) -> list[psutil.Process]:
-        """Every living process of the session."""
+        """Returns every living process of the session."""
         return [process for process in psutil.process_iter() if _session(process.pid) == self.pid]
 
     def workers(self, *stages: str) -> list[psutil.Process]:
-        """The Ray workers of these stages, or of all."""
+        """Returns the Ray workers of these stages, or of all."""
         running = []
         for member in self.members():
             with suppress(psutil.Error):
@@ -64,7 +64,7 @@ class BulkProcess:
         return running
 
     def clear(self) -> None:
-        """End what is left of the session, and wait until it is gone."""
+        """Kills what is left of the session and waits until it is gone."""
         started = monotonic()
         while (left := self.members()) and monotonic() - started < PATIENCE_SECONDS:
             for process in left:
@@ -78,7 +78,7 @@ class BulkProcess:
 
 @contextmanager
 def ending_all(jobs: list[BulkProcess]) -> Iterator[None]:
-    """In the end, whatever happened, nothing of these jobs is left."""
+    """Ensures that no process of these jobs is left at the end, whatever happened."""
     try:
         yield
     finally:
@@ -89,7 +89,7 @@ def ending_all(jobs: list[BulkProcess]) -> Iterator[None]:
 
 
 def kill(process: psutil.Process) -> bool:
-    """SIGKILL; whether the process was still there."""
+    """Sends SIGKILL; returns whether the process still existed."""
     with suppress(psutil.Error):
         process.send_signal(signal.SIGKILL)
         return True

@@ -1,4 +1,4 @@
-"""SIGKILL at every named point of the publish protocol, then the same work again."""
+"""Kills the process at every named point of the publish protocol, then repeats the work."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ from app.store.fault_injection import POINTS, fault_point
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.workload import (
     STEPS,
     StepwiseRun,
@@ -33,7 +33,7 @@ ASSETS = 3
 
 
 def kill_at_points(n: int, seed: int, say: Say) -> CrashTestResult:
-    """The first, a middle and the last passing of every point; at most `n` of these trials."""
+    """Kills at the first, a middle and the last passing of every point; at most `n` tests."""
     tally, context = Counters("point"), processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         undisturbed = _home(Path(folder), "calm")
@@ -49,8 +49,8 @@ def kill_at_points(n: int, seed: int, say: Say) -> CrashTestResult:
     return tally.result()
 
 
-def _home(folder: Path, name: str) -> TestHome:
-    home = TestHome(folder / name)
+def _home(folder: Path, name: str) -> CrashTestHome:
+    home = CrashTestHome(folder / name)
     home.write(crash_test_plan(ASSETS, rules=list(LENIENT_RULES)))
     return home
 
@@ -65,7 +65,7 @@ def _chosen(passings: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _run_one(
-    home: TestHome,
+    home: CrashTestHome,
     name: str,
     number: int,
     expected: bytes,
@@ -90,8 +90,8 @@ def _run_one(
     tally.add(f"{name}:{number} and again", final, kills=int(died), made_twice_amid_a_kill=repeated)
 
 
-def _passings(context: ForkServerContext, home: TestHome) -> dict[str, int]:
-    """How often the undisturbed work passes each point."""
+def _passings(context: ForkServerContext, home: CrashTestHome) -> dict[str, int]:
+    """Counts how often the undisturbed work passes each point."""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(
         target=_count, args=(home.folder / "plan.yaml", home.environment(), theirs)
@@ -104,7 +104,7 @@ def _passings(context: ForkServerContext, home: TestHome) -> dict[str, int]:
 
 
 def _count(plan: Path, environment: Mapping[str, str], answer: Connection) -> None:
-    """Do the work with an eye on every call of `passing`; ends the process."""
+    """Runs the work and counts every call of `fault_point`; ends the process."""
     passings: Counter[str] = Counter()
 
     def look(frame: FrameType, event: str, _: object) -> None:

@@ -1,4 +1,4 @@
-"""The order of a publish: bytes, their sync, the create-only link, the folder's sync, the row."""
+"""Checks the order of a publish: bytes, their sync, the create-only link, folder sync, the row."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -8,11 +8,11 @@ from jobs.crash_tests.strace import SystemCall
 
 
 def order_violations(calls: Sequence[SystemCall]) -> list[str]:
-    """What a publish to a folder and a SQLite file did too early or not at all; empty when right.
+    """Returns what a publish to a folder and SQLite did too early or not at all; empty when right.
 
     Each blob's draft is written and synced before it is linked, the link fails if the name is
-    taken, and before any later row the folder that holds it is synced, as is the folder above
-    every new one.
+    taken, and before any later row the folder that holds it is synced, as is the folder above every
+    new one.
     """
     links = [n for n, call in enumerate(calls) if _links_blob(call)]
     faults = ["no blob was linked"] if not links else []

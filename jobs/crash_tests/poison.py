@@ -16,7 +16,7 @@ from app.types import AssetRecord, Status
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 ASSETS = 24
@@ -27,17 +27,17 @@ POLL_SECONDS = 0.25
 
 
 def poison_requests(n: int, seed: int, say: Say) -> CrashTestResult:
-    """So many jobs, each with one request of either kind among two dozen."""
+    """Runs `n` jobs, each with one request of either kind among two dozen."""
     tally = Counters("poison")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         for number in range(n):
             rng = Random(f"poison {seed} {number}")
-            _run_one(TestHome(Path(folder) / str(number)), rng, tally)
+            _run_one(CrashTestHome(Path(folder) / str(number)), rng, tally)
             say(f"poison {number + 1}/{n}: {dict(tally.counted)} {tally.notes or ''}")
     return tally.result()
 
 
-def _run_one(home: TestHome, rng: Random, tally: Counters) -> None:
+def _run_one(home: CrashTestHome, rng: Random, tally: Counters) -> None:
     tally.trials += 1
     plan = crash_test_plan(ASSETS, candidates=1, attempts=1, rules=list(LENIENT_RULES))
     bad = _poison_prompts(plan, rng)
@@ -61,8 +61,8 @@ def _run_one(home: TestHome, rng: Random, tally: Counters) -> None:
     tally.add(f"trial {tally.trials}", broken_laws, poisonous=len(bad), workers_that_died=died)
 
 
-def _max_attempts_begun(home: TestHome) -> int:
-    """The most attempts that any request counts now; the one after the last allowed is refused."""
+def _max_attempts_begun(home: CrashTestHome) -> int:
+    """Returns the most attempts of any request; the one after the last allowed is refused."""
     if not home.has_catalog:
         return 0
     store = home.open()
@@ -77,9 +77,9 @@ def _most_attempts(connection: Connection) -> int:
 
 
 def _poison_prompts(plan: dict[str, Any], rng: Random) -> set[str]:
-    """Put each word into one prompt; the names of those assets.
+    """Adds each poison word to one prompt; returns the names of those assets.
 
-    The two follow each other in the order of prompts, so that they mostly share a row.
+    The two are neighbours in the order of prompts, so that they mostly share a row.
     """
     ordered = sorted(plan["assets"], key=lambda entry: str(entry["prompt"]))
     first = rng.randrange(len(ordered) - len(WORDS) + 1)

@@ -1,4 +1,4 @@
-"""strace, attached to a process that waits for it: one publish watched, killed, or failed."""
+"""Attaches strace to a process that waits for it: one publish is traced, killed, or failed."""
 
 import os
 import re
@@ -18,7 +18,7 @@ CALLS = (
     "link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,symlink,symlinkat,"
     "chmod,fchmod,fchmodat"
 )
-"""Every call by which a publish changes the disk or makes a change last."""
+"""Every call by which a publish changes the disk or makes a change durable."""
 _SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
 _LINE = re.compile(
     r"^(?P<thread>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)$"
@@ -29,7 +29,7 @@ _PATH = re.compile(r'<(/[^>]*)>|"(/[^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class SystemCall:
-    """One system call: who made it, the paths it names, and what it answered."""
+    """One system call: its thread, the paths it names, and its result."""
 
     thread: int
     name: str
@@ -39,18 +39,18 @@ class SystemCall:
 
     @property
     def injected(self) -> bool:
-        """Whether the fault was put here."""
+        """Returns whether the fault was injected into this call."""
         return "(INJECTED)" in self.text
 
     @property
     def target(self) -> str:
-        """The call and what sort of file it was for."""
+        """Returns the call and the kind of file it was for."""
         suffixes = [_file_kind(path) for path in self.paths]
         return f"{self.name} {suffixes[-1] if suffixes else ''}".strip()
 
 
 def missing_tool() -> str:
-    """Why nothing can be traced here; empty when it can."""
+    """Returns why nothing can be traced here; empty when tracing works."""
     if shutil.which("strace") is None:
         return "strace is not installed here; run: apt-get install strace"
     scope = _SCOPE.read_text().strip() if _SCOPE.exists() else "0"
@@ -61,10 +61,10 @@ def missing_tool() -> str:
 
 @contextmanager
 def attach_strace(pid: int, *, inject: str = "") -> Iterator[list[SystemCall]]:
-    """Watch a process until it ends; its calls are in the list once this is left.
+    """Traces a process until it ends; its calls are in the list once the context is left.
 
-    `inject` is strace's own expression, `fsync:error=EIO:when=2` say; calls are counted for
-    each thread of their own.
+    `inject` is strace's own expression, such as `fsync:error=EIO:when=2`; calls are counted per
+    thread.
     """
     calls: list[SystemCall] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def attach_strace(pid: int, *, inject: str = "") -> Iterator[list[SystemCall]]:
             assert tracer.stderr is not None
             _await_attachment(tracer.stderr)
             yield calls
-            tracer.stderr.read()  # to its end, which is the process's
+            tracer.stderr.read()  # to its end, which is the process's end
         calls += _read(log)
 
 
@@ -89,7 +89,7 @@ def _await_attachment(log: IO[str]) -> None:
 
 
 def _read(log: Path) -> list[SystemCall]:
-    """The calls in the order in which they ended."""
+    """Returns the calls in the order in which they ended."""
     begun: dict[tuple[int, str], str] = {}
     calls: list[SystemCall] = []
     for line in log.read_text().splitlines():
@@ -107,7 +107,7 @@ def _read(log: Path) -> list[SystemCall]:
 
 
 def _file_kind(path: str) -> str:
-    """A draft and a blob have long random names; other files are called by their own."""
+    """Returns draft, blob or folder for random names; other files keep their own name."""
     name, folder = PurePath(path).name, PurePath(path).parent.name
     if folder == "tmp":
         return "draft"

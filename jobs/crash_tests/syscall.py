@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from jobs.crash_tests import invariants, strace
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.order import order_violations
 from jobs.crash_tests.strace import SystemCall
 from jobs.crash_tests.workload import (
@@ -27,7 +27,7 @@ FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
 
 
 def fail_syscalls(n: int, seed: int, say: Say) -> CrashTestResult:
-    """At most `n` calls of each step's publish, each killed, then failed in two ways."""
+    """Tests at most `n` calls of each step's publish, each killed, then failed in two ways."""
     tally = Counters("syscall")
     if reason := strace.missing_tool():
         tally.broken["could not be tried"] = 1
@@ -51,7 +51,7 @@ def fail_syscalls(n: int, seed: int, say: Say) -> CrashTestResult:
 
 
 class SyscallBench:
-    """Where one publish after the other is disturbed, each from the same beginning."""
+    """Disturbs one publish after the other, each from the same initial state."""
 
     def __init__(self, folder: Path, context: ForkServerContext, tally: Counters) -> None:
         self._folder, self._context, self._tally = folder, context, tally
@@ -63,13 +63,13 @@ class SyscallBench:
         self._expected = invariants.manifest(calm)
 
     def record_calls(self, step: str) -> list[SystemCall]:
-        """The calls of a step nobody disturbs."""
+        """Returns the system calls of an undisturbed step."""
         code, calls = self._traced(self._home(f"watched-{step}"), step)
         self._tally.broken["runs that did not end well"] += code != 0
         return calls
 
     def inject_fault(self, step: str, inject: str) -> None:
-        """One step with one fault, and then the whole work again."""
+        """Runs one step with one fault, and then the whole work again."""
         tally = self._tally
         tally.trials += 1
         home = self._home(f"{tally.trials}")
@@ -83,23 +83,25 @@ class SyscallBench:
         final["other results"] = int(invariants.manifest(home) != self._expected)
         tally.add(f"{where} and again", final)
 
-    def _home(self, name: str) -> TestHome:
-        home = TestHome(self._folder / name)
+    def _home(self, name: str) -> CrashTestHome:
+        home = CrashTestHome(self._folder / name)
         home.write(crash_test_plan(1, rules=list(LENIENT_RULES), candidates=1, attempts=1))
         for root in (home.root, home.root / "warm") if self._fresh else ():
             root.mkdir()
             (root / "catalog.db").write_bytes(self._fresh)
         return home
 
-    def _run(self, home: TestHome) -> int:
+    def _run(self, home: CrashTestHome) -> int:
         return run_in_process(
             self._context, run_all_steps, home.folder / "plan.yaml", home.environment()
         )
 
-    def _traced(self, home: TestHome, step: str, inject: str = "") -> tuple[int, list[SystemCall]]:
+    def _traced(
+        self, home: CrashTestHome, step: str, inject: str = ""
+    ) -> tuple[int, list[SystemCall]]:
         ours, theirs = self._context.Pipe()
         environment = home.environment()
-        del environment["ATELIER_ECHO_DIARY"]  # its writes would be among what is watched
+        del environment["ATELIER_ECHO_DIARY"]  # its writes would be among those traced
         arguments = (home.folder / "plan.yaml", environment, step, theirs)
         process = self._context.Process(target=run_one_step, args=arguments)
         process.start()
@@ -111,7 +113,7 @@ class SyscallBench:
 
 
 def _turns(calls: Sequence[SystemCall], n: int, seed: int) -> list[tuple[str, int]]:
-    """The calls there are to be met, each by its number within its thread; `n` of them at most."""
+    """Returns the calls to test, each by its number within its thread; at most `n`."""
     numbers: Counter[tuple[int, str]] = Counter()
     turns: dict[tuple[str, int], None] = {}
     for call in calls:
@@ -129,7 +131,7 @@ def _unexpected_end(code: int, inject: str) -> dict[str, int]:
 
 
 def _ended(code: int, calls: Sequence[SystemCall]) -> str:
-    """How it went, in words that can be counted."""
+    """Returns how the step ended, in words that can be counted."""
     if code == -signal.SIGKILL:
         return "killed"
     if not any(call.injected for call in calls):

@@ -1,4 +1,4 @@
-"""SIGKILL for the workers of a running job, which must end by itself with everything made."""
+"""Kills the workers of a running job, which must end by itself with everything made."""
 
 from pathlib import Path
 from random import Random
@@ -8,21 +8,21 @@ from time import sleep
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, Say, run_baseline
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import POLL_SECONDS, BulkProcess, ending_all, kill
 
 KILLS = 4
 OTHER_STAGES = ("CheckStage", "FinishStage", "PackStage")
-"""The stages beside generation."""
+"""The stages other than generation."""
 
 
 def kill_workers(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashTestResult:
-    """So many jobs with random kills, and one whose checks are besieged while images are made."""
+    """Runs `n` jobs with random kills, and one whose other stages die while images are made."""
     tally = Counters("worker")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         undisturbed = run_baseline(Path(folder) / "calm", say, assets=assets)
         for number in range(n + 1):
-            home = TestHome(Path(folder) / str(number))
+            home = CrashTestHome(Path(folder) / str(number))
             rng = Random(f"worker {seed} {number}") if number < n else None
             _run_one(home, undisturbed, rng, tally, assets=assets)
             say(f"worker {number + 1}/{n + 1}: {dict(tally.counted)} {tally.notes or ''}")
@@ -30,7 +30,7 @@ def kill_workers(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashT
 
 
 def _run_one(
-    home: TestHome, undisturbed: Baseline, rng: Random | None, tally: Counters, *, assets: int
+    home: CrashTestHome, undisturbed: Baseline, rng: Random | None, tally: Counters, *, assets: int
 ) -> None:
     tally.trials += 1
     job = BulkProcess(home.write(crash_test_plan(assets)), home.environment(**SLOW))
@@ -51,7 +51,7 @@ def _run_one(
 
 
 def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, tally: Counters) -> None:
-    """Random workers of any stage at random moments."""
+    """Kills random workers of any stage at random moments."""
     done = 0
     while job.running and done < KILLS:
         sleep(rng.uniform(0, undisturbed.seconds / KILLS))
@@ -61,8 +61,10 @@ def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, tally: Coun
     tally.counted["kills"] += done
 
 
-def _kill_other_stages(home: TestHome, job: BulkProcess, first_round: int, tally: Counters) -> None:
-    """No worker beside generation lives until the first round's images have all been made."""
+def _kill_other_stages(
+    home: CrashTestHome, job: BulkProcess, first_round: int, tally: Counters
+) -> None:
+    """Kills every worker outside generation until the first round's images have all been made."""
     while job.running and len(home.rendered()) < first_round:
         for worker in job.workers(*OTHER_STAGES):
             tally.counted["kills in the siege"] += kill(worker)

@@ -1,4 +1,4 @@
-"""A small plan made without Ray, step by step, in a process of its own that may be killed."""
+"""A small plan run without Ray, step by step, in a process of its own that may be killed."""
 
 import multiprocessing
 import os
@@ -30,11 +30,11 @@ from jobs.stages.pack import PackStage, atlases
 
 Step: TypeAlias = Callable[["StepwiseRun"], None]
 FAILED_LOUDLY, FAILED_BARE = 1, 70
-"""Exit codes: an error of the house, or one that no border translated."""
+"""Exit codes: an AtelierError, or an error that was not translated into one."""
 
 
 class StepwiseRun:
-    """One run's way through a plan; each step publishes, and may be done again at any time."""
+    """One run of a plan in steps; each step publishes and is safe to repeat."""
 
     def __init__(self, plan: Path, settings: Settings) -> None:
         self.settings = settings
@@ -46,11 +46,11 @@ class StepwiseRun:
         self.generator = Generator(self.route, EchoBackend(EchoSettings()), self.store, "trial")
 
     def images(self) -> None:
-        """Generate every candidate, published together."""
+        """Generates every candidate, published together."""
         self.generator.generate([r for spec in self.specs for r in next_attempts(spec, 0)])
 
     def assets(self) -> None:
-        """Finish and publish the winners, half of them at a time."""
+        """Finishes and publishes the winners, half of them at a time."""
         decided = list(self._decided())
         half = (len(decided) + 1) // 2
         for some in (decided[:half], decided[half:]):
@@ -61,7 +61,7 @@ class StepwiseRun:
             publish_assets(self.store, made)
 
     def pages(self) -> None:
-        """Pack what was accepted, one atlas after the other."""
+        """Packs what was accepted, one atlas after the other."""
         accepted = self.store.catalog.find_assets(status=Status.ACCEPTED)
         sprites = [
             SpriteFile(name=record.name, file=file)
@@ -88,7 +88,7 @@ STEPS: dict[str, Step] = {
 
 
 def run_all_steps(plan: Path, environment: Mapping[str, str]) -> None:
-    """Every step in order; ends the process."""
+    """Runs every step in order; ends the process."""
     with ending(environment):
         work = StepwiseRun(plan, Settings())
         for step in STEPS.values():
@@ -97,10 +97,10 @@ def run_all_steps(plan: Path, environment: Mapping[str, str]) -> None:
 
 
 def run_one_step(plan: Path, environment: Mapping[str, str], name: str, gate: Connection) -> None:
-    """The steps before silently, then one once somebody watches; ends the process.
+    """Runs the earlier steps, waits for the tracer, then runs one step; ends the process.
 
-    Everything is done once in another home before, so that what the libraries read and start
-    when they are first used is not among what is watched.
+    Everything is done once in another home before, so that what the libraries read and start on
+    first use is not traced.
     """
     with ending(environment):
         elsewhere = StepwiseRun(plan, Settings(home=Settings().home / "warm"))
@@ -117,7 +117,7 @@ def run_one_step(plan: Path, environment: Mapping[str, str], name: str, gate: Co
 
 @contextmanager
 def ending(environment: Mapping[str, str]) -> Iterator[None]:
-    """Take on the environment, and end the process with a code that says how it went."""
+    """Updates the environment, and ends the process with a code that says how it went."""
     os.environ.update(environment)
     code = 0
     try:
@@ -130,7 +130,7 @@ def ending(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def processes() -> ForkServerContext:
-    """Processes that need not import everything anew, and share no thread with ours."""
+    """Returns a context of processes that import little anew and share no thread with ours."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
@@ -139,7 +139,7 @@ def processes() -> ForkServerContext:
 def run_in_process(
     context: ForkServerContext, work: Callable[..., None], *arguments: object
 ) -> int:
-    """Let a process do it; its exit code, negative for a signal."""
+    """Runs `work` in a process; returns its exit code, negative for a signal."""
     process = context.Process(target=work, args=arguments)
     process.start()
     process.join()

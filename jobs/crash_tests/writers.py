@@ -21,22 +21,22 @@ from app.types import GenerationRequest, Route
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 from jobs.crash_tests.workload import ending, processes
 
 WRITERS = 4
 ROUTE = Route(backend="echo", model=ECHO, reason="the trial names it")
 REST_SECONDS = 0.3
-"""At most so long between two kills."""
+"""The longest pause between two kills, in seconds."""
 
 
 def concurrent_writers(n: int, seed: int, say: Say) -> CrashTestResult:
-    """`n` commits of each of four processes; then as many with a kill for every five."""
+    """Runs `n` commits in each of four processes; then again with a kill for every five commits."""
     tally, context = Counters("writers"), processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder, _postgresql(tally) as server:
         for name, urls in {"sqlite": ["", ""], "postgresql": server}.items():
             for url, kills in zip(urls, (0, max(n // 5, 2)), strict=False):
-                home = TestHome(Path(folder) / f"{name}-{kills}", catalog_url=url)
+                home = CrashTestHome(Path(folder) / f"{name}-{kills}", catalog_url=url)
                 rng = Random(f"writers {seed} {name}")
                 WriterStore(home, context, n).run(f"{name}, {kills} kills", kills, rng, tally)
                 say(f"writers, {name}, {kills} kills: {dict(tally.counted)} {tally.notes or ''}")
@@ -44,13 +44,13 @@ def concurrent_writers(n: int, seed: int, say: Say) -> CrashTestResult:
 
 
 class WriterStore:
-    """One store, the writers at work in it, and what each of them was told."""
+    """One store, its writers, and the answers that each of them received."""
 
-    def __init__(self, home: TestHome, context: ForkServerContext, commits: int) -> None:
+    def __init__(self, home: CrashTestHome, context: ForkServerContext, commits: int) -> None:
         self._home, self._context, self._commits = home, context, commits
 
     def run(self, where: str, kills: int, rng: Random, tally: Counters) -> None:
-        """Let them write to the end, killing and replacing some on the way."""
+        """Runs the writers to the end, killing and replacing some on the way."""
         tally.trials += 1
         self._home.open().catalog.close()
         living = {number: self._start(number) for number in range(WRITERS)}
@@ -62,7 +62,7 @@ class WriterStore:
         tally.add(where, counts, kills=done, commits=WRITERS * self._commits)
 
     def _kill_some(self, living: dict[int, ForkServerProcess], kills: int, rng: Random) -> int:
-        """Kill writers and put others in their places; how many were killed."""
+        """Kills writers and starts others in their places; returns how many were killed."""
         answers = dict.fromkeys(living, 0)
         done = 0
         while done < kills and any(process.is_alive() for process in living.values()):
@@ -125,7 +125,7 @@ class WriterStore:
 def write_images(
     blobs_url: str, catalog_url: str, number: int, commits: int, answers_file: Path
 ) -> None:
-    """Commit what is left to do one by one, and note each answer when it has come."""
+    """Commits the remaining images one by one, and writes down each answer."""
     with ending({}):
         store = open_store(blobs_url, catalog_url)
         generator = Generator(ROUTE, EchoBackend(), store, owner=f"writer-{number}")
@@ -148,7 +148,7 @@ def _commit(generator: Generator, number: int, index: int) -> str:
 
 
 def _damaged(connection: Connection) -> int:
-    """Whether SQLite finds its own file damaged; PostgreSQL is not asked."""
+    """Returns whether SQLite finds its own file damaged; PostgreSQL is not checked."""
     if connection.dialect.name != "sqlite":
         return 0
     return int(connection.execute(text("PRAGMA integrity_check")).scalar_one() != "ok")
@@ -156,7 +156,7 @@ def _damaged(connection: Connection) -> int:
 
 @contextmanager
 def _postgresql(tally: Counters) -> Iterator[list[str]]:
-    """The URLs of two empty databases of a server of our own; none where there is no server."""
+    """Yields the URLs of two empty databases of our own server; none where there is no server."""
     # Its folder holds the server's socket, whose path must be short.
     with TemporaryDirectory(prefix="atelier-pg-") as folder, _runtime_folder(folder):
         yield from _serving(folder, tally)
@@ -179,7 +179,7 @@ def _serving(folder: str, tally: Counters) -> Iterator[list[str]]:
 
 @contextmanager
 def _runtime_folder(folder: str) -> Iterator[None]:
-    """Where the package notes its servers; without one it warns and shares a public folder."""
+    """Sets where the package records its servers; otherwise it warns and uses a public folder."""
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = folder
     try:

@@ -1,1 +1,1 @@
-"""What `atelier bench` consists of: workload, workers, figures, comparison, record."""
+"""The parts of `atelier bench`: workload, workers, figures, comparison, history."""

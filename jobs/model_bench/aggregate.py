@@ -1,4 +1,4 @@
-"""The tally: an entrant's pictures as one row of figures; pure."""
+"""Aggregates a participant's images into one row of figures; pure."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ from app.registry.benchmark import (
 def figures_of(
     benchmark: BenchmarkResult, participant: Participant, only: Collection[int] | None = None
 ) -> ModelFigures:
-    """The entrant's row of a benchmark over every line, or over `only` some of them."""
+    """Returns the participant's row of figures over every line, or over `only` some of them."""
     works = benchmark.works
     lines = range(len(works)) if only is None else sorted(only)
     shots = [shot for shot in participant.shots if shot.work in lines]
@@ -58,7 +58,7 @@ def figures_of(
 
 
 def _labels(shots: Sequence[ImageResult], works: Sequence[WorkItem]) -> dict[str, LabelFigures]:
-    """By label, in the order in which the workload first names them."""
+    """Returns figures by label, in the order in which the workload first names them."""
     named = dict.fromkeys(label for work in works for label in work.labels)
     groups = {
         label: [shot for shot in shots if label in works[shot.work].labels] for label in named

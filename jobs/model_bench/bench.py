@@ -1,6 +1,6 @@
-"""The benchmark, whole and in order: who -> what -> paint -> examine -> tally -> compare -> record.
+"""The whole benchmark in order: models -> workload -> render -> check -> aggregate -> compare.
 
-Models take turns, one after the other, each warm on actors of its own.
+Models run one after the other, each warm on actors of its own.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from jobs.runtime.progress import RunProgress
 from jobs.runtime.ray_data import joined_cluster
 
 Pictures = dict[str, Thumbnails]
-"""By reference: what the report shows."""
+"""By reference: the images the report shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """What a benchmark is asked for."""
+    """The models, workload and comparison of one benchmark."""
 
     models: Sequence[str]
     workload: Workload
@@ -40,7 +40,7 @@ class BenchRequest:
 def run_benchmark(
     asking: BenchRequest, settings: Settings, progress: RunProgress, history: BenchHistory
 ) -> tuple[BenchmarkResult, Pictures]:
-    """Everything measured and compared; nothing is recorded yet.
+    """Returns everything measured and compared, with thumbnails; nothing is recorded yet.
 
     Raises InvalidRequest (NoRoute for unknown models) before any work.
     """
@@ -63,7 +63,7 @@ def run_benchmark(
 def _with_references(
     named: Sequence[NamedModel], others: dict[str, NamedModel]
 ) -> list[NamedModel]:
-    """The named ones, then whoever is only compared with."""
+    """Returns the named models, then those that are only compared with."""
     every: dict[str, NamedModel] = {}
     for participant in (*named, *others.values()):
         every.setdefault(participant.model.reference, participant)

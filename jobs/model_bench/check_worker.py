@@ -1,4 +1,4 @@
-"""The examiner: a worker that looks at pictures, while nobody paints."""
+"""The check worker: scores images while no worker renders."""
 
 import io
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from jobs.model_bench.render_worker import RenderTime, TimedImage
 from jobs.model_bench.workload import critic_folder
 
 THUMBNAIL = 320
-"""Pixels of the longer side of a picture in the report; smaller ones are kept as they are."""
+"""Pixels of the longer side of an image in the report; smaller ones are kept as they are."""
 
 
 class CheckedImage(Value):
-    """What was said of one picture, and the picture as the report shows it."""
+    """The verdict on one image, and its thumbnail for the report."""
 
     took: RenderTime
     verdict: Verdict | None
@@ -30,7 +30,7 @@ class CheckedImage(Value):
 
 
 class CheckWorker:
-    """Keeps the critic and the reader loaded."""
+    """Keeps the critic and the text reader loaded."""
 
     def __init__(self) -> None:
         self._critic = Critic.load(critic_folder())
@@ -38,7 +38,7 @@ class CheckWorker:
     def check(
         self, image: TimedImage, request: GenerationRequest, rules: Sequence[Rule], *, show: bool
     ) -> CheckedImage:
-        """The judge's word by these rules; nothing is said of a picture that did not come."""
+        """Returns the verdict by these rules; an image that failed has no verdict."""
         if image.error:
             return CheckedImage(took=image.took, verdict=None, reasons=(image.error,))
         judges = any(rule.check is Measure.AGREEMENT for rule in rules)
@@ -62,7 +62,7 @@ class CheckWorker:
 
 
 def thumbnail(png: bytes) -> bytes:
-    """The PNG within THUMBNAIL pixels; Pillow resamples RGBA premultiplied."""
+    """Returns the PNG scaled to fit THUMBNAIL pixels; Pillow resamples RGBA premultiplied."""
     with Image.open(io.BytesIO(png)) as picture:
         if max(picture.size) <= THUMBNAIL:
             return png

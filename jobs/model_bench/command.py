@@ -56,14 +56,14 @@ def bench(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold models against each other: time, legibility, acceptance, memory, cost; with pictures.
+    """Compare models: time, legibility, acceptance, memory, cost; with images.
 
-    Each model takes its turn, warm on actors of its own. What it cannot do is said and counts
-    neither way; what fails was not accepted. Results go to MLflow and, with a report, to
-    `bench/` of the home.
+    Each model runs in turn, warm on actors of its own. Prompts that a model cannot do are listed
+    and do not count; a failed image counts as not accepted. Results go to MLflow and, with a
+    report, to `bench/` of the home.
 
-    Exit codes: 0 all is well, 1 something is worse than --against allows or broke, 2 the call
-    is faulty, 130 interrupted.
+    Exit codes: 0 all is well, 1 something is worse than --against allows or broke, 2 the call is
+    faulty, 130 interrupted.
     """  # fmt: skip
     with exit_codes(as_json):
         from jobs.model_bench.record import BenchHistory

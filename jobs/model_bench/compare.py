@@ -1,4 +1,4 @@
-"""The comparison: a model's figures held against another's, axis by axis; pure."""
+"""Compares a model's figures with another's, axis by axis; pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,13 +13,13 @@ from app.registry.benchmark import (
 from jobs.model_bench.aggregate import figures_of
 
 CLOCK_SECONDS = 0.002
-"""Below this, times say more about the machine's other programs than about a model."""
+"""Below this, times depend more on the machine's other programs than on a model."""
 
 
 def against_each_other(
     benchmark: BenchmarkResult, pairs: Mapping[str, str], tolerance: BenchTolerance
 ) -> BenchmarkResult:
-    """The benchmark with each reference held against its pair, over the lines that both can do."""
+    """Returns the benchmark with each reference compared with its pair, over lines both can do."""
     by_reference = {participant.reference: participant for participant in benchmark.entrants}
     axes: list[AxisComparison] = []
     notes: list[str] = []
@@ -36,7 +36,7 @@ def against_each_other(
 def _comparable_rows(
     benchmark: BenchmarkResult, participant: Participant, other: Participant
 ) -> Iterator[ModelFigures]:
-    """How many lines each cannot do is said in full."""
+    """Yields both rows over the common lines; `not_applicable` still counts every line."""
     common = set(range(len(benchmark.works))) - set(participant.refused) - set(other.refused)
     for each in (participant, other):
         yield figures_of(benchmark, each, common).replace(not_applicable=len(each.refused))
@@ -45,7 +45,7 @@ def _comparable_rows(
 def against_last(
     benchmark: BenchmarkResult, earlier: Mapping[str, ModelFigures], tolerance: BenchTolerance
 ) -> BenchmarkResult:
-    """The benchmark with each model held against the earlier row of the same name, if any."""
+    """Returns the benchmark with each model compared with the earlier row of its name, if any."""
     axes: list[AxisComparison] = []
     notes: list[str] = []
     for figure in benchmark.figures:
@@ -67,9 +67,9 @@ def against_last(
 def compare(
     ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance
 ) -> tuple[AxisComparison, ...]:
-    """Every axis on which both were measured; times and memory only on machines that are alike.
+    """Returns every axis on which both were measured; times and memory only on equal machines.
 
-    Raises InvalidRequest for results of unlike workloads: their figures say nothing together.
+    Raises InvalidRequest for results of different workloads, which cannot be compared.
     """
     if ours.workload != other.workload:
         raise InvalidRequest(
@@ -92,7 +92,7 @@ def compare(
 
 
 _Row = tuple[str, float, float, float, bool]
-"""What is asked, the two figures, the limit, and whether more is better."""
+"""The axis, the two figures, the limit, and whether more is better."""
 
 
 def _rows(ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance) -> Iterator[_Row]:
@@ -105,7 +105,7 @@ def _rows(ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance) ->
     shares = ("acceptance", tolerance.acceptance), ("agreement", tolerance.agreement)
     for name, less in (*shares, ("legibility", tolerance.legibility)):
         mine, theirs = getattr(ours, name), getattr(other, name)
-        if theirs is not None:  # what the other had and this one has not counts as nothing
+        if theirs is not None:  # what the other had and this one lacks counts as 0
             yield name, mine or 0.0, theirs, theirs - less, True
     if ours.machine == other.machine:
         yield from _resources(ours, other, tolerance)
@@ -114,7 +114,7 @@ def _rows(ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance) ->
 def _resources(
     ours: ModelFigures, other: ModelFigures, tolerance: BenchTolerance
 ) -> Iterator[_Row]:
-    """On a GPU the clock's seconds, on a CPU its own: other programs hardly change those."""
+    """Yields wall time on a GPU, CPU time on a CPU, which other programs hardly change."""
     timed = _seconds(ours), _seconds(other)
     for name, mine, theirs in zip(("seconds alone", "seconds in a batch"), *timed, strict=True):
         if mine is not None and theirs is not None:

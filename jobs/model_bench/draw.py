@@ -1,4 +1,4 @@
-"""How the figures of a benchmark are drawn: small bar charts beside each other, as one PNG."""
+"""Draws the figures of a benchmark: small bar charts beside each other, as one PNG."""
 
 import io
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ INKS = ("#c2410c", "#2563eb", "#15803d", "#7c3aed", "#0e7490", "#a16207")
 
 
 def draw_bench(benchmark: BenchmarkResult) -> bytes:
-    """A PNG: seconds, accepted share, legibility, and what the money or the time buys."""
+    """Returns a PNG: seconds, accepted share, legibility, accepted images per dollar or second."""
     from matplotlib.figure import Figure
 
     rows = benchmark.figures
@@ -37,7 +37,7 @@ def draw_bench(benchmark: BenchmarkResult) -> bytes:
 def _bars(
     axes: "Axes", benchmark: BenchmarkResult, values: Sequence[float | None], title: str
 ) -> None:
-    """The best on top; no bar where nothing was measured."""
+    """Draws the bars, the best on top; no bar where nothing was measured."""
     places = range(len(values))
     inks = [INKS[place % len(INKS)] for place in places]
     bars = axes.barh(list(places), [value or 0.0 for value in values], color=inks)

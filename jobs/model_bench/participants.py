@@ -1,4 +1,4 @@
-"""Who takes part: references resolved once, before any work, and whom each is compared with."""
+"""The models of a benchmark, resolved once before any work, and what each is compared with."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from app.types import ModelVersion
 from app.types.registered_version import require_name
 
 BUNDLED = ("starter", "polish", "typography")
-"""Who takes part when nobody is named."""
+"""The models that run when none is named."""
 LAST = "last"
-"""In place of a model to compare with: the same model as it was when last measured."""
+"""In place of a model to compare with: the same model's last result."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedModel:
-    """A model at the start: what it was called, and the version that this stands for."""
+    """A model as the caller named it, and the version that the name stands for."""
 
     named: str
     model: ModelVersion
 
 
 def named_models(names: Iterable[str], models: Mapping[str, ModelVersion]) -> list[NamedModel]:
-    """One for each version; a version that is named twice takes part once, by its first name.
+    """Returns one model per version; a version named twice runs once, under its first name.
 
-    Raises NoRoute for a name behind which nothing stands.
+    Raises NoRoute for an unknown name.
     """
     participants: dict[str, NamedModel] = {}
     for name in names:
@@ -40,9 +40,10 @@ def named_models(names: Iterable[str], models: Mapping[str, ModelVersion]) -> li
 def opponent_models(
     against: str, taking_part: Sequence[NamedModel], models: Mapping[str, ModelVersion]
 ) -> dict[str, NamedModel]:
-    """Whom each reference is compared with: one model for all, or each one's own by an alias.
+    """Returns what each reference is compared with: one model for all, or each one's own by an
+    alias.
 
-    Raises NoRoute, and InvalidRequest for an alias of a bundled model, which bears none.
+    Raises NoRoute, and InvalidRequest for an alias of a bundled model, which has none.
     """
     if "/" in against or "@" in against or against in bundled_names():
         other = NamedModel(against, resolve(against, models))

@@ -1,4 +1,4 @@
-"""The record: a benchmark's files in the home and in MLflow, its history, and what people say."""
+"""The record of benchmarks: files in the home and in MLflow, the history, and people's scores."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,10 @@ from app.sheets.bench_report import Pictures, bench_report
 from jobs.model_bench.draw import draw_bench
 
 _BENCH, _ROW = "bench", "benched"
-"""The kinds of MLflow runs: one for the whole, with its files, and one for each model's figures."""
+"""The kinds of MLflow runs: one for the whole benchmark, with its files, and one for each model."""
 _FIGURES = "atelier.figures"
 ID = re.compile(r"[0-9a-z-]+")
-"""How benchmarks are called."""
+"""The form of a benchmark's id."""
 METRICS = (
     "acceptance", "agreement", "legibility", "human_score", "median_seconds", "p95_seconds",
     "processor_seconds", "images_per_second", "memory_mib", "gpu_memory_mib", "usd_per_1000",
@@ -28,7 +28,7 @@ METRICS = (
 
 
 class BenchHistory:
-    """What benchmarks are known; the registry is opened when somebody asks."""
+    """The recorded benchmarks; the registry is opened on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,26 +38,26 @@ class BenchHistory:
         return open_registry(self._settings)
 
     def open(self) -> None:
-        """Raise RegistryError now rather than after the work."""
+        """Raises RegistryError now rather than after the work."""
         assert self._registry
 
     def rows(self, workload: str) -> list[ModelFigures]:
-        """Every row of a workload, the newest first. Raises RegistryError."""
+        """Returns every row of a workload, the newest first. Raises RegistryError."""
         kept = self._registry.tagged_runs(_ROW, workload=workload)
         return [ModelFigures.model_validate_json(tags[_FIGURES]) for tags in kept.values()]
 
     def newest(self, workload: str) -> dict[str, ModelFigures]:
-        """The newest row of a workload by the name that was written for the model."""
+        """Returns the newest row of a workload by the name that was given for the model."""
         return {row.named: row for row in reversed(self.rows(workload))}
 
     def workloads(self) -> int:
-        """How many different workloads were ever benchmarked."""
+        """Returns how many different workloads were ever benchmarked."""
         return len({tags["workload"] for tags in self._registry.tagged_runs(_ROW).values()})
 
     def keep(
         self, benchmark: BenchmarkResult, pictures: Mapping[str, Mapping[tuple[int, int], bytes]]
     ) -> Path:
-        """Write the files below the home, and all of it to MLflow; the folder."""
+        """Writes the files below the home and everything to MLflow; returns the folder."""
         folder = self.folder(benchmark.id)
         for reference, shown in pictures.items():
             for (work, seed), png in shown.items():
@@ -84,11 +84,11 @@ class BenchHistory:
         return folder
 
     def folder(self, bench: str) -> Path:
-        """Where the files of a benchmark stand in this home."""
+        """Returns the folder of a benchmark's files in this home."""
         return self._settings.home / "bench" / bench
 
     def rate(self, bench: str, model: str, score: float) -> ModelFigures:
-        """Keep how legible people find a model's texts, beside what OCR says; the last word counts.
+        """Records people's score of a model's text, beside that of OCR; the last score counts.
 
         Raises InvalidRequest when there is no such benchmark or model.
         """
@@ -112,7 +112,7 @@ class BenchHistory:
         return row
 
     def _rewrite(self, registry: Registry, row: ModelFigures) -> None:
-        """The files again with the new score, where they stand in this home."""
+        """Writes the files again with the new score, where they exist in this home."""
         file = self.folder(row.bench) / "bench.json"
         if not file.is_file():
             return
@@ -125,7 +125,7 @@ class BenchHistory:
             registry.amend(run, files=files)
 
     def _written(self, benchmark: BenchmarkResult) -> dict[str, bytes]:
-        """The figures before the pictures of them: what was measured is not lost to a drawing."""
+        """Writes the figures before the charts, so that a failed chart loses no measurement."""
         folder = self.folder(benchmark.id)
         folder.mkdir(parents=True, exist_ok=True)
         pictures = _pictures(folder, benchmark)
@@ -141,7 +141,7 @@ class BenchHistory:
 
 
 def _pictures(folder: Path, benchmark: BenchmarkResult) -> Pictures:
-    """By reference, line and seed."""
+    """Returns the images by reference, line and seed."""
     return {
         participant.reference: {
             (shot.work, shot.seed): read_png(file.read_bytes())
@@ -177,14 +177,14 @@ def _params(benchmark: BenchmarkResult) -> dict[str, str]:
 
 
 def _metrics(row: ModelFigures) -> dict[str, float]:
-    """Those that were measured, and how often each rule spoke."""
+    """Returns the metrics that were measured, and how often each rule failed."""
     known = {name: getattr(row, name) for name in METRICS}
     spoke = {f"spoke.{name}": float(times) for name, times in row.complaints.items()}
     return {name: float(value) for name, value in known.items() if value is not None} | spoke
 
 
 def shown_rows(rows: Sequence[ModelFigures]) -> list[tuple[ModelFigures, ModelFigures | None]]:
-    """The oldest first, each with the one before it of the same name."""
+    """Returns the rows, oldest first, each with the previous row of the same name."""
     last: dict[str, ModelFigures] = {}
     pairs = []
     for row in sorted(rows, key=lambda row: row.bench):

@@ -1,4 +1,4 @@
-"""How a benchmark is said to a person in a terminal."""
+"""Prints a benchmark in a terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from jobs.model_bench.record import shown_rows
 
 
 class StoredBenchmark(Value):
-    """A benchmark and where its files stand; what `--json` says."""
+    """A benchmark and the path of its report; what `--json` prints."""
 
     bench: BenchmarkResult
     report: str
 
 
 def show_bench(stored: StoredBenchmark) -> None:
-    """The table, what was wrong, what was compared, and where to look."""
+    """Prints the table, what failed, what was compared, and the report's path."""
     bench, out = stored.bench, make_console()
     order = "accepted images a second" if bench.free else "accepted images for a dollar"
     title = f"{len(bench.works)} prompts x {bench.samples}; the most {order} first"
@@ -66,7 +66,7 @@ def _accepted_of(figures: ModelFigures) -> str:
 
 
 def _human_score(figures: ModelFigures) -> str:
-    """The score, and how far it is from what OCR says."""
+    """Returns the score, and its difference from that of OCR."""
     if figures.human_score is None or figures.legibility is None:
         return percent(figures.human_score)
     return (
@@ -87,7 +87,7 @@ def _wrong(figures: ModelFigures, benchmark: BenchmarkResult) -> str:
 
 
 def _by_label(label: str, benchmark: BenchmarkResult) -> str:
-    """Whoever can do it, the best for the money first."""
+    """Returns the models that can do it, the best for the money first."""
     able = [
         f"{row.named} {counts.accepted} of {counts.images} at {usd(counts.usd_per_accepted)}"
         if not benchmark.free
@@ -99,7 +99,7 @@ def _by_label(label: str, benchmark: BenchmarkResult) -> str:
 
 
 def show_history(rows: Sequence[ModelFigures]) -> None:
-    """Every result of a workload, the oldest first, and what changed since the one before."""
+    """Prints every result of a workload, oldest first, with the change since the previous one."""
     table = Table(
         "benchmark", "model", "version", "accepted", "points", "agreement", "OCR", "people",
         "alone", "change", "$/1,000", "on", box=None,
@@ -121,7 +121,7 @@ def _points(row: ModelFigures, before: ModelFigures | None) -> str:
 
 
 def _slower(row: ModelFigures, before: ModelFigures | None) -> str:
-    """In per cent; only where both ran on one machine."""
+    """Returns the change in per cent; only where both ran on one machine."""
     if before is None or before.machine != row.machine:
         return ""
     if not before.median_seconds or row.median_seconds is None:
@@ -130,7 +130,7 @@ def _slower(row: ModelFigures, before: ModelFigures | None) -> str:
 
 
 def show_rated(row: ModelFigures) -> None:
-    """Both scores beside each other."""
+    """Prints both scores beside each other."""
     ocr = "was not measured" if row.legibility is None else f"is {percent(row.legibility)}"
     make_console().print(
         f"{row.named} in {row.bench}: people's score is {percent(row.human_score)}, OCR's {ocr}"
@@ -138,6 +138,6 @@ def show_rated(row: ModelFigures) -> None:
 
 
 def _near(path: str) -> str:
-    """The path as one would type it here."""
+    """Returns the path relative to the current folder where possible."""
     here, there = Path.cwd(), Path(path)
     return str(there.relative_to(here)) if there.is_relative_to(here) else path

@@ -1,4 +1,4 @@
-"""The painter: one worker that keeps one model warm, and what each of its pictures took."""
+"""The render worker: keeps one model warm and measures what each image takes."""
 
 import resource
 import sys
@@ -25,14 +25,14 @@ _MIB = 2**20
 
 
 class RenderTime(Value):
-    """Seconds by the clock and by the processor."""
+    """Seconds of wall time and of CPU time."""
 
     seconds: Amount = 0.0
     processor_seconds: Amount = 0.0
 
 
 class TimedImage(Value):
-    """One picture as PNG, or why there is none; and what it took."""
+    """One image as PNG, or why there is none; and what it took."""
 
     png: bytes = b""
     error: str = ""
@@ -48,7 +48,7 @@ class WorkerUsage(Value):
 
 
 class RenderWorker:
-    """Loads the model when first asked, and paints one picture that nobody counts."""
+    """Loads the model on first use, and renders one image that is not measured."""
 
     def __init__(self, route: Route, settings: Settings, first: GenerationRequest) -> None:
         self._route, self._settings, self._first = route, settings, first
@@ -58,9 +58,10 @@ class RenderWorker:
 
     @cached_property
     def _backend(self) -> Backend:
-        """What is done once, such as measuring the cost curve of a new model, is not counted.
+        """Loads the backend; work done once, such as the cost curve of a new model, is not
+        measured.
 
-        A hosted model does nothing of the kind, and every call of it is paid for.
+        A hosted model does no such work, and every call of it is paid for.
         """
         backend = open_renderer(self._route, self._settings, self._store, fresh=True)
         for _ in backend.generate([self._first] if self._route.model.hosted is None else []):
@@ -68,11 +69,11 @@ class RenderWorker:
         return backend
 
     def load(self) -> None:
-        """Load; raises what loading raises."""
+        """Loads the model; raises what loading raises."""
         assert self._backend
 
     def render_one(self, request: GenerationRequest) -> TimedImage:
-        """One picture with nothing beside it; a failure is a value."""
+        """Renders one image alone; a failure is a value."""
         backend = self._backend
         with _timed() as took:
             (outcome,) = list(backend.generate([request]))
@@ -82,7 +83,7 @@ class RenderWorker:
         return TimedImage(png=png_bytes(outcome.pixels, text={}), took=took[0])
 
     def render_batch(self, requests: Sequence[GenerationRequest]) -> list[RenderTime]:
-        """Each request's share of a batch: they add up to what the whole batch took."""
+        """Renders a batch; returns each request's share of the time, which sum to the whole."""
         backend = self._backend
         seconds: dict[str, float] = {}
         with _timed() as took:
@@ -92,7 +93,7 @@ class RenderWorker:
         return share_batch_time(took[0], [seconds.get(request.id) for request in requests])
 
     def usage(self) -> WorkerUsage:
-        """Where it ran and what memory it took so far."""
+        """Returns where it ran and what memory it took so far."""
         return WorkerUsage(
             machine=Machine(
                 processor=environment().processor, device=self._device, mode=self._mode
@@ -107,14 +108,15 @@ class RenderWorker:
 
 
 def share_batch_time(whole: RenderTime, seconds: Sequence[float | None]) -> list[RenderTime]:
-    """What a batch took, shared out by the engine's own seconds.
+    """Returns a batch's time, shared in proportion to the engine's own seconds.
 
-    Who failed (None) has an even share, and so has everybody where the engine counted nothing.
+    A failed request (None) gets an average share; where the engine counted nothing, all shares are
+    equal.
     """
     known = [value for value in seconds if value]
     usual = sum(known) / len(known) if known else 1.0
     weights = [usual if value is None or not known else value for value in seconds]
-    largest = max(weights)  # the smallest numbers there are cannot be multiplied exactly
+    largest = max(weights)  # the smallest floats cannot be multiplied exactly
     weights = [weight / largest for weight in weights]
     total = sum(weights)
     return [
@@ -128,7 +130,7 @@ def share_batch_time(whole: RenderTime, seconds: Sequence[float | None]) -> list
 
 @contextmanager
 def _timed() -> Iterator[list[RenderTime]]:
-    """What the block takes, as the one item of the list once it has ended."""
+    """Yields a list whose one item, once the block has ended, is the time it took."""
     took: list[RenderTime] = []
     clock, processor = perf_counter(), process_time()
     yield took
@@ -138,7 +140,7 @@ def _timed() -> Iterator[list[RenderTime]]:
 
 
 def _peak_bytes() -> int:
-    """The most memory this process ever held: Linux says it itself, other systems less exactly."""
+    """Returns the most memory this process ever held: exact on Linux, less so elsewhere."""
     status = Path("/proc/self/status")
     if status.is_file():
         (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]

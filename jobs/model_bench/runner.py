@@ -1,6 +1,6 @@
-"""The studio: one model at a time on warm Ray actors; its pictures painted, examined and timed.
+"""Runs one model at a time on warm Ray actors; its images are rendered, checked and timed.
 
-Nobody examines while somebody paints, so that on a small machine no time is disturbed.
+Nothing is checked while anything renders, so that on a small machine no time is disturbed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,13 @@ from jobs.model_bench.workload import WorkloadRequest
 from jobs.runtime.ray_data import cores, gpus
 
 SINGLE, BATCH = 16, 64
-"""Pictures between two looks at them, and requests that a worker is given at once."""
+"""Images between two rounds of checks, and requests that a worker is given at once."""
 CHECK_WORKERS = 4
-"""At most so many look at pictures at once."""
+"""The most workers that check images at once."""
 SHOWN = 4
-"""Seeds of each line whose pictures the report shows."""
+"""Seeds of each line whose images the report shows."""
 MAX_DEATHS = 3
-"""How often a painter that dies is replaced; the picture it was at has failed."""
+"""How often a render worker that dies is replaced; the image it was at has failed."""
 
 Advance = Callable[[int], None]
 Thumbnails = dict[tuple[int, int], bytes]
@@ -39,7 +39,7 @@ _One = TypeVar("_One")
 
 @dataclass(frozen=True, slots=True)
 class ModelRun:
-    """One model's turn: all that it is asked for, and at what price."""
+    """One model's part of a benchmark: its requests and its price."""
 
     starter: NamedModel
     route: Route
@@ -49,7 +49,7 @@ class ModelRun:
 
 
 class BenchRunner:
-    """Actors of the running cluster; `workers` painters at once, one for each GPU or one in all."""
+    """Actors on the running cluster; `workers` render at once, by default one per GPU, or one."""
 
     def __init__(self, settings: Settings, *, workers: int | None) -> None:
         self._settings = settings
@@ -59,9 +59,10 @@ class BenchRunner:
         self._examiners: list[Any] = [examiner.remote() for _ in range(count)]
 
     def run(self, turn: ModelRun, advance: Advance) -> tuple[Participant, Thumbnails]:
-        """The model loaded, asked, and let go; `advance` is told of every picture and pass.
+        """Loads the model, runs its requests and unloads it; calls `advance` for every image and
+        pass.
 
-        Raises what loading raises, and BackendError when painters die again and again.
+        Raises what loading raises, and BackendError when render workers die repeatedly.
         """
         if not turn.asked:
             return _participant(turn, [], []), {}
@@ -73,7 +74,8 @@ class BenchRunner:
                 for request, check in zip(turn.asked, examined, strict=True)
                 if check.verdict
             ]
-            # who failed alone spoils no batch, and a hosted model's calls are paid for once
+            # a request that failed alone spoils no batch, and a hosted model's calls are paid for
+            # once
             again = done if turn.route.model.hosted is None else []
             advance(len(turn.asked) - len(again))
             batch = dict(zip(map(id, again), pool.render_batches(again, advance), strict=True))
@@ -107,7 +109,7 @@ class BenchRunner:
 
 
 class _RenderPool:
-    """The painters of one model; who dies is replaced, within limits."""
+    """The render workers of one model; dead ones are replaced, up to MAX_DEATHS."""
 
     def __init__(self, turn: ModelRun, settings: Settings, count: int) -> None:
         self._turn, self._settings = turn, settings
@@ -117,7 +119,7 @@ class _RenderPool:
         _answers([actor.load.remote() for actor in self._actors])
 
     def render_each(self, requests: Sequence[WorkloadRequest]) -> list[Any]:
-        """A reference to a `TimedImage` for each request; all are done when this ends."""
+        """Returns a reference to a `TimedImage` per request; all are done when this returns."""
         pairs = zip(self._actors, requests, strict=False)
         refs = [actor.render_one.remote(request.request) for actor, request in pairs]
         ray.wait(refs, num_returns=len(refs), fetch_local=False)
@@ -126,7 +128,7 @@ class _RenderPool:
     def render_batches(
         self, requests: Sequence[WorkloadRequest], advance: Advance
     ) -> list[RenderTime]:
-        """Each one's share of the batches."""
+        """Returns each request's share of its batch's time."""
         took: list[RenderTime] = []
         for some in _slices(requests, BATCH * self.count):
             parts = [[request.request for request in part] for part in _slices(some, BATCH)]
@@ -138,11 +140,11 @@ class _RenderPool:
         return took
 
     def usages(self) -> list[WorkerUsage]:
-        """Where they ran, and what memory each took."""
+        """Returns where the workers ran, and what memory each took."""
         return list(_answers([actor.usage.remote() for actor in self._actors]))
 
     def close(self) -> None:
-        """End them: what they held is free for the next model."""
+        """Kills the workers: what they held is free for the next model."""
         for actor in self._actors:
             ray.kill(actor)
 
@@ -155,7 +157,7 @@ class _RenderPool:
         )  # fmt: skip
 
     def _with_restart(self, index: int, ref: Any) -> Any:
-        """The reference; in place of a death's, one to a failure, and a new painter."""
+        """Returns the reference; if its worker died, one to a failure, and starts a new worker."""
         try:
             ray.get(ref)
             return ref
@@ -174,7 +176,7 @@ class _RenderPool:
 
 
 def _answers(refs: Sequence[Any]) -> Sequence[Any]:
-    """The actors' answers; raises what they raised in our own words."""
+    """Returns the actors' answers; turns what they raised into our own errors."""
     try:
         answers: list[Any] = ray.get(list(refs))
         return answers

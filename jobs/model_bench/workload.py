@@ -1,4 +1,4 @@
-"""The workload: a prompt file, what each model is asked for by it, and by which rules."""
+"""The workload: a prompt file, the requests it gives for each model, and the rules."""
 
 import json
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from app.types import GenerationRequest, Kind, Measure, ModelVersion, Rule, Size
 from app.types.text_layer import TextLayer
 
 REPRESENTATIVE = Path(__file__).parent.parent / "prompts" / "representative.txt"
-"""What is painted unless a file is given."""
+"""The prompts used unless a file is given."""
 _SIZE, _TEXT_SIZE = Size(width=64, height=64), Size(width=256, height=256)
-"""For models that were trained at none."""
+"""For models that were trained at no particular size."""
 _CUT_OUT = frozenset({Kind.ICON, Kind.SPRITE, Kind.PRODUCT})
 """Kinds that need a transparent background."""
 _MOST_LABELS, _LONGEST_LABEL = 16, 40
@@ -31,7 +31,8 @@ _INK = {"colour": "#1b1f24", "outline": "auto", "plate": "auto"}
 
 
 def read_works(path: Path) -> tuple[WorkItem, ...]:
-    """A prompt a line; a line that begins with `{` is JSON and may say more; `#` begins a comment.
+    """Reads a prompt per line; a line that begins with `{` is JSON with more fields; `#` is a
+    comment.
 
     Raises InvalidRequest with the line that is faulty.
     """
@@ -79,7 +80,7 @@ def _size(fields: dict[str, object]) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRequest:
-    """One picture to make: its line, the request, and the rules that it must pass."""
+    """One image to make: its line, the request, and the rules that it must pass."""
 
     work: int
     request: GenerationRequest
@@ -88,14 +89,14 @@ class WorkloadRequest:
 
 @dataclass(frozen=True)
 class Workload:
-    """Lines and seeds; the same critic, the starter's, judges whoever takes part."""
+    """Lines and seeds; the same critic, the starter's, judges every model."""
 
     works: tuple[WorkItem, ...]
     samples: int
 
     @cached_property
     def digest(self) -> str:
-        """The identity of all that results must share to be compared."""
+        """Returns the digest of everything that results must share to be compared."""
         rules = [rule.as_json() for rules in (*RULES.values(), TEXT_RULES) for rule in rules]
         works = [work.as_json() for work in self.works]
         return digest([works, self.samples, rules, digest_folder(critic_folder())])
@@ -105,12 +106,12 @@ class Workload:
         return Critic.load(critic_folder())
 
     def refusals(self, model: ModelVersion) -> dict[int, str]:
-        """The lines that a model cannot do, each with the reason."""
+        """Returns the lines that a model cannot do, each with the reason."""
         reasons = {index: _reason(work, model) for index, work in enumerate(self.works)}
         return {index: reason for index, reason in reasons.items() if reason}
 
     def requests(self, model: ModelVersion, settings: Settings) -> list[WorkloadRequest]:
-        """Every line that the model can do with the seeds from 0, seed by seed.
+        """Returns every line that the model can do with the seeds from 0, seed by seed.
 
         Steps and guidance are the model's own. Raises InvalidRequest when a font is missing.
         """
@@ -123,7 +124,7 @@ class Workload:
         ]
 
     def _rules(self, work: WorkItem, model: ModelVersion) -> tuple[Rule, ...]:
-        """Those of the kind that one picture alone can be judged by, and that the critic knows."""
+        """Returns the kind's rules that apply to a single image and that the critic can judge."""
         if work.text:
             return TEXT_RULES
         kind = work.kind or (Kind.ICON if "transparent" in model.capabilities else Kind.POSTER)
@@ -134,7 +135,7 @@ class Workload:
 
 
 def critic_folder() -> Path:
-    """Where the critic stands that judges every model's pictures."""
+    """Returns the folder of the critic that judges every model's images."""
     folder = critic_folder_of(read_version(FOLDERS["starter"]))
     assert folder is not None
     return folder

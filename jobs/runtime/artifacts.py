@@ -1,4 +1,4 @@
-"""What a run leaves to look at: the atlas pages as files, and the contact sheet."""
+"""The files a run leaves for people: the atlas pages and the contact sheet."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def write_artifacts(
     *,
     title: str,
 ) -> Summary:
-    """Write pages and contact sheet into the run's folder; the summary comes back with paths."""
+    """Writes pages and contact sheet into the run's folder; returns the summary with paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = tuple(str(path) for page in pages for path in write_page(page, store, folder))
     figures = {name: getattr(summary, name) for name in (*COUNTS, "seconds", "images_per_hour")}
@@ -36,7 +36,7 @@ def write_artifacts(
 
 
 def write_page(page: AtlasPage, store: Store, folder: Path) -> tuple[Path, Path]:
-    """Copy one page's image and metadata out of the store."""
+    """Writes one page's image and metadata from the store into a folder; returns both paths."""
     image, metadata = folder / f"{page.name}.png", folder / f"{page.name}.json"
     image.write_bytes(store.blobs.get(page.image))
     metadata.write_bytes(store.blobs.get(page.metadata))
@@ -44,7 +44,7 @@ def write_page(page: AtlasPage, store: Store, folder: Path) -> tuple[Path, Path]
 
 
 def _entries(outcomes: Outcomes, store: Store) -> Iterator[SheetEntry]:
-    """One entry per asset that is shown, in the plan's order."""
+    """Yields one entry per asset that is shown, in the plan's order."""
     for shown in outcomes.shown:
         if shown.record is None:
             yield _unrecorded(shown.spec, shown.error)
@@ -83,9 +83,10 @@ def _unrecorded(spec: AssetSpec, reason: str) -> SheetEntry:
 
 
 def _picture(record: AssetRecord, store: Store) -> NDArray[np.uint8] | StoreError | None:
-    """The largest finished file, or the generated image when nothing was finished.
+    """Returns the largest finished file, or the generated image when nothing was finished.
 
-    A blob that is gone or damaged is an answer here: the sheet says so and shows the others.
+    A blob that is missing or damaged is returned as its error: the sheet reports it and shows the
+    other assets.
     """
     if record.asset:
         digest = max(record.asset.files, key=lambda file: file.size.width).digest

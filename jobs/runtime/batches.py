@@ -1,4 +1,4 @@
-"""Micro-batches: what one row carries from stage to stage, and how requests are put together."""
+"""Micro-batches: what one row carries from stage to stage, and how requests are grouped."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -21,30 +21,30 @@ REQUESTS_PER_BATCH = 32
 
 
 class GenerateRow(Value):
-    """An asset and the candidates asked for now."""
+    """An asset and the candidates requested in this round."""
 
     spec: AssetSpec
     requests: tuple[GenerationRequest, ...]
     keeps_latents: bool = False
-    """Whether another model may go on from them."""
+    """Whether another model may start from the latents."""
 
 
 class GeneratedRow(Value):
-    """The same asset with what became of each request."""
+    """The same asset with the outcome of each request."""
 
     spec: AssetSpec
     outcomes: tuple[Outcome, ...]
 
 
 class ExaminedRow(Value):
-    """The asset's name with its candidates as the checks saw them."""
+    """The asset's name with its candidates and their reports."""
 
     name: str
     candidates: tuple[Candidate, ...]
 
 
 class DecidedAsset(Value):
-    """An asset whose fate is known, to be finished and published; `index` is its place."""
+    """A decided asset, to be finished and published; `index` is its place in the plan."""
 
     index: int
     key: str
@@ -69,7 +69,7 @@ class GeneratedBatch(Value):
     route: Route
     items: tuple[GeneratedRow, ...]
     loads: int = 0
-    """Models that were loaded for it."""
+    """How many models were loaded for it."""
 
 
 class ExaminedBatch(Value):
@@ -94,7 +94,7 @@ class CompletedBatch(Value):
 
 
 class SpriteFile(Value):
-    """A finished file under the name that engines will know it by."""
+    """A finished file under the name that game engines know it by."""
 
     name: str
     file: FinishedFile
@@ -107,10 +107,10 @@ def generate_batches(
     workers: int,
     share: Callable[[str], float] = lambda team: 1.0,
 ) -> Iterator[GenerateBatch]:
-    """Rows that keep every worker busy; teams take turns, each by its share of row-steps.
+    """Yields rows that keep every worker busy; teams take turns by their shares of row-steps.
 
-    Of one team's requests those of higher priority come first, and of one priority those of one
-    model, size and text stand side by side.
+    Within a team requests of higher priority come first; within a priority those of one model, size
+    and prompt are adjacent.
     """
     ordered = sorted(rows, key=_bucket)
     total = sum(len(item.requests) for item in rows)
@@ -127,12 +127,12 @@ def generate_batches(
 
 
 def team_of(batch: GenerateBatch) -> str:
-    """Whose a row is."""
+    """Returns the team of a row."""
     return batch.items[0].spec.request.tags.team
 
 
 def row_steps(batch: GenerateBatch) -> int:
-    """The work of a row, as an engine counts it: the transformer's rows, step by step."""
+    """Returns the work of a row as an engine counts it: transformer rows times steps."""
     return sum(_row_steps(request) for item in batch.items for request in item.requests)
 
 
@@ -155,7 +155,7 @@ def _bucket(item: GenerateRow) -> tuple[str, int, str, int, int, bool, str]:
 
 
 def _filled(items: Iterable[GenerateRow], limit: int) -> Iterator[list[GenerateRow]]:
-    """Fill rows up to the limit of requests; an asset's requests stay together."""
+    """Yields lists of up to `limit` requests; an asset's requests stay together."""
     batch: list[GenerateRow] = []
     size = 0
     for item in items:
@@ -171,7 +171,7 @@ def _filled(items: Iterable[GenerateRow], limit: int) -> Iterator[list[GenerateR
 def decided_batches(
     decided: Sequence[DecidedAsset], routes: Mapping[str, Route]
 ) -> Iterator[DecidedBatch]:
-    """Decided assets by model, a handful a row."""
+    """Yields decided assets by model, at most REQUESTS_PER_BATCH to a row."""
     for model, bucket in groupby(
         sorted(decided, key=lambda item: item.spec.model), key=lambda item: item.spec.model
     ):

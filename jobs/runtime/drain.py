@@ -1,9 +1,8 @@
-"""Notice: a worker hears that its machine goes, ends what it has in hand, and ends itself.
+"""Draining: a worker learns that its machine is to go, finishes its row, and kills itself.
 
-Ray gives a draining machine's actors no new work but leaves them where they are until the
-machine is gone, and the rows that wait for them wait as long. An actor that dies earlier is
-started again elsewhere at once, and its rows with it; Ray counts no death on a draining machine
-against an actor's restarts.
+Ray gives a draining machine's actors no new work but leaves them running until the machine is gone,
+and the rows that wait for them wait as long. An actor that dies earlier is restarted elsewhere at
+once, with its rows; Ray does not count a death on a draining machine against an actor's restarts.
 """
 
 import os
@@ -23,7 +22,7 @@ POLL_SECONDS = 1.0
 
 
 class DrainNotice:
-    """One worker's; to be made in the main thread of its process, where signals are taken."""
+    """The drain notice of one worker; `listen` must be called in the process's main thread."""
 
     def __init__(self) -> None:
         self._going = Event()
@@ -31,18 +30,18 @@ class DrainNotice:
 
     @property
     def draining(self) -> bool:
-        """Whether the machine, or this process alone, is to go."""
+        """Returns whether the machine, or only this process, is to go."""
         return self._going.is_set()
 
     def listen(self) -> None:
-        """From now on: to SIGTERM, and to what the cluster says of this machine."""
+        """Starts listening to SIGTERM and to the cluster's state of this machine."""
         signal.signal(signal.SIGTERM, lambda *_: self._going.set())
         node = ray.get_runtime_context().get_node_id()
         Thread(target=self._watch, args=(node,), name="notice", daemon=True).start()
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Around a row: none is begun once it is known that the process goes."""
+        """Wraps the work on a row: none is started once the process is to go."""
         with self._room:
             if self.draining:
                 exit_process()
@@ -52,28 +51,28 @@ class DrainNotice:
         while not self._going.wait(POLL_SECONDS):
             if _drains(node):
                 self._going.set()
-        with self._room:  # when the row under way has ended
-            sleep(POLL_SECONDS)  # what it came to is on its way to the driver
+        with self._room:  # when the row in progress has ended
+            sleep(POLL_SECONDS)  # its result is on the way to the driver
             exit_process()
 
 
 def exit_process() -> NoReturn:
-    """End this process in the one way after which Ray starts an actor again and repeats its rows.
+    """Kills this process with SIGKILL, the one exit after which Ray restarts an actor and its rows.
 
-    An exit in good order would count as wanted.
+    Ray takes a normal exit as intended and does not restart the actor.
     """
     while True:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def in_actor() -> bool:
-    """Whether this process is a worker of Ray that holds an actor."""
+    """Returns whether this process is a worker of Ray that holds an actor."""
     return ray.is_initialized() and ray.get_runtime_context().get_actor_id() is not None
 
 
 def _drains(node: str) -> bool:
-    """Whether the head counts the machine as draining; there is no public way to ask."""
+    """Returns whether the head lists the machine as draining; Ray has no public API for this."""
     try:
         return node in state.get_draining_nodes()
     except ray.exceptions.RayError:
-        return False  # the head is away for a moment; the next look asks again
+        return False  # the head is briefly unavailable; the next poll asks again

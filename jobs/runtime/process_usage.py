@@ -1,4 +1,4 @@
-"""A command watched from outside: the CPU time and the memory of its whole process tree."""
+"""Measures a command from outside: the CPU time and the memory of its whole process tree."""
 
 import subprocess
 from contextlib import suppress
@@ -8,11 +8,11 @@ import psutil
 
 SAMPLE_SECONDS = 0.25
 MEMORY_SECONDS = 3.0
-"""Reading proportional set sizes costs the kernel enough to disturb what is measured."""
+"""Reading proportional set sizes costs the kernel enough to disturb the measurement."""
 
 
 class ProcessUsage:
-    """Runs a command and adds up what its whole process tree used."""
+    """Runs a command and sums what its whole process tree used."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._command, self._environment = command, environment
@@ -22,7 +22,7 @@ class ProcessUsage:
         self.exit_code = 0
 
     def run(self) -> str:
-        """Run to the end and return what the command printed on stdout."""
+        """Runs to the end and returns what the command printed on stdout."""
         started = perf_counter()
         with subprocess.Popen(
             self._command, env=self._environment, stdout=subprocess.PIPE, text=True
@@ -42,12 +42,12 @@ class ProcessUsage:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of every process seen, up to its last sample."""
+        """Returns the CPU time in seconds of every process seen, up to its last sample."""
         return sum(self._cpu.values())
 
     def _sample_cpu(self, tree: psutil.Process) -> None:
         for process in _process_tree(tree):
-            with suppress(psutil.Error):  # it ended between the listing and the look
+            with suppress(psutil.Error):  # it ended between the listing and the sample
                 used = process.cpu_times()
                 self._cpu[process.pid, process.create_time()] = used.user + used.system
 

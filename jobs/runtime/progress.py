@@ -1,4 +1,4 @@
-"""What a person sees while a run is under way: images made, per minute, passing, time left."""
+"""The progress display of a run: images made, per minute, passing, time left."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ class RunProgress:
             TimeRemainingColumn(),
             console=console,
             transient=False,
-            auto_refresh=console.is_terminal,  # a thread that redraws what nobody sees
+            auto_refresh=console.is_terminal,  # otherwise a thread redraws for nobody
         )
         self._tasks: dict[str, TaskID] = {}
         self._started = perf_counter()
@@ -48,7 +48,7 @@ class RunProgress:
 
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator["StageProgress"]:
-        """Show one stage with `total` (more) things to come; each has one line."""
+        """Shows one stage on a line of its own; a repeated description adds `total` to its line."""
         if description in self._tasks:
             task = self._tasks[description]
             known = self._bar.tasks[self._bar.task_ids.index(task)].total or 0
@@ -61,7 +61,7 @@ class RunProgress:
         yield StageProgress(self, self._bar, task)
 
     def count(self, outcome: Outcome) -> None:
-        """Add an outcome to the run's figures; what stood before was not made here."""
+        """Adds an outcome to the run's figures; reused images do not count as made."""
         if outcome.made and outcome.image:
             self.first_image_seconds = self.first_image_seconds or perf_counter() - self._started
             self.made += 1
@@ -86,7 +86,7 @@ class StageProgress:
         self._passing = 0
 
     def count_candidates(self, candidates: Sequence[Candidate]) -> None:
-        """Count one asset's images and what the checks said of them."""
+        """Counts one asset's images and how many passed the checks."""
         for candidate in candidates:
             self._run.count(candidate.outcome)
             self._passing += _passes(candidate)
@@ -96,7 +96,7 @@ class StageProgress:
         self.advance(len(candidates), detail)
 
     def advance(self, number: int, detail: str = "") -> None:
-        """Count things done."""
+        """Advances the line by `number`."""
         self._bar.update(self._task, advance=number, detail=detail)
 
 

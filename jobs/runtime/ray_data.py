@@ -27,19 +27,22 @@ from jobs.runtime.drain import DrainNotice, exit_process, in_actor
 OBJECT_STORE_BYTES = 200 * 2**20
 """Rows carry digests, not pixels: little is enough, and laptops keep their memory."""
 NO_PROGRESS_SECONDS = 3600
-"""Longer than a request that hangs every worker needs to be given up: see `stuck_seconds`."""
+"""Longer than it takes to give up a request that hangs every worker: see `stuck_seconds`."""
 IMAGES_PER_WORKER = 100
-"""Loading the starter takes a core as long as making about so many images."""
+"""Loading the starter takes a core as long as making about this many images."""
 _stop = Event()
-"""Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray,
-so `values` looks here as well."""
+"""Set by a signal: Python drops an exception that a handler raises inside some callbacks of Ray, so
+`from_dataset` checks this as well.
+"""
 
 MAX_DEATHS = 30
-"""How many deaths of a stage's worker are made good. Each takes a retry from every row that
-waits for that worker, guilty or not: a handful would let one bad row break its neighbours."""
+"""How many deaths of a stage's worker are tolerated. Each takes a retry from every row that waits
+for that worker, guilty or not: with only a few, one bad row would fail its neighbours.
+"""
 MAX_GENERATION_DEATHS = 1000
-"""The ledger refuses a request after it has killed a few workers, however many such requests
-there are; this bounds only what the ledger does not see, a model that dies while it loads."""
+"""The ledger refuses a request after it has killed a few workers, however many such requests there
+are; this limits only what the ledger does not see, a model that dies while it loads.
+"""
 
 In = TypeVar("In", bound=Value)
 Out = TypeVar("Out", bound=Value)
@@ -47,7 +50,7 @@ Out = TypeVar("Out", bound=Value)
 
 @contextmanager
 def joined_cluster() -> Iterator[None]:
-    """Join `RAY_ADDRESS` if it is set, else start Ray here; ends only what it started."""
+    """Joins `RAY_ADDRESS` if it is set, else starts Ray here; shuts down only what it started."""
     if ray.is_initialized():
         yield
         return
@@ -59,7 +62,7 @@ def joined_cluster() -> Iterator[None]:
     previous = [
         signal.signal(number, _interrupt) for number in signals
     ]  # after init, which sets its own
-    with redirect_stdout(sys.stderr):  # where Ray would say, to its end, which workers died
+    with redirect_stdout(sys.stderr):  # where Ray reports dead workers until it ends
         try:
             _bound_and_quiet()
             yield
@@ -82,7 +85,7 @@ def _local() -> dict[str, Any]:
 def _bound_and_quiet() -> None:
     context = ray.data.DataContext.get_current()
     context.execution_no_progress_timeout_s = NO_PROGRESS_SECONDS
-    context.memory_usage_poll_interval_s = None  # reads every worker's page tables each second
+    context.memory_usage_poll_interval_s = None  # it reads every worker's page tables each second
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -94,15 +97,15 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def cores() -> int:
-    """The processor cores this process may use."""
+    """Returns the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> int:
-    """The GPUs of the running cluster, or as many as its pools may grow to.
+    """Returns the GPUs of the running cluster, or as many as its pools may grow to.
 
-    Ray itself does not tell how far it may grow: whoever describes the cluster says so. None are
-    a run's to take where a service's engines make its images: they have them.
+    Ray does not report how far it may grow, so the setting `cluster_gpus` gives it. With a service
+    as the renderer the result is 0: the service's engines hold the GPUs.
     """
     settings = Settings()
     return 0 if settings.service else max(_gpus_here(), settings.cluster_gpus)
@@ -113,7 +116,7 @@ def _gpus_here() -> int:
 
 
 def generation_workers(asked: int | None, images: int) -> int:
-    """As many as asked for; else one per GPU or core, as far as their start-up pays."""
+    """Returns the workers asked for; else one per GPU or core, as far as their start-up pays."""
     if most := gpus():
         return min(asked or max(_gpus_here(), images // IMAGES_PER_WORKER, 1), most)
     return asked or min(cores(), max(images // IMAGES_PER_WORKER, 1))
@@ -124,11 +127,11 @@ class StageWorker(ABC, Generic[In, Out]):
 
     takes: type[In]
     num_cpus: ClassVar[float] = 0.25
-    """Of each worker: a share, so that a machine of two cores has room for every stage."""
+    """CPUs of each worker: a fraction, so that a machine of two cores has room for every stage."""
     drain_notice: DrainNotice
 
     def __new__(cls, *_: object, **__: object) -> Self:
-        """Listens for the machine's end before it is built, in the thread that takes signals."""
+        """Listens for the machine's end before `__init__`, in the thread that takes signals."""
         stage = super().__new__(cls)
         stage.drain_notice = DrainNotice()
         if in_actor():
@@ -137,21 +140,21 @@ class StageWorker(ABC, Generic[In, Out]):
 
     @abstractmethod
     def run(self, value: In) -> Out:
-        """The stage's rule for one value."""
+        """Returns the stage's result for one value."""
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Ray Data's calling convention around `run`."""
+        """Implements Ray Data's calling convention around `run`."""
         value = self.takes.model_validate_json(batch["payload"][0])
         with self.drain_notice.working():
             try:
                 done = self.run(value)
             except WorkerLeaving:
-                exit_process()  # Ray repeats the row on another machine, where what was made stands
+                exit_process()  # Ray repeats the row elsewhere; committed images are reused
         return {"payload": np.array([done.model_dump_json()], dtype=object)}
 
 
 def to_dataset(values: Iterable[Value]) -> ray.data.Dataset:
-    """One block per value, so that a value is the unit of work, retry and loss."""
+    """Returns a dataset of one block per value: a value is the unit of work, retry and loss."""
     items = [{"payload": value.model_dump_json()} for value in values]
     return ray.data.from_items(items, override_num_blocks=max(len(items), 1))
 
@@ -165,16 +168,16 @@ def run_stage(
     max_deaths: int = MAX_DEATHS,
     **constructor: Any,
 ) -> ray.data.Dataset:
-    """Send the rows through a pool of at most `workers` warm actors of a stage.
+    """Sends the rows through a pool of at most `workers` warm actors of a stage.
 
-    So many `deaths` of an actor are made good, and so many that meet one and the same row.
+    Up to `max_deaths` deaths of an actor are tolerated, and as many retries of one row.
     """
     pool = ray.data.ActorPoolStrategy(
         min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=4
     )
     with warnings.catch_warnings():
-        # Ray Data restarts actors and repeats their tasks for ever by default; finite numbers
-        # can be given only by the remote arguments that it warns about.
+        # Ray Data restarts actors and repeats their tasks for ever by default; finite numbers can
+        # be given only by the remote arguments that it warns about.
         warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
         return dataset.map_batches(
             stage,
@@ -190,9 +193,9 @@ def run_stage(
 
 
 def from_dataset(dataset: ray.data.Dataset, kind: type[Out]) -> Iterator[Out]:
-    """The rows' values as they come, in no fixed order.
+    """Yields the rows' values as they arrive, in no fixed order.
 
-    Raises BackendError when a stage broke in a way that its own rules do not know.
+    Raises BackendError when a stage failed in a way that it does not handle itself.
     """
     try:
         for row in dataset.iter_rows():

@@ -1,4 +1,4 @@
-"""One run of a plan: how it begins, what its stages share, and how it ends or is stopped."""
+"""One run of a plan: how it starts, what its stages share, and how it ends or is stopped."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,12 +35,12 @@ FINISHED_KINDS = frozenset({Kind.ICON, Kind.SPRITE, Kind.POSTER})
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was interrupted in good order; the same command goes on."""
+    """The run was interrupted and cleaned up; the same command continues it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the stages of one run share."""
+    """The values that the stages of one run share."""
 
     id: str
     plan: Plan
@@ -51,34 +51,34 @@ class Run:
     store: Store
     routes: Mapping[str, Route]
     budgets: Budgets
-    """What may be spent, and how teams share, as it stood when the run began."""
+    """The spending limits and team shares, as they were when the run began."""
     terms: Mapping[str, GenerationTerms]
-    """By model: at what price and within which budgets its images are made."""
+    """By model: the price of its images and the budgets they count against."""
     router: ModelRouter
-    """Chooses for the assets of which the plan names no model."""
+    """Chooses models for the assets of which the plan names no model."""
     refiner: Refiner | None
-    """By what attempts with a reason are made; None where the plan asks for none."""
+    """Proposes attempts with a reason; None where the plan asks for none."""
     gate: AcceptanceGate | None
-    """The second word on what the rules accept; None where the plan says nothing of it."""
+    """The calibrated check of what the rules accept; None where the plan does not configure one."""
     neighbours: Neighbours
-    """The pictures that stand, which no other may nearly repeat."""
+    """The accepted images that no other may nearly repeat."""
     forecast: Estimator
-    """What the run may take, by what was known when each model was first asked."""
+    """Estimates what the run may take, by what was known when each model was first used."""
     workers: int | None
-    """Generation workers as asked for; None leaves it to `generation_workers`."""
+    """Generation workers as given; None leaves it to `generation_workers`."""
     progress: RunProgress
     outcomes: Outcomes
     started: float
     ray: ExitStack
-    """Holds the cluster from the first row on; a plan that stands already never starts it."""
+    """Holds the cluster from the first row on; a plan that is already made never starts it."""
 
     def start_ray(self) -> None:
-        """Start or join the cluster, once for the whole run."""
+        """Starts or joins the cluster, once for the whole run."""
         self.ray.enter_context(joined_cluster())
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Show progress and keep the cluster; Ctrl-C becomes `Stopped`, with everything kept."""
+        """Shows progress and keeps the cluster; Ctrl-C becomes `Stopped`, with everything kept."""
         try:
             with self.progress, self.ray:
                 yield
@@ -101,7 +101,7 @@ def start_run(
     *,
     workers: int | None = None,
 ) -> Run:
-    """Refuse what cannot be made, open the store, and note that a run begins.
+    """Refuses what cannot be made, opens the store, and records that a run begins.
 
     Raises InvalidRequest before any work is spent.
     """
@@ -153,14 +153,14 @@ def _refines(plan: Plan) -> bool:
 def _refiner(
     plan: Plan, plan_digest: str, models: Mapping[str, ModelVersion], catalog: Catalog
 ) -> Refiner | None:
-    """By what the catalog taught when the plan was first run."""
+    """Returns the refiner, by what the catalog knew when the plan was first run."""
     if not _refines(plan):
         return None
     return Refiner(load_statistics(catalog, plan_digest), models, plan.bounds)
 
 
 def _routes(plan: Plan, models: Mapping[str, ModelVersion]) -> dict[str, Route]:
-    """The way to every model that the plan may ask, by its name there.
+    """Returns the route to every model that the plan may use, by its name there.
 
     Raises NoRoute or OutOfBounds for an asset that none of its models can make.
     """
@@ -186,7 +186,7 @@ def _terms(
     *,
     who: str,
 ) -> dict[str, GenerationTerms]:
-    """The terms of each model's images, by its resolved reference."""
+    """Returns the terms of each model's images, by its resolved reference."""
     terms = {}
     longer = MAX_COST_FACTOR if _refines(plan) else 1.0
     for reference, route in routes.items():
@@ -206,7 +206,7 @@ def _terms(
 
 
 def _cap(budget: Budget | None, *, draft: bool) -> float | None:
-    """The plan's own models leave alone what is kept for drafts."""
+    """Returns a model's spending limit: the plan's own models leave the drafts' part alone."""
     if budget is None:
         return None
     return budget.usd if draft else budget.usd - budget.draft_usd
@@ -215,7 +215,8 @@ def _cap(budget: Budget | None, *, draft: bool) -> float | None:
 def first_variants(
     plan: Plan, asset: PlanAsset, models: Mapping[str, ModelVersion]
 ) -> tuple[AssetSpec, ...]:
-    """The first specs of one entry, one for each model that may make it; none when it is empty.
+    """Returns the first specs of one entry, one for each model that may make it; () when it is
+    empty.
 
     Models, kind and generated sizes are the same in all specs of the entry.
     """
@@ -231,7 +232,7 @@ def _require_finishing(spec: AssetSpec) -> None:
 
 
 def finish_run(run: Run, pages: Sequence[AtlasPage]) -> Summary:
-    """Count what became of everything, write the pages and the contact sheet, note the end."""
+    """Counts all outcomes, writes the pages and the contact sheet, and records the run's end."""
     folder = run.settings.home / "runs" / run.id
     spent = run.store.catalog.run_spending(run.id)
     summary = run.outcomes.summary(run.id, spent, perf_counter() - run.started)

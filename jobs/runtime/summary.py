@@ -1,4 +1,4 @@
-"""The summary of a run: numbers that add up, or an alarm."""
+"""The summary of a run: counts that must add up."""
 
 import heapq
 from collections import Counter
@@ -13,7 +13,7 @@ from jobs.runtime.batches import SpriteFile
 
 
 class Summary(Value):
-    """What was asked and what became of it; the last line of every run and its `--json`."""
+    """The counts of a run by outcome; the last line of every run and its `--json`."""
 
     run_id: str
     asked: int
@@ -23,26 +23,26 @@ class Summary(Value):
     rejected: int
     failed: int
     made: int
-    """Images that this run committed, further attempts and those of dead workers included."""
+    """Images that this run committed, including further attempts and those of dead workers."""
     seconds: float
     images_per_hour: float
     cost_usd: float
     cut_short: int = 0
-    """Assets that a budget left fewer attempts of their own model than they may have, or none."""
+    """Assets that a budget left with fewer attempts of their own model, or none."""
     budget: str = ""
-    """Which budget it was, when one cut assets short."""
+    """The budget that did it, when one cut assets short."""
     pages: tuple[str, ...]
     contact_sheet: str
 
     @property
     def adds_up(self) -> bool:
-        """Law 7: every asset asked for has exactly one fate."""
+        """Returns whether every asset asked for has exactly one outcome (law 7)."""
         fates = self.reused + self.accepted + self.review + self.rejected + self.failed
         return self.asked == fates
 
     @property
     def exit_code(self) -> int:
-        """3 when the numbers do not add up, 1 when something failed, else 0."""
+        """Returns 3 when the numbers do not add up, 1 when something failed, else 0."""
         if not self.adds_up:
             return 3
         return 1 if self.failed else 0
@@ -55,17 +55,17 @@ class RunNotes(Summary):
     generation_seconds: float
     generation_cpu_seconds: float
     attempt_seconds: float
-    """Of all attempts, by the ledger; `estimate` is what was expected of them."""
+    """Seconds of all attempts, from the ledger; `estimate` is what was expected of them."""
     estimate: Estimate | None
     model_loads: int = 0
     """How often a worker loaded a model."""
 
 
 class Outcomes:
-    """What became of every asset of a plan, counted one by one, so that a lost asset shows.
+    """The outcome of every asset of a plan, counted one by one, so that a lost asset shows.
 
-    Kept are the sprites of what was accepted, and for the contact sheet the first records of
-    each status: memory does not follow the size of the records.
+    Kept are the sprites of what was accepted, and for the contact sheet the first records of each
+    status: memory does not grow with the size of the records.
     """
 
     def __init__(self, asked: int) -> None:
@@ -78,22 +78,22 @@ class Outcomes:
         self._shown: dict[Status, list[tuple[int, ShownAsset]]] = {status: [] for status in Status}
 
     def reuse(self, index: int, record: AssetRecord) -> None:
-        """Count what an earlier run decided."""
+        """Counts what an earlier run decided."""
         self.before[record.status] += 1
         self._keep(index, ShownAsset(record.spec, record, reused=True), record.status)
 
     def complete(self, index: int, record: AssetRecord) -> None:
-        """Count what this run decided and published."""
+        """Counts what this run decided and published."""
         self.now[record.status] += 1
         self._keep(index, ShownAsset(record.spec, record), record.status)
 
     def fail(self, index: int, spec: AssetSpec, error: str) -> None:
-        """Count what could not be published."""
+        """Counts what could not be published."""
         self.now[Status.FAILED] += 1
         self._keep(index, ShownAsset(spec, error=error), Status.FAILED)
 
     def cut_short(self, reasons: Sequence[str]) -> None:
-        """Count assets that a budget ended, by the reason given for each."""
+        """Counts assets that a budget ended, by the reason given for each."""
         self._short += len(reasons)
         self._budget = reasons[-1] if reasons else self._budget
 
@@ -108,17 +108,17 @@ class Outcomes:
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many assets have each fate, whenever it was decided."""
+        """Returns how many assets have each status, whichever run decided it."""
         return self.before + self.now
 
     @property
     def shown(self) -> list["ShownAsset"]:
-        """The kept ones in the plan's order."""
+        """Returns the assets kept for the contact sheet, in the plan's order."""
         kept = [entry for heap in self._shown.values() for entry in heap]
         return [shown for _, shown in sorted(kept, key=lambda pair: -pair[0])]
 
     def summary(self, run_id: str, spent: RunSpending, seconds: float) -> Summary:
-        """The numbers; reused is what was accepted before."""
+        """Returns the summary; `reused` counts what was accepted before."""
         counts = self.counts
         return Summary(
             run_id=run_id,

@@ -1,4 +1,4 @@
-"""Waves: a plan of any length in pieces that the driver can hold; the undecided go along."""
+"""Waves: a plan of any length in parts that the driver can hold; undecided assets carry over."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,33 +29,34 @@ class Item:
     variants: tuple[AssetSpec, ...]
     """Its spec for each model that may make it; one where the plan names the model."""
     draft: AssetSpec | None = None
-    """The same asset of the plan's draft model, to turn to when no money is left for its own."""
+    """The same asset for the plan's draft model, used when no money is left for its own."""
     key: str = ""
     choice: RouteChoice | None = None
-    """The models it goes to, in their order, where the plan leaves that open."""
+    """The models it goes to, in order, where the plan leaves that open."""
     refiner: Refiner | None = None
-    """By what attempts with a reason are made, where the plan asks for them."""
+    """Proposes attempts with a reason, where the plan asks for them."""
     existing: AssetRecord | None = None
-    """What an earlier run decided; it keeps the round of its decision, so that a resumed run
-    meets the same neighbours in the same order as one that was never stopped."""
+    """What an earlier run decided; it keeps the round of its decision, so that a resumed run meets
+    the same neighbours in the same order as one that was never stopped.
+    """
     candidates: list[Candidate] = field(default_factory=list)
     rounds: int = 0
     ended: bool = False
     cut_short: str = ""
-    """Why an attempt was not begun for lack of money; empty when none was refused."""
+    """Why an attempt was not started for lack of money; empty when none was refused."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The models' turns; none where there is only one model."""
+        """Returns the stages of the model cascade; () where there is only one model."""
         return self.choice.plan.rungs if self.choice else ()
 
     @property
     def spec(self) -> AssetSpec:
-        """The spec for the model whose turn it is."""
+        """Returns the spec for the model of the current stage."""
         return self.spec_after(len(self.candidates))
 
     def spec_after(self, images: int) -> AssetSpec:
-        """The spec for the model whose turn it is when so many images are made."""
+        """Returns the spec for the model of the stage after this many images."""
         return (
             self.variant(current_stage(self.stages, images)[0].name)
             if self.stages
@@ -63,40 +64,40 @@ class Item:
         )
 
     def variant(self, model: str) -> AssetSpec:
-        """The spec for one of its models, as the plan writes it."""
+        """Returns the spec for one of its models, as the plan writes it."""
         return next(spec for spec in self.variants if spec.model == model)
 
     @property
     def next_requests(self) -> tuple[GenerationRequest, ...]:
-        """The images to ask for in this round."""
+        """Returns the requests of this round."""
         return next_requests(self.spec, self.stages, self.candidates, self.refiner)
 
     @property
     def continues(self) -> bool:
-        """Whether the next model would start from what this one makes."""
+        """Returns whether the next model would start from what this one makes."""
         now = current_stage(self.stages, len(self.candidates))[0] if self.stages else None
         return any(stage is now and after.strength for stage, after in pairwise(self.stages))
 
     @property
     def has_heavier_model(self) -> bool:
-        """Whether another model has a turn after all that was made so far."""
+        """Returns whether another model follows after the images made so far."""
         return bool(self.stages) and len(self.candidates) <= sum(
             stage.images for stage in self.stages[:-1]
         )
 
     def made_by(self, decision: Decision) -> AssetSpec:
-        """The spec by which the decision's winner was made; without one the present spec."""
+        """Returns the spec that made the decision's winner; without a winner the present spec."""
         if decision.winner is None or not self.stages:
             return self.spec
         return self.spec_after(self.candidates.index(decision.winner))
 
     @property
     def just_drafted(self) -> bool:
-        """Whether it has just turned to its draft, of which nothing is known yet."""
+        """Returns whether it has just switched to its draft, which was not looked up yet."""
         return bool(self.cut_short) and not self.candidates and self.existing is None
 
     def switch_to_draft(self) -> bool:
-        """Begin anew with the draft model; False when there is none. What was made stays stored."""
+        """Starts again with the draft model; False when there is none. Stored images stay."""
         if self.draft is None:
             return False
         request = self.draft.request.replace(tier=Tier.DRAFT)
@@ -106,7 +107,7 @@ class Item:
 
     @property
     def decided_later(self) -> bool:
-        """Whether the decision that stands fell in a later round than this one."""
+        """Returns whether the existing decision was made in a later round than this one."""
         record = self.existing
         return record is not None and self.rounds < ceil(record.attempts / self.spec.candidates)
 
@@ -118,7 +119,7 @@ def waves(
     refiner: Refiner | None = None,
     size: int = WAVE,
 ) -> Iterator[list[Item]]:
-    """The plan's assets in their order, `size` at a time, each with its draft if there are any."""
+    """Yields the plan's assets in order, `size` at a time, each with its draft if there are any."""
     both = zip(assets, repeat(None)) if drafts is None else zip(assets, drafts, strict=True)
     items = (
         Item(index, variants, draft, refiner=refiner)
@@ -136,10 +137,10 @@ def decide_items(
     gate: AcceptanceGate | None = None,
     last: bool = False,
 ) -> Iterator[DecidedAsset]:
-    """End every item whose fate is known now; those decided before take their place in order.
+    """Ends every item that can be decided now; existing decisions take their place in order.
 
-    An item that came to nothing for lack of money turns to its draft instead, if it has one.
-    With `last` no further round follows, so that every item ends.
+    An item that failed for lack of money switches to its draft instead, if it has one. With `last`
+    no further round follows, so every item ends.
     """
     for item in pending:
         item.rounds += 1

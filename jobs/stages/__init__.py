@@ -1,1 +1,1 @@
-"""stages."""
+"""The stages of a bulk run, one file per stage."""

@@ -1,4 +1,4 @@
-"""The check stage: generated images get their numbers and the judge's first word."""
+"""The check stage: generated images get their scores and the rules' verdict."""
 
 from app.check.agreement import Critic
 from app.flow.examine import examine
@@ -11,7 +11,7 @@ from jobs.runtime.ray_data import StageWorker
 
 
 class CheckStage(StageWorker[GeneratedBatch, ExaminedBatch]):
-    """Keeps the critics of the models it met; knows no generation and never waits for it."""
+    """Keeps the critics of the models it has seen loaded; does not depend on generation."""
 
     takes = GeneratedBatch
 
@@ -20,7 +20,7 @@ class CheckStage(StageWorker[GeneratedBatch, ExaminedBatch]):
         self._critics: dict[str, Critic | None] = {}
 
     def run(self, value: GeneratedBatch) -> ExaminedBatch:
-        """One candidate per outcome."""
+        """Returns one candidate per outcome."""
         critic = self._critic(value.route.model)
         return ExaminedBatch(
             items=tuple(

@@ -1,4 +1,4 @@
-"""The finish stage: decided assets become finished files and rows of the catalog."""
+"""The finish stage: decided assets become finished files and records of the catalog."""
 
 from app.errors import AtelierError
 from app.flow.complete import complete
@@ -12,7 +12,7 @@ FinishedRecord = tuple[AssetRecord, tuple[bytes, ...]]
 
 
 class FinishStage(StageWorker[DecidedBatch, CompletedBatch]):
-    """Publishes a row's assets in one transaction; what cannot be finished fails alone."""
+    """Publishes a row's assets in one transaction; an asset that cannot be finished fails alone."""
 
     takes = DecidedBatch
 
@@ -21,12 +21,12 @@ class FinishStage(StageWorker[DecidedBatch, CompletedBatch]):
         self._run_id = run_id
 
     def run(self, value: DecidedBatch) -> CompletedBatch:
-        """The catalog's records, and an error by name for what could not be published."""
+        """Returns the catalog's records, and an error by name for what could not be published."""
         made, errors = self._finished(value)
         try:
             records = publish_assets(self._store, made)
         except AtelierError:
-            records, refused = self._one_by_one(made)  # so that the guilty one is named
+            records, refused = self._one_by_one(made)  # so that the failing one is named
             errors |= refused
         return CompletedBatch(records=records, errors=errors)
 

@@ -16,7 +16,7 @@ from jobs.stages.model_cache import ModelCache, weight_bytes
 
 
 class GenerateStage(StageWorker[GenerateBatch, GeneratedBatch]):
-    """Keeps the backends it met loaded, as far as `warm_gib` of weights go."""
+    """Keeps the backends it has used loaded, up to `warm_gib` of weights."""
 
     takes = GenerateBatch
     num_cpus = 0.5
@@ -35,14 +35,14 @@ class GenerateStage(StageWorker[GenerateBatch, GeneratedBatch]):
         )
 
     def _backend(self, route: Route) -> Backend:
-        """A running service's engine where there is one to ask, else a model of the worker's."""
+        """Returns the engine of a configured service, else a model of this worker."""
         if uses_service(route, self._settings):
             return service_renderer(route, self._settings)
         return self._warm.backend(route)
 
     def run(self, value: GenerateBatch) -> GeneratedBatch:
-        """Every request's outcome; a failure is a value, and the neighbours go on."""
-        hosted = value.route.model.hosted  # what was sent to a provider is paid, and waited for
+        """Returns every request's outcome; a failure is a value, and the other requests go on."""
+        hosted = value.route.model.hosted  # what a provider got is paid for: wait for it
         loads = self._warm.loads
         generator = Generator(
             route=value.route,
@@ -64,7 +64,7 @@ class GenerateStage(StageWorker[GenerateBatch, GeneratedBatch]):
 
 
 def _assets(items: Sequence[GenerateRow]) -> dict[str, str]:
-    """For which asset each request is made; of twins, for the first that asks."""
+    """Returns the asset each request is made for; for equal requests, the first asset that asks."""
     asked = [(request.id, item.spec.name) for item in items for request in item.requests]
     return dict(reversed(asked))
 

@@ -1,4 +1,4 @@
-"""The graph of a plan's stages with their resources, told without starting anything."""
+"""The graph of a plan's stages with their resources, without starting anything."""
 
 from app.plan.schema import Plan
 from app.settings import Settings

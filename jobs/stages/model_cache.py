@@ -1,4 +1,4 @@
-"""Warm models: what a worker keeps loaded; the least recently used one is given up first."""
+"""Warm models: what a worker keeps loaded; the least recently used one is dropped first."""
 
 import gc
 from collections import OrderedDict
@@ -13,11 +13,10 @@ ECHO = "echo"
 
 
 class ModelCache:
-    """Loads a route's backend once and keeps it, as long as all that is kept stays within bounds.
+    """Loads a route's backend once and keeps it while the weights kept stay within `max_bytes`.
 
-    `max_bytes` bounds the weights that are loaded at once, by what `size_of` says; the one at work
-    may be larger and is then alone. Room is made before a model is loaded, not after; `collect`
-    frees what was given up.
+    `size_of` gives the bytes of a route's weights; a model larger than the limit is loaded alone.
+    Room is made before a model is loaded, not after; `collect` frees what was dropped.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class ModelCache:
         """How often a backend was loaded."""
 
     def backend(self, route: Route) -> Backend:
-        """The backend of the route's model version; raises what loading it raises."""
+        """Returns the backend of the route's model version; raises what loading it raises."""
         reference = route.model.reference
         if reference not in self._kept:
             size = self._size_of(route)
@@ -49,16 +48,16 @@ class ModelCache:
         taken = sum(size for _, size in self._kept.values())
         given_up = False
         while self._kept and taken + wanted > self._max_bytes:
-            size = self._kept.popitem(last=False)[1][1]  # and no name for the backend: it must go
+            size = self._kept.popitem(last=False)[1][1]  # bind no name to the backend
             taken, given_up = taken - size, True
         if given_up:
-            self._collect()  # a pipeline's parts point at each other: until then they stay
+            self._collect()  # a pipeline's parts form reference cycles: only this frees them
 
 
 def weight_bytes(route: Route) -> int:
-    """The bytes of the weight files behind a route, those a model goes on from included.
+    """Returns the bytes of the weight files behind a route, including those of its base models.
 
-    Nothing for what has none. Raises ModelNotFound.
+    Returns 0 for what has no weights. Raises ModelNotFound.
     """
     model = route.model
     if model.hosted is not None or route.backend == ECHO:

@@ -15,7 +15,7 @@ from jobs.runtime.batches import SpriteFile
 from jobs.runtime.ray_data import StageWorker
 
 PIXEL_BYTES = 256 * 2**20
-"""Sprites of one atlas at most: a worker holds their pixels together."""
+"""The most sprite bytes in one atlas: a worker holds their pixels together."""
 
 
 class Atlas(Value):
@@ -27,7 +27,7 @@ class Atlas(Value):
 
     @property
     def id(self) -> str:
-        """The digest of all that decides the pages."""
+        """Returns the digest of everything that decides the pages."""
         return digest(self.as_json())
 
 
@@ -48,7 +48,7 @@ class PackStage(StageWorker[Atlas, PackedAtlas]):
         self._store = open_store(settings.blobs, settings.catalog)
 
     def run(self, value: Atlas) -> PackedAtlas:
-        """Pack and publish; the order of the sprites does not matter."""
+        """Packs and publishes; the order of the sprites does not matter."""
         options = value.options
         packed = pack(
             [_sprite(item, self._store) for item in value.sprites],
@@ -84,7 +84,7 @@ def _encode(page: Page, pages: Sequence[Page]) -> tuple[AtlasPage, bytes, bytes]
 
 
 def atlases(name: str, sprites: Iterable[SpriteFile], options: Pack) -> list[Atlas]:
-    """One atlas per target size, sprites in the order of their names.
+    """Returns one atlas per target size, sprites in the order of their names.
 
     A size with more sprites than fit into a worker's memory becomes several atlases.
     """

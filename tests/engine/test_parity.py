@@ -27,7 +27,7 @@ def stock() -> Any:
 
 
 @pytest.fixture(scope="module")
-def album() -> ImageStore:
+def input_files() -> ImageStore:
     return ImageStore()
 
 

@@ -222,14 +222,14 @@ def test_a_mirror_that_comes_late_shows_the_last_word(catalog: Catalog) -> None:
 
 DIES = """
 import os, signal, sys
-from app.registry.promote import promote
+from app.registry.promote import promote_version
 from app.store.catalog import Catalog
 from app.store.pointers import pointer
-from tests.test_promote import measured
+from tests.registry.test_promote import measured
 catalog = Catalog.open(sys.argv[1])
 present = pointer(catalog, "draft", "champion")
-promote(catalog, measured(2), measured(1), present,
-        mirror=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+promote_version(catalog, measured(2), measured(1), present,
+                mirror=lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 """
 
 

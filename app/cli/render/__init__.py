@@ -1,1 +1,1 @@
-"""render."""
+"""Renders the results of commands for a person in a terminal."""

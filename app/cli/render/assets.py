@@ -1,4 +1,4 @@
-"""How values are said to a person in a terminal."""
+"""Renders forecasts, assets and exports for a person in a terminal."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ COLOURS = {
 
 
 def show_forecast(forecast: PlanForecast) -> None:
-    """Counts, estimate and warnings first, then the head of the list."""
+    """Prints counts, estimate and warnings first, then the head of the list."""
     out = make_console()
     out.print(
         f"[bold]{escape(forecast.plan)}[/]: {forecast.asked} assets, {forecast.standing} stand "
@@ -72,7 +72,7 @@ def _status(status: Status | None) -> str:
 
 
 def show_assets(records: Sequence[AssetRecord]) -> None:
-    """One row per version."""
+    """Prints one row per version."""
     table = Table("name", "version", "status", "model", "attempts", "made", "reasons", box=None)
     for record in records:
         reasons = escape("; ".join(record.reasons[:2]))
@@ -84,7 +84,7 @@ def show_assets(records: Sequence[AssetRecord]) -> None:
 
 
 def show_asset(record: AssetRecord) -> None:
-    """All there is to know of one asset."""
+    """Prints all that is known of one asset."""
     table = Table(box=None, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -141,7 +141,7 @@ def _engine(engine: EngineSettings | None) -> str:
 
 
 def show_exported(exported: ExportResult) -> None:
-    """How many files went where."""
+    """Prints how many files were written, and where."""
     out = make_console()
     for file in exported.files[:LISTED]:
         out.print(file.path, soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""How labels, calibrations and what came of them are said to a person in a terminal."""
+"""Renders labels, calibrations and acceptance reports for a person in a terminal."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
 class LabelResult(Label):
-    """A person's word, and what became of the asset by it."""
+    """A person's label, and the asset's status after it."""
 
     status: Status
 
 
 class CalibrationResult(Value):
-    """A new calibration, and what follows from it for the rates asked for."""
+    """A new calibration, and its limits for the requested rates."""
 
     digest: str
     labels: int
@@ -34,11 +34,11 @@ class CalibrationResult(Value):
     confidence: float
     limits: RiskLimits
     sorts: dict[str, int]
-    """Pictures that set the limits, by model and style."""
+    """Images that set the limits, by model and style."""
 
 
 class DriftResult(Value):
-    """A run held against those before it, and what to tell of it."""
+    """A run compared with those before it, and the alert, if any."""
 
     run_id: str
     alert: Alert | None
@@ -61,7 +61,7 @@ class CalibrationList(Value):
 
 
 def show_label(label: LabelResult) -> None:
-    """What was noted, and what the asset is now."""
+    """Prints the label, and the asset's status now."""
     because = f", {label.reason}" if label.reason else ""
     make_console().print(
         f"{escape(label.name)} is {label.says}{escape(because)} ({label.reviewer}): {label.status}"
@@ -69,7 +69,7 @@ def show_label(label: LabelResult) -> None:
 
 
 def show_pending(waiting: Sequence[PendingLabel]) -> None:
-    """A line for each, in the order to look at them."""
+    """Prints a line for each image, in the order to look at them."""
     table = Table("asset", "status", "why", box=None)
     for pending in waiting:
         table.add_row(f"{escape(pending.name)}@{pending.version}", pending.status, pending.why)
@@ -77,7 +77,7 @@ def show_pending(waiting: Sequence[PendingLabel]) -> None:
 
 
 def show_calibration(result: CalibrationResult) -> None:
-    """The limits, the band between them, and what is missing."""
+    """Prints the limits, the band between them, and what is missing."""
     out, limits = make_console(), result.limits
     out.print(
         f"calibration [bold]{result.digest[:12]}[/] of {result.labels} labels, "
@@ -101,7 +101,7 @@ def show_calibration(result: CalibrationResult) -> None:
 
 
 def show_brand(rules: Sequence[BrandRule]) -> None:
-    """A line for each rule: where it stands in the brand, what is measured, and its limits."""
+    """Prints a line for each rule: its place in the brand, its measure, and its limits."""
     table = Table("brand", "check", "rule", "otherwise", box=None)
     for rule in rules:
         limits = str(rule).partition(": ")[2]
@@ -110,7 +110,7 @@ def show_brand(rules: Sequence[BrandRule]) -> None:
 
 
 def show_drift(result: DriftResult) -> None:
-    """A line for each measure with its average's path, those that left their band first."""
+    """Prints a line for each measure with its average's path; those that left come first."""
     out, report = make_console(), result.report
     table = Table("measure", "was", "now", "its average within the band", "left after", box=None)
     for drift in report.wanders:
@@ -126,7 +126,7 @@ def show_drift(result: DriftResult) -> None:
 
 
 def show_distance(gap: FrechetDistance) -> None:
-    """The distance, its interval, and what chance alone makes of so few pictures."""
+    """Prints the distance, its interval, and what chance alone gives for so few images."""
     make_console().print(
         f"{gap.distance:.3g} ({gap.low:.3g} to {gap.high:.3g}) over {len(gap.measures)} "
         f"measures of {gap.first} and {gap.second} pictures; random halves of both together "
@@ -135,19 +135,19 @@ def show_distance(gap: FrechetDistance) -> None:
 
 
 def _spark(path: Sequence[float], band: float) -> str:
-    """Eight heights, the middle two around nothing; the lowest and the highest are outside."""
+    """Draws the path in eight heights: the middle two around zero, the outer two out of band."""
     steps = [int((at / band + 4 / 3) * 3) if band else 4 for at in path]
     return "".join(_HEIGHTS[min(max(step, 0), len(_HEIGHTS) - 1)] for step in steps)
 
 
 def show_live_calibration(now: LiveCalibration) -> None:
-    """Which one decides."""
+    """Prints which calibration decides."""
     name = now.digest[:12] if now.digest else "none, everything goes to people"
     make_console().print(f"acceptance: {name}")
 
 
 def show_calibrations(listed: CalibrationList) -> None:
-    """The calibrations, which decides, and the latest changes."""
+    """Prints the calibrations, which decides, and the latest changes."""
     out = make_console()
     table = Table("calibration", "learned", "now", box=None)
     for digest, moment in listed.kept.items():
@@ -158,7 +158,7 @@ def show_calibrations(listed: CalibrationList) -> None:
 
 
 def show_report(report: ChecksReport) -> None:
-    """The runs, the escapes with their bound, agreement and shift."""
+    """Prints the runs, the escapes with their bound, agreement and shift."""
     out = make_console()
     table = Table("run", "accepted", "for people", "rejected", box=None)
     for run in report.runs:

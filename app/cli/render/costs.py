@@ -1,4 +1,4 @@
-"""How money is said to a person in a terminal."""
+"""Renders costs for a person in a terminal."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +18,7 @@ UNKNOWN_NAMES = {
 
 
 def show_costs(costs: Costs) -> None:
-    """One row per group, the dearest first, and the total below."""
+    """Prints one row per group, the most expensive first, and the total below."""
     table = Table(
         costs.by, "USD", "attempts", "made", "failed", "lost", "seconds", "assets", "accepted",
         "USD an asset", "USD accepted", box=None,
@@ -33,7 +33,7 @@ def show_costs(costs: Costs) -> None:
 
 
 def show_bill(bill: Reconciliation) -> None:
-    """The sums, and the calls of which bill and ledger say different things."""
+    """Prints the sums, and the calls on which invoice and ledger disagree."""
     out = make_console()
     for line in bill.differing[:LISTED]:
         billed, booked = (_call(usd) for usd in (line.billed_usd, line.booked_usd))
@@ -64,17 +64,17 @@ def _numbers(cost: Cost) -> list[str]:
 
 
 def cost_band(estimate: Estimate) -> str:
-    """An estimate's money in words, with the band it should come to lie in."""
+    """Formats an estimate's cost with its band."""
     return f"${estimate.cost_usd.expected:.4f} ({dollars(estimate.cost_usd)})"
 
 
 def dollars(band: Band) -> str:
-    """The ends of a band of money."""
+    """Formats the ends of a band of money."""
     return f"${band.low:.4f} to ${band.high:.4f}"
 
 
 def estimate_accuracy(estimate: Estimate, *, seconds: float, cost_usd: float) -> str:
-    """What was expected of a run, beside what it came to."""
+    """Formats a run's estimate beside its actual figures."""
     time, money = estimate.seconds, estimate.cost_usd
     return (
         f"expected {time.expected:.1f} s of generation ({time.low:.1f} to {time.high:.1f}), "

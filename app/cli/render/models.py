@@ -1,4 +1,4 @@
-"""How registered models are said to a person in a terminal, and what the commands' JSON holds."""
+"""Renders registered models for a person in a terminal; the values are the commands' JSON."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from app.types.registered_version import GoldenResult, RegisteredVersion
 
 
 class ModelRow(Value):
-    """One registered version and the aliases it bears now."""
+    """One registered version and its current aliases."""
 
     reference: str
     aliases: tuple[str, ...]
@@ -21,7 +21,7 @@ class ModelRow(Value):
 
 
 class ModelCard(Value):
-    """One registered version with everything that was measured of it, and its alias's moves."""
+    """One registered version with all its measurements, and its alias's moves."""
 
     reference: str
     aliases: tuple[str, ...]
@@ -33,7 +33,7 @@ class ModelCard(Value):
 
 
 class Comparison(Value):
-    """What the gate says of a candidate against a champion."""
+    """The gate's comparison of a candidate with a champion."""
 
     candidate: str
     champion: str | None
@@ -42,7 +42,7 @@ class Comparison(Value):
 
 
 def show_models(models: Sequence[ModelRow]) -> None:
-    """One row per version."""
+    """Prints one row per version."""
     table = Table(
         "model", "alias", "role", "family", "licence", "acceptance", "s/image", "USD/1000",
         "can", box=None,
@@ -67,14 +67,14 @@ def _figures(golden: GoldenResult | None) -> tuple[str, str, str]:
 
 
 def show_registered(version: RegisteredVersion) -> None:
-    """That a version stands, and the next step."""
+    """Prints that a version is registered, and the next step."""
     make_console().print(
         f"{version.reference} stands; measure it with: atelier models measure {version.reference}"
     )
 
 
 def show_model(card: ModelCard) -> None:
-    """All there is to know of one version."""
+    """Prints all that is known of one version."""
     table = Table(box=None, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -125,7 +125,7 @@ def _in_words(golden: GoldenResult) -> str:
 
 
 def show_measured(golden: GoldenResult) -> None:
-    """The figures, and the rules that spoke most."""
+    """Prints the figures, and the rules that were broken most."""
     out = make_console()
     out.print(f"[bold]{golden.reference}[/] {escape(_in_words(golden))}", soft_wrap=True)
     for name, times in sorted(golden.complaints.items(), key=lambda item: -item[1]):
@@ -133,7 +133,7 @@ def show_measured(golden: GoldenResult) -> None:
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """One row for each thing the gate asks."""
+    """Prints one row for each requirement of the gate."""
     table = Table(
         "asked", comparison.candidate, comparison.champion or "no champion", "required", ""
     )
@@ -147,5 +147,5 @@ def show_comparison(comparison: Comparison) -> None:
 
 
 def show_pointer(moved: Pointer) -> None:
-    """Where the alias points now."""
+    """Prints where the alias points now."""
     make_console().print(f"{moved.name}@{moved.alias} is {moved.target}: {escape(moved.reason)}")

@@ -1,4 +1,4 @@
-"""How routes and policies are said to a person in a terminal."""
+"""Renders explanations and policies for a person in a terminal."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from app.types import Kind, Value
 
 
 class KeptPolicy(Value):
-    """A policy under its digest."""
+    """A policy with its digest."""
 
     digest: str
     policy: Policy
@@ -30,7 +30,7 @@ class PolicyList(Value):
 
 
 def show_explanation(explained: AssetExplanation) -> None:
-    """The asset's way with its numbers, what was weighed against it, and what came of it."""
+    """Prints the asset's cascade with its numbers, the alternatives, and each stage's result."""
     out = make_console()
     out.print(f"[bold]{escape(explained.asset)}[/] by {escape(explained.model)}")
     if explained.explanation is None:
@@ -98,7 +98,7 @@ def _cascades(plans: Sequence[CascadePlan]) -> Table:
 
 
 def show_policy(stored: KeptPolicy) -> None:
-    """What a policy knows of each model."""
+    """Prints what a policy knows of each model."""
     out, policy = make_console(), stored.policy
     out.print(f"policy [bold]{stored.digest[:12]}[/], learned from {policy.assets} decided assets")
     table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image", box=None)
@@ -121,7 +121,7 @@ def show_policy(stored: KeptPolicy) -> None:
 
 
 def show_policies(listed: PolicyList) -> None:
-    """The policies with their part in what is decided, and the latest changes."""
+    """Prints the policies with their share of the decisions, and the latest changes."""
     out, rollout = make_console(), listed.rollout
     table = Table("policy", "learned", "now", box=None)
     for digest, moment in listed.kept.items():
@@ -133,7 +133,7 @@ def show_policies(listed: PolicyList) -> None:
 
 
 def show_arms(arms: Sequence[PolicyArm]) -> None:
-    """A row for each policy that decided, and what an accepted asset took by it."""
+    """Prints a row for each policy that decided, and the cost of an accepted asset under it."""
     table = Table(
         "policy", "arm", "assets", "accepted", "images an asset", "s accepted",
         "the trial otherwise", box=None,
@@ -149,7 +149,7 @@ def show_arms(arms: Sequence[PolicyArm]) -> None:
 
 
 def show_rollout(rollout: Rollout) -> None:
-    """Which policies decide."""
+    """Prints which policies decide."""
     make_console().print(f"routing: {rollout}")
 
 

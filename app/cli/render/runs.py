@@ -1,4 +1,4 @@
-"""How runs and what was made again are said to a person in a terminal."""
+"""Renders runs, replays and repairs for a person in a terminal."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ REPLAY_TEXT = {
 
 
 def show_runs(runs: Sequence[RunRecord]) -> None:
-    """One row per run, the newest first."""
+    """Prints one row per run, the newest first."""
     table = Table("run", "plan", "state", *COUNTS, "seconds", "USD", box=None)
     for run in runs:
         summary = run.summary or {}
@@ -34,7 +34,7 @@ def show_runs(runs: Sequence[RunRecord]) -> None:
 
 
 def show_run(history: RunHistory) -> None:
-    """The run's own numbers, then every asset it decided."""
+    """Prints the run's own numbers, then every asset it decided."""
     out = make_console()
     run, summary = history.run, history.run.summary or {}
     out.print(f"[bold]{run.run_id}[/] of {escape(run.plan)}: {history.state}")
@@ -62,7 +62,7 @@ def show_run(history: RunHistory) -> None:
 
 
 def show_replay(replay: ReplayResult) -> None:
-    """One answer, with what changed from what to what."""
+    """Prints one result, with old and new values of what changed."""
     out = make_console()
     name = f"{escape(replay.name)}@{replay.version}"
     out.print(f"{name}: [{REPLAY_TEXT[replay.sameness]}]{escape(str(replay))}[/]", soft_wrap=True)
@@ -73,7 +73,7 @@ def show_replay(replay: ReplayResult) -> None:
 
 
 def show_differences(differences: Sequence[Difference]) -> None:
-    """One line per difference: what, where, what stands there."""
+    """Prints one line per difference: kind, place, and what was found."""
     out = make_console()
     for difference in differences:
         named = ", ".join(difference.named_by)
@@ -87,7 +87,7 @@ def show_differences(differences: Sequence[Difference]) -> None:
 
 
 def show_repairs(repairs: Sequence[RepairResult]) -> None:
-    """What was mended, and why the rest was not."""
+    """Prints what was repaired, and why the rest was not."""
     out = make_console()
     for repair in repairs:
         named = ", ".join(repair.difference.named_by)
@@ -98,7 +98,7 @@ def show_repairs(repairs: Sequence[RepairResult]) -> None:
 
 
 def show_sweep(swept: SweepReport) -> None:
-    """How much went, or would go."""
+    """Prints how much was removed, or would be."""
     verb = "would remove" if swept.dry_run else "removed"
     make_console().print(
         f"{verb} {len(swept.drafts)} unfinished files, {len(swept.leases)} old leases and "

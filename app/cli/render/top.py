@@ -1,4 +1,4 @@
-"""How the runs under way, a service, and a report of runs are said to a person in a terminal."""
+"""Renders runs under way, a service, and a report of runs for a person in a terminal."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ DAYS = 40
 
 
 def screen(frame: Frame, service: ServiceSnapshot | None) -> RenderableType:
-    """One frame: alerts first, then every run with its models, budgets, and the service."""
+    """Returns one frame: alerts first, then every run with its models, budgets, and the service."""
     alerts = [
         Text(f"{alert.trouble.value}: {alert.message}", style="bold red") for alert in frame.alerts
     ]
@@ -37,7 +37,7 @@ def screen(frame: Frame, service: ServiceSnapshot | None) -> RenderableType:
 
 
 def show_report(report: Report) -> None:
-    """The four figures of every run and of all together, then what was refused, by day."""
+    """Prints the figures of every run and of all together, then what was refused, by day."""
     out = make_console()
     if not report.runs:
         out.print("no run was begun here yet")
@@ -147,7 +147,7 @@ def _number(number: float | None, form: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Formats seconds as hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,8 +1,7 @@
-"""Text in real fonts, from a name and a string to painted pixels; `typography.py` is the way in.
+"""Text in real fonts, from a name and a string to pixels; entry point: `app/models/typography.py`.
 
-fonts.py     fonts by name, read with limits    coverage.py  which characters a font can set
-shaping.py   a font at one size, by HarfBuzz    breaking.py  where lines break, evenly
-layout.py    the largest size that fits         dress.py     outline, plate, shadow: their room
-drawing.py   coverage, undercoat, ink           contrast.py  WCAG against what is behind
-masks.py     widened and closed by distance
+fonts.py     fonts by name, read with limits    shaping.py   a font at one size, by HarfBuzz
+breaking.py  line breaks, evenly spaced         layout.py    the largest size that fits
+outline.py   outline, plate, shadow, margins    drawing.py   glyph coverage and backdrop
+contrast.py  WCAG contrast to the background    masks.py     widened and closed masks
 """

@@ -1,4 +1,4 @@
-"""Where lines break: at Unicode's break opportunities (UAX 14), as few and as even as can be."""
+"""Line breaks at Unicode's break opportunities (UAX 14): as few and as even lines as possible."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ _HALVINGS = 12
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What no line break may split; lengths are shares of the font size.
+    """A piece of text that no line break may split; lengths are shares of the font size.
 
-    `advance` counts the spaces behind it, which vanish at the end of a line.
+    `advance` includes the spaces after it, which vanish at the end of a line.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Paragraph:
     direction: str
 
     def wrap(self, width: float) -> tuple[str, ...] | None:
-        """The fewest lines no wider than `width` font sizes, then as even as they can be.
+        """Returns the fewest lines no wider than `width` font sizes, as even as possible.
 
         None when a single unit is too wide. An empty paragraph is one empty line.
         """
@@ -65,7 +65,7 @@ class Paragraph:
 
 
 def paragraphs_of(text: str, font: Font, direction: str) -> tuple[Paragraph, ...]:
-    """The text's own lines, measured once at a fine size: lengths grow with the font size."""
+    """Returns the text's own lines, measured once at a fine size: lengths scale with the font."""
     face = Face(font, FINE_PX)
     return tuple(_paragraph(line.strip(), face, direction) for line in text.split("\n"))
 
@@ -92,5 +92,5 @@ def _measured(text: str, face: Face, direction: str) -> Unit:
 
 
 def _bearings(first: Unit, last: Unit) -> float:
-    """The white at a line's two ends, which is no ink."""
+    """Returns the blank space at a line's two ends, which holds no ink."""
     return first.bearing_before + last.bearing_after

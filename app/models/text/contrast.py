@@ -1,4 +1,4 @@
-"""How plainly text stands out from what is behind it: the contrast ratio of WCAG 2.
+"""The contrast ratio of text to its background, by WCAG 2.
 
 https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio
 """
@@ -17,23 +17,23 @@ LARGE_PX, LARGE_BOLD_PX, BOLD = 24, 19, 700
 
 
 def required_contrast(face: Face) -> float:
-    """3 for large text, else 4.5: success criterion 1.4.3."""
+    """Returns 3 for large text, else 4.5: success criterion 1.4.3."""
     large = LARGE_BOLD_PX if face.font.weight >= BOLD else LARGE_PX
     return 3.0 if face.size_px >= large else 4.5
 
 
 def ring_px(face: Face) -> int:
-    """How far around its glyphs a text's background counts: an eighth of the x-height."""
+    """Returns how far around its glyphs a text's background counts: an eighth of the x-height."""
     return max(1, round(face.x_height_px / 8))
 
 
 def contrast(picture: Mask, ink: Mask, colour: str, face: Face) -> float:
-    """The lowest ratio of the colour to the RGBA picture [h, w, 4] at and around the ink [h, w].
+    """Returns the lowest ratio of the colour to the RGBA image [h, w, 4] near the ink [h, w].
 
-    At every pixel of the ink and of a ring around it, what is behind is the mean luminance, over
-    that area, of a square about as wide as a stem: one noisy pixel does not count, one badly
-    placed letter does. Behind a transparent pixel anything from black to white may come to lie,
-    and the worst of it counts.
+    The background at each pixel of the ink and of a ring around it is the mean luminance, over that
+    area, of a square about as wide as a stem: one noisy pixel does not count, one badly placed
+    letter does. Anything from black to white may be put behind a transparent pixel, so the worst
+    case counts.
     """
     ring = ring_px(face)
     body = ink >= max(1, int(ink.max()) // 2)
@@ -46,18 +46,18 @@ def contrast(picture: Mask, ink: Mask, colour: str, face: Face) -> float:
 
 
 def luminance(colour: str) -> float:
-    """The relative luminance, 0 to 1, of a colour written #rrggbb."""
+    """Returns the relative luminance, 0 to 1, of a colour written #rrggbb."""
     return float(_luminances(np.array(rgb(colour), np.uint8)))
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue, 0 to 255, of a colour written #rrggbb."""
+    """Returns red, green and blue, 0 to 255, of a colour written #rrggbb."""
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     return red, green, blue
 
 
 def black_or_white(colour: str) -> str:
-    """Whichever stands out more from the colour: at least 4.58, the square root of 21."""
+    """Returns black or white, whichever contrasts more: at least 4.58, the square root of 21."""
     own = luminance(colour) + 0.05
     return "#000000" if own / 0.05 >= 1.05 / own else "#ffffff"
 
@@ -65,7 +65,7 @@ def black_or_white(colour: str) -> str:
 def _behind(
     picture: Mask, area: NDArray[np.bool_], side: int, *, under: int
 ) -> NDArray[np.float64]:
-    """Mean luminance of the area's part of each square, the picture laid over a grey."""
+    """Returns the mean luminance of the area's part of each square, with the image over a grey."""
     alpha = picture[..., 3:].astype(np.float64) / 255
     seen = np.rint(picture[..., :3] * alpha + under * (1 - alpha)).astype(np.uint8)
     weights = area.astype(np.float64)
@@ -82,6 +82,6 @@ def _luminances(colours: Mask) -> NDArray[np.float64]:
 
 @cache
 def _linear() -> NDArray[np.float64]:
-    """The linear light of each 8-bit sRGB value."""
+    """Returns the linear light of each 8-bit sRGB value."""
     value = np.arange(256) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -1,6 +1,6 @@
-"""Drawing a block: plate, shadow and outline first, then the glyphs, each a coverage in a colour.
+"""Draws a block: plate, shadow and outline first, then the glyphs, each a coverage in a colour.
 
-A coverage is uint8 [h, w] over a rectangle; nothing outside the painted one is touched.
+A coverage is uint8 [h, w] over a rectangle; nothing outside `block.drawn` is changed.
 """
 
 import cv2
@@ -21,12 +21,12 @@ _SAMPLES = 4
 
 
 def region(picture: Mask, rect: Rect) -> Mask:
-    """The rectangle of the picture, as a view: painting it paints the picture."""
+    """Returns the rectangle of the image as a view: writing to it changes the image."""
     return picture[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]
 
 
 def glyph_coverage(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
-    """The coverage over `within` of the block's glyphs, widened by an outline.
+    """Returns the coverage over `within` of the block's glyphs, widened by an outline.
 
     Raises InvalidRequest when the glyphs of one line touch those of another.
     """
@@ -46,11 +46,11 @@ def glyph_coverage(block: Block, within: Rect, *, outline_px: int = 0) -> Mask:
 
 
 def draw_backdrop(picture: Mask, block: Block, style: TextStyle) -> None:
-    """Paint plate, shadow and outline into the RGBA picture [h, w, 4], in this order."""
+    """Draws plate, shadow and outline into the RGBA image [h, w, 4], in this order."""
     outline_px = style.outline_px(block.face)
     body = glyph_coverage(block, block.drawn, outline_px=outline_px)
     if outline_px:
-        body = closed(body, outline_px)  # or slivers stay open inside an a or an e
+        body = closed(body, outline_px)  # otherwise slivers stay open inside an a or an e
     if style.plate:
         _blend(picture, block, _plate(block), style.plate, style.plate_opacity)
     if style.shadow:
@@ -60,19 +60,19 @@ def draw_backdrop(picture: Mask, block: Block, style: TextStyle) -> None:
 
 
 def draw_glyphs(picture: Mask, block: Block, colour: str) -> None:
-    """Paint the glyphs into the RGBA picture [h, w, 4]."""
+    """Draws the glyphs into the RGBA image [h, w, 4]."""
     _blend(picture, block, glyph_coverage(block, block.drawn), colour)
 
 
 def _add(covered: Mask, mask: Mask, left: int, top: int, scale: int) -> bool:
-    """Average the samples into pixels, keep the greater coverage, say whether two lines meet."""
+    """Averages samples into pixels, keeps the greater coverage, returns whether two lines touch."""
     x, y = left // scale, top // scale
     before = (top - y * scale, left - x * scale)
     after = [-(size + lead) % scale for size, lead in zip(mask.shape, before, strict=True)]
     samples = np.pad(mask, [(before[0], after[0]), (before[1], after[1])])
     size = (samples.shape[1] // scale, samples.shape[0] // scale)
     pixels = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-    # A stroke may touch one sample more than it should; that sliver is cut, not set elsewhere.
+    # A stroke may touch one sample more than it should; that sliver is cut off.
     pixels = pixels[max(0, -y) :, max(0, -x) :]
     place = covered[max(0, y) :, max(0, x) :][: pixels.shape[0], : pixels.shape[1]]
     pixels = pixels[: place.shape[0], : place.shape[1]]
@@ -82,7 +82,7 @@ def _add(covered: Mask, mask: Mask, left: int, top: int, scale: int) -> bool:
 
 
 def _blend(picture: Mask, block: Block, covered: Mask, colour: str, opacity: float = 1.0) -> None:
-    """Lay the colour over the picture ("over" of Porter and Duff, straight alpha)."""
+    """Blends the colour over the image ("over" of Porter and Duff, straight alpha)."""
     place = region(picture, block.drawn)
     share = covered[..., None] * np.float32(opacity / 255)
     alpha = place[..., 3:] * np.float32(1 / 255)
@@ -101,7 +101,7 @@ def _shadow(body: Mask, block: Block) -> Mask:
 
 
 def _plate(block: Block) -> Mask:
-    """A rectangle with round corners around the glyphs, drawn fine and averaged."""
+    """Returns the coverage of a rounded rectangle around the glyphs, supersampled."""
     across, along = plate_px(block.face)
     left, top = block.ink.x - across - block.drawn.x, block.ink.y - along - block.drawn.y
     right, bottom = left + block.ink.width + 2 * across, top + block.ink.height + 2 * along

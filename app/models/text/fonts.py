@@ -1,4 +1,4 @@
-"""Fonts by name: the bundled ones and those of one folder; a name is looked up, never a path."""
+"""Fonts by name: the bundled ones and those of one folder; a name is never used as a path."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SUFFIXES = (".otf", ".ttf")
 MAX_BYTES = 32 * 2**20
 """The largest CJK fonts stay below this."""
 _X_HEIGHT, _CAP_HEIGHT = 0.5, 0.7
-"""What most faces have, for fonts that do not say: Times and Helvetica lie on either side."""
+"""Typical values for fonts that lack these fields, between those of Times and Helvetica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Font:
 
 
 class Fonts:
-    """The fonts at hand: the bundled ones, and the `.otf` and `.ttf` files of `folder` by stem.
+    """The available fonts: the bundled ones, and the `.otf` and `.ttf` files of `folder` by stem.
 
-    Files are listed once, when this is made, and read when first asked for. A name that stands
-    in both places is refused when asked for: which of the two was meant decides the pixels.
+    Files are listed once, at construction, and read at first use. A name that exists in both places
+    is refused when used, because the choice would decide the pixels.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -51,13 +51,13 @@ class Fonts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that can be asked for, sorted."""
+        """Returns every available font name, sorted."""
         return tuple(sorted(self._listing))
 
     def find(self, name: str) -> Font:
-        """The font of this name; the empty name is the default font.
+        """Returns the font of this name; the empty name is the default font.
 
-        Raises InvalidRequest for an unknown or doubled name and for a file that is no font.
+        Raises InvalidRequest for an unknown or duplicate name and for a file that is no font.
         """
         name = name or DEFAULT_FONT
         if name not in self._read:
@@ -99,7 +99,7 @@ def _read(name: str, file: Path) -> Font:
 
 
 def _parsed(name: str, data: bytes) -> Font:
-    ImageFont.truetype(BytesIO(data))  # the shaper must be able to open it, too
+    ImageFont.truetype(BytesIO(data))  # the shaper must be able to open it as well
     tables = TTFont(BytesIO(data), lazy=True)
     if tables.flavor:
         raise ValueError(f"it is packed as {tables.flavor}")
@@ -119,18 +119,18 @@ def _parsed(name: str, data: bytes) -> Font:
 
 
 def _share(style: Any, field: str, em: int) -> float:
-    """Old fonts lack these fields, and some hold nonsense; both are 0."""
+    """Returns a field as a share of the em; missing (old fonts) and negative values are 0."""
     return float(max(0, getattr(style, field, 0)) / em)
 
 
 _JOINERS_AND_MARKS = "Cf"
-"""Format characters steer the shaper and have no glyph of their own."""
+"""Format characters control the shaper and have no glyph of their own."""
 
 
 def require_glyphs(text: str, font: Font) -> None:
-    """Raise InvalidRequest that names the first character the font cannot set.
+    """Raises InvalidRequest that names the first character the font cannot set.
 
-    A character counts as covered when the font has it, or has all it decomposes into.
+    A character counts as covered when the font has it, or has all parts of its decomposition.
     """
     composed = unicodedata.normalize("NFC", text)
     for character in composed.replace("\n", ""):

@@ -1,4 +1,4 @@
-"""The largest size at which a text fits its box, and where each of its lines then stands."""
+"""The largest size at which a text fits its box, and the position of each line."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -12,14 +12,14 @@ from app.types.base import Rect
 from app.types.text_layer import TextLayer
 
 LEGIBLE_X_HEIGHT_PX = 8
-"""A lower-case x below this many pixels is not set: about a 15 px font."""
+"""The smallest height in pixels of a lower-case x: about a 15 px font."""
 _MARGIN = 20
-"""Without a box, text keeps this part of the picture's shorter side from each edge."""
+"""Without a box, the margin is the image's shorter side divided by this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One set line: its ink begins at sample `left` and stands on pixel row `baseline`."""
+    """One set line: its ink begins at sample `left`, its baseline is pixel row `baseline`."""
 
     text: str
     direction: str
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines that fit: `ink` bounds their glyphs, `painted` all that belongs to them."""
+    """Lines that fit: `ink` bounds their glyphs, `drawn` also outline, plate and shadow."""
 
     face: Face
     lines: tuple[Line, ...]
@@ -38,7 +38,10 @@ class Block:
 
 
 def box_of(layer: TextLayer, width: int, height: int) -> Rect:
-    """The layer's box, or the whole picture within a margin; InvalidRequest if it sticks out."""
+    """Returns the layer's box, or the whole image within a margin.
+
+    Raises InvalidRequest if the box exceeds the image.
+    """
     margin = min(width, height) // _MARGIN
     box = layer.box or Rect(
         x=margin, y=margin, width=width - 2 * margin, height=height - 2 * margin
@@ -52,30 +55,30 @@ def box_of(layer: TextLayer, width: int, height: int) -> Rect:
 
 
 def grow(rect: Rect, by: int, width: int, height: int) -> Rect:
-    """The rectangle grown on every side, as far as a picture of this size reaches."""
+    """Returns the rectangle grown on every side, clipped to an image of this size."""
     left, top = max(0, rect.x - by), max(0, rect.y - by)
     right, bottom = min(width, rect.x + rect.width + by), min(height, rect.y + rect.height + by)
     return Rect(x=left, y=top, width=right - left, height=bottom - top)
 
 
 def overlap(rect: Rect, other: Rect) -> bool:
-    """Whether the rectangles share a pixel."""
+    """Returns whether the rectangles share a pixel."""
     across = max(rect.x, other.x) < min(rect.x + rect.width, other.x + other.width)
     return across and max(rect.y, other.y) < min(rect.y + rect.height, other.y + other.height)
 
 
 def legible_size_px(font: Font) -> int:
-    """The smallest font size whose x-height is legible."""
+    """Returns the smallest font size whose x-height is legible."""
     return ceil(LEGIBLE_X_HEIGHT_PX / font.x_height)
 
 
 def fit_block(
     layer: TextLayer, paragraphs: tuple[Paragraph, ...], font: Font, box: Rect, style: TextStyle
 ) -> Block:
-    """The block of the layer's paragraphs at the largest whole size inside its limits and box.
+    """Returns the block of the paragraphs at the largest whole size inside its limits and box.
 
-    Capitals are never higher than the box, so that a lone hyphen does not become a beam.
-    Raises InvalidRequest when the smallest allowed legible size is too large.
+    Capitals are never higher than the box, so that a single hyphen does not become huge. Raises
+    InvalidRequest when the smallest allowed legible size is too large.
     """
     legible = legible_size_px(font)
     smallest, largest = max(layer.min_size_px, legible), layer.max_size_px
@@ -126,12 +129,12 @@ def _lay_out(
 
 
 def _fits_width(texts: list[tuple[str, str]], face: Face, room: Rect) -> bool:
-    """Asked of the whole shaped lines: units measured alone know no kerning between them."""
+    """Returns whether each shaped line fits: units measured alone have no kerning between them."""
     return all(face.ink(*text).width <= room.width * face.scale for text in texts)
 
 
 def _extent(texts: list[tuple[str, str]], face: Face, step: int) -> tuple[int, int]:
-    """Highest and lowest pixel edge of the ink, from the first baseline."""
+    """Returns the highest and lowest pixel edge of the ink, relative to the first baseline."""
     inks = [face.ink(*text) for text in texts]
     tops = [i * step + ink.top // face.scale for i, ink in enumerate(inks)]
     bottoms = [i * step - (-ink.bottom // face.scale) for i, ink in enumerate(inks)]
@@ -139,7 +142,7 @@ def _extent(texts: list[tuple[str, str]], face: Face, step: int) -> tuple[int, i
 
 
 def _first_baseline(alignment: str, face: Face, room: Rect, below: int) -> int:
-    """By the font's own heights, so that neighbours with other letters share their baselines."""
+    """Returns the first baseline by the font's own heights, equal for texts with other letters."""
     capitals = round(face.font.cap_height * face.size_px)
     if alignment == "top":
         return room.y + capitals
@@ -149,7 +152,7 @@ def _first_baseline(alignment: str, face: Face, room: Rect, below: int) -> int:
 
 
 def _left(alignment: str, text: str, direction: str, face: Face, room: Rect) -> int:
-    """By the ink, not the pen: a T and an H then begin on one edge."""
+    """Aligns by the ink, not the pen, so that a T and an H begin on one edge."""
     free = room.width * face.scale - face.ink(text, direction).width
     share = {"left": 0, "centre": free // 2, "right": free}[alignment]
     return room.x * face.scale + share

@@ -1,4 +1,4 @@
-"""Masks widened and closed by exact distances, at a cost that does not grow with the distance."""
+"""Widens and closes masks by exact distances, at a cost that does not grow with the distance."""
 
 from typing import TypeAlias
 
@@ -10,12 +10,12 @@ Mask: TypeAlias = NDArray[np.uint8]
 
 
 def near(body: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Where the body, or something no further than so many pixels from it, is."""
+    """Returns where the body is, or is at most `pixels` away."""
     return _distance_to(body) <= pixels + 0.5
 
 
 def closed(coverage: Mask, pixels: int) -> Mask:
-    """The coverage with its gaps of up to twice so many pixels filled (a closing by a disc)."""
+    """Returns the coverage with gaps of up to twice `pixels` filled (a closing by a disc)."""
     border = pixels + 2
     padded = np.pad(coverage, border)
     outside = ~near(padded > 127, pixels)
@@ -25,6 +25,6 @@ def closed(coverage: Mask, pixels: int) -> Mask:
 
 
 def _distance_to(body: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """From each pixel's middle to the nearest pixel's of the body; huge where there is none."""
+    """Returns each pixel's distance to the nearest pixel of the body; huge if there is none."""
     distances = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(distances, np.float32)

@@ -15,15 +15,17 @@ from app.models.text.fonts import Font
 from app.models.text.masks import Mask
 
 FINE_PX = 256
-"""Glyphs are drawn at an em of at least this many samples, so that neither hinting nor whole
-pixels disturb their spacing; the samples are averaged into pixels afterwards."""
+"""Glyphs are drawn at an em of at least this many samples, then averaged into pixels.
+
+This keeps hinting and whole-pixel rounding out of their spacing.
+"""
 MAX_SAMPLES = 8
 """Samples along one side of a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """Coverage 0 to 255 in samples, and where its top left lies from the pen's origin."""
+    """Coverage 0 to 255 in samples, and the position of its top left from the pen's origin."""
 
     mask: Mask
     left: int
@@ -31,17 +33,17 @@ class Ink:
 
     @property
     def width(self) -> int:
-        """In samples."""
+        """Returns the width in samples."""
         return int(self.mask.shape[1])
 
     @property
     def bottom(self) -> int:
-        """Below the baseline, in samples."""
+        """Returns the lower edge relative to the baseline, in samples."""
         return self.top + int(self.mask.shape[0])
 
 
 def direction_of(text: str, asked: str = "auto") -> str:
-    """`ltr` or `rtl`: as asked, else as the first strongly directed letter runs, else ltr."""
+    """Returns `ltr` or `rtl`: as asked, else by the first strongly directed letter, else ltr."""
     if asked != "auto":
         return asked
     kinds = (unicodedata.bidirectional(letter) for letter in text)
@@ -51,7 +53,7 @@ def direction_of(text: str, asked: str = "auto") -> str:
 
 @dataclass(frozen=True)
 class Face:
-    """A font at `size_px`; it measures and draws in samples, `scale` of them to a pixel's side."""
+    """A font at `size_px`; measures and draws in samples, `scale` of them to a pixel's side."""
 
     font: Font
     size_px: int
@@ -59,21 +61,21 @@ class Face:
 
     @property
     def scale(self) -> int:
-        """Samples along one side of a pixel: more where glyphs are small."""
+        """Returns the samples along one side of a pixel: more for small sizes."""
         return min(MAX_SAMPLES, -(-FINE_PX // self.size_px))
 
     @property
     def x_height_px(self) -> float:
-        """The height of a lower-case x."""
+        """Returns the height of a lower-case x in pixels."""
         return self.font.x_height * self.size_px
 
     def advance(self, text: str, direction: str) -> float:
-        """How far the pen moves over the shaped text, in samples; kerning included."""
+        """Returns how far the pen moves over the shaped text, in samples; kerning included."""
         with self._whole():
             return self._shaper.getlength(text, direction=direction)
 
     def ink(self, text: str, direction: str, *, outline_px: int = 0) -> Ink:
-        """The shaped line, widened by the outline; an empty mask where nothing is to be seen."""
+        """Returns the shaped line, widened by the outline; an empty mask if nothing is visible."""
         key = (text, direction, outline_px)
         if key not in self._inks:
             with self._whole():
@@ -99,7 +101,7 @@ class Face:
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """FreeType reads a glyph when it is first drawn, and only then finds it broken."""
+        """Raises InvalidRequest for a broken glyph, which FreeType notices only when drawing it."""
         try:
             yield
         except OSError as exc:
@@ -109,7 +111,10 @@ class Face:
 
     @cached_property
     def _shaper(self) -> ImageFont.FreeTypeFont:
-        """Without raqm Pillow would set Arabic unjoined and reversed, and say nothing."""
+        """Returns the font with raqm layout: without it Pillow sets Arabic unjoined and reversed.
+
+        That happens silently, so a Pillow without raqm is an error.
+        """
         if not features.check("raqm"):
             raise AtelierError("this Pillow has no raqm to shape text; install Pillow's own wheel")
         return ImageFont.truetype(

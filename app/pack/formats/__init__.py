@@ -1,1 +1,1 @@
-"""Sheet metadata, one file per format that engines read."""
+"""Atlas metadata, one file per format that engines read."""

@@ -1,4 +1,4 @@
-"""TexturePacker's JSON hash: the sheet metadata that PixiJS and Phaser read."""
+"""TexturePacker's JSON hash: the atlas metadata that PixiJS and Phaser read."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -15,7 +15,7 @@ Length = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    """A part of the format. Keys we do not write (animations, borders) are left unread."""
+    """A part of the format. Keys that we do not write (animations, borders) are ignored."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -38,7 +38,7 @@ class _Frame(_Part):
     source_size: _Size
     pivot: Pivot
     anchor: Pivot
-    """The same point twice: Phaser reads the pivot, PixiJS the anchor."""
+    """The same point under two keys: Phaser reads the pivot, PixiJS the anchor."""
 
 
 class _Meta(_Part):
@@ -61,11 +61,11 @@ class _Sheet(_Part):
 def texturepacker_json(
     page: Page, *, image: str, scale: float = 1.0, related: Sequence[str] = ()
 ) -> bytes:
-    """The page's metadata in canonical JSON, the same bytes for the same page.
+    """Returns the page's metadata as canonical JSON; the same page gives the same bytes.
 
-    `image` is the page's file as the engine will find it beside this one, `related` the
-    metadata files of the other pages, `scale` the resolution the sprites were drawn for: at 2
-    an engine shows them at half their pixels.
+    `image` is the page's file, relative to this file, `related` the metadata files of the other
+    pages, `scale` the resolution of the sprites: at 2 an engine shows them at half their pixel
+    size.
     """
     height, width = page.pixels.shape[:2]
     sheet = _Sheet(
@@ -81,7 +81,7 @@ def texturepacker_json(
 
 
 def read_texturepacker(data: bytes) -> tuple[Placement, ...]:
-    """The placements in such a file, in its order.
+    """Returns the placements in a TexturePacker JSON hash, in file order.
 
     Raises InvalidRequest when it is not one, or holds rotated frames, which we never write.
     """

@@ -1,1 +1,1 @@
-"""The catalog's schema as numbered steps; each file in `versions/` says why it was needed."""
+"""The catalog's schema as numbered migrations; each file in `versions/` says why it was needed."""

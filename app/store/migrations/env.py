@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the steps inside the transaction that the catalog has opened."""
+"""Alembic's entry point: runs the migrations inside the transaction that the catalog has opened."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""bulk."""
+"""The benchmark of a bulk run: what it costs besides generation."""

@@ -1,6 +1,6 @@
-"""What a bulk run costs beside generation itself: CPU time, wall time, start-up, memory.
+"""What a bulk run costs besides generation itself: CPU time, wall time, start-up, memory.
 
-The job runs as a person runs it, in a process and a home of its own; this process only watches.
+The job runs as a user runs it, in a process and a home of its own; this process only measures.
 """
 
 import json
@@ -35,7 +35,7 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white"
 
 
 class BulkFigures(Value):
-    """One bulk run, measured from outside; CPU seconds are over every process it started."""
+    """One bulk run, measured from outside; CPU seconds cover every process it started."""
 
     images: int
     wall_seconds: float
@@ -44,7 +44,7 @@ class BulkFigures(Value):
     cpu_seconds: float
     generation_cpu_seconds: float
     other_cpu_share: float
-    """CPU time that is not generation, as a share of all: imports, start-up and ending included."""
+    """CPU time that is not generation, as a share of all, with imports, start-up and shutdown."""
     generation_wall_share: float
     """Share of wall time x workers that the generation workers spent generating."""
     peak_memory_mib: float
@@ -52,7 +52,7 @@ class BulkFigures(Value):
 
 
 class BenchFigures(Value):
-    """A small and a large run; their difference is what each further image costs."""
+    """A small and a large run; their difference is the cost of each further image."""
 
     small: BulkFigures
     large: BulkFigures
@@ -62,7 +62,7 @@ class BenchFigures(Value):
 
 
 def bench_bulk(assets: int) -> BenchFigures:
-    """Make a third of `assets` icons and then all of them, each from nothing."""
+    """Makes a third of `assets` icons and then all of them, each in an empty home."""
     small, large = _run(max(assets // 3, 1)), _run(assets)
     images = large.images - small.images
     cpu = large.cpu_seconds - small.cpu_seconds
@@ -77,7 +77,7 @@ def bench_bulk(assets: int) -> BenchFigures:
 
 
 def _run(assets: int) -> BulkFigures:
-    """Two candidates per asset, in a home of its own that is thrown away."""
+    """Makes two candidates per asset, in a home of its own that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         home = Path(folder)
         plan = home / "bench.yaml"
@@ -94,7 +94,7 @@ def _run(assets: int) -> BulkFigures:
 
 
 def bench_plan(assets: int) -> dict[str, object]:
-    """A plan of two candidates per asset over classes x colours x numbered variants."""
+    """Returns a plan of two candidates per asset over classes x colours x numbered variants."""
     variants = -(-assets // (len(CLASSES) * len(COLOURS)))
     return {
         "atelier": 1,
@@ -133,7 +133,7 @@ def _figures(run: RunRecord, watch: ProcessUsage) -> BulkFigures:
 
 
 def show_bulk_figures(figures: BenchFigures) -> None:
-    """Both runs side by side, then what each further image costs."""
+    """Prints both runs side by side, then the cost of each further image."""
     table = Table("", "small", "large", box=None)
     for name in type(figures.small).model_fields:
         small, large = getattr(figures.small, name), getattr(figures.large, name)

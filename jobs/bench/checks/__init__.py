@@ -1,1 +1,1 @@
-"""checks."""
+"""The benchmark of the checks, on a set of images with known defects."""

@@ -1,4 +1,4 @@
-"""What the checks find of a world of defects, what they take for one, and what they cost."""
+"""How many defects the checks find, how many good images they refuse, and what they cost."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ DETERMINISTIC = frozenset(
 )  # fmt: skip
 """What needs no opinion: file, size, alpha and flatness."""
 _NEEDS_NEIGHBOURS = frozenset({Measure.DUPLICATE_DISTANCE})
-"""What depends on the other pictures."""
+"""What depends on the other images."""
 _ROUNDS = 15
 
 Say = Callable[[str], None]
@@ -43,13 +43,13 @@ class DefectCell(Value):
     by_limits: float
     """With the recommended limits of `app.check.limits` in their place."""
     by_reference: float | None
-    """With the good picture beside it as well; None where there is no such thing."""
+    """With the good image to compare with as well; None where there is none."""
     named: float
-    """Found by one of the measures that ought to speak, with the limits."""
+    """Found by one of the measures that should find it, with the limits."""
 
 
 class Alarms(Value):
-    """Untouched pictures of one source: the shares refused alone, and by which measures."""
+    """Untouched images of one source: the shares wrongly refused, and by which measures."""
 
     source: Source
     count: int
@@ -58,20 +58,20 @@ class Alarms(Value):
     rules_that_spoke: dict[str, int]
     limits_that_spoke: dict[str, int]
     near_duplicates: float
-    """Refused as near duplicates of the untouched ones before them that show something else."""
+    """Refused as near duplicates of earlier untouched images that show something else."""
 
 
 class CheckFigures(Value):
-    """All of it."""
+    """The figures of all defects, false alarms and costs."""
 
     cells: tuple[DefectCell, ...]
     alarms: tuple[Alarms, ...]
     costs: tuple[CheckCost, ...]
     painting_milliseconds: float | None
-    """What one picture takes the starter at its own size; None when it did not paint."""
+    """Milliseconds the starter takes for one image at its own size; None when it did not render."""
 
     def all_checks(self, side: int, *, opaque: bool = False) -> float:
-        """Milliseconds of all checks at a size."""
+        """Returns the milliseconds of all checks at a size."""
         return next(
             cost.milliseconds for cost in self.costs
             if (cost.check, cost.side, cost.opaque) == (ALL_CHECKS, side, opaque)
@@ -79,14 +79,14 @@ class CheckFigures(Value):
 
     @property
     def share(self) -> float | None:
-        """Of what the starter's painting takes, what all checks of its pictures take."""
+        """Returns the time of all checks as a share of the starter's rendering time."""
         return (
             self.all_checks(64) / self.painting_milliseconds if self.painting_milliseconds else None
         )
 
     @property
     def passes(self) -> bool:
-        """Whether every deterministic defect was found, and no drawing was refused for one."""
+        """Returns whether every deterministic defect was found and no drawing refused for one."""
         return all(cell.by_limits == 1 for cell in self.cells if cell.deterministic) and not any(
             spoke in DETERMINISTIC
             for row in self.alarms if row.source is Source.DRAWN for spoke in row.limits_that_spoke
@@ -94,7 +94,7 @@ class CheckFigures(Value):
 
     @property
     def missed(self) -> list[DefectCell]:
-        """What the goals ask for and is not there: every deterministic one, 95 % at medium."""
+        """Returns the cells below their goal: every deterministic defect, 95 % at severity 2."""
         return [
             cell for cell in self.cells
             if cell.by_limits < (1.0 if cell.deterministic else GOAL if cell.severity == 2 else 0)
@@ -103,20 +103,20 @@ class CheckFigures(Value):
 
 @dataclass(slots=True)
 class _DefectCounts:
-    """The judged of one class and severity, or of one source."""
+    """The judged samples of one class and severity, or of one source."""
 
     first: WorldSample
     judged: list[JudgedSample] = field(default_factory=list)
 
 
 ShownSamples = dict[tuple[str, int], list[WorldSample]]
-"""One or two of each class and severity, to look at: painted and drawn, where it takes both."""
+"""One or two samples of each class and severity: rendered and drawn, where it has both."""
 
 
 def bench_checks(
     extent: WorldExtent, say: Say, *, rounds: int = _ROUNDS
 ) -> tuple[CheckFigures, ShownSamples]:
-    """Make the world in memory and judge it; some minutes on one core, reading texts most."""
+    """Makes and judges the defects in memory; some minutes on one core, most to read text."""
     critic = starter_critic()
     world, judge = DefectWorld(extent), SampleJudge(critic)
     alarms: dict[Source, _DefectCounts] = {}
@@ -143,7 +143,7 @@ def bench_checks(
 
 
 def starter_critic() -> Critic:
-    """The critic that ships."""
+    """Returns the bundled critic."""
     folder = critic_folder_of(read_version(FOLDERS["starter"]))
     assert folder is not None
     return Critic.load(folder)

@@ -32,10 +32,10 @@ def make_defects_command(
     image: Painted = True,
     as_json: AsJson = False,
 ) -> None:
-    """Spoil good pictures by every named defect at three severities, with untouched controls.
+    """Make images with every named defect at three severities, with untouched controls.
 
-    Each file has a line in `manifest.jsonl`: the defect, its severity, what it came from and
-    which measure ought to speak. The same options write the same bytes.
+    Each file has a line in `manifest.jsonl`: the defect, its severity, what it was made from and
+    which measure should find it. The same options write the same bytes.
     """
     with exit_codes(as_json):
         from jobs.bench.checks.render import show_written
@@ -62,7 +62,8 @@ def bench_checks_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a world of defects: what is found, what is taken for one, and what each check costs.
+    """Measure the checks on a set of defects: what is found, false alarms, and the cost of each
+    check.
 
     Costs are CPU time of one thread, so other work on the machine changes them little.
 

@@ -1,4 +1,4 @@
-"""Costs: what each check takes of one core, by size, as CPU time of this thread."""
+"""The cost of each check by image size, as CPU time of this thread."""
 
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -29,11 +29,11 @@ class CheckCost(Value):
     side: int
     milliseconds: float
     opaque: bool = False
-    """Of a picture without any transparency, where nothing can be left out."""
+    """For an image without any transparency, where no pixel can be skipped."""
 
 
 def costs(critic: Critic, *, rounds: int) -> list[CheckCost]:
-    """Each check alone, and all that every picture goes through together; nobody reads text."""
+    """Measures each check alone, and all that every image passes together; text is not read."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -43,7 +43,7 @@ def costs(critic: Critic, *, rounds: int) -> list[CheckCost]:
 
 
 def painting(renderer: StarterRenderer, numbers: range) -> float:
-    """Milliseconds that one picture of the starter takes of one core; the first is not counted."""
+    """Returns CPU milliseconds per image of the starter on one core; the first is not counted."""
     renderer.render(numbers[:1])
     started = thread_time()
     renderer.render(numbers[1 : 1 + _PAINTED])

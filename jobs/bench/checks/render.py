@@ -1,4 +1,4 @@
-"""How the figures of the checks are said to a person, and the defects and recalls drawn."""
+"""Prints the figures of the checks, and draws the defects and recalls."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ _INK = {1: "#94a3b8", 2: "#2563eb", 3: "#c2410c"}
 
 
 def show_written(world: WrittenWorld) -> None:
-    """How many files of each class there are."""
+    """Prints how many files and classes were written."""
     total = sum(world.classes.values())
     spoilt = len(world.classes.keys() - {CONTROL})
     make_console().print(
@@ -44,7 +44,7 @@ def show_written(world: WrittenWorld) -> None:
 
 
 def show_check_figures(figures: CheckFigures) -> None:
-    """Recall by class and severity, false alarms, costs, and what misses its goal."""
+    """Prints recall by class and severity, false alarms, costs, and what misses its goal."""
     out = make_console()
     out.print(_recalls(figures))
     out.print(_alarms(figures))
@@ -124,7 +124,7 @@ def _price(figures: CheckFigures) -> str:
 
 
 def draw_sheet(shown: ShownSamples, file: Path) -> None:
-    """A PNG with a row for each class: two pictures as they were, then by severity."""
+    """Writes a PNG with a row for each class: two images before, then by severity."""
     names = list(dict.fromkeys(defect for defect, _ in shown))
     rows = [_row(name, shown) for name in names]
     width = max(row.shape[1] for row in rows)
@@ -147,7 +147,7 @@ def _row(name: str, shown: ShownSamples) -> Pixels:
 
 
 def _decodable_pixels(data: bytes) -> Pixels:
-    """The picture as far as any reader gets; black where it gets nowhere."""
+    """Returns the image as far as it can be decoded; black where it cannot."""
     try:
         return read_any_png(data)
     except BadImage:
@@ -169,7 +169,7 @@ def _tile(pixels: Pixels) -> Pixels:
 
 
 def draw_chart(figures: CheckFigures, file: Path) -> None:
-    """A PNG: for each class the share found at each severity."""
+    """Writes a PNG with the share found at each severity, for each class."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(cell.defect for cell in figures.cells))

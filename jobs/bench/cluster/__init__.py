@@ -1,1 +1,1 @@
-"""Machines that come and go: how a worker leaves in good order, and the proofs that it may."""
+"""Benchmarks and crash tests of a Ray cluster whose machines come and go."""

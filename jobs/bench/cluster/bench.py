@@ -2,7 +2,7 @@
 
 Machines are Ray's own node processes with CPUs and GPUs that are only counted, and an image is a
 fixed sleep in place of a GPU's time. Every section has clusters and folders of its own that are
-thrown away, and ends only the processes it started.
+deleted afterwards, and ends only the processes it started.
 """
 
 import os
@@ -32,7 +32,7 @@ from jobs.crash_tests.baseline import Baseline, Say
 
 
 class Section(StrEnum):
-    """What is tried."""
+    """The parts of the benchmark."""
 
     SCALING = "scaling"
     KILLS = "kills"
@@ -46,7 +46,7 @@ class Section(StrEnum):
 
 
 class Extent(Value):
-    """How much of everything."""
+    """The size of each section."""
 
     nodes: tuple[int, ...]
     images_each: int
@@ -74,7 +74,7 @@ QUICK = Extent(
 
 
 class CpuLoad(Value):
-    """Processes that wanted a core of this machine, averaged over a minute, ours among them."""
+    """The load average of this machine over a minute, including our own processes."""
 
     section: Section
     before: float
@@ -83,10 +83,10 @@ class CpuLoad(Value):
 
 
 class ClusterFigures(Value):
-    """Every section that was asked for; empty where it was not."""
+    """The figures of every section that was asked for; empty where it was not."""
 
     image_seconds: float
-    """What an image sleeps in `scaling`."""
+    """Seconds that an image sleeps in `scaling`."""
     scaling: tuple[ScalingRun, ...] = ()
     storms: tuple[DisruptedRun, ...] = ()
     widths: tuple[ClusterSize, ...] = ()
@@ -99,19 +99,19 @@ class ClusterFigures(Value):
 
     @property
     def same_bytes(self) -> bool:
-        """Whether every width came to the same files and rows."""
+        """Returns whether every cluster size gave the same files and rows."""
         return len({(width.files_digest, width.rows_digest) for width in self.widths}) <= 1
 
     @property
     def holds(self) -> bool:
-        """Whether no law was broken anywhere; speed is no law."""
+        """Returns whether no invariant was broken; speed is not an invariant."""
         single = (self.siege, self.pool, self.schedule, self.replicas, self.exposure)
         tried = [*self.storms, *(section for section in single if section)]
         return self.same_bytes and all(section.holds for section in tried)
 
 
 def bench_cluster(sections: Sequence[Section], extent: Extent, say: Say) -> ClusterFigures:
-    """Run the sections one after the other. Raises BackendError when an undisturbed run breaks."""
+    """Runs the sections one after the other. Raises BackendError when an undisturbed run fails."""
     bench = _ClusterBench(extent, say)
     for section in sections:
         before = os.getloadavg()[0]
@@ -156,7 +156,7 @@ class _ClusterBench:
         weather = RunShape(extent.storm_nodes, extent.storm_images, extent.storm_seconds)
         self._calm = self._calm or run_undisturbed(weather, folder / "c", self._say)
         result = run_disrupted(weather, [blow] * extent.blows, self._calm, folder / "s", self._say)
-        self._say(str(result))  # now already: another storm may take minutes, and be interrupted
+        self._say(str(result))  # now: the next such run takes minutes and may be interrupted
         self.figures = self.figures.replace(storms=(*self.figures.storms, result))
 
     def _widths(self, folder: Path) -> None:
@@ -188,7 +188,7 @@ class _ClusterBench:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Thrown away in the end; processes that end write to the last."""
+    """Yields a folder and deletes it; ending processes may write until the last moment."""
     folder = Path(tempfile.mkdtemp(prefix="at-"))
     try:
         yield folder

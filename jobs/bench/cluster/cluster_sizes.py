@@ -1,4 +1,4 @@
-"""Widths: one plan on one machine, on two and on three, and every byte of what it came to."""
+"""Runs one plan on one machine, on two and on three, and compares every byte of the results."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from app.types import Value
 from jobs.bench.cluster.machines import machines
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import TestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 NODES = (1, 2, 3)
@@ -16,25 +16,25 @@ SLOW = {"ATELIER_ECHO_SECONDS": "0.2"}
 
 
 class ClusterSize(Value):
-    """What the plan came to on so many machines; equal digests are equal bytes."""
+    """The results of the plan on this many machines; equal digests are equal bytes."""
 
     nodes: int
     images: int
     files: int
     files_digest: str
-    """Of the digests of every file in the store but the plan's own document, sorted."""
+    """Of the sorted digests of every file in the store except the plan's own document."""
     rows_digest: str
-    """Of every asset's and page's row, without the times and the run's id."""
+    """Of every asset's and page's row, without times and the run's id."""
 
 
 def run_sizes(assets: int, folder: Path, say: Say) -> tuple[ClusterSize, ...]:
-    """One cluster that grows between runs, each in a home of its own; rounds of retries too."""
-    slow = TestHome(folder / "m").environment(**SLOW)
+    """Runs the plan, with retries, in separate homes on one cluster that grows between runs."""
+    slow = CrashTestHome(folder / "m").environment(**SLOW)
     with machines(folder / "m", slow, 0) as cluster:
         results = []
         for nodes in NODES:
             cluster.scale_to(nodes)
-            home = TestHome(folder / str(nodes))
+            home = CrashTestHome(folder / str(nodes))
             joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=str(nodes))
             job = BulkProcess(home.write(crash_test_plan(assets)), joining, workers=nodes)
             with ending_all([job]):
@@ -46,7 +46,7 @@ def run_sizes(assets: int, folder: Path, say: Say) -> tuple[ClusterSize, ...]:
     return tuple(results)
 
 
-def _run_size(nodes: int, home: TestHome) -> ClusterSize:
+def _run_size(nodes: int, home: CrashTestHome) -> ClusterSize:
     manifest = invariants.manifest(home)
     store = home.open()
     try:

@@ -1,4 +1,4 @@
-"""`python -m jobs dev bench-cluster`: the proofs of the elastic cluster, and what it costs."""
+"""`python -m jobs dev bench-cluster`: the crash tests of the elastic cluster, and what it costs."""
 
 import signal
 from typing import Annotated
@@ -18,15 +18,15 @@ def bench_cluster(
     quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Kill, drain, add and take away machines under runs, and count what must never happen.
+    """Kill, drain, add and remove machines under runs, and count what must never happen.
 
     The machines are Ray's own nodes as processes of this one, and an image is a fixed sleep in
     place of a GPU's time. scaling runs a plan on 1, 2, 4 and 8 of them; kills and drains hit 20
-    each under 400 images; widths compares every byte made on 1, 2 and 3; siege takes all CPUs
-    away while images are made; pool lets Ray's autoscaler bring machines and take them away;
-    schedule raises their floor ahead of a spike; replicas takes a role of the service from none
-    to several and back; exposure knocks at every socket of a cluster without its token.
-    Takes most of an hour on two cores; another Ray on this machine is left alone.
+    each under 400 images; widths compares every byte made on 1, 2 and 3; siege removes all CPUs
+    while images are made; pool lets Ray's autoscaler add machines and remove them; schedule raises
+    their minimum ahead of a spike; replicas scales a role of the service from none to several and
+    back; exposure calls every socket of a cluster without its token. Takes most of an hour on two
+    cores; another Ray on this machine is left alone.
 
     Exit codes: 0 nothing broke, 1 a counter that must be 0 is not.
     """

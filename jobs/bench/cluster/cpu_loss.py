@@ -1,4 +1,4 @@
-"""Siege: every machine with a CPU dies while images are made; another comes when all are made."""
+"""CPU loss: every machine with a CPU dies while images are made; a new one starts afterwards."""
 
 from pathlib import Path
 from time import monotonic, sleep
@@ -7,20 +7,20 @@ from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, machines
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 OTHER_STAGES = ("CheckStage", "FinishStage", "PackStage")
-"""The stages beside generation."""
+"""The stages other than generation."""
 MAKERS = 2
 
 
 class CpuLoss(Value):
-    """How a run without machines for checks went on, and caught up."""
+    """How a run without machines for checks continued, and caught up."""
 
     images: int
     workers_killed: int
-    """Workers of the stages beside generation that died with their machine."""
+    """Workers of stages other than generation that died with their machine."""
     painted_before: int
     painted_without: int
     """Images made while no machine had a CPU left."""
@@ -28,18 +28,18 @@ class CpuLoss(Value):
     """From the new CPU machine's start to the run's end."""
     lost: int
     broken: int
-    """Every law that was broken; the exit code among them."""
+    """All broken invariants; a wrong exit code counts as one."""
 
     @property
     def holds(self) -> bool:
-        """Whether generation went on to its end and nothing was lost."""
+        """Returns whether generation ran to its end and nothing was lost."""
         without = self.painted_before + self.painted_without == self.images
         return bool(without and self.workers_killed and not self.lost and not self.broken)
 
 
 def run_cpu_loss(images: int, seconds: float, folder: Path, say: Say) -> CpuLoss:
-    """Two machines with a GPU and no CPU, and one with CPUs that dies once checks have begun."""
-    home = TestHome(folder / "h")
+    """Runs two machines with only a GPU, and one with CPUs that dies once checks have begun."""
+    home = CrashTestHome(folder / "h")
     slow = home.environment(ATELIER_ECHO_SECONDS=str(seconds))
     defaults = {"candidates": 1, "attempts": 1, "sizes": ["32x32"], "rules": list(LENIENT_RULES)}
     plan = home.write(crash_test_plan(images, **defaults))
@@ -77,5 +77,5 @@ def run_cpu_loss(images: int, seconds: float, folder: Path, say: Say) -> CpuLoss
     )
 
 
-def _images_made(home: TestHome) -> int:
+def _images_made(home: CrashTestHome) -> int:
     return len({request_id for _, request_id in home.rendered()})

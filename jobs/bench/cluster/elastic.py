@@ -1,4 +1,4 @@
-"""A head whose autoscaler brings machines with a GPU and takes them away, on this machine.
+"""A head whose autoscaler adds machines with a GPU and removes them, on this machine.
 
 It starts processes where a cloud would start machines.
 """
@@ -12,9 +12,9 @@ from typing import Any
 from jobs.bench.cluster.machines import Machine, free_port, process_title
 
 HEAD = "f" * 51 + "00000"
-"""The id that Ray's provider of pretended machines gives to the head."""
+"""The id that Ray's fake machine provider gives to the head."""
 HEAD_TYPE = "ray.head.default"
-"""What that provider takes the head for, whatever else is written."""
+"""The type that this provider assigns to the head, whatever the config says."""
 LISTS = (
     "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
     "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files",
@@ -31,18 +31,18 @@ AUTOSCALER = {
 }
 OBJECT_STORE_BYTES = 100 * 2**20
 LABELS = {"class": "gpu"}
-"""Of every machine that is brought, as the pools of `cluster.yaml` have theirs."""
+"""Of every machine that is added, as the pools of `cluster.yaml` have theirs."""
 SLOT = {"slot": 1}
-"""In place of memory, of which the provider cannot tell the autoscaler."""
+"""In place of memory, which this provider cannot report to the autoscaler."""
 
 
 @contextmanager
 def elastic_cluster(
     folder: Path, environment: Mapping[str, str], most: int, idle_seconds: float
 ) -> Iterator[tuple[Machine, dict[str, str]]]:
-    """A head with CPUs for the stages beside generation, and how to come to it.
+    """Yields a head with CPUs for the stages other than generation, and the environment to join it.
 
-    It may have so many machines, and each goes after so long without work.
+    The cluster may have up to `most` machines; each is removed after `idle_seconds` without work.
     """
     folder.mkdir(parents=True)
     port, token, described = free_port(), folder / "token", folder / "cluster.json"
@@ -61,9 +61,9 @@ def elastic_cluster(
 
 
 def gpu_machines(head: Machine) -> int:
-    """Raylets that have a GPU to give; the provider's machines are processes of the head's.
+    """Counts the raylets with a GPU; the provider's machines are processes of the head's session.
 
-    Told apart by their command, as one that just starts another process is for a moment two.
+    Counts distinct commands, because a raylet that forks shows up twice for a moment.
     """
     titles = {process_title(process) for process in head.processes()}
     return sum("raylet/raylet " in command and ",GPU,1," in command for command in titles)

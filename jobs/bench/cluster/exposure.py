@@ -1,9 +1,9 @@
-"""Exposure: what a cluster's profile opens to somebody on its network who has no credentials.
+"""Exposure: what a cluster's profile answers to somebody on its network without credentials.
 
-Every socket at which a process of it listens is looked up and knocked at: with each route that
-Ray's servers, our service and MLflow have, and with each method that Ray declares or a server
-names. Health is for everybody; what else Ray and MLflow open, and cannot be told to shut, is
-written down here one by one, and anything beyond that breaks the law.
+Every socket on which one of its processes listens is found and called: with each route that Ray's
+servers, our service and MLflow have, and with each method that Ray declares or a server lists.
+Health is open to everybody; what else Ray and MLflow open, and cannot be closed, is listed here one
+by one, and anything beyond that is a failure.
 """
 
 import json
@@ -48,7 +48,7 @@ STATED = {
     "GET /api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
     "GET /ajax-api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
 }
-"""What is answered beside health, and why it may be."""
+"""What is answered besides health, and why it may be."""
 ROUTE = re.compile(r'routes\.(get|post|put|delete|patch|head)\(\s*f?"([^"]+)"')
 ADDED = re.compile(r'add_(get|post|put|delete)\(\s*"([^"]+)"')
 STANDARD_ROUTES: tuple[Route, ...] = (
@@ -69,35 +69,35 @@ def walk(routes):
 walk(create_fastapi_app(app).routes)
 print(json.dumps(sorted(declared)))
 """
-"""Asked of MLflow in a process of its own, with the accounts of the one that runs."""
+"""Run in a process of its own, with MLflow's accounts, to list the routes of MLflow."""
 
 
 def stated_reason(name: str) -> str:
-    """Why a route or a method may be open; empty when nothing says so."""
+    """Returns why a route or a method may be open; empty when it is not listed."""
     return STATED.get(CHANNELZ if name.startswith(CHANNELZ) else name, "")
 
 
 class Exposure(Value):
-    """Every door of the profile, and whether its secrets are the owner's alone."""
+    """Every port of the profile, and whether its secrets are readable by the owner alone."""
 
     doors: tuple[Port, ...]
     routes: int
     """HTTP methods and paths that were tried, of all servers together."""
     token_mode: str
-    """Of the token's file, as `ls` counts: 600."""
+    """Of the token's file, as an octal number: 600."""
 
     def unexpected(self, door: Port) -> list[str]:
-        """What a door opens that is neither health nor written down."""
+        """Returns what a port opens that is neither health nor listed."""
         return [name for name in door.opened if name not in HEALTH and not stated_reason(name)]
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is open but health and what is written down."""
+        """Returns whether nothing is open except health and what is listed."""
         return self.token_mode == "600" and not any(self.unexpected(door) for door in self.doors)
 
 
 def scan_exposure(folder: Path, say: Say) -> Exposure:
-    """Start the profile, knock at all its doors, and end it."""
+    """Starts the profile, calls all its ports, and ends it."""
     with secured_cluster(folder) as profile:
         say("the profile runs")
         routes = _routes(profile)
@@ -112,7 +112,7 @@ def scan_exposure(folder: Path, say: Say) -> Exposure:
 
 
 def _routes(profile: SecuredCluster) -> dict[int, list[Route]]:
-    """Those of the service and of MLflow by their ports; Ray's under 0."""
+    """Returns the routes of the service and of MLflow by their ports; Ray's under 0."""
     return {
         _port(profile.service_url): _of_service(profile),
         _port(profile.mlflow_url): _of_mlflow(profile),
@@ -121,7 +121,7 @@ def _routes(profile: SecuredCluster) -> dict[int, list[Route]]:
 
 
 def _of_ray() -> list[Route]:
-    """What Ray's dashboard, agents and job server declare in their source."""
+    """Returns the routes that Ray's dashboard, agents and job server declare in their source."""
     root = Path(ray.__file__).parent
     files = [*(root / "dashboard").rglob("*.py"), *(root / "_private/runtime_env").rglob("*.py")]
     texts = [file.read_text() for file in files]
@@ -130,7 +130,7 @@ def _of_ray() -> list[Route]:
 
 
 def _of_service(profile: SecuredCluster) -> list[Route]:
-    """What the service says of itself to somebody with a key."""
+    """Returns the routes of the service's OpenAPI document, read with a key."""
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {profile.key}"
@@ -158,7 +158,7 @@ def _of_mlflow(profile: SecuredCluster) -> list[Route]:
 
 
 def _filled(routes: Iterable[Route]) -> list[Route]:
-    """Each once, with a word wherever a path wants one; HEAD and OPTIONS only repeat others."""
+    """Returns each route once, `x` as each path parameter; HEAD and OPTIONS only repeat others."""
     filled = {
         (method, re.sub(r"\{[^}]*\}|<[^>]*>", "x", path))
         for method, path in routes

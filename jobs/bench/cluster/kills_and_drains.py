@@ -1,4 +1,4 @@
-"""Storm: machines are killed and drained under a run, others come, and nothing may be lost."""
+"""Machines are killed and drained under a run and replaced, and nothing may be lost."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, Machine, Machines, machines
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Baseline, Say
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 MAKERS = "GenerateStage"
@@ -34,32 +34,32 @@ class Disruption(StrEnum):
     DRAIN = "drain"
     """SIGTERM for its `ray start`, as a container's end or a spot notice begins."""
     TERM = "term"
-    """SIGTERM for the process that makes images alone."""
+    """SIGTERM for only the process that makes images."""
 
 
 class DisruptedRun(Value):
-    """One run under blows, held against an undisturbed one."""
+    """One run under disruptions, compared with an undisturbed one."""
 
     blows: dict[str, int]
     nodes: int
     images: int
     lost: int
-    """Images and assets asked for that do not stand in the end."""
+    """Requested images and assets that are missing at the end."""
     painted_after_commit: int
     painted_again: int
-    """Painted a second time, because the first was not yet committed when its machine died."""
+    """Rendered twice, because the first was not yet committed when its machine died."""
     other_results: int
     """Whether any asset or page differs from the undisturbed run's."""
     other_breaks: int
-    """All other laws that were broken; the exit code among them."""
+    """All other broken invariants; a wrong exit code counts as one."""
     seconds: float
     added_seconds: float
     leave_seconds: float | None
-    """From SIGTERM until the machine was gone by itself, the median; None without a drain."""
+    """Median seconds from SIGTERM until the machine was gone by itself; None without a drain."""
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was lost, made again or made otherwise."""
+        """Returns whether nothing was lost, repeated after its commit, or different."""
         return not any(
             (self.lost, self.painted_after_commit, self.other_results, self.other_breaks)
         )
@@ -67,7 +67,7 @@ class DisruptedRun(Value):
 
 @dataclass(frozen=True, slots=True)
 class RunShape:
-    """How large a run, on how many machines, and how long an image takes there."""
+    """The size of a run, its number of machines, and the seconds per image."""
 
     nodes: int
     images: int
@@ -75,7 +75,7 @@ class RunShape:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """One image an asset, which every check lets pass."""
+        """Returns a plan of one image per asset, which every check accepts."""
         defaults = {
             "candidates": 1,
             "attempts": 1,
@@ -87,9 +87,9 @@ class RunShape:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to, blows or none."""
+    """The outcome of a run, with or without disruptions."""
 
-    home: TestHome
+    home: CrashTestHome
     blows: Counter[str]
     code: int | None
     accepted: int
@@ -100,13 +100,13 @@ class RunOutcome:
 
 @dataclass(slots=True)
 class _Departures:
-    """Machines that were told to go and when, and how long those took that went."""
+    """Machines that were told to stop and when, and the seconds that stopped ones took."""
 
     told_at: dict[Machine, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
 
     def poll(self, cluster: Machines) -> None:
-        """Bury those that have ended."""
+        """Removes the machines that have ended."""
         for node in [machine for machine in self.told_at if not machine.alive]:
             self.took.append(monotonic() - self.told_at.pop(node))
             cluster.remove(node)
@@ -115,7 +115,7 @@ class _Departures:
 def run_disrupted(
     weather: RunShape, blows: Sequence[Disruption], calm: Baseline, folder: Path, say: Say
 ) -> DisruptedRun:
-    """One run under these blows, evenly over its images; whoever is hit is replaced at once."""
+    """Runs one run under these disruptions, spread over its images; hit machines are replaced."""
     passed = run(weather, blows, folder, say)
     home, standing = passed.home, invariants.snapshot(passed.home)
     broken = invariants.broken_invariants(home, passed.seen)
@@ -138,7 +138,7 @@ def run_disrupted(
 
 
 def run_undisturbed(weather: RunShape, folder: Path, say: Say) -> Baseline:
-    """What storms are held against. Raises BackendError when the run does not end well."""
+    """Runs the undisturbed run. Raises BackendError when it does not end well."""
     passed = run(weather, (), folder, say)
     if passed.code != 0:
         raise BackendError(f"the undisturbed run ended with {passed.code}", backend="bulk")
@@ -152,8 +152,8 @@ def run_undisturbed(weather: RunShape, folder: Path, say: Say) -> Baseline:
 
 
 def run(weather: RunShape, blows: Sequence[Disruption], folder: Path, say: Say) -> RunOutcome:
-    """One run on a cluster of its own."""
-    home, done, leaving = TestHome(folder / "h"), Counter[str](), _Departures()
+    """Runs one run on a cluster of its own."""
+    home, done, leaving = CrashTestHome(folder / "h"), Counter[str](), _Departures()
     rng = Random("storm")
     slow = home.environment(ATELIER_ECHO_SECONDS=str(weather.seconds))
     with machines(folder / "m", slow, weather.nodes) as cluster:
@@ -180,7 +180,7 @@ def run(weather: RunShape, blows: Sequence[Disruption], folder: Path, say: Say) 
 
 
 def _await(
-    images: float, job: BulkProcess, home: TestHome, cluster: Machines, leaving: _Departures
+    images: float, job: BulkProcess, home: CrashTestHome, cluster: Machines, leaving: _Departures
 ) -> None:
     while job.running and len({request_id for _, request_id in home.rendered()}) < images:
         leaving.poll(cluster)
@@ -188,7 +188,7 @@ def _await(
 
 
 def _disrupt(blow: Disruption, cluster: Machines, leaving: _Departures, rng: Random) -> bool:
-    """Hit a machine that makes images now, if there is one, and start another in its place."""
+    """Disrupts a machine that makes images now, if there is one, and starts a replacement."""
     standing = [
         node for node in cluster.nodes if node not in leaving.told_at and node.processes(MAKERS)
     ]

@@ -1,7 +1,7 @@
-"""Machines of a pretended cluster: a head and nodes, each a session of processes of its own.
+"""Machines of a simulated cluster: a head and nodes, each a session of processes of its own.
 
-Every node is Ray's own `ray start --block`, as it runs in a container; its CPUs and GPUs are
-numbers that Ray counts with. A node is lost by SIGKILL to its whole session at once.
+Every node is Ray's own `ray start --block`, as it runs in a container; its CPUs and GPUs are only
+counted. A node is lost by SIGKILL to its whole session at once.
 """
 
 import os
@@ -32,8 +32,9 @@ SHARED = (
 class Machine:
     """One `ray start --block` with all that it started, in a folder for its sockets.
 
-    The folder is its own, as two that start at once in one take each other's sockets; and its path
-    is short, as Linux takes 107 bytes for a socket's, of which Ray wants 60.
+    The folder is its own, because two nodes that start at once in one folder take each other's
+    sockets; and its path is short, because Linux allows 107 bytes for a socket's path, of which Ray
+    needs 60.
     """
 
     def __init__(self, name: str, options: list[str], environment: Mapping[str, str], log: Path):
@@ -50,11 +51,11 @@ class Machine:
 
     @property
     def alive(self) -> bool:
-        """Whether its Ray runs, or is still starting."""
+        """Returns whether its Ray runs, or is still starting."""
         return self._process.poll() is None
 
     def processes(self, *titles: str) -> list[psutil.Process]:
-        """Its living processes; with titles, the workers of Ray Data that bear one of them."""
+        """Returns its living processes; with titles, only Ray Data workers with one of them."""
         running = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
@@ -63,7 +64,7 @@ class Machine:
         return running
 
     def await_started(self) -> None:
-        """Wait until its Ray says that it runs. Raises BackendError when it never does."""
+        """Waits until its Ray reports that it runs. Raises BackendError when it never does."""
         started = monotonic()
         while "Ray runtime started" not in self._log.read_text():
             if not self.alive or monotonic() - started > START_SECONDS:
@@ -71,17 +72,17 @@ class Machine:
             sleep(POLL_SECONDS)
 
     def terminate(self) -> None:
-        """SIGTERM to `ray start`, as a container's end or a spot notice begins: it drains."""
+        """Sends SIGTERM to `ray start`, as a container's end or a spot notice begins: it drains."""
         self._process.send_signal(signal.SIGTERM)
 
     def await_end(self, seconds: float) -> bool:
-        """Whether it ends by itself in that time."""
+        """Waits up to that long; returns whether it ended by itself."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return not self.alive
 
     def kill(self) -> None:
-        """SIGKILL for all of it at once, and until nothing of it is left."""
+        """Kills all its processes with SIGKILL at once, and waits until none is left."""
         while left := [
             process for process in self.processes() if process.status() != psutil.STATUS_ZOMBIE
         ]:
@@ -95,10 +96,10 @@ class Machine:
 
 
 class Machines:
-    """A head that works on nothing, and the nodes that were added to it."""
+    """A head that does no work, and the nodes that were added to it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """`environment` is what the workers of every node read, such as the echo's diary."""
+        """`environment` is for the workers of every node, such as the path of the echo's log."""
         folder.mkdir(parents=True, exist_ok=True)
         token = folder / "token"
         token.write_text("0" * 64)
@@ -113,11 +114,11 @@ class Machines:
 
     @property
     def join_environment(self) -> dict[str, str]:
-        """What a run adds to its environment to come to this cluster."""
+        """Returns what a run adds to its environment to join this cluster."""
         return {**self._key, "RAY_ADDRESS": f"127.0.0.1:{self._port}"}
 
     def add(self, *, cpus: int = CPUS, gpus: int = 1) -> Machine:
-        """Start one more node; it joins some seconds later."""
+        """Starts one more node; it joins some seconds later."""
         self._begun += 1
         options = [f"--address=127.0.0.1:{self._port}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
         options += ["--dashboard-agent-listen-port=0"]
@@ -126,23 +127,23 @@ class Machines:
         return node
 
     def scale_to(self, number: int) -> None:
-        """Have so many nodes, all of them running."""
+        """Adds nodes up to this number and waits until all run."""
         while len(self.nodes) < number:
             self.add()
         for machine in (self.head, *self.nodes):
             machine.await_started()
 
     def workers(self, *titles: str) -> list[psutil.Process]:
-        """The workers of these stages on all nodes."""
+        """Returns the workers of these stages on all nodes."""
         return [process for node in self.nodes for process in node.processes(*titles)]
 
     def remove(self, node: Machine) -> None:
-        """End what is left of a node, and forget it."""
+        """Ends what is left of a node and removes it from the list."""
         node.kill()
         self.nodes.remove(node)
 
     def close(self) -> None:
-        """End every process of the cluster, and only those."""
+        """Ends every process of the cluster, and only those."""
         for machine in (*self.nodes, self.head):
             machine.kill()
 
@@ -152,7 +153,7 @@ class Machines:
 
 @contextmanager
 def machines(folder: Path, environment: Mapping[str, str], nodes: int) -> Iterator[Machines]:
-    """A cluster of so many nodes with a GPU each; in the end nothing of it is left."""
+    """Yields a cluster of this many nodes with a GPU each; ends all of it afterwards."""
     cluster = Machines(folder, environment)
     try:
         cluster.scale_to(nodes)
@@ -162,14 +163,14 @@ def machines(folder: Path, environment: Mapping[str, str], nodes: int) -> Iterat
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
+    """Returns a loopback port that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def process_title(process: psutil.Process) -> str:
-    """The words of its command; none when it has just ended."""
+    """Returns the process's command line; empty when it has just ended."""
     with suppress(psutil.Error):
         return " ".join(process.cmdline())
     return ""

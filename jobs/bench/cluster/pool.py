@@ -1,7 +1,7 @@
-"""Pool: Ray's own autoscaler brings machines for a run and takes them away, on this machine.
+"""Pool: Ray's own autoscaler adds machines for a run and removes them, on this machine.
 
-It starts processes where a cloud would start machines, so its times are Ray's alone: those of a
-cloud's machine and its image come on top.
+It starts processes where a cloud would start machines, so its times are Ray's alone: a cloud's
+machine and image add to them.
 """
 
 import json
@@ -15,7 +15,7 @@ from jobs.bench.cluster.elastic import elastic_cluster, gpu_machines
 from jobs.bench.cluster.machines import POLL_SECONDS
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 IDLE_SECONDS = 5
@@ -35,12 +35,12 @@ class PoolFigures(Value):
     first_machine_seconds: float
     first_image_seconds: float
     most_machines: int
-    """GPU machines that there were at once."""
+    """The most GPU machines at once."""
     last_image_seconds: float
     empty_seconds: float
     """From the last image to the last GPU machine's end."""
     idle_seconds: float
-    """Of that, what the autoscaler was told to wait."""
+    """Part of it: the idle timeout of the autoscaler."""
     cpu_tail_seconds: float
     """From the last image to the run's end."""
     empty_before_end: bool
@@ -50,13 +50,13 @@ class PoolFigures(Value):
 
     @property
     def holds(self) -> bool:
-        """Whether machines came and went, and nothing was lost or stuck."""
+        """Returns whether machines were added and removed, and nothing was lost or stuck."""
         return bool(self.most_machines) and not self.lost and not self.broken
 
 
 def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures:
-    """A run that wishes for more machines than it may have; finishing takes a while after it."""
-    home = TestHome(folder / "h")
+    """Runs a plan that asks for too many machines; finishing goes on after its last image."""
+    home = CrashTestHome(folder / "h")
     sizes = [f"{side}x{side}" for side in range(128, 32, -8)]
     defaults = {"candidates": 1, "attempts": 1, "sizes": sizes, "rules": list(LENIENT_RULES)}
     plan = home.write(crash_test_plan(images, **defaults))
@@ -101,7 +101,7 @@ def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures
 
 
 def _until(done: Callable[[], bool], look: Callable[[], int]) -> None:
-    """Raises BackendError when it never comes to that: something is stuck."""
+    """Polls until `done`; raises BackendError when that never happens."""
     started = monotonic()
     while not done():
         machines = look()

@@ -1,4 +1,4 @@
-"""Knocking at sockets without credentials: which listen, and what each of them opens to anybody."""
+"""Calls sockets without credentials: which ones listen, and what each of them answers."""
 
 import http.client
 import importlib
@@ -29,8 +29,9 @@ NO_PATH = "/no-such-door"
 GRPC_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 GRPC_SHUT = (*GRPC_REFUSED, grpc.StatusCode.UNIMPLEMENTED)
 METADATA = (("node_id", "f" * 56),)
-"""A call to the GCS's syncer that lacks this ends the GCS of Ray 2.60, before its token is asked
-for. Nothing but the network keeps a stranger from that; the other doors are to be tried as well."""
+"""A call to the GCS's syncer that lacks this ends the GCS of Ray 2.60, before its token is checked.
+Only the network prevents that; with it the other ports can be tested as well.
+"""
 HEALTH_METHODS = (
     "/grpc.health.v1.Health/Check",
     "/ray.rpc.ObjectManagerService/Pull",
@@ -42,12 +43,12 @@ HEALTH_METHODS = (
     "/ray.serve.RayServeAPIService/ListApplications",
     "/ray.serve.RayServeAPIService/Healthz",
 )
-"""What Ray's core does not declare to Python, and what Serve does."""
+"""What Ray's core does not declare to Python, and what Serve declares."""
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
 class Port(Value):
-    """A listening socket, and what it said to somebody without credentials."""
+    """A listening socket, and what it answered to somebody without credentials."""
 
     process: str
     address: str
@@ -63,7 +64,7 @@ class Port(Value):
 
     @property
     def reachable_from(self) -> str:
-        """Who can reach it, as far as the socket itself says."""
+        """Returns who can reach it, as far as the socket itself shows."""
         address = ip_address(self.address.removeprefix("::ffff:"))
         if address.is_loopback:
             return "this machine"
@@ -71,7 +72,7 @@ class Port(Value):
 
 
 def listening_ports(processes: Iterable[psutil.Process]) -> list[Port]:
-    """The TCP sockets at which these processes listen, each once; a process may have ended."""
+    """Returns the TCP sockets on which these processes listen, each once; skips ended processes."""
     doors: dict[tuple[str, int], Port] = {}
     for process in processes:
         with suppress(psutil.Error):
@@ -87,7 +88,7 @@ def listening_ports(processes: Iterable[psutil.Process]) -> list[Port]:
 
 
 def session_processes(leader: int) -> list[psutil.Process]:
-    """The living processes of a session, whatever became of their parents."""
+    """Returns the living processes of a session, even without a parent."""
     members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
@@ -97,7 +98,7 @@ def session_processes(leader: int) -> list[psutil.Process]:
 
 
 def probe_port(door: Port, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Port:
-    """The same door, after every route or every method that Ray has was tried at it."""
+    """Returns the port with the results of calling every route, or every gRPC method of Ray."""
     if not _speaks_http(door, patience):
         return _probe_grpc(door, patience)
     if _status(door, "GET", NO_PATH, patience) == 200:  # a server of metrics, whatever the path
@@ -157,7 +158,7 @@ def _speaks_grpc(channel: Any, patience: float) -> bool:
 
 
 def _code(channel: Any, method: str, patience: float) -> Any:
-    """What comes of an empty message; whoever looks at it before the token is not shut."""
+    """Returns the status of an empty message; a server that reads it before the token is open."""
     call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
     try:
         call(b"", timeout=patience, metadata=METADATA)
@@ -167,13 +168,13 @@ def _code(channel: Any, method: str, patience: float) -> Any:
 
 
 def _reflected(channel: Any) -> list[str]:
-    """The methods that a server names itself."""
+    """Returns the methods that a server lists itself."""
     names: list[str] = []
     with suppress(grpc.RpcError):
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
         for name in database.get_services():
-            with suppress(KeyError):  # it names one whose methods it does not tell
+            with suppress(KeyError):  # it lists a service whose methods it does not describe
                 methods = pool.FindServiceByName(name).methods
                 names += [f"/{name}/{method.name}" for method in methods]
     return [name for name in names if "reflection" not in name]
@@ -181,7 +182,7 @@ def _reflected(channel: Any) -> list[str]:
 
 @cache
 def _methods() -> tuple[str, ...]:
-    """Every method that is declared anywhere in Ray."""
+    """Returns every method that is declared anywhere in Ray."""
     return tuple(_declared())
 
 
@@ -194,13 +195,13 @@ def _declared() -> Iterator[str]:
 
 
 def _host(door: Port) -> str:
-    """Where it is reached from here; who listens on all addresses listens on loopback too."""
+    """Returns where it is reached from here; a socket on all addresses listens on loopback too."""
     address = ip_address(door.address.removeprefix("::ffff:"))
     return "127.0.0.1" if address.is_unspecified or address.version == 6 else str(address)
 
 
 def _named(process: psutil.Process) -> str:
-    """The word by which a person knows it."""
+    """Returns a readable name of the process."""
     words = process.cmdline() or [process.name()]
     for known, name in NAMES.items():
         if any(known in word for word in words):

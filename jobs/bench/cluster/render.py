@@ -1,4 +1,4 @@
-"""How the elastic cluster's figures are said to a person."""
+"""Prints the elastic cluster's figures."""
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +14,7 @@ from jobs.bench.cluster.scheduled_floor import ScheduledFloor
 
 
 def show_exposure(exposure: Exposure, out: Console) -> None:
-    """A row for each socket, and then what is open beside health, and why."""
+    """Prints a row for each socket, and then what is open besides health, and why."""
     table = Table(
         "process", "listens at", "who reaches it", "speaks", "refused", "absent", "health",
         "stated", "beyond", box=None,
@@ -42,11 +42,11 @@ def _row(exposure: Exposure, door: Port) -> list[str]:
 
 
 GOAL = 0.95
-"""What part of 8 machines' time should go into images."""
+"""The share of 8 machines' time that should go into images."""
 
 
 def show_cluster_figures(figures: ClusterFigures) -> None:
-    """A table for each section that ran, the machine's load beside it, and the verdict."""
+    """Prints a table for each section that ran, the machine's load beside it, and the verdict."""
     out = make_console()
     if figures.scaling:
         _show_scaling(figures, out)

@@ -1,7 +1,7 @@
-"""Replicas: the service from none to several and back, twice, while nobody is turned away.
+"""Replicas: the service scales from none to several and back, twice, while no call is refused.
 
-What runs is the service as people start it, with the starter model; only its delays are short.
-Replicas are counted as processes from outside, not by what the service says of itself.
+The service runs as users start it, with the starter model; only its delays are short. Replicas are
+counted as processes from outside, not by what the service reports.
 """
 
 import os
@@ -23,14 +23,14 @@ from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, free_port, process_title
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "deployments" / "serve.yaml"
 MAX_REPLICAS = 3
 CLIENTS = 9
 STEPS = 60
-"""Of one image: so long that a burst lasts until all replicas are there."""
+"""Steps of one image: enough that a burst lasts until all replicas have started."""
 BURSTS = 2
 ANSWER_SECONDS = 300
 PATIENCE_SECONDS = 300.0
@@ -46,11 +46,11 @@ TITLE = "ServeReplica:atelier:draft"
 
 
 class CallBurst(Value):
-    """So many calls at once to a service without a replica; then nobody calls."""
+    """Calls at once to a service without a replica, followed by a pause without calls."""
 
     calls: int
     failed: int
-    """Answers other than an image, connections that broke included."""
+    """Answers other than an image, including broken connections."""
     first_answer_seconds: float
     all_answered_seconds: float
     most_replicas: int
@@ -59,23 +59,23 @@ class CallBurst(Value):
 
 
 class Replicas(Value):
-    """What became of the bursts, and how many replicas there were one after the other."""
+    """The results of the bursts, and the number of replicas over time."""
 
     most: int
     """Replicas that the role may have."""
     bursts: tuple[CallBurst, ...]
     course: tuple[int, ...]
-    """Processes, each change of their number; it begins with none."""
+    """The number of processes at each change; it starts with none."""
 
     @property
     def holds(self) -> bool:
-        """Whether every burst found several replicas, left none, and no call failed."""
+        """Returns whether every burst got several replicas, none was left, and no call failed."""
         rose = all(burst.most_replicas > 1 for burst in self.bursts)
         return rose and self.course[-1] == 0 and not any(burst.failed for burst in self.bursts)
 
 
 def run_bursts(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> Replicas:
-    """Bursts of so many calls; raises BackendError when the replicas do not go away."""
+    """Runs bursts of `calls`; raises BackendError when the replicas do not stop."""
     folder.mkdir(parents=True, exist_ok=True)
     with _service(folder) as service:
         _until_none(service)
@@ -87,7 +87,7 @@ def run_bursts(calls: int, folder: Path, say: Say, *, bursts: int = BURSTS) -> R
 
 
 class _RunningService:
-    """The service's address, and the number of its replicas, every change of it."""
+    """The service's address, and every change of the number of its replicas."""
 
     def __init__(self, url: str, process: psutil.Process) -> None:
         self.url, self.course = url, [0]
@@ -161,7 +161,7 @@ def _until_none(service: _RunningService) -> None:
 
 @contextmanager
 def _service(folder: Path) -> Iterator[_RunningService]:
-    """Once it answers; in the end it is stopped in good order, and nothing of it is left."""
+    """Yields the service once it answers; shuts it down cleanly and kills what is left of it."""
     config, log, port = folder / "serve.yaml", folder / "log", free_port()
     config.write_text(yaml.safe_dump(_shape()))
     command = [sys.executable, "-m", "deployments", "serve"]
@@ -178,7 +178,7 @@ def _service(folder: Path) -> Iterator[_RunningService]:
 
 
 def _shape() -> dict[str, Any]:
-    """`deployments/serve.yaml` with the draft role alone, none of it kept ready."""
+    """Returns `deployments/serve.yaml` with only the draft role, and no replica kept ready."""
     shape: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     shape["http_options"]["request_timeout_s"] = ANSWER_SECONDS
     (application,) = shape["applications"]
@@ -189,8 +189,8 @@ def _shape() -> dict[str, Any]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """A home of its own, and no cluster but its own."""
-    own = TestHome(folder / "h").environment(OMP_NUM_THREADS="1")
+    """Returns an environment with a home of its own and no cluster address."""
+    own = CrashTestHome(folder / "h").environment(OMP_NUM_THREADS="1")
     return {name: value for name, value in own.items() if name != "RAY_ADDRESS"}
 
 

@@ -1,7 +1,7 @@
-"""Scaling: how much of so many machines' time goes into images, where an image is a fixed sleep.
+"""Scaling: the share of the machines' time that goes into images, where an image is a fixed sleep.
 
-The sleep stands for a GPU's time: what is measured is everything around it, on one real machine
-for all of the pretended ones.
+The sleep stands for a GPU's time: what is measured is everything around it, on one real machine for
+all of the simulated ones.
 """
 
 from pathlib import Path
@@ -12,39 +12,39 @@ from app.types import Value
 from jobs.bench.cluster.kills_and_drains import RunShape
 from jobs.bench.cluster.machines import Machines, machines
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 
 class ScalingRun(Value):
-    """One run on so many machines; an efficiency of 1 is every machine at work all the time."""
+    """One run on this many machines; an efficiency of 1 means that every machine always works."""
 
     nodes: int
     images: int
     first_image_seconds: float
-    """From the command to the first image, with the machines there and no worker yet."""
+    """From the command to the first image; machines run already, workers do not."""
     making_seconds: float
-    """From the begin of the first image to the end of the last."""
+    """From the start of the first image to the end of the last."""
     total_seconds: float
     steady_efficiency: float
     """Over the middle half of the images: all workers are warm, none has run out of work."""
     whole_efficiency: float
-    """Over `making_seconds`: workers that start late and rows that end unevenly count too."""
+    """Over `making_seconds`, including workers that start late and rows that end unevenly."""
 
 
 def run_scaling(
     nodes: tuple[int, ...], each: int, seconds: float, folder: Path, say: Say
 ) -> tuple[ScalingRun, ...]:
-    """`each` images for each machine, on a cluster that grows between the runs."""
-    slow = TestHome(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
-    diary = TestHome(folder / "m").diary
+    """Runs `each` images per machine, on a cluster that grows between the runs."""
+    slow = CrashTestHome(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
+    diary = CrashTestHome(folder / "m").diary
     with machines(folder / "m", slow, 0) as cluster:
         scales = []
         for number in nodes:
             cluster.scale_to(number)
             before = len(diary.read_text().splitlines()) if diary.exists() else 0
             weather = RunShape(number, each * number, seconds)
-            began, ended = _run(weather, cluster, TestHome(folder / str(number)))
+            began, ended = _run(weather, cluster, CrashTestHome(folder / str(number)))
             lines = diary.read_text().splitlines()[before:]
             moments = sorted(float(line.split()[0]) for line in lines)
             scales.append(scaling_run(weather, moments, began, ended))
@@ -52,7 +52,7 @@ def run_scaling(
     return tuple(scales)
 
 
-def _run(weather: RunShape, cluster: Machines, home: TestHome) -> tuple[float, float]:
+def _run(weather: RunShape, cluster: Machines, home: CrashTestHome) -> tuple[float, float]:
     nodes = str(weather.nodes)
     joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=nodes)
     began = time()
@@ -65,7 +65,7 @@ def _run(weather: RunShape, cluster: Machines, home: TestHome) -> tuple[float, f
 
 
 def scaling_run(weather: RunShape, moments: list[float], began: float, ended: float) -> ScalingRun:
-    """`moments` are the images' ends, in their order."""
+    """Returns the run's figures; `moments` are the images' end times in order."""
     quarter = len(moments) // 4
     first, last = moments[quarter], moments[-quarter - 1]
     steady = (len(moments) - 2 * quarter - 1) / (last - first)

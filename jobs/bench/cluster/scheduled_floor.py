@@ -1,7 +1,7 @@
-"""Spike: machines that a schedule brings before a window begins, and that go after its end.
+"""Scheduled minimum: machines that start before a window begins, and stop after its end.
 
-There is no work at all. Ray's autoscaler starts processes where a cloud would start machines, so
-what a machine takes to start comes on top: that is what a window's lead is for.
+There is no work at all. Ray's autoscaler starts processes where a cloud would start machines, so a
+machine's own start adds to the times: a window's lead allows for it.
 """
 
 import json
@@ -19,50 +19,50 @@ from jobs.bench.cluster.elastic import LABELS, SLOT, elastic_cluster, gpu_machin
 from jobs.bench.cluster.machines import POLL_SECONDS
 from jobs.cluster.min_machines import MachineFloors, MachineWindow
 from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 
 MAX_MACHINES = 3
 FLOOR = 2
 IDLE_SECONDS = 5
 HELD_BY = {name: amount / 1000 for name, amount in SLOT.items()}
 LEAD_SECONDS = 40
-"""Processes that take the part of machines start on a busy one here."""
+"""The processes that stand for machines start slowly while this machine is busy."""
 MINUTE = 60
 END_SECONDS = 60.0
 PATIENCE_SECONDS = 300.0
 
 
 class ScheduledFloor(Value):
-    """One window on a cluster that has no machine before and no work ever."""
+    """One window on a cluster that has no machine before it and never any work."""
 
     floor: int
-    """Machines that the window wants."""
+    """Machines that the window asks for."""
     most: int
     """Machines that the cluster may have."""
     lead_seconds: float
     first_before_seconds: float
     """Between the first machine and the window's begin."""
     all_before_seconds: float
-    """Between the last machine that the window wants and its begin; negative when it was late."""
+    """Between the last machine that the window asks for and its begin; negative if late."""
     fewest_inside: int
-    """Machines at any look between begin and end."""
+    """The fewest machines at any poll between begin and end."""
     most_machines: int
     gone_after_seconds: float
-    """From the window's end to the last machine's."""
+    """From the window's end to the end of the last machine."""
     idle_seconds: float
-    """Of that, what the autoscaler was told to wait."""
+    """Part of it: the idle timeout of the autoscaler."""
 
     @property
     def holds(self) -> bool:
-        """Whether the machines were there before the begin and all along, and no more of them."""
+        """Returns whether exactly the wanted machines were there before the begin and after."""
         return (
             self.all_before_seconds > 0 and self.fewest_inside == self.floor == self.most_machines
         )
 
 
 def run_scheduled_floor(folder: Path, say: Say) -> ScheduledFloor:
-    """Keep the floor of one window of a minute, which begins a little later."""
-    home = TestHome(folder / "h")
+    """Keeps the minimum of one window of a minute, which begins a little later."""
+    home = CrashTestHome(folder / "h")
     counted: list[tuple[float, int]] = []
     with elastic_cluster(folder / "m", home.environment(), MAX_MACHINES, IDLE_SECONDS) as (
         head,
@@ -83,7 +83,7 @@ def run_scheduled_floor(folder: Path, say: Say) -> ScheduledFloor:
 
 
 def _next_window(now: float) -> tuple[MachineWindow, float]:
-    """It begins with a minute, as windows do, and its lead has not begun yet."""
+    """Returns a window that begins with a minute, and whose lead has not begun yet."""
     begin = ((now + LEAD_SECONDS) // MINUTE + 1) * MINUTE
     moments = [datetime.fromtimestamp(seconds, UTC) for seconds in (begin, begin + MINUTE)]
     clock = [f"{moment:%H:%M}" for moment in moments]
@@ -98,7 +98,7 @@ def _next_window(now: float) -> tuple[MachineWindow, float]:
 def _floor_command(
     window: MachineWindow, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as people start it; in the end it is asked to go, and must go well."""
+    """Runs the command as users do; it is terminated afterwards and must exit with 0."""
     file, log = folder / "floor.yaml", folder / "floor.log"
     file.write_text(json.dumps(MachineFloors(windows=(window,), held_by=HELD_BY).as_json()))
     command = [sys.executable, "-m", "jobs.commands", "floor", str(file)]
@@ -115,7 +115,7 @@ def _floor_command(
 
 
 def _until(done: Callable[[], bool], keeper: subprocess.Popen[bytes]) -> None:
-    """Raises BackendError when the keeper ends by itself, or when it never comes to that."""
+    """Polls until `done`; raises BackendError when the keeper ends or that never happens."""
     late = time() + PATIENCE_SECONDS
     while not done():
         if keeper.poll() is not None or time() > late:

@@ -1,7 +1,7 @@
 """The cluster as `cluster.yaml` starts its head, on this machine, with the service and MLflow.
 
-The head's own command is taken from the file, with other folders and ports, as this machine may
-have another cluster; it also does the work of the machines that are missing here.
+The head's own command is taken from the file, with other folders and ports, because this machine
+may run another cluster; the head also does the work of the missing machines.
 """
 
 import os
@@ -33,12 +33,12 @@ BIN = Path(sys.executable).parent
 START_SECONDS = 400.0
 ANSWER_SECONDS = 30
 OUR_PROCESSES = ("RAY_", "ATELIER_", "MLFLOW_", "AUTOSCALER_METRIC_PORT", "DASHBOARD_METRIC_PORT")
-"""What this process has of these is no part of the profile."""
+"""Variables of this process that are not part of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecuredCluster:
-    """A profile that runs: its processes, and what it takes to be let in."""
+    """A running profile: its processes, and the credentials for it."""
 
     folder: Path
     leaders: Mapping[str, subprocess.Popen[bytes]]
@@ -51,7 +51,7 @@ class SecuredCluster:
 
     @property
     def processes(self) -> list[psutil.Process]:
-        """Of all that was started."""
+        """Returns the processes of everything that was started."""
         return [
             process for leader in self.leaders.values() for process in session_processes(leader.pid)
         ]
@@ -59,7 +59,7 @@ class SecuredCluster:
 
 @contextmanager
 def secured_cluster(folder: Path) -> Iterator[SecuredCluster]:
-    """The profile once all of it answers; in the end nothing of it is left."""
+    """Yields the profile once all of it answers; ends all of it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     profile = _profile(folder)
     leaders: dict[str, subprocess.Popen[bytes]] = {}
@@ -122,7 +122,7 @@ def _profile(folder: Path) -> _Profile:
 
 
 def _head(folder: Path, token: Path, settings: Path, home: Path, dashboard: int) -> str:
-    """The last of the file's commands: the others end whatever Ray a machine of its own has."""
+    """Returns the last of the file's commands: the earlier ones stop any Ray on the machine."""
     command: str = yaml.safe_load(CLUSTER.read_text())["head_start_ray_commands"][-1]
     changes = {
         "/home/atelier/secrets/settings.env": str(settings),
@@ -149,7 +149,7 @@ def _head(folder: Path, token: Path, settings: Path, home: Path, dashboard: int)
 
 
 def _mlflow_environment(folder: Path) -> dict[str, str]:
-    """MLflow's own accounts: nothing is anybody's who has none."""
+    """Returns the environment of MLflow with accounts; without one nothing is permitted."""
     accounts = folder / "accounts.ini"
     password = secrets.token_urlsafe(24)
     lines = {
@@ -178,7 +178,7 @@ def _mlflow_options(profile: _Profile) -> list[str]:
 
 
 def _deploy(profile: _Profile) -> None:
-    """What `serve deploy` does, with the draft role alone, where other machines can reach it."""
+    """Deploys as `serve deploy` does, only the draft role, where other machines can reach it."""
     host, _, port = profile.service_url.removeprefix("http://").rpartition(":")
     shape: dict[str, Any] = yaml.safe_load(SERVE.read_text())
     shape["http_options"] |= {"host": host, "port": int(port)}
@@ -217,7 +217,7 @@ def _await(url: str, leader: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _end(leader: subprocess.Popen[bytes]) -> None:
-    """All of its session, and until nothing of it is left."""
+    """Kills all of its session, and waits until none of it is left."""
     while left := [
         process
         for process in session_processes(leader.pid)
@@ -237,7 +237,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _own_address() -> str:
-    """Where other machines reach this one, as Ray finds it; loopback where there is no network."""
+    """Returns this machine's address as Ray finds it; loopback where there is no network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
         probe.connect(("192.0.2.1", 9))  # nothing is sent
         return str(probe.getsockname()[0])

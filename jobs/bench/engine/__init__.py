@@ -1,1 +1,1 @@
-"""engine."""
+"""The benchmark of the step engine."""

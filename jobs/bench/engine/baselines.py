@@ -1,7 +1,7 @@
-"""Ways of making the same images for real: the bare loop, diffusers' own pipeline, the engine.
+"""Several ways to make the same images: the bare loop, diffusers' own pipeline, the engine.
 
-Each returns the seconds it took on the subject's clock. Prompts are encoded before the clock
-starts, for everybody.
+Each returns the seconds it took on the model's clock. Prompts are encoded before the clock starts,
+for all of them.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ class ModelUnderTest:
     now: Callable[[], float]
 
     def request(self, arrival: Arrival, seed: int) -> GenerationRequest:
-        """What an arrival asks for, as a request."""
+        """Returns the request of an arrival."""
         return GenerationRequest(
             prompt=PROMPT,
             width=self.side,
@@ -50,17 +50,17 @@ class ModelUnderTest:
         )
 
     def begin(self, arrival: Arrival, seed: int) -> DenoiseState:
-        """An arrival with its noise drawn and its prompt encoded."""
+        """Returns the state of an arrival with its noise drawn and its prompt encoded."""
         return self.pipeline.begin(self.request(arrival, seed))
 
     def engine(self, *, mode: Mode = "reproducible", clock: Callable[[], float]) -> Engine:
-        """An engine of its own; the embeddings stay with the pipeline."""
+        """Returns a new engine; the embeddings stay with the pipeline."""
         return Engine(self.pipeline, knee=lambda width, height: self.rows, mode=mode, clock=clock)
 
 
 @torch.inference_mode()
 def seconds_per_pass(model: ModelUnderTest, rows: int) -> float:
-    """One forward pass with so many rows."""
+    """Measures one forward pass with this many rows, in seconds."""
     states = [model.begin(Arrival(0.0, 1, False, ""), seed) for seed in range(rows)]
     batch = StackedBatch(states)
     started = model.now()
@@ -70,7 +70,7 @@ def seconds_per_pass(model: ModelUnderTest, rows: int) -> float:
 
 @torch.inference_mode()
 def bare_loop(model: ModelUnderTest, batch: Batch) -> float:
-    """Full batches through transformer, Euler and VAE, and nothing else: the floor."""
+    """Runs full batches through transformer, Euler and VAE, and nothing else: the lower bound."""
     states = [model.begin(arrival, seed) for seed, arrival in enumerate(batch)]
     together = model.rows // batch[0].rows
     batches = [
@@ -83,7 +83,7 @@ def bare_loop(model: ModelUnderTest, batch: Batch) -> float:
 
 
 class StackedBatch:
-    """Requests that agree in steps and guidance, stacked once and for all."""
+    """Requests with equal steps and guidance, stacked once."""
 
     def __init__(self, states: list[DenoiseState]) -> None:
         embeddings = [embedding for state in states for embedding in state.embeddings]
@@ -93,7 +93,7 @@ class StackedBatch:
         self._like = states[0]
 
     def run(self, model: ModelUnderTest) -> None:
-        """All steps, then one decode of all latents."""
+        """Runs all steps, then one decode of all latents."""
         sigmas = self._like.sigmas
         for step in range(self._like.steps_left):
             change = sigmas[step + 1] - sigmas[step]
@@ -103,7 +103,7 @@ class StackedBatch:
         vae.decode(latents / vae.config.scaling_factor + vae.config.shift_factor)
 
     def velocity(self, model: ModelUnderTest, *, step: int) -> torch.Tensor:
-        """One forward pass with guidance, [requests, channels, height, width]."""
+        """Returns one forward pass with guidance, [requests, channels, height, width]."""
         rows = self._like.rows
         timesteps = self._like.timesteps[step].repeat(rows * len(self._latents))
         latents = self._latents.repeat_interleave(rows, dim=0)
@@ -115,7 +115,7 @@ class StackedBatch:
 
 
 def stock_pipeline(model: ModelUnderTest) -> RunBatch:
-    """diffusers' own pipeline, called once for the whole batch."""
+    """Returns a function that calls diffusers' own pipeline once for the whole batch."""
     positive, negative = model.pipeline.encode(PROMPT), model.pipeline.encode("")
 
     def run(batch: Batch) -> float:
@@ -139,13 +139,13 @@ def stock_pipeline(model: ModelUnderTest) -> RunBatch:
 
 
 def one_at_a_time(model: ModelUnderTest, batch: Batch) -> float:
-    """diffusers' own pipeline in a plain loop over the requests."""
+    """Runs diffusers' own pipeline in a plain loop over the requests; returns the seconds."""
     run = stock_pipeline(model)
     return sum(run([arrival]) for arrival in batch)
 
 
 def run_engine(model: ModelUnderTest, batch: Batch) -> float:
-    """Everything handed to the engine at once."""
+    """Gives all requests to the engine at once; returns the seconds."""
     runner = model.engine(clock=model.now)
     requests = [model.request(arrival, seed) for seed, arrival in enumerate(batch)]
     started = model.now()
@@ -158,7 +158,7 @@ def run_engine(model: ModelUnderTest, batch: Batch) -> float:
 
 
 def replay_trace(model: ModelUnderTest, arrivals: Batch, *, mode: Mode) -> TraceResult:
-    """A trace through the engine; the virtual clock is moved by what its steps really take."""
+    """Replays a trace through the engine; a virtual clock advances by the steps' real time."""
     virtual = _VirtualTime()
     runner = model.engine(mode=mode, clock=lambda: virtual.now)
     coming = deque(range(len(arrivals)))

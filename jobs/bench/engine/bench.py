@@ -1,7 +1,7 @@
-"""What the engine makes of a machine: ratios between contenders inside one run, never promises.
+"""The engine's speed on this machine: ratios between contenders within one run.
 
-Contenders take turns in every round, so that a busy machine disturbs all of them alike; on a CPU
-the clock is the process's own CPU time. Runs without Ray.
+Contenders alternate in every round, so that a busy machine disturbs all of them alike; on a CPU the
+clock is the process's own CPU time. Runs without Ray.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ class Spread(Value):
 
 
 class ThroughputRatio(Value):
-    """The engine's images per second as a share of another contender's, 1 being equal."""
+    """The engine's images per second as a share of another contender's; 1 is equal."""
 
     model: str
     guided: bool
@@ -61,7 +61,7 @@ class ThroughputRatio(Value):
 
 
 class TraceRatio(Value):
-    """The engine's figures on a trace as a share of a policy's: below 1 is quicker."""
+    """The engine's figures on a trace as a share of a policy's: below 1 is faster."""
 
     trace: TraceKind
     load: str
@@ -82,7 +82,8 @@ class EngineFigures(Value):
 
 
 def cpu_models() -> tuple[ModelUnderTest, ...]:
-    """Models with random weights: bound by the overhead of a pass, by its sums, and between.
+    """Returns models with random weights: bound by a pass's overhead, by its arithmetic, and
+    between.
 
     The first two are one model at 16 and at 64 image tokens a row, with 32 text tokens.
     """
@@ -95,7 +96,7 @@ def cpu_models() -> tuple[ModelUnderTest, ...]:
 
 
 def cpu_model(name: str, shape: Sd3Shape, *, side: int, max_sequence_length: int) -> ModelUnderTest:
-    """A model with random weights on the CPU, its clock the CPU time of this process."""
+    """Returns a model with random weights on the CPU; its clock is the CPU time of this process."""
     stock = random_sd3(shape)
     pipeline = Sd3Pipeline(stock, max_sequence_length=max_sequence_length)
     return ModelUnderTest(name, pipeline, stock, side, MAX_ROWS, process_time)
@@ -108,9 +109,9 @@ def bench_engine(
     *,
     trace_requests: int = TRACE_REQUESTS,
 ) -> EngineFigures:
-    """Curves and pace of every subject, then the traces on the first; takes some minutes.
+    """Measures curves and throughput of every model, then the traces on the first; some minutes.
 
-    The engine's row budget is the knee of the subject's own curve, as it is in service.
+    The engine's row budget is the knee of the model's own curve, as it is in service.
     """
     say("seconds of a step by its rows")
     curves = {model.name: measure_curve(model, rounds) for model in subjects}
@@ -141,7 +142,7 @@ def _table(curve: CostCurve) -> CostTable:
 
 
 def measure_curve(model: ModelUnderTest, rounds: int) -> CostCurve:
-    """T(rows) of a subject, the median of interleaved rounds after one to warm up."""
+    """Returns T(rows) of a model, the median of interleaved rounds after one to warm up."""
     taken = [[seconds_per_pass(model, rows) for rows in CURVE_BUCKETS] for _ in range(rounds + 1)]
     settings = model.pipeline.settings
     return CostCurve(
@@ -158,7 +159,7 @@ def measure_curve(model: ModelUnderTest, rounds: int) -> CostCurve:
 
 
 def measure_throughput(model: ModelUnderTest, guided: bool, rounds: int) -> ThroughputRatio:
-    """Sixteen rows of quick drafts, by each contender in turn."""
+    """Measures sixteen rows of quick drafts, by each contender in turn."""
     arrival = Arrival(0.0, STEPS, guided, "draft")
     batch = [arrival] * (2 * MAX_ROWS // arrival.rows)
     taken = [
@@ -176,7 +177,7 @@ def measure_throughput(model: ModelUnderTest, guided: bool, rounds: int) -> Thro
 def trace_ratios(
     model: ModelUnderTest, kind: TraceKind, load: float, traces: Sequence[Batch]
 ) -> list[TraceRatio]:
-    """Each trace by every policy in turn, every image really made."""
+    """Serves each trace by every policy in turn, really making every image; returns ratios."""
     run = stock_pipeline(model)
     served = [
         {
@@ -217,12 +218,12 @@ def _share(
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and extremes, to three digits behind the point."""
+    """Returns median and extremes, rounded to three decimals."""
     return Spread(
         median=round(median(values), 3), low=round(min(values), 3), high=round(max(values), 3)
     )
 
 
 def load_name(load: float) -> str:
-    """How a load is said: 0.5, or saturated."""
+    """Returns the printed form of a load: `load 0.5`, or `saturated`."""
     return "saturated" if load == SATURATED else f"load {load:g}"

@@ -1,4 +1,4 @@
-"""What the device itself can do: the matrix product that floors are set by, and attention."""
+"""The device's own speed: the matrix product that lower bounds are computed from, and attention."""
 
 from collections.abc import Callable
 from statistics import median
@@ -13,7 +13,7 @@ HEAD_WIDTH = 64
 
 
 def matrix_product(side: int, device: str, dtype: torch.dtype, now: Callable[[], float]) -> float:
-    """FLOP/s of a square matrix product of random numbers."""
+    """Returns the FLOP/s of a square matrix product of random numbers."""
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / seconds_of(lambda: left @ right, now)
 
@@ -21,7 +21,7 @@ def matrix_product(side: int, device: str, dtype: torch.dtype, now: Callable[[],
 def attention(
     heads: int, length: int, device: str, dtype: torch.dtype, now: Callable[[], float]
 ) -> tuple[float, float]:
-    """FLOP/s of PyTorch's choice of kernel, and its largest error against exact arithmetic."""
+    """Returns the FLOP/s of PyTorch's choice of kernel, and its largest error."""
     shape = (1, heads, length, HEAD_WIDTH)
     query, key, value = (torch.randn(shape, device=device, dtype=dtype) for _ in range(3))
     speed = (
@@ -39,7 +39,7 @@ def attention(
 
 @torch.inference_mode()
 def seconds_of(call: Callable[[], object], now: Callable[[], float]) -> float:
-    """Seconds of one call among several sent off together: the median of some rounds."""
+    """Returns the seconds of one call among several queued together: the median of some rounds."""
     taken = []
     for _ in range(ROUNDS + 1):
         started = now()

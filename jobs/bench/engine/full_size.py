@@ -1,4 +1,4 @@
-"""What the full-size run measures, section by section, the most telling first."""
+"""What the full-size run measures, section by section, the most important first."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ Say: TypeAlias = Callable[[str], None]
 
 
 class Figure(Value):
-    """One number; `share_of_floor` is of what the device's matrix product allows, 1 at best."""
+    """One number; `share_of_floor` compares with the device's matrix product, 1 at best."""
 
     section: str
     what: str
@@ -63,7 +63,7 @@ class FullSizeFigures(Value):
 
 @dataclass(frozen=True, slots=True)
 class FullSizeScale:
-    """How large the run is. `sides` are the picture sizes, the smaller first."""
+    """How large the run is. `sides` are the image sizes, the smaller first."""
 
     device: str
     dtype: torch.dtype
@@ -113,12 +113,12 @@ TINY = FullSizeScale(
     seconds=540.0,
     rounds=1,
 )
-"""The same run in seconds on a CPU: its numbers mean nothing, its path is the same."""
+"""The same run in seconds on a CPU: its numbers mean nothing, its code path is the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the run and the seconds it may take, estimated before."""
+    """One part of the run and the seconds it may take, estimated beforehand."""
 
     name: str
     seconds: float
@@ -128,13 +128,12 @@ class Section:
 def bench_full_size(
     scale: FullSizeScale, say: Say, *, clock: Callable[[], float] = monotonic
 ) -> FullSizeFigures:
-    """Run what fits into the scale's seconds; raises InvalidRequest without the device."""
+    """Runs what fits into the scale's seconds; raises InvalidRequest without the device."""
     if scale.device == "cuda" and not torch.cuda.is_available():
         raise InvalidRequest(
             "--full-size needs a GPU and PyTorch finds none; run it on a machine with CUDA, "
             "or leave --full-size away to measure small models on this CPU"
         )
-    from jobs.bench.engine.full_size import sections
 
     started = clock()
     figures: list[Figure] = []
@@ -150,7 +149,7 @@ def bench_full_size(
             for figure in section.run():
                 figures.append(figure)
                 say(_line(figure))
-        except (AtelierError, RuntimeError) as error:  # of this section; the next may still do
+        except (AtelierError, RuntimeError) as error:  # of this section; the next may still work
             failed.append(f"failed {section.name}: {type(error).__name__}: {error}")
             say(failed[-1])
     return FullSizeFigures(
@@ -175,7 +174,7 @@ REPEATS = 5
 
 @dataclass(slots=True)
 class FullSizeBench:
-    """What one section leaves to the next: the ceiling in FLOP/s, the models, their budgets."""
+    """What the sections share: the ceiling in FLOP/s, the models, their row budgets."""
 
     scale: FullSizeScale
     ceiling: float = 0.0
@@ -185,17 +184,17 @@ class FullSizeBench:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether there are streams and graphs."""
+        """Returns whether there are streams and graphs."""
         return self.scale.device == "cuda"
 
     def now(self) -> float:
-        """The clock, once the device has done all it was given."""
+        """Returns the clock, once the device has done all its work."""
         if self.on_gpu:
             torch.cuda.synchronize()
         return perf_counter()
 
     def stock(self, size: FullSize) -> Any:
-        """The model with random weights, made at first use; its FLOPs are counted before."""
+        """Returns the model with random weights, made at first use, its FLOPs counted before."""
         if size not in self.stocks:
             stock = on_meta(size)
             for side in self.scale.sides:
@@ -204,7 +203,7 @@ class FullSizeBench:
         return self.stocks[size]
 
     def pipeline(self, size: FullSize, *, graphs: bool) -> Sd3Pipeline:
-        """The engine's side of a model."""
+        """Returns the engine's pipeline of a model."""
         stock = self.stock(size)
         return Sd3Pipeline(
             stock,
@@ -214,19 +213,19 @@ class FullSizeBench:
         )
 
     def subject(self, size: FullSize, side: int) -> ModelUnderTest:
-        """A model whose row budget is known; raises EngineError when its curve is missing."""
+        """Returns a model with a known row budget; raises EngineError when its curve is missing."""
         if (size, side) not in self.subjects:
             raise EngineError(f"{size.name} at {side} has no curve; see why its section failed")
         return self.subjects[size, side]
 
     def floor_seconds(self, size: FullSize, side: int, *, row_steps: int, images: int) -> float:
-        """What so much work takes at the ceiling."""
+        """Returns the seconds this much work takes at the ceiling."""
         forward, decode = self.flops[size, side]
         return (row_steps * forward + images * decode) / self.ceiling
 
 
 def sections(scale: FullSizeScale) -> list[Section]:
-    """All sections in order; each makes what it is the first to need."""
+    """Returns all sections in order; each makes what it is the first to need."""
     bench = FullSizeBench(scale)
     small, big = scale.sides
     medium, large = scale.medium, scale.large
@@ -270,7 +269,7 @@ def _device_ceilings(bench: FullSizeBench) -> Figures:
 
 
 def _curve(bench: FullSizeBench, section: str, size: FullSize, side: int, way: str) -> Figures:
-    """T(rows) and its knee; the last way that works serves the sections behind it."""
+    """Measures T(rows) and its knee; the last variant that works serves the later sections."""
     pipeline = bench.pipeline(size, graphs=way == "graphs")
     curve = measure(pipeline, side, side)
     for rows, seconds in curve.seconds.items():
@@ -283,7 +282,7 @@ def _curve(bench: FullSizeBench, section: str, size: FullSize, side: int, way: s
 
 
 def _draft(bench: FullSizeBench, size: FullSize, side: int) -> Figures:
-    """One person, one picture, nobody else: until the picture, and until the first preview."""
+    """Measures one request alone: until the image, and until the first preview."""
     model = bench.subject(size, side)
     floor = bench.floor_seconds(size, side, row_steps=DRAFT_STEPS, images=1)
     whole = _median(lambda: _until(model, RenderedImage, Delivery(ServiceClass.INTERACTIVE)))
@@ -296,7 +295,7 @@ def _draft(bench: FullSizeBench, size: FullSize, side: int) -> Figures:
 def _until(
     model: ModelUnderTest, event: type[Preview | RenderedImage], delivery: Delivery
 ) -> float:
-    """Seconds from the request to the first such word; the request is seen to its end."""
+    """Returns the seconds from the request to the first such event; the request runs to its end."""
     runner = model.engine(mode="fast", clock=perf_counter)
     seen_events: list[tuple[object, float]] = []
     started = model.now()
@@ -311,7 +310,7 @@ def _until(
 def _pace(
     bench: FullSizeBench, section: str, size: FullSize, side: int, arrival: Arrival
 ) -> Figures:
-    """Two full batches by the engine and the bare loop in turn, two pictures by plain diffusers."""
+    """Measures two full batches by engine and bare loop in turn, two images by plain diffusers."""
     model = bench.subject(size, side)
     batch = [arrival] * (2 * model.rows // arrival.rows)
     contenders = ((run_engine, batch), (bare_loop, batch), (one_at_a_time, [arrival] * 2))
@@ -331,7 +330,7 @@ def _pace(
 
 
 def _compiled(bench: FullSizeBench, section: str, size: FullSize, side: int) -> Figures:
-    """Blocks compiled, from here on: a step at the budget, and the engine's pace with it."""
+    """Compiles blocks, from here on: measures a step at the budget, and the engine's throughput."""
     torch._dynamo.reset()  # the code cache has room for few shapes
     stock, before = bench.stock(size), bench.subject(size, side)
     compile_blocks(stock.transformer, backend=bench.scale.compiler)

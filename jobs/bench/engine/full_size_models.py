@@ -1,8 +1,8 @@
 """SD3.5 Medium and Large at their published sizes, without their weights.
 
-Built on the meta device, where shapes, parameters and FLOPs can be counted at no cost, and
-filled with random numbers where speed is to be measured. T5 is left out, as the pipeline
-allows; the transformer takes zeros of the same shape in its place.
+Built on the meta device, where shapes, parameters and FLOPs can be counted at no cost, and filled
+with random numbers where speed is measured. T5 is left out, as the pipeline allows; the transformer
+takes zeros of the same shape in its place.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ STD = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FullSize:
-    """What tells the two models apart, and what may be cut where only the path matters."""
+    """The sizes in which the two models differ, and those that tests may shrink."""
 
     name: str
     layers: int
@@ -39,7 +39,7 @@ LARGE = FullSize("sd3.5-large", 38, 38, (), 192)
 
 
 def on_meta(size: FullSize) -> Any:
-    """A `StableDiffusion3Pipeline` whose parts have shapes and no numbers."""
+    """Returns a `StableDiffusion3Pipeline` whose parts have shapes and no numbers."""
     from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 
     tokenizer = letters_tokenizer(77)
@@ -62,10 +62,10 @@ def on_meta(size: FullSize) -> Any:
 
 @torch.no_grad()
 def materialise(stock: Any, device: str, dtype: torch.dtype, *, seed: int = 0) -> Any:
-    """Give a pipeline from the meta device random numbers; returns the same pipeline.
+    """Fills a pipeline from the meta device with random numbers; returns the same pipeline.
 
-    Matrices are normal, norms and biases leave their input as it is, so that a pass through
-    all layers stays finite in bf16.
+    Matrices are normal, norms and biases leave their input as it is, so that a pass through all
+    layers stays finite in bf16.
     """
     generator = torch.Generator(device).manual_seed(seed)
     for part in (stock.transformer, stock.vae, stock.text_encoder, stock.text_encoder_2):
@@ -84,7 +84,7 @@ def materialise(stock: Any, device: str, dtype: torch.dtype, *, seed: int = 0) -
 
 
 def forward_flops(stock: Any, side: int) -> int:
-    """Floating point operations of one row's forward pass at `side` x `side` pixels."""
+    """Returns the floating point operations of one row's forward pass at `side` x `side` pixels."""
     rows = meta_rows(stock, side, 1)
     return _counted(
         stock.transformer,
@@ -96,12 +96,12 @@ def forward_flops(stock: Any, side: int) -> int:
 
 
 def decode_flops(stock: Any, side: int) -> int:
-    """Floating point operations of decoding one picture of `side` x `side` pixels."""
+    """Returns the floating point operations of decoding one image of `side` x `side` pixels."""
     return _counted(stock.vae.decode, meta_rows(stock, side, 1).latents)
 
 
 def meta_rows(stock: Any, side: int, count: int) -> Rows:
-    """A batch for the model as shapes alone."""
+    """Returns a batch for the model as shapes alone."""
     channels, latent = stock.transformer.config.in_channels, side // LATENT_SCALE
     with torch.device("meta"):
         return Rows(
@@ -161,7 +161,7 @@ def _vae(size: FullSize) -> Any:
 
 
 def _clip(*, width: int, layers: int, heads: int, activation: str) -> Any:
-    """OpenAI's CLIP-L or OpenCLIP's bigG, text side; token ids are those of the tokenizer."""
+    """Returns OpenAI's CLIP-L or OpenCLIP's bigG, text side, with the tokenizer's token ids."""
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
     return CLIPTextModelWithProjection(

@@ -1,4 +1,4 @@
-"""How the engine's figures are said to a person."""
+"""Prints the engine's figures."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_engine_figures(figures: "EngineFigures") -> None:
-    """Curves, then the engine beside every contender; all but the curves are ratios."""
+    """Prints curves, then the engine beside every contender; all but the curves are ratios."""
     out = make_console()
     out.print(f"{figures.rounds} rounds, medians, lowest to highest in brackets\n")
     out.print(_curves(figures))
@@ -67,7 +67,7 @@ def _spread_text(spread: "Spread") -> str:
 
 
 def show_full_size_figures(figures: "FullSizeFigures") -> None:
-    """Where the figures are from; they were told one by one as they came."""
+    """Prints where the figures are from; they were printed one by one as they were measured."""
     make_console().print(
         f"{figures.device}, torch {figures.torch}: {len(figures.figures)} figures in "
         f"{figures.seconds:.0f} s, {len(figures.skipped)} sections skipped, "

@@ -1,7 +1,7 @@
-"""Ways of serving a trace, in virtual time: what each of them makes of the same arrivals.
+"""Policies for serving a trace, in virtual time: what each of them makes of the same arrivals.
 
-The clock is moved by what the work is said to cost, by a table or by a stopwatch; this file
-reads no clock itself. `step` asks the engine's own scheduler.
+The clock advances by the cost of the work, from a table or a stopwatch; this file reads no clock
+itself. `serve_stepwise` uses the engine's own scheduler.
 """
 
 from collections import deque
@@ -17,19 +17,19 @@ from app.engine.state import Delivery, ServiceClass
 from jobs.bench.engine.traces import MAX_ROWS, Arrival, CostTable
 
 WINDOW = 8
-"""Requests that one request-level batch waits for at most."""
+"""The most requests that one request-level batch waits for."""
 
 INTERACTIVE = Delivery(ServiceClass.INTERACTIVE)
 
 Indices: TypeAlias = list[int]
 Batch: TypeAlias = Sequence[Arrival]
 RunBatch: TypeAlias = Callable[[Batch], float]
-"""Makes every image of a batch that agrees in steps and guidance; returns the seconds it took."""
+"""Makes every image of a batch with equal steps and guidance; returns the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceResult:
-    """What became of a trace: when each request was done, in virtual seconds, and the work."""
+    """The outcome of a trace: when each request was done, in virtual seconds, and the work."""
 
     arrivals: Sequence[Arrival]
     finished: Sequence[float]
@@ -38,32 +38,32 @@ class TraceResult:
 
     @property
     def makespan(self) -> float:
-        """From the first arrival to the last image."""
+        """Returns the seconds from the first arrival to the last image."""
         return max(self.finished) - self.arrivals[0].at
 
     @property
     def images_per_second(self) -> float:
-        """All images over the makespan."""
+        """Returns all images over the makespan."""
         return len(self.finished) / self.makespan
 
     @property
     def mean(self) -> float:
-        """Mean latency in seconds, from arrival to image."""
+        """Returns the mean latency in seconds, from arrival to image."""
         return fmean(self._latencies())
 
     @property
     def p50(self) -> float:
-        """Median latency in seconds."""
+        """Returns the median latency in seconds."""
         return percentile(self._latencies(), 50)
 
     @property
     def p95(self) -> float:
-        """Latency in seconds that 19 of 20 requests stay below."""
+        """Returns the latency in seconds that 19 of 20 requests stay below."""
         return percentile(self._latencies(), 95)
 
     @property
     def draft_p95(self) -> float:
-        """The same for drafts alone."""
+        """Returns the p95 of drafts alone, in seconds."""
         return percentile(self._latencies("draft"), 95)
 
     def _latencies(self, kind: str = "") -> list[float]:
@@ -72,22 +72,22 @@ class TraceResult:
 
 
 def percentile(values: Sequence[float], share: int) -> float:
-    """A percentile, straight between its neighbours."""
+    """Returns a percentile, interpolated linearly between its neighbours."""
     return quantiles(values, n=100, method="inclusive")[share - 1]
 
 
 def batch_seconds(costs: CostTable) -> RunBatch:
-    """A batch that takes what the table says, and does nothing."""
+    """Returns a function that makes nothing and returns the table's seconds for a batch."""
     return lambda batch: batch[0].steps * costs.seconds(sum(arrival.rows for arrival in batch))
 
 
 def serve_sequentially(arrivals: Batch, run: RunBatch) -> TraceResult:
-    """One request at a time, in order: a pipeline behind a queue."""
+    """Serves one request at a time, in order: a pipeline behind a queue."""
     return _in_batches(arrivals, run, lambda queue: [[queue[0]]])
 
 
 def serve_request_level(arrivals: Batch, run: RunBatch) -> TraceResult:
-    """What `@serve.batch` gives: the oldest requests, split by parameters inside the handler.
+    """Serves as `@serve.batch` does: the oldest requests, split by parameters inside the handler.
 
     Their images are all delivered when the handler returns, as there.
     """
@@ -102,7 +102,7 @@ def serve_request_level(arrivals: Batch, run: RunBatch) -> TraceResult:
 
 
 def serve_static_batches(arrivals: Batch, run: RunBatch) -> TraceResult:
-    """The best that whole batches can do: the oldest request, and all that agree with it.
+    """Serves the best that whole batches can do: the oldest request and all with equal parameters.
 
     It may look through the whole queue, and rows may differ in prompt, seed and guidance scale.
     """
@@ -159,7 +159,7 @@ class InFlight:
 
 
 def serve_stepwise(arrivals: Batch, costs: CostTable, *, mode: Mode) -> TraceResult:
-    """Atelier's engine: its scheduler chooses anew at every step; rows are padded as it does."""
+    """Serves as Atelier's engine: its scheduler chooses at every step; rows are padded as there."""
     scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS)
     finished = [0.0] * len(arrivals)
     coming = deque(range(len(arrivals)))

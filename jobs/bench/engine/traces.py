@@ -1,7 +1,6 @@
-"""Committed arrival traces and the cost table they are scaled by: pure functions of a seed.
+"""Reproducible arrival traces and the cost table they are scaled by: pure functions of a seed.
 
-Arrivals come in bursts: a Poisson process that is switched on and off. Knows no clock and no
-model.
+Arrivals come in bursts: a Poisson process that is switched on and off. Knows no clock and no model.
 """
 
 import math
@@ -20,39 +19,39 @@ SATURATED = math.inf
 """The load of a trace in which every request is there from the start."""
 
 ON_SHARE = 0.5
-"""Of the time, the share in which requests arrive at all."""
+"""The share of time in which requests arrive at all."""
 REQUESTS_PER_BURST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class CostTable:
-    """What one forward pass costs: (rows, seconds), ascending in rows."""
+    """The cost of one forward pass: (rows, seconds), ascending in rows."""
 
     points: tuple[tuple[int, float], ...]
 
     def seconds(self, rows: int) -> float:
-        """Seconds of one forward pass, straight between and beyond the measured rows."""
+        """Returns the seconds of a forward pass, linear between and beyond the measured rows."""
         inner = [high for high in self.points[1:-1] if high[0] < rows]
         (low_rows, low), (high_rows, high) = list(pairwise(self.points))[len(inner)]
         return low + (high - low) * (rows - low_rows) / (high_rows - low_rows)
 
     @property
     def row_steps_per_second(self) -> float:
-        """The capacity: rows a second, one step each, in full batches."""
+        """Returns the capacity: rows a second, one step each, in full batches."""
         return MAX_ROWS / self.seconds(MAX_ROWS)
 
 
 MODEL_B = CostTable(((1, 0.0127), (2, 0.0161), (4, 0.0215), (8, 0.0321), (16, 0.0544)))
 """An SD3 transformer of width 128, 8 layers, 64 + 32 tokens, as measured on one CPU thread.
 
-Rows share the overhead of a pass as they do at 512 x 512 on a large GPU: 3.2 times the
-throughput at 8 rows.
+Rows share the overhead of a pass as they do at 512 x 512 on a large GPU: 3.2 times the throughput
+at 8 rows.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request of a trace: when it comes, in seconds, and what it asks for."""
+    """One request of a trace: its arrival in seconds, and what it asks for."""
 
     at: float
     steps: int
@@ -61,21 +60,22 @@ class Arrival:
 
     @property
     def rows(self) -> int:
-        """Rows it takes in every step."""
+        """Returns the rows it takes in every step."""
         return 2 if self.guided else 1
 
     @property
     def row_steps(self) -> int:
-        """All the work it asks for."""
+        """Returns all the work it asks for, in row-steps."""
         return self.rows * self.steps
 
 
 def make_trace(
     kind: TraceKind, *, seed: int, load: float, count: int = 400, costs: CostTable = MODEL_B
 ) -> list[Arrival]:
-    """`count` requests whose work arrives at `load` times the capacity, in order of arrival.
+    """Returns `count` requests whose work arrives at `load` times the capacity, in order of
+    arrival.
 
-    What is asked for depends on kind, seed and count alone; load and costs only stretch time.
+    What they ask for depends on kind, seed and count alone; load and costs only stretch time.
     """
     arrivals = _request_shapes(kind, Random(f"{kind} {seed}"), count)
     work = sum(arrival.row_steps for arrival in arrivals) / count
@@ -106,7 +106,7 @@ def _preset(rng: Random) -> Arrival:
 
 
 def _free(rng: Random) -> Arrival:
-    """Sliders as users leave them; a third starts from an image and skips its first steps."""
+    """Draws free slider values; a third starts from an image and skips its first steps."""
     steps = 4 + int(rng.random() * 37)
     strength = 0.3 + 0.6 * rng.random() if rng.random() < 1 / 3 else 1.0
     steps = max(int(steps * strength), 1)
@@ -116,7 +116,7 @@ def _free(rng: Random) -> Arrival:
 
 
 def _bursts(rng: Random, count: int) -> list[float]:
-    """Arrival times at one request per unit of time on average, exponential bursts and pauses."""
+    """Returns arrival times, one per unit of time on average, in exponential bursts and pauses."""
     times: list[float] = []
     now = 0.0
     pause = REQUESTS_PER_BURST * (1 - ON_SHARE)

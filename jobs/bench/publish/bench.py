@@ -1,7 +1,7 @@
 """What the store costs: rows per second and the driver's memory from thousands to millions.
 
-The echo paints, so that nearly all of the time is plan -> claim -> publish; each size runs in a
-process and a home of its own that is thrown away.
+The echo renders, so that nearly all of the time is plan -> claim -> publish; each size runs in a
+process and a home of its own that is deleted afterwards.
 """
 
 import json
@@ -30,9 +30,9 @@ MEMORY_FOLDER = Path("/dev/shm")
 
 
 class PublishRun(Value):
-    """One size: what the run says of itself, and its process tree's CPU time for each row.
+    """One size: the run's own report, and its process tree's CPU time per row.
 
-    Where other programs run beside it, the rate tells of them too; the CPU time hardly does.
+    Where other programs run beside it, they change the rate; they hardly change the CPU time.
     """
 
     generation: Generation
@@ -40,19 +40,19 @@ class PublishRun(Value):
 
 
 class PublishFigures(Value):
-    """The runs by size, and one image's share of what is paid for safety, in milliseconds."""
+    """The runs by size, and the cost of safety per image, in milliseconds."""
 
     runs: tuple[PublishRun, ...]
     lease_ms: float
     """Claiming and releasing, in micro-batches as the generate stage claims."""
     publish_ms: float
-    """Painting, encoding and publishing one image after the other batch, in one process."""
+    """Rendering, encoding and publishing one batch after the other, in one process, per image."""
     publish_without_disk_ms: float | None
     """The same on a file system in memory, where a sync costs nothing; None without one."""
 
 
 def bench_publish(sizes: Sequence[int], say: Callable[[str], None]) -> PublishFigures:
-    """Run every size once and the shares once. Raises BackendError when a run breaks."""
+    """Runs every size once and the costs once. Raises BackendError when a run fails."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         lease_ms = _measure_lease_ms(Path(folder))
         publish_ms = _measure_publish_ms(Path(folder) / "disk")
@@ -128,7 +128,7 @@ def _run(size: int, say: Callable[[str], None]) -> PublishRun:
 
 
 def echo_plan(size: int) -> dict[str, object]:
-    """A plan of `size` cards, rounded up to whole thousands above the first thousand."""
+    """Returns a plan of `size` images, rounded up to whole thousands above the first thousand."""
     numbers, thousands = min(size, 1000), -(-size // 1000)
     return {
         "atelier": 1,
@@ -151,7 +151,7 @@ def echo_plan(size: int) -> dict[str, object]:
 
 
 def show_publish_figures(figures: PublishFigures) -> None:
-    """One row per size, then each image's share of what is paid for safety."""
+    """Prints one row per size, then the cost of safety per image."""
     table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
     for run in figures.runs:
         generation = run.generation

@@ -1,5 +1,7 @@
-"""What `bench-refine` needs: plans whose settings are poor, and how its figures are said.
+"""The benchmark of refining: plans with poor settings, each tried again by seed and with a reason.
 
-work.py   the worlds, each a model with settings, and their plans
-show.py   the figures to a person          command.py  the command's options
+workload.py  the models with their settings, and their plans
+bench.py     the benchmark and its figures
+render.py    prints the figures
+command.py   the command's options
 """

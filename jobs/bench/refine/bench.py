@@ -18,14 +18,14 @@ from jobs.bench.routing.simulator import RunSimulator, SimulatedRun, direct_plan
 from jobs.runtime.batches import DecidedAsset
 
 LEARNING, ASKED = 1, 2
-"""The plans' seeds: nothing that is asked was learned from."""
+"""The plans' seeds: no asset of the second plan was learned from."""
 BY_SEED, UNLEARNED, LEARNED = "next seed", "reason, nothing learned", "reason, learned"
 RESAMPLED = 2000
 Say = Callable[[str], None]
 
 
 class Extent(Value):
-    """How much is made."""
+    """How many assets are made."""
 
     colours: int
 
@@ -34,7 +34,7 @@ FULL, QUICK = Extent(colours=10), Extent(colours=1)
 
 
 class RefineRow(Value):
-    """What one way of trying again came to in one world."""
+    """The result of one retry strategy with one setting."""
 
     world: str
     way: str
@@ -48,12 +48,12 @@ class RefineRow(Value):
 
     @property
     def attempts_per_accepted(self) -> float | None:
-        """Images made for each accepted asset, those of the others included."""
+        """Returns the images made per accepted asset, including those of other assets."""
         return self.attempts / self.accepted if self.accepted else None
 
     @property
     def to_people(self) -> float:
-        """The share of assets that nobody but a person can decide: their attempts are used up."""
+        """Returns the share of assets whose attempts are used up, so that a person must decide."""
         return 1 - self.accepted / self.asked
 
 
@@ -65,17 +65,17 @@ class RefineFigures(Value):
     """Further attempts, of other assets."""
     rows: tuple[RefineRow, ...]
     saved: float | None
-    """Of the attempts for each accepted asset, over all poor worlds, against the next seed."""
+    """The share of attempts per accepted asset saved over all poor settings."""
     saved_within: tuple[float, float] | None
-    """95 % of resampled plans save as much; the bounds."""
+    """The 95 % interval of that share, by bootstrap."""
 
     def row(self, way: str, world: str) -> RefineRow:
-        """What a way came to in a world."""
+        """Returns the row of a strategy and a setting."""
         return next(row for row in self.rows if (row.way, row.world) == (way, world))
 
 
 def bench_refine(extent: Extent, say: Say) -> RefineFigures:
-    """Learn from one plan in every world, then make another one in every way."""
+    """Learns from one plan per setting, then makes another one with every strategy."""
     with TemporaryDirectory(prefix="atelier-refine-") as name:
         folder = Path(name)
         models = {PRUNED: pruned(folder), "starter": bundled.bundled_models()["starter"]}
@@ -121,9 +121,10 @@ def _play(
     seed: int,
     extent: Extent,
 ) -> SimulatedRun:
-    """All assets of a world's plan, in the plan's order; by the next seed where nothing is known.
+    """Makes all assets of a setting's plan, in the plan's order; by the next seed without
+    statistics.
 
-    What one of them came to plays no part for another, whichever way it is made.
+    Assets do not affect each other, whichever strategy is used.
     """
     refine = Refine.SEED if known is None else Refine.REASON
     refiner = None if known is None else Refiner(known, player.models)
@@ -155,7 +156,7 @@ def _row(world: PoorSettings, way: str, played: SimulatedRun) -> RefineRow:
 
 
 def saving(pairs: Sequence[tuple[DecidedAsset, DecidedAsset]]) -> float | None:
-    """How many attempts for each accepted asset the second of each pair saves on the first."""
+    """Returns the share of attempts per accepted asset that the second of each pair saves."""
     before, after = (_each(side) for side in zip(*pairs, strict=True))
     return 1 - after / before if before and after else None
 
@@ -166,7 +167,7 @@ def _each(decided: Sequence[DecidedAsset]) -> float | None:
 
 
 def _resampled(pairs: Sequence[tuple[DecidedAsset, DecidedAsset]]) -> tuple[float, float] | None:
-    """The bootstrap's percentile interval over assets (Efron 1979)."""
+    """Returns the bootstrap's percentile interval over assets (Efron 1979)."""
     rng = Random(0)
     drawn = [saving(rng.choices(pairs, k=len(pairs))) for _ in range(RESAMPLED)]
     known = sorted(value for value in drawn if value is not None)

@@ -1,4 +1,4 @@
-"""The command `bench-refine`: what it takes, and what it prints."""
+"""The command `bench-refine`: its options and its output."""
 
 from typing import Annotated
 
@@ -12,10 +12,11 @@ def bench_refine_command(
     quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try failed assets again by the next seed and with a reason; count what an accepted one takes.
+    """Try failed assets again by the next seed and with a reason; count attempts per accepted
+    asset.
 
-    Plans with poor settings and a weakened model are made in this process; what mends what is
-    learned from one set of assets and asked of another. Some minutes on one core.
+    Plans with poor settings and a weakened model are made in this process; which changes help is
+    learned from one set of assets and tested on another. Some minutes on one core.
     """
     from jobs.bench.refine.bench import FULL, QUICK, bench_refine
     from jobs.bench.refine.render import show_refine_figures

@@ -1,4 +1,4 @@
-"""How the figures of `bench-refine` are said to a person."""
+"""Prints the figures of `bench-refine`."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -8,7 +8,7 @@ from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, RefineRow
 
 
 def show_refine_figures(figures: RefineFigures) -> None:
-    """A row for each world and way, then what is saved over all of them."""
+    """Prints a row for each setting and strategy, then what is saved over all of them."""
     out = make_console()
     table = Table(
         "asked with", "tried again by", "assets", "accepted", "attempts", "for one accepted",

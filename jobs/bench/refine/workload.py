@@ -1,4 +1,4 @@
-"""The work of the benchmark: a game's icons, asked for with settings of which some are poor."""
+"""The workload of the benchmark: a game's icons, requested with settings of which some are poor."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ ATTEMPTS = 6
 
 
 class PoorSettings(Value):
-    """A model and the settings that a plan asks it with."""
+    """A model and the settings that a plan uses with it."""
 
     model: str
     steps: int
     guidance: float
 
     def __str__(self) -> str:
-        """The world as a table says it: starter, 2 steps, guidance 3."""
+        """Returns the setting as a table prints it: starter, 2 steps, guidance 3."""
         return f"{self.model}, {self.steps} steps, guidance {self.guidance:g}"
 
 
@@ -27,9 +27,9 @@ POOR_SETTINGS = (
     PoorSettings(model="starter", steps=2, guidance=3),
     PoorSettings(model="pruned", steps=4, guidance=1),
 )
-"""Too few steps for some guidance, for more of it, and a model that lacks a part of itself."""
+"""Too few steps for some guidance, for more of it, and a model without one of its blocks."""
 GOOD_SETTINGS = PoorSettings(model="starter", steps=4, guidance=1)
-"""Where next to nothing fails, so that there is nothing to gain."""
+"""Almost nothing fails here, so that there is nothing to gain."""
 
 
 def assets(
@@ -40,7 +40,7 @@ def assets(
     seed: int,
     colours: int,
 ) -> list[AssetSpec]:
-    """Every kind of object in so many colours, one candidate a round."""
+    """Returns every kind of object in this many colours, one candidate a round."""
     plan = Plan.model_validate(
         {
             "atelier": 1,

@@ -1,1 +1,1 @@
-"""review."""
+"""The benchmark of review: how much is left for people, and what escapes."""

@@ -1,8 +1,8 @@
-"""Rounds of review on the world of defects: what is left for people, and what escapes them.
+"""Rounds of review on images with known defects: how much is left for people, and what escapes.
 
-A pool of pictures is judged once; each resample deals it anew to the rounds and to a held-out
-rest. In every round people look at what the guard leaves them and at spot checks, and err at a
-known rate; what they said calibrates the guard of the next.
+A pool of images is judged once; each resample splits it anew into the rounds and a held-out rest.
+In every round people look at what the gate leaves them and at spot checks, and err at a known rate;
+their labels calibrate the gate of the next round.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class ReviewSettings:
-    """How much is looked at, by whom, and what was promised."""
+    """How many images are reviewed, how reliably, and the promised rates."""
 
     pictures: int = 6000
     """In the pool."""
@@ -39,7 +39,7 @@ class ReviewSettings:
     """In a round; the rest of the pool is held out."""
     resamples: int = 20
     share_bad: float = 0.2
-    """Before the rules have spoken."""
+    """Before the rules are applied."""
     errors: float = 0.05
     """How often the reviewer errs, either way."""
     world: int = 40
@@ -56,7 +56,7 @@ class RoundFigures(Value):
 
     number: int
     people: float
-    """The mean share of the pictures the rules accept that people looked at, spot checks too."""
+    """The mean share of the images the rules accept that people looked at, with spot checks."""
     least: float
     most: float
     """The smallest and the largest share of any resample."""
@@ -64,23 +64,22 @@ class RoundFigures(Value):
     """The mean share accepted without a person."""
     refused: float
     escapes: float | None
-    """The bad ones among all accepted without a person; None where nothing was."""
+    """The share of bad images among all accepted without a person; None where none was."""
     beyond: int
-    """Resamples whose held-out rate of false accepts, by this round's guard, was above the stated.
-    """
+    """Resamples whose held-out rate of false accepts, by this round's gate, exceeds the promise."""
     held_out: float | None
-    """The mean of that rate, of the resamples that accepted anything."""
+    """The mean of that rate, over the resamples that accepted anything."""
     highest: float
 
 
 class ReviewFigures(Value):
-    """All of it."""
+    """The figures of all rounds."""
 
     pictures: int
     passed: int
-    """Those that the rules accept; only they come to people."""
+    """Those that the rules accept; only they are shown to people."""
     bad: int
-    """Of those, the ones that were spoilt."""
+    """Of those, the ones with a defect."""
     resamples: int
     errors: float
     false_accepts: float
@@ -89,13 +88,13 @@ class ReviewFigures(Value):
 
     @property
     def share_falls(self) -> bool:
-        """Whether the share for people falls with every round."""
+        """Returns whether the share for people falls with every round."""
         people = [round_figures.people for round_figures in self.rounds]
         return all(after < before for before, after in pairwise(people))
 
     @property
     def within_rate(self) -> bool:
-        """Whether so many resamples beyond the rate, in any round, may well be chance."""
+        """Returns whether chance can explain the resamples beyond the rate in every round."""
         doubt = 1 - self.confidence
         return all(
             1 - binomial_tail(round_figures.beyond - 1, self.resamples, doubt) > 0.05
@@ -107,7 +106,7 @@ class ReviewFigures(Value):
 
 @dataclass(frozen=True, slots=True)
 class PooledImage:
-    """One that the rules accept, with the truth."""
+    """An image that the rules accept, with the truth."""
 
     key: str
     scores: dict[Measure, float]
@@ -116,7 +115,7 @@ class PooledImage:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one round of one resample came to."""
+    """The result of one round of one resample."""
 
     people: float
     accepted: int
@@ -130,7 +129,7 @@ _SORT = ModelStyle("drawn", "")
 
 
 def bench_review(setting: ReviewSettings, critic: Critic, say: Say) -> ReviewFigures:
-    """Judge the pool, then deal it; most of the time goes into the first: 15 ms a picture."""
+    """Judges the pool, then splits it; judging takes most of the time: 15 ms an image."""
     say(f"judging {setting.pictures} pictures ...")
     pool = list(_pool(setting, critic))
     say(f"{len(pool)} of them pass the rules, {sum(image.bad for image in pool)} of those are bad")
@@ -138,7 +137,7 @@ def bench_review(setting: ReviewSettings, critic: Critic, say: Say) -> ReviewFig
 
 
 def run_rounds(pool: Sequence[PooledImage], setting: ReviewSettings) -> ReviewFigures:
-    """The rounds over a pool, dealt as often as the setting says."""
+    """Returns the figures of the rounds over a pool, resampled as often as the setting says."""
     rounds = [_rounds(pool, setting, number) for number in range(setting.resamples)]
     return ReviewFigures(
         pictures=setting.pictures,
@@ -164,7 +163,7 @@ def _pool(setting: ReviewSettings, critic: Critic) -> Iterator[PooledImage]:
 
 
 def _rounds(pool: Sequence[PooledImage], setting: ReviewSettings, number: int) -> list[_Round]:
-    """One resample: the rounds one after the other, and what is held out after each."""
+    """Runs one resample: the rounds one after the other, with the held-out rate after each."""
     rng = np.random.default_rng([setting.world, number])
     order = [pool[at] for at in rng.permutation(len(pool))]
     each = min(setting.each, len(order) // (ROUNDS + 1))
@@ -173,7 +172,7 @@ def _rounds(pool: Sequence[PooledImage], setting: ReviewSettings, number: int) -
     gate, known, rounds = AcceptanceGate(terms), list[LabelledImage](), []
     for at in range(ROUNDS):
         shown = order[at * each :][:each]
-        # Lots are drawn by key: with the resample in it, each deals its spot checks anew.
+        # Sampling is by key: with the resample in it, each resample draws its own spot checks.
         keys = [digest([number, picture.key]) for picture in shown]
         words = [
             _gate_verdict(gate, picture, key) for picture, key in zip(shown, keys, strict=True)
@@ -214,7 +213,7 @@ def _gate_verdict(gate: AcceptanceGate, picture: PooledImage, key: str) -> Verdi
 
 
 def _accepted_automatically(held: Sequence[PooledImage], gate: AcceptanceGate) -> list[bool]:
-    """Of held-out pictures that go without a person, whether each is bad."""
+    """Returns whether each held-out image that is accepted without a person is bad."""
     return [
         picture.bad
         for picture in held
@@ -225,7 +224,7 @@ def _accepted_automatically(held: Sequence[PooledImage], gate: AcceptanceGate) -
 def _labels(
     looked: dict[str, PooledImage], sample: frozenset[str], errors: float, rng: np.random.Generator
 ) -> list[LabelledImage]:
-    """What the reviewer says, who errs."""
+    """Returns the reviewer's labels, wrong at the given rate."""
     wrong = rng.random(len(looked)) < errors
     return [
         LabelledImage(

@@ -1,4 +1,4 @@
-"""The commands `bench-review` and `label-defects`: what they take, and what they print."""
+"""The commands `bench-review` and `label-defects`: their options and their output."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +19,10 @@ def bench_review_command(
     quick: Annotated[bool, typer.Option(help="Little of everything, to try it out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a reviewer who errs look at three rounds of the world of defects, twenty times over.
+    """Simulate a reviewer who errs over three rounds of images with defects, twenty times.
 
-    Says which share is left for people in each round, what escapes, and how often the rate of
-    false accepts on pictures held out is above the stated one. Some minutes on one core.
+    Prints the share left for people in each round, what escapes, and how often the rate of false
+    accepts on held-out images is above the promised one. Some minutes on one core.
 
     Exit codes: 0 all is well, 1 the share for people rose, or the rate was not kept.
     """
@@ -48,10 +48,11 @@ def label_defects_command(
     image: Painted = True,
     as_json: AsJson = False,
 ) -> None:
-    """Write the scores of a world of defects with the truth about each picture.
+    """Write the scores of a set of defects with the truth about each image.
 
-    `atelier checks calibrate --from FILE` learns of it. The shares of good and bad ones are those
-    of the options: a calibration of it keeps its rates where pictures fail as often, and so.
+    `atelier checks calibrate --from FILE` learns from it. The shares of good and bad images follow
+    the options: a calibration from the file keeps its rates where images fail as often, and in the
+    same ways.
     """
     from jobs.bench.checks.bench import starter_critic
     from jobs.train.defects.judging import SampleJudge
@@ -64,7 +65,7 @@ def label_defects_command(
 
 
 def show_review_figures(figures: ReviewFigures) -> None:
-    """A row for each round, and whether what was promised was kept."""
+    """Prints a row for each round, and whether the promises were kept."""
     out = make_console()
     out.print(
         f"{figures.passed} of {figures.pictures} pictures pass the rules, "

@@ -1,5 +1,9 @@
-"""The benchmark of routing: one plan, made by each way of choosing its models.
+"""The benchmark of routing: one plan, made with each strategy of choosing its models.
 
-fleet.py   the models of the benchmark        work.py       the plan, and the assets it asks for
-player.py  makes assets and counts the cost   contrasts.py  what splitting the work is worth
+fleet.py      the models of the benchmark
+workload.py   the plan and the assets it asks for
+simulator.py  makes assets in this process and counts the cost
+ablations.py  what splitting the work between models is worth
+bench.py      the benchmark and its figures
+render.py     prints and draws the figures
 """

@@ -1,7 +1,7 @@
-"""Contrasts: what splitting the work between models is worth, each measured before and after.
+"""Ablations: what splitting the work between models is worth, measured before and after.
 
-They have the shape of figures that others published (draft and upscale, typography to its own
-model, polish for the winners alone); these are our models' own, on one core.
+They have the form of figures that others published (draft and upscale, typography to its own model,
+polish for the winners alone); these are our own models' figures, on one core.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,19 +31,19 @@ PROMPTS = ("a red sword", "a blue potion", "a golden crown", "a green shield")
 
 
 class Ablation(Value):
-    """The same work done two ways."""
+    """The same work done in two ways."""
 
     what: str
     unit: str
     before: float
     after: float
     published: str
-    """The figure that others gave for work of this kind."""
+    """The figure that others published for work of this kind."""
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """Before over after; None where one of them is nothing."""
+        """Returns before over after; None where one of them is 0."""
         return self.before / self.after if self.before and self.after else None
 
 
@@ -53,7 +53,7 @@ class _AblationBench:
     store: dict[str, Pixels]
 
     def made(self, model: str, requests: Sequence[GenerationRequest]) -> list[RenderedImage]:
-        """In the requests' order; raises EngineError when one failed."""
+        """Returns images in the requests' order; raises EngineError when one failed."""
         outcomes = {}
         for outcome in self.engines[model].generate(requests):
             if not isinstance(outcome, RenderedImage):
@@ -63,7 +63,7 @@ class _AblationBench:
 
 
 def run_ablations(folder: Path, say: Callable[[str], None]) -> tuple[Ablation, ...]:
-    """Each in turn; CPU time of this process, warmed up by one picture of each model."""
+    """Runs each in turn; CPU time of this process, after a warm-up image of each model."""
     store: dict[str, Pixels] = {}
     settings = Settings(home=folder / "home")
     shipped = bundled_models()
@@ -84,7 +84,7 @@ def run_ablations(folder: Path, say: Callable[[str], None]) -> tuple[Ablation, .
 
 
 def _latency(bench: _AblationBench) -> Ablation:
-    """A 256 px picture asked for alone: by polish's own steps, or a quick draft, enlarged."""
+    """Compares a 256 px image by polish's own steps with a quick draft, enlarged."""
     usual = bundled_models()["polish"]
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
     slow = [_request(p, SIDE, steps=steps, guidance=guidance) for p in PROMPTS]
@@ -103,7 +103,7 @@ def _latency(bench: _AblationBench) -> Ablation:
 
 
 def _typography(bench: _AblationBench) -> Ablation:
-    """First pictures whose word is read back: asked of a model that paints, or set as text."""
+    """Compares first images whose word is read back: rendered by the model, or set as text."""
     plain, routed = [], []
     for seed, word in enumerate(WORDS):
         layers = with_fonts((TextLayer(text=word, plate="auto"),), Settings())
@@ -124,7 +124,7 @@ def _typography(bench: _AblationBench) -> Ablation:
 
 
 def _best_of_candidates(bench: _AblationBench) -> Ablation:
-    """CPU seconds per hero: all candidates polished, or drafts, of which the best is polished."""
+    """Compares CPU seconds per hero: all candidates polished, or only the best draft."""
     usual = bundled_models()["polish"]
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
     heroes = [
@@ -153,7 +153,7 @@ def _best_of_candidates(bench: _AblationBench) -> Ablation:
 
 
 def _polished(bench: _AblationBench, draft: RenderedImage) -> GenerationRequest:
-    """The draft gone on with: half of polish's steps, from its picture."""
+    """Returns the request that continues a draft: half of polish's steps, from its image."""
     usual = bundled_models()["polish"]
     bench.store[draft.request.id] = draft.pixels
     return draft.request.replace(

@@ -1,4 +1,4 @@
-"""The benchmark of routing: one plan, its models chosen in every way, what each way came to."""
+"""The benchmark of routing: one plan, its models chosen by every strategy, and the results."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,15 +21,15 @@ from jobs.bench.routing.fleet import fleet
 from jobs.bench.routing.simulator import RunSimulator, SimulatedRun, direct_plan
 
 LEARNING, ASKED = 1, 2
-"""The plans' seeds: nothing that is asked was learned from."""
+"""The plans' seeds: no asset of the second plan was learned from."""
 USD_PER_CPU_SECOND = 0.05 / 3600
-"""What a rented core costs; another price moves all rows alike."""
+"""What a rented core costs; another price changes all rows alike."""
 Say = Callable[[str], None]
 Assets = Sequence[tuple[AssetSpec, ...]]
 
 
 class Extent(Value):
-    """How much is made."""
+    """How many assets are made."""
 
     colours: int
     posters: int
@@ -39,16 +39,16 @@ FULL, QUICK = Extent(colours=10, posters=6), Extent(colours=2, posters=1)
 
 
 class RoutingRow(Value):
-    """What one way of choosing came to."""
+    """The result of one strategy of choosing models."""
 
     way: str
     asked: int
     refused: int
     """Assets that its models cannot make at all: a text, a size."""
     accepted: float
-    """Of all that were asked for."""
+    """As a share of all that were asked for."""
     first_accepted: float
-    """Of all that were asked for, those whose first picture passed."""
+    """The share of all that were asked for whose first image passed."""
     images: int
     by_model: dict[str, int]
     cpu_seconds: float
@@ -63,27 +63,27 @@ class RoutingFigures(Value):
     learned_from: int
     """Decided assets."""
     calibration_error: float
-    """Of chances foretold for the plan that was asked, over all models; 0 is perfect."""
+    """Of the probabilities predicted for the second plan, over all models; 0 is perfect."""
     foretold: int
-    """Chances that were compared."""
+    """Predictions that were compared."""
     rows: tuple[RoutingRow, ...]
     contrasts: tuple[Ablation, ...] = ()
 
     @property
     def best_single(self) -> RoutingRow:
-        """The single model that most assets pass with; of equals the cheapest."""
+        """Returns the single model with which most assets pass; of equals the cheapest."""
         singles = [row for row in self.rows if row.way.startswith("all by")]
         return max(singles, key=lambda row: (row.accepted, -(row.usd_per_accepted or 0)))
 
     @property
     def saving(self) -> float | None:
-        """What the router with cascade saves on an accepted asset over the best single model."""
+        """Returns the share of the best single model's cost per accepted asset that it saves."""
         routed, single = self.rows[-1].usd_per_accepted, self.best_single.usd_per_accepted
         return 1 - routed / single if routed is not None and single else None
 
 
 def bench_routing(extent: Extent, say: Say) -> RoutingFigures:
-    """Learn from one plan, then make another one in every way; stores are kept nowhere."""
+    """Learns from one plan, then makes another one by every strategy; all stores are temporary."""
     with TemporaryDirectory(prefix="atelier-routing-") as name:
         folder = Path(name)
         models = fleet(folder)
@@ -112,7 +112,7 @@ def bench_routing(extent: Extent, say: Say) -> RoutingFigures:
 def _past(
     player: RunSimulator, unlearned: Catalog, extent: Extent, say: Say
 ) -> Iterator[AssetRecord]:
-    """Every model at all it can make, and light before heavy where both can."""
+    """Yields records: every model at all it can make, and light before heavy where both can."""
     assets = _assets(player.models, seed=LEARNING, extent=extent)
     for name in workload.MODELS:
         say(f"learning from {name}")
@@ -182,7 +182,7 @@ def _row(way: str, played: SimulatedRun) -> RoutingRow:
 
 
 def _calibration(policy: Policy, games: Sequence[SimulatedRun]) -> tuple[float, int]:
-    """Foretold is whether the first picture of each turn passes."""
+    """Compares the predicted with the actual passing of each stage's first image."""
     turns = [(asset, turn) for game in games for asset in game.decided for turn in asset.turns]
     foretold = [
         policy.chances.posterior(

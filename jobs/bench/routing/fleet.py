@@ -1,4 +1,4 @@
-"""The models of the benchmark: those that ship, and one that is truly weaker and cheaper."""
+"""The models of the benchmark: the bundled ones, and one that is truly weaker and cheaper."""
 
 import shutil
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ STEPS = 4
 
 
 def fleet(folder: Path) -> Mapping[str, ModelVersion]:
-    """Starter, polish and typography as they ship, and the pruned starter, made in the folder."""
+    """Returns the bundled starter, polish and typography, and a pruned starter in `folder`."""
     shipped = bundled.bundled_models()
     names = ("starter", "polish", "typography")
     return {PRUNED: pruned(folder)} | {name: shipped[name] for name in names}
 
 
 def pruned(folder: Path) -> ModelVersion:
-    """The starter without one of its transformer blocks, at few steps and without guidance.
+    """Returns the starter without one of its transformer blocks, at few steps and without guidance.
 
-    Nothing is trained: it stands for a model that is cheaper and paints some things badly.
+    Nothing is trained: it stands for a model that is cheaper and renders some things badly.
     """
     import torch
     from diffusers.models import SD3Transformer2DModel

@@ -1,4 +1,4 @@
-"""How the figures of `bench-routing` are said to a person, and drawn."""
+"""Prints and draws the figures of `bench-routing`."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ROUTED, SINGLE, CHANCE = "#c2410c", "#2563eb", "#64748b"
 
 
 def show_routing_figures(figures: RoutingFigures) -> None:
-    """A row for each way of choosing, the saving, how true the chances were, and the contrasts."""
+    """Prints a row per strategy, the saving, the calibration error, and the ablations."""
     out = make_console()
     table = Table(
         "models chosen", "asked", "refused", "accepted", "at first", "images", "CPU s",
@@ -56,7 +56,7 @@ def _contrasts(figures: RoutingFigures) -> Table:
 
 
 def draw_routing_figures(figures: RoutingFigures, file: Path) -> None:
-    """A PNG: what an accepted asset costs against the share that is accepted."""
+    """Writes a PNG of the cost of an accepted asset against the share that is accepted."""
     from matplotlib.figure import Figure
 
     page = Figure(figsize=INCHES, dpi=DPI, layout="constrained")

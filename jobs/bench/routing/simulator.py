@@ -1,4 +1,4 @@
-"""The player: makes assets in this process by the verbs of a run, and counts what each took."""
+"""Makes assets in this process with the functions of a run, and counts what each took."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,12 +27,12 @@ from jobs.runtime.summary import Outcomes
 from jobs.runtime.waves import Item, decide_items
 
 RouteChooser = Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]
-"""Which way an asset goes, of the specs that can be made and its key; None: it cannot be made."""
+"""Chooses a route from the specs that can be made and the asset's key; None: it cannot be made."""
 
 
 @dataclass(slots=True)
 class SimulatedRun:
-    """What one way of choosing came to."""
+    """The result of one strategy."""
 
     asked: int
     decided: list[DecidedAsset] = field(default_factory=list)
@@ -42,18 +42,18 @@ class SimulatedRun:
 
     @property
     def accepted(self) -> int:
-        """Assets that passed."""
+        """Returns the number of assets that passed."""
         return sum(asset.decision.status is Status.ACCEPTED for asset in self.decided)
 
     @property
     def first_accepted(self) -> int:
-        """Assets whose first picture passed."""
+        """Returns the number of assets whose first image passed."""
         passed = (asset for asset in self.decided if asset.decision.status is Status.ACCEPTED)
         return sum(asset.attempts == asset.spec.candidates for asset in passed)
 
     @property
     def records(self) -> Iterator[AssetRecord]:
-        """The decided assets as far as they are learned from."""
+        """Yields the decided assets with the fields that are learned from."""
         for item in self.decided:
             yield AssetRecord(
                 key=item.key, name=item.spec.name, version=version_of(item.key),
@@ -65,7 +65,7 @@ class SimulatedRun:
 
 
 class RunSimulator:
-    """Keeps every model loaded; each game has a store of its own, so that nothing is found made."""
+    """Keeps every model loaded; each run has a store of its own, so that no image is reused."""
 
     def __init__(self, models: Mapping[str, ModelVersion], folder: Path) -> None:
         self.models = models
@@ -86,7 +86,7 @@ class RunSimulator:
         seen: Callable[[int], None] = lambda _: None,
         refiner: Refiner | None = None,
     ) -> SimulatedRun:
-        """Make the assets, each by the way that is chosen; `seen` is told of decided ones."""
+        """Makes the assets by the chosen routes; calls `seen` with the number of decided ones."""
         played = SimulatedRun(len(assets))
         pending = list(self._items(assets, choose, refiner))
         seen(len(assets) - len(pending))
@@ -117,7 +117,7 @@ class RunSimulator:
                 yield Item(index, variants, refiner=refiner, key=key, choice=choice)
 
     def _round(self, pending: Sequence[Item], played: SimulatedRun) -> None:
-        """One round of all of them, model by model; CPU time is what this process took for it."""
+        """Runs one round of all items, model by model; CPU time is that of this process."""
         assert self._store is not None
         by_model: defaultdict[str, list[Item]] = defaultdict(list)
         for item in pending:
@@ -145,7 +145,7 @@ class RunSimulator:
 
 
 def direct_plan(spec: AssetSpec, model: ModelVersion) -> RouteChoice:
-    """The way to one model alone."""
+    """Returns the route to one model alone."""
     stage = Stage(name=spec.model, model=model.reference, images=spec.attempts)
     plan = CascadePlan(
         rungs=(stage,), chance=0, least=0, images=spec.candidates, seconds=None, usd=None,

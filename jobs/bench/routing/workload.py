@@ -1,4 +1,4 @@
-"""The work of the benchmark: a game's icons, some of them large, and some posters with text."""
+"""The workload of the benchmark: a game's icons, some of them large, and some posters with text."""
 
 from collections.abc import Mapping
 
@@ -15,9 +15,10 @@ ATTEMPTS = 3
 
 
 def plan(*, seed: int, cascade: bool, colours: int, posters: int) -> Plan:
-    """Every kind of object in so many colours as icons of 64 px; a sixteenth as many heroes.
+    """Returns a plan of every kind of object in this many colours as icons, with heroes and
+    posters.
 
-    Heroes are asked for at 256 px, posters with a word to be set.
+    Icons have 64 px; heroes, a sixteenth as many, 256 px; posters have a word to be set.
     """
     shades = list(COLOURS)[:colours]
     large = {"width": 256, "height": 256}
@@ -63,5 +64,5 @@ def plan(*, seed: int, cascade: bool, colours: int, posters: int) -> Plan:
 
 
 def assets(written: Plan, models: Mapping[str, ModelVersion]) -> list[tuple[AssetSpec, ...]]:
-    """Of each asset the spec for every model."""
+    """Returns the spec of each asset for every model."""
     return list(expand_variants(written, models))

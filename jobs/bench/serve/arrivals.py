@@ -1,4 +1,4 @@
-"""The committed traces as requests with times: what is asked stays, only time is stretched."""
+"""The traces as requests with times: the requests stay, only time is stretched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ class TimedRequest:
 
     @property
     def is_draft(self) -> bool:
-        """Whether it is one of the quick ones."""
+        """Returns whether it is a draft."""
         return self.arrival.kind == "draft"
 
 
 def timed_requests(
     kind: TraceKind, count: int, *, images_per_second: float, seed: int = 1
 ) -> list[TimedRequest]:
-    """The first `count` requests of a trace, arriving at exactly this rate over its length."""
+    """Returns the first `count` requests of a trace, at exactly this rate over its length."""
     arrivals = make_trace(kind, seed=seed, load=1.0, count=count)
     at_rate = spread_out(arrivals, seconds=count / images_per_second)
     return [
@@ -37,19 +37,19 @@ def timed_requests(
 
 
 def spread_out(arrivals: Sequence[Arrival], *, seconds: float) -> list[Arrival]:
-    """The same arrivals, the last of them `seconds` after the start."""
+    """Returns the same arrivals, the last of them `seconds` after the start."""
     stretch = seconds / arrivals[-1].at
     return [replace(arrival, at=arrival.at * stretch) for arrival in arrivals]
 
 
 def lone_draft(index: int) -> TimedRequest:
-    """One quick request, there at once."""
+    """Returns one draft request that arrives at once."""
     arrival = Arrival(0.0, steps=8, guided=False, kind="draft")
     return TimedRequest(arrival, _request(arrival, index))
 
 
 def _request(arrival: Arrival, index: int) -> ImagesRequest:
-    """Prompts go through all that the model knows; seeds differ."""
+    """Returns a request; prompts go through all that the model knows, and seeds differ."""
     name, colour = CLASSES[index % len(CLASSES)], COLOURS[index // len(CLASSES) % len(COLOURS)]
     return ImagesRequest(
         prompt=f"a {colour} {name}",

@@ -1,8 +1,8 @@
-"""What the service makes of a machine: over HTTP, beside others on the same model and arrivals.
+"""The service's speed on this machine: over HTTP, beside others with the same model and arrivals.
 
-Services take turns, each in processes of its own, and each is held against the bare engine in
-the same minute, so that a machine that changes its pace does not favour anybody. All meet the
-same arrivals: a load of 1 is what the bare engine can make.
+Services run in turn, each in processes of its own, and each is compared with the bare engine in the
+same minute, so that a machine that changes its pace favours none. All get the same arrivals: a load
+of 1 is what the bare engine can make.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,11 +37,11 @@ from jobs.bench.serve.servers import OTHERS, OURS, RunningServer, Server, docume
 Say: TypeAlias = Callable[[str], None]
 TRACES: tuple[TraceKind, ...] = ("presets", "free")
 CLIENTS = 16
-"""Waiting at once where a service is to be saturated: two full batches of eight."""
+"""Clients at once where a service is to be saturated: two full batches of eight."""
 OVERLOAD = 5.0
 OVERLOAD_TRACE: TraceKind = "presets"
 PATIENCE = 10
-"""Times the mean latency of a lone request: then a client of a flooded service hangs up."""
+"""In mean latencies of a lone request: after this a client of an overloaded service hangs up."""
 WARM_UP = 24
 MIN_REQUESTS = 10
 """Requests of any measurement."""
@@ -66,7 +66,7 @@ QUICK = Extent(seconds=4, loads=(GOAL_LOAD,), flood_seconds=3, saturating=24, ro
 
 @dataclass(slots=True)
 class _Measurements:
-    """What has been measured so far."""
+    """The measurements so far."""
 
     overhead: Overhead | None = None
     cells: list[LoadCell] = field(default_factory=list)
@@ -77,7 +77,7 @@ class _Measurements:
 
 @dataclass(frozen=True, slots=True)
 class _ServeBench:
-    """The bare engine, what it can make by trace, and how long a flooded client waits."""
+    """The bare engine, its capacity by trace, and how long a client waits under overload."""
 
     engine: InProcessEngine
     extent: Extent
@@ -90,9 +90,9 @@ class _ServeBench:
 async def bench_serve(
     extent: Extent, say: Say, *, others: Sequence[Server] = OTHERS
 ) -> ServeFigures:
-    """Our service, then each of the others; one that is not there or breaks is in `missing`.
+    """Measures our service, then each of the others; one that is absent or fails is in `missing`.
 
-    Raises BackendError when it is ours that does not start, or sheds what it should carry.
+    Raises BackendError when ours does not start, or refuses requests it should serve.
     """
     engine = InProcessEngine(document()["applications"][0]["args"]["draft"]["mode"])
     await _warm_up(engine)
@@ -125,7 +125,7 @@ async def _capacity(engine: InProcessEngine, kind: TraceKind, extent: Extent) ->
 
 
 async def _mean_alone(engine: InProcessEngine) -> float:
-    """Mean latency of the flood's first requests, each alone."""
+    """Returns the mean latency of the overload's first requests, each alone."""
     wanted = timed_requests(OVERLOAD_TRACE, MIN_REQUESTS, images_per_second=1.0)
     return await closed_loop(engine, wanted, clients=1) / len(wanted)
 
@@ -137,7 +137,7 @@ async def _warm_up(call: ImageClient) -> None:
 
 
 async def _measure_other(bench: _ServeBench, server: Server) -> str:
-    """Measure one of the others; why it could not be, which costs nobody else's figures."""
+    """Measures one of the others; returns why it could not be, without affecting other figures."""
     why = server.missing
     if not why:
         try:
@@ -150,7 +150,7 @@ async def _measure_other(bench: _ServeBench, server: Server) -> str:
 
 
 async def _measure(bench: _ServeBench, server: Server) -> None:
-    """Everything about one service, between its start and its end."""
+    """Measures everything about one service, between its start and its end."""
     bench.say(f"{server.name}: starting")
     with running_server(server) as service:
         async with new_client(service.url) as client:
@@ -170,14 +170,14 @@ async def _measure(bench: _ServeBench, server: Server) -> None:
 
 
 async def _difference(engine: InProcessEngine, call: ImageClient) -> int:
-    """How far a service's picture is from the engine's, of 255."""
+    """Returns the largest pixel difference between a service's image and the engine's, of 255."""
     wanted = timed_requests(OVERLOAD_TRACE, 1, images_per_second=1.0)[0]
     ours, other = [read_png((await caller(wanted)).png) for caller in (engine, call)]
     return int(np.abs(ours.astype(int) - other.astype(int)).max())
 
 
 async def _overhead(bench: _ServeBench, call: ImageClient) -> Overhead:
-    """In turns, so that both meet the same moments of the machine."""
+    """Measures both in turns, so that both get the same moments of the machine."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for index in range(bench.extent.lone):
         for caller, taken in zip((bench.engine, call), seconds, strict=True):
@@ -189,7 +189,7 @@ async def _overhead(bench: _ServeBench, call: ImageClient) -> Overhead:
 async def _pace(
     bench: _ServeBench, server: Server, service: RunningServer, kind: TraceKind, call: ImageClient
 ) -> Throughput:
-    """All clients at work, the bare engine and the service in turns."""
+    """Measures throughput with all clients, the bare engine and the service in turns."""
     wanted = _saturating(kind, bench.extent)
     here, there = _TimedTurns(process_time), _TimedTurns(service.cpu_seconds)
     for _ in range(bench.extent.rounds):
@@ -211,20 +211,20 @@ async def _pace(
 
 @dataclass(slots=True)
 class _TimedTurns:
-    """The seconds and the CPU time of one contender's turns, by its own clock of CPU time."""
+    """The wall seconds and the CPU time of one contender's turns."""
 
     cpu: Callable[[], float]
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
 
     async def take(self, call: ImageClient, wanted: Sequence[TimedRequest]) -> None:
-        """One turn with all clients."""
+        """Runs one turn with all clients."""
         before = self.cpu()
         self.seconds.append(await closed_loop(call, wanted, clients=CLIENTS))
         self.cpu_seconds.append(self.cpu() - before)
 
     def cpu_ms(self, images: int) -> float:
-        """Milliseconds of CPU time for each image, the median of the turns."""
+        """Returns milliseconds of CPU time per image, the median of the turns."""
         return round(1000 * median(self.cpu_seconds) / images, 1)
 
 
@@ -239,7 +239,7 @@ async def _cell(
 
 
 async def _measure_overload(bench: _ServeBench, server: Server, call: ImageClient) -> Overload:
-    """Arrivals as for all; what could have been made is what the engine made in these turns."""
+    """Measures overload; the capacity is what the engine made in this service's turns."""
     rate = OVERLOAD * bench.capacity[OVERLOAD_TRACE]
     wanted = timed_requests(
         OVERLOAD_TRACE, _count(bench.extent.flood_seconds, rate), images_per_second=rate

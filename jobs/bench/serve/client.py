@@ -1,7 +1,7 @@
-"""The one client for every service: requests at their times, or so many at once.
+"""The one client for every service: requests at their times, or a number of clients at once.
 
 A latency counts from the moment at which the trace meant a request to be sent, so that a client
-that falls behind says so in its figures and does not hide it.
+that falls behind shows it in its figures.
 """
 
 import asyncio
@@ -37,15 +37,15 @@ class Reply:
 
 
 class ImageClient(Protocol):
-    """Whoever makes an image of a request: a service, or the engine itself."""
+    """Makes an image from a request: a service, or the engine itself."""
 
     async def __call__(self, request: TimedRequest) -> Reply:
-        """One request to its end."""
+        """Runs one request to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """What became of a request; times in seconds, `ended` after the start of the trace."""
+    """The outcome of a request; times in seconds, `ended` after the start of the trace."""
 
     asked: TimedRequest
     status: int
@@ -54,12 +54,12 @@ class RequestOutcome:
 
     @property
     def seconds(self) -> float:
-        """From when it was to be sent to the end of the answer."""
+        """Returns the seconds from when it was due to be sent to the end of the answer."""
         return self.ended - self.asked.arrival.at
 
     @property
     def served(self) -> bool:
-        """Whether an image came."""
+        """Returns whether an image came."""
         return self.status == 200
 
 
@@ -72,7 +72,7 @@ class HttpClient:
         self._previews = previews
 
     async def __call__(self, request: TimedRequest) -> Reply:
-        """One POST; a connection that breaks is a reply too."""
+        """Sends one POST; a broken connection is a reply too."""
         body = request.request.model_dump(mode="json", exclude_defaults=True)
         if self._previews and not request.is_draft:
             body |= {"stream": True, "partial_images": PREVIEWS}
@@ -94,14 +94,14 @@ class HttpClient:
 
 
 def _png(answer: str) -> bytes:
-    """The image in an answer or in the last event of one; empty where an error stands."""
+    """Returns the image in an answer or in its last event; empty for an error."""
     document = json.loads(answer or "{}")
     images = document.get("data", [document])
     return b64decode(images[0].get("b64_json", ""))
 
 
 def new_client(url: str) -> httpx.AsyncClient:
-    """A client that holds nothing back: what waits, waits at the service."""
+    """Returns a client without a connection limit: requests queue at the service only."""
     limits = httpx.Limits(max_connections=None, keepalive_expiry=KEEP_ALIVE_SECONDS)
     return httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, limits=limits, trust_env=False)
 
@@ -109,7 +109,7 @@ def new_client(url: str) -> httpx.AsyncClient:
 async def open_loop(
     call: ImageClient, requests: Sequence[TimedRequest], *, patience_seconds: float | None = None
 ) -> list[RequestOutcome]:
-    """Every request at its time, whatever became of those before it; in order of arrival.
+    """Sends every request at its time, whatever the earlier ones do; outcomes in order of arrival.
 
     After `patience_seconds` a client hangs up.
     """
@@ -137,7 +137,7 @@ async def _with_timeout(call: ImageClient, wanted: TimedRequest, until: float | 
 async def closed_loop(
     call: ImageClient, requests: Sequence[TimedRequest], *, clients: int
 ) -> float:
-    """So many clients, each asking again once it has its image; the seconds for all of them.
+    """Runs clients that each ask again once they have an image; returns the seconds for all.
 
     Raises BackendError when one of them gets no image: then nothing was saturated.
     """

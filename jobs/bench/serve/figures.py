@@ -1,4 +1,4 @@
-"""From what came back to figures: values and sums, without a clock and without a service."""
+"""From responses to figures: values and sums, without a clock and without a service."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -22,7 +22,7 @@ class LatencyFigures(Value):
 
 
 class Overhead(Value):
-    """The way through HTTP, router and replica beside the bare engine, taken in turns."""
+    """The path through HTTP, router and replica beside the bare engine, measured in turns."""
 
     requests: int
     in_process: LatencyFigures
@@ -30,7 +30,7 @@ class Overhead(Value):
 
 
 class LoadCell(Value):
-    """A service under a trace at a load, 1 being all that the engine alone can make.
+    """A service under a trace at a load; 1 is all that the engine alone can make.
 
     Latencies are seconds, of requests that got an image; None where there was none.
     """
@@ -43,7 +43,7 @@ class LoadCell(Value):
     p95: float | None
     draft_p95: float | None
     first_preview_p50: float | None
-    """Of the requests that are no drafts, which alone are streamed, where a service can."""
+    """Of the requests other than drafts; only they are streamed, where a service can."""
     first_preview_p95: float | None
     dropped_share: float
 
@@ -56,21 +56,21 @@ class Throughput(Value):
     images_per_second: Spread
     of_in_process: Spread
     cpu_ms: float
-    """Of all its processes for each image, the client's not among them."""
+    """Of all its processes per image, without the client's."""
     in_process_cpu_ms: float
-    """Of the engine's process in its turns; both hardly change on a machine that is busy."""
+    """Of the engine's process in its turns; both hardly change on a busy machine."""
 
     @property
     def in_process(self) -> float:
-        """Images per second that the engine made in its turns."""
+        """Returns the images per second that the engine made in its turns."""
         return self.images_per_second.median / self.of_in_process.median
 
 
 class Overload(Value):
-    """A service under several times what can be made; every client hangs up after a time.
+    """A service under several times its capacity; every client hangs up after a time.
 
-    Shares of capacity are of images (the quick ones count as much as the long) and of work
-    (rows times steps). `shed_p95` is how soon those are told who are turned away.
+    Shares of capacity are of images (short ones count as much as long ones) and of work (rows times
+    steps). `shed_p95` is how soon refused callers are told.
     """
 
     service: str
@@ -96,13 +96,13 @@ class ServeFigures(Value):
     paces: tuple[Throughput, ...]
     overloads: tuple[Overload, ...]
     largest_pixel_difference: dict[str, int]
-    """Between a service's picture and the engine's for one request, of 255."""
+    """Between a service's image and the engine's for one request, of 255."""
     missing: dict[str, str]
-    """Services that were not there, and what to do about it."""
+    """Services that were not available, and what to do about it."""
 
 
 def delay(seconds: Sequence[float]) -> LatencyFigures:
-    """Median and 99th percentile."""
+    """Returns median and 99th percentile."""
     return LatencyFigures(
         p50=_rounded(percentile(seconds, 50)), p99=_rounded(percentile(seconds, 99))
     )
@@ -111,7 +111,7 @@ def delay(seconds: Sequence[float]) -> LatencyFigures:
 def cell(
     service: str, trace: TraceKind, load: float, outcomes: Sequence[RequestOutcome]
 ) -> LoadCell:
-    """One cell's figures; whoever got no image counts as dropped."""
+    """Returns one cell's figures; a request without an image counts as dropped."""
     served = [outcome for outcome in outcomes if outcome.served]
     firsts = [outcome.first_seconds for outcome in served if outcome.first_seconds is not None]
     return LoadCell(
@@ -138,7 +138,7 @@ def overload(
     images_per_second: float,
     patience_seconds: float,
 ) -> Overload:
-    """Goodput over the time from the start to the last image, and no shorter than the arrivals."""
+    """Returns goodput from the start to the last image, over at least the time of the arrivals."""
     served = [outcome for outcome in outcomes if outcome.served]
     shed = [outcome.seconds for outcome in outcomes if outcome.status in SHED]
     gave_up = sum(outcome.status == 0 for outcome in outcomes)
@@ -161,7 +161,7 @@ def overload(
 
 
 def draft_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
-    """Our drafts' p95 at the goal's load as a share of the best other's; None without both."""
+    """Returns our drafts' p95 at the goal's load over the best other's; None without both."""
     by_service = {
         cell.service: cell.draft_p95
         for cell in figures.cells
@@ -172,7 +172,7 @@ def draft_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | N
 
 
 def pace_ratio(figures: ServeFigures, trace: TraceKind, ours: str) -> float | None:
-    """Our images per second as a multiple of the best other's, each by the engine beside it."""
+    """Returns our images per second over the best other's, each relative to its engine's turns."""
     by_service = {
         pace.service: pace.of_in_process.median for pace in figures.paces if pace.trace == trace
     }

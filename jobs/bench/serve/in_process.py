@@ -1,4 +1,4 @@
-"""The engine in this process, without HTTP, router and replica: what services are held against."""
+"""The engine in this process, without HTTP, router and replica: the baseline of all services."""
 
 import asyncio
 
@@ -26,12 +26,12 @@ class InProcessEngine:
         self._served = AsyncEngine(engine)
 
     async def __call__(self, request: TimedRequest) -> Reply:
-        """One image."""
+        """Returns one image."""
         rendered = await self._served.generate(_request(request.request))
         return Reply(200, await asyncio.to_thread(png_bytes, rendered.pixels, text={}))
 
     async def close(self) -> None:
-        """End the engine's thread."""
+        """Ends the engine's thread."""
         await self._served.drain()
 
 

@@ -16,35 +16,35 @@ TIMEOUT_SECONDS = 300
 
 
 class LitServeRenderer(litserve.LitAPI):  # type: ignore[misc]  # an optional package, untyped here
-    """The model in LitServe's hands, in the one worker process it starts."""
+    """The model under LitServe, in the one worker process it starts."""
 
     def setup(self, device: str) -> None:
-        """Load the model in the worker."""
+        """Loads the model in the worker."""
         self._stock = PlainDiffusers()
 
     def decode_request(self, request: dict[str, Any]) -> ImagesRequest:
-        """The body, checked."""
+        """Returns the body, validated."""
         return ImagesRequest.model_validate(request)
 
     def batch(self, inputs: list[ImagesRequest]) -> list[ImagesRequest]:
-        """A list stays a list."""
+        """Returns the list unchanged."""
         return inputs
 
     def predict(self, bodies: list[ImagesRequest]) -> list[Image]:
-        """The images of one batch."""
+        """Returns the images of one batch."""
         return self._stock.render(bodies)
 
     def unbatch(self, output: list[Image]) -> list[Image]:
-        """A list stays a list."""
+        """Returns the list unchanged."""
         return output
 
     def encode_response(self, image: Image) -> dict[str, Any]:
-        """One answer."""
+        """Returns one answer."""
         return openai_answer(image)
 
 
 def main() -> None:
-    """Serve until Ctrl-C."""
+    """Serves until Ctrl-C."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port

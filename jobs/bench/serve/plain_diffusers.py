@@ -1,4 +1,4 @@
-"""The bundled model as diffusers gives it, for services that know nothing of our engine."""
+"""The bundled model as diffusers provides it, for services that do not use our engine."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MAX_SEQUENCE_LENGTH = 1
 
 
 class PlainDiffusers:
-    """diffusers' own pipeline on one thread; not thread-safe, its scheduler counts steps."""
+    """diffusers' own pipeline on one thread; not thread-safe: its scheduler counts steps."""
 
     def __init__(self) -> None:
         from diffusers import StableDiffusion3Pipeline  # slow, and only a server needs it
@@ -33,7 +33,7 @@ class PlainDiffusers:
         self._pipeline.set_progress_bar_config(disable=True)
 
     def render(self, bodies: Sequence[ImagesRequest]) -> list[Image]:
-        """An image for each, in order; those that agree in steps and guidance in one call."""
+        """Returns an image for each, in order; those with equal steps and guidance share a call."""
         groups: dict[tuple[Any, Any], list[int]] = {}
         for index, body in enumerate(bodies):
             groups.setdefault((body.steps, body.guidance), []).append(index)
@@ -57,7 +57,7 @@ class PlainDiffusers:
 
 
 def openai_answer(image: Image) -> dict[str, Any]:
-    """What every contender answers: a PNG in base64, where OpenAI's API has it."""
+    """Returns a contender's answer: a PNG in base64, in the shape of OpenAI's API."""
     file = BytesIO()
     image.save(file, "PNG")
     return {"data": [{"b64_json": b64encode(file.getvalue()).decode()}]}

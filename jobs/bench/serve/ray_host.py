@@ -24,19 +24,19 @@ from jobs.runtime.ray_data import OBJECT_STORE_BYTES, cores
 LOGICAL_CPUS = 4
 INGRESS = {"num_cpus": 0.1}
 MODEL = {"num_cpus": 0.5}
-"""Fractions as in our own service: where everything fits on two cores nothing waits to start."""
+"""Fractions as in our own service: everything fits on two cores, so nothing waits to start."""
 LOGGING = {"log_level": "WARNING", "enable_access_log": False}
 """As in our own service."""
 
 
 class Ingress:
-    """POST /generate, handed on to the replica behind `model`; the PNG is written here."""
+    """POST /generate, forwarded to the replica behind `model`; the PNG is written here."""
 
     def __init__(self, model: DeploymentHandle[Any]) -> None:
         self._model = model
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        """Serve asks for the application once the replica stands."""
+        """Returns the ASGI application; Serve calls this once the replica is constructed."""
         app = FastAPI()
 
         @app.post("/generate")
@@ -47,7 +47,7 @@ class Ingress:
 
 
 def port() -> int:
-    """The port that the command line gives."""
+    """Returns the port of the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     chosen: int = parser.parse_args().port
@@ -55,7 +55,7 @@ def port() -> int:
 
 
 def serve_until_stopped(model: Any, port: int) -> None:
-    """Ray, Serve and the ingress before a model deployment, until SIGTERM."""
+    """Runs Ray, Serve and the ingress before a model deployment, until SIGTERM."""
     ingress: Any = serve.deployment(
         serve.ingress()(Ingress), name="ingress", ray_actor_options=INGRESS
     )
@@ -68,7 +68,7 @@ def serve_until_stopped(model: Any, port: int) -> None:
                 logging_config=LOGGING,
             )
             serve.run(ingress.bind(model.bind()), logging_config=LOGGING)
-            signal.signal(signal.SIGTERM, _interrupt)  # Ray set its own
+            signal.signal(signal.SIGTERM, _interrupt)  # Ray installed its own handler
             with suppress(KeyboardInterrupt):
                 signal.pause()
         finally:

@@ -1,4 +1,4 @@
-"""Ray Serve as its own Stable Diffusion example has it: no batching, one `generate` a request."""
+"""Ray Serve as in its own Stable Diffusion example: no batching, one `generate` a request."""
 
 from threading import Lock
 from typing import Any
@@ -12,10 +12,10 @@ from jobs.bench.serve.ray_host import MODEL, port, serve_until_stopped
 
 
 class RayServeRenderer:
-    """One image at a time.
+    """Renders one image at a time.
 
-    Serve runs a plain method in threads, five requests at once by default; the lock keeps them
-    from counting each other's steps in the pipeline's one scheduler.
+    Serve runs a plain method in threads, five requests at once by default; the lock keeps them from
+    counting each other's steps in the pipeline's one scheduler.
     """
 
     def __init__(self) -> None:
@@ -23,13 +23,13 @@ class RayServeRenderer:
         self._lock = Lock()
 
     def generate(self, body: ImagesRequest) -> Image:
-        """The image of one request."""
+        """Returns the image of one request."""
         with self._lock:
             return self._stock.render([body])[0]
 
 
 def deployment() -> Any:
-    """The deployment; all that is not said is Serve's default."""
+    """Returns the deployment; all other options are Serve's defaults."""
     return serve.deployment(RayServeRenderer, name="painter", ray_actor_options=MODEL)
 
 

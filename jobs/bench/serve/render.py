@@ -1,4 +1,4 @@
-"""How the figures of `bench-serve` are said to a person."""
+"""Prints and draws the figures of `bench-serve`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def show_serve_figures(figures: ServeFigures) -> None:
-    """The way through the service, every cell, pace, flood, and what was to be reached."""
+    """Prints the overhead, every cell, the throughput, the overload, and the goals."""
     out = make_console()
     for table in (_overhead(figures), *_cells(figures), _paces(figures), _overloads(figures)):
         out.print(table)
@@ -72,7 +72,7 @@ def _cells(figures: ServeFigures) -> Iterator[Table]:
 
 
 def _share_of_capacity(figures: ServeFigures, cell: LoadCell) -> str:
-    """The load as a share of what this service can make: beyond 1 it only falls behind."""
+    """Returns the load as a share of what this service can make: beyond 1 it only falls behind."""
     where = (cell.service, cell.trace)
     (pace,) = (pace for pace in figures.paces if (pace.service, pace.trace) == where)
     asked = cell.load * figures.capacity[cell.trace]
@@ -95,7 +95,7 @@ def _paces(figures: ServeFigures) -> Table:
 
 
 def _machine(figures: ServeFigures, trace: TraceKind) -> str:
-    """How far the machine itself changed its pace over the run."""
+    """Returns how far the machine itself changed its pace over the run."""
     made = [pace.in_process for pace in figures.paces if pace.trace == trace]
     return f"{min(made):.1f} to {max(made):.1f} images/s in process"
 
@@ -165,7 +165,7 @@ OTHER_INK = "#a855f7"
 
 
 def draw_serve_figures(figures: ServeFigures, file: Path) -> None:
-    """A PNG: drafts' p95 and the mean by load for each trace, and images per second as bars."""
+    """Writes a PNG: drafts' p95 and mean by load for each trace, and images per second as bars."""
     from matplotlib.figure import Figure
 
     page = Figure(figsize=INCHES, dpi=DPI, layout="constrained")

@@ -22,7 +22,7 @@ from app.errors import BackendError
 
 
 def missing_package(package: str) -> str:
-    """What to do before a package can be imported; empty when it can."""
+    """Returns what to do before a package can be imported; empty when it can."""
     if find_spec(package):
         return ""
     return f"{package} is not installed; pip install -c constraints.txt -e '.[bench]'"
@@ -37,7 +37,7 @@ LOG_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A service: the module that starts it, its door, and the package it cannot do without."""
+    """A service: the module that starts it, its path, and the package that it needs."""
 
     name: str
     module: str
@@ -47,7 +47,7 @@ class Server:
 
     @property
     def missing(self) -> str:
-        """What to do before it can be started; empty when it can."""
+        """Returns what to do before it can be started; empty when it can."""
         return missing_package(self.needs) if self.needs else ""
 
 
@@ -67,7 +67,7 @@ class RunningServer:
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Of the whole tree since it started."""
+        """Returns the CPU seconds of the whole process tree since its start."""
         times = [
             process.cpu_times()
             for process in (self.process, *self.process.children(recursive=True))
@@ -76,7 +76,7 @@ class RunningServer:
 
 
 def document() -> dict[str, Any]:
-    """`deployments/serve.yaml` with the one model and the one thread that all are held to."""
+    """Returns `deployments/serve.yaml` with the one model and the one thread that all use."""
     shape: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     (application,) = shape["applications"]
     application["args"] = {
@@ -90,8 +90,8 @@ def document() -> dict[str, Any]:
 
 @contextmanager
 def running_server(server: Server) -> Iterator[RunningServer]:
-    """The service once it answers; raises BackendError with its last words."""
-    # Ray's sockets stand in this folder's like, and their path must be short.
+    """Yields the service once it answers; raises BackendError with the end of its log."""
+    # Ray puts its sockets into such a folder, and their path must be short.
     with TemporaryDirectory(prefix="atelier-bench-", ignore_cleanup_errors=True) as folder:
         port = _free_port()
         log = Path(folder) / "log"
@@ -100,7 +100,7 @@ def running_server(server: Server) -> Iterator[RunningServer]:
                 [sys.executable, "-m", server.module, *_arguments(server, Path(folder), port)],
                 cwd=ROOT, env=_environment(folder), stdout=log_file, stderr=log_file,
                 # Ctrl-C is for the benchmark, which then stops it. No session of its own: Linux
-                # shares a busy machine among sessions, and the bare engine stands in this one.
+                # shares a busy machine among sessions, and the bare engine runs in this one.
                 process_group=0,
             )  # fmt: skip
         try:
@@ -120,7 +120,7 @@ def _arguments(server: Server, folder: Path, port: int) -> list[str]:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """A home of its own, one thread, this checkout first, and no cluster but its own."""
+    """Returns an environment with its own home, one thread, this checkout first, and no cluster."""
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     own = {"ATELIER_HOME": f"{folder}/home", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
@@ -128,7 +128,7 @@ def _environment(folder: str) -> dict[str, str]:
 
 
 def _wait(server: Server, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Until the door answers a body that is none, which costs no image."""
+    """Waits until the service answers an invalid body, which costs no image."""
     late = monotonic() + START_SECONDS
     while process.poll() is None and monotonic() < late:
         with suppress(httpx.TransportError):
@@ -141,7 +141,7 @@ def _wait(server: Server, process: subprocess.Popen[bytes], url: str, log: Path)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """In good order, and by force where that fails; nothing it started is left."""
+    """Terminates it, and kills what does not end; nothing it started is left."""
     with suppress(psutil.NoSuchProcess):
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""What several teams, previews and models make of one engine and one run: shares, waits, loads.
+"""How several teams, previews and models share one engine and one run: shares, waits, loads.
 
-All but the last part is in virtual time, so that anybody gets these figures to the digit. The last
-drives the starter model for real, each contender in turn, in CPU time.
+All but the last part is in virtual time, so the figures are the same everywhere. The last part runs
+the starter model for real, each contender in turn, in CPU time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ from jobs.bench.shares.simulation import (
 
 Say: TypeAlias = Callable[[str], None]
 TEAMS = (Backlog("ui", 1, 2, 4), Backlog("props", 2, 1, 28), Backlog("heroes", 3, 2, 8))
-"""Three teams by weight; what their requests take differs, so that nothing comes out by itself."""
+"""Three teams by weight; the costs of their requests differ, so that shares are not trivial."""
 WEIGHTS = {team.team: team.share for team in TEAMS}
 ENGINE_STEPS, RUN_JOBS = 1000, 1200
 SEEDS = (1, 2, 3, 4)
@@ -48,14 +48,14 @@ LOAD = 0.1
 """Of the engine's capacity: what previews ask for where a goal is set."""
 LOAD_JOBS = 100
 WARM_UP_SECONDS, BULK_SECONDS = 1.0, 10.0
-"""Bulk alone for long enough that as many pictures are decoded as begun."""
+"""Bulk alone for long enough that as many images are decoded as begun."""
 
 MAX_OFF, MAX_P95, MAX_LOSS, MIN_REDUCTION = 0.1, 1.5, 0.15, 3.0
 """The goals: a share's relative error, a preview's p95 over that alone, what bulk loses, loads."""
 
 
 class TeamFigure(Value):
-    """What a team of a weight was given of everything, and what is due to it."""
+    """The share that a team of a weight got, and the share that is due to it."""
 
     where: str
     team: str
@@ -65,7 +65,7 @@ class TeamFigure(Value):
 
     @property
     def off(self) -> float:
-        """How far it is from its due, as a share of that."""
+        """Returns how far the share is from its due, relative to that."""
         return abs(self.given / self.due - 1)
 
 
@@ -106,17 +106,17 @@ class RealFigure(Value):
 
     @property
     def p95(self) -> float:
-        """Under bulk over alone."""
+        """Returns the previews' p95 under bulk over that alone."""
         return self.under_bulk_p95 / self.alone_p95
 
     @property
     def bulk_loss(self) -> float:
-        """Of bulk's pace alone."""
+        """Returns the share of its pace alone that bulk loses."""
         return 1 - self.bulk_row_steps / self.bulk_alone_row_steps
 
 
 class SharesFigures(Value):
-    """All that `bench-shares` finds, and which goals were missed."""
+    """All that `bench-shares` measures, and which goals were missed."""
 
     teams: tuple[TeamFigure, ...]
     previews: tuple[PreviewFigure, ...]
@@ -126,7 +126,7 @@ class SharesFigures(Value):
 
 
 def bench_shares(say: Say, *, previews: int = 40, rounds: int = 3) -> SharesFigures:
-    """The virtual figures in some seconds; then, with `rounds`, the starter for a minute or two."""
+    """Measures the virtual figures in seconds; with `rounds` the starter too, for minutes."""
     say("teams, previews and models in virtual time")
     teams = (*_of_engine(), *_of_run())
     waits = tuple(_previews(mode, load) for mode in MODES for load in PREVIEW_LOADS)
@@ -151,7 +151,7 @@ def _of_engine() -> list[TeamFigure]:
 
 
 def _of_run() -> list[TeamFigure]:
-    """As long as all teams still have work: the first half of what is made."""
+    """Returns shares while all teams still have work: the first half of what is made."""
     rows = jobs_of(RUN_JOBS, teams=tuple(WEIGHTS))
     batches = batches_in_order(rows, routes_to(), workers=2, shares=WEIGHTS)
     return _team_figures("run", shares_of_first_half(batches))
@@ -210,7 +210,7 @@ def missed_goals(
     loaded: Sequence[LoadFigure],
     real: RealFigure | None,
 ) -> tuple[str, ...]:
-    """The goals that these figures miss, a sentence each."""
+    """Returns the goals that these figures miss, a sentence each."""
     return (
         *(
             f"{team.team} was given {team.given:.1%} of the {team.where}, {team.due:.1%} are due"
@@ -247,13 +247,13 @@ def _missed_in_real_run(real: RealFigure) -> list[str]:
 
 
 def _at_load(arrivals: Sequence[Arrival], pace: float) -> list[Arrival]:
-    """Spread so that their work is exactly `LOAD` of the pace: so few come in a chance's hurry."""
+    """Stretches the arrivals so that their work is exactly `LOAD` of the pace."""
     wanted = sum(arrival.row_steps for arrival in arrivals) / (LOAD * pace)
     return [replace(arrival, at=arrival.at * wanted / arrivals[-1].at) for arrival in arrivals]
 
 
 def _real(home: Path, previews: int, rounds: int) -> RealFigure:
-    """Bulk alone, previews alone, both; previews ask for a tenth of the pace that bulk just had."""
+    """Measures bulk alone, previews alone, both; previews ask for a tenth of bulk's last pace."""
     version = bundled_models()["starter"]
     engine = load_engine(version, Settings(home=home), mode=SERVED, clock=process_time)
     if not isinstance(engine, Engine):

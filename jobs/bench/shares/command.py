@@ -12,7 +12,7 @@ def shares_command(
     virtual: Annotated[bool, typer.Option("--virtual", help="Leave the real model out.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what teams are given by weight, how long previews wait under bulk, what is loaded.
+    """Measure the shares of teams by weight, the wait of previews under bulk, and model loads.
 
     In virtual time, so the figures are the same everywhere; then the starter for real, a minute or
     two of CPU time, which other work on the machine changes little. Missed goals are named.

@@ -1,7 +1,7 @@
-"""One engine with a model at work, asked for previews and bulk at once, in the CPU time it takes.
+"""One real engine, with previews and bulk at once, measured in CPU time.
 
-Arrivals come in virtual time, which is moved by the CPU time of this process: whatever else the
-machine does, the figures stay those of the work.
+Arrivals come in virtual time, which advances by the CPU time of this process: other work on the
+machine does not change the figures.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ BULK = Delivery(ServiceClass.BULK, team="props")
 
 @dataclass(slots=True)
 class MeasuredWhile:
-    """What came of a while: each preview's wait, and the row-steps of bulk in its seconds."""
+    """Each preview's wait, the row-steps of bulk, and the seconds of one measurement."""
 
     waits: dict[int, float] = field(default_factory=dict)
     bulk_row_steps: int = 0
@@ -30,12 +30,12 @@ class MeasuredWhile:
 
     @property
     def bulk_row_steps_per_second(self) -> float:
-        """Of everything that is no preview."""
+        """Returns the row-steps per second of everything that is no preview."""
         return self.bulk_row_steps / self.seconds
 
 
 class SharedEngine:
-    """Drives an engine; every request differs by its seed, so that nothing is found again."""
+    """Drives an engine; every request has its own seed, so that nothing is reused."""
 
     def __init__(self, engine: Engine, side: int) -> None:
         self._engine, self._side = engine, side
@@ -45,9 +45,10 @@ class SharedEngine:
     def serve(
         self, arrivals: Sequence[Arrival], *, bulk: bool, seconds: float = 0.0
     ) -> MeasuredWhile:
-        """Until all previews are made and so many seconds are over; bulk fills what they leave.
+        """Runs until all previews are made and `seconds` are over; bulk fills the remaining
+        capacity.
 
-        Bulk that is under way at the end is dropped.
+        Bulk in flight at the end is dropped.
         """
         pace, coming, tickets = MeasuredWhile(), list(enumerate(arrivals)), dict[int, int]()
         before = self._engine.row_steps
@@ -73,7 +74,7 @@ class SharedEngine:
         return pace
 
     def close(self) -> None:
-        """End the engine."""
+        """Ends the engine."""
         self._engine.close()
 
     def _ask(self, steps: int, guidance: float, delivery: Delivery, waited: float = 0.0) -> int:
@@ -84,7 +85,7 @@ class SharedEngine:
         return self._engine.submit(request, delivery, since=self._engine.now - waited)
 
     def _step(self) -> set[int]:
-        """One step; the tickets of what ended."""
+        """Runs one step; returns the tickets of what ended."""
         ended = set()
         for event in self._engine.step():
             if isinstance(event.result, FailedRequest):

@@ -1,4 +1,4 @@
-"""How the figures of sharing are said to a person."""
+"""Prints the figures of sharing."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_shares_figures(figures: "SharesFigures") -> None:
-    """Teams, previews under bulk, models loaded, the real run, and every goal that was missed."""
+    """Prints teams, previews under bulk, models loaded, the real run, and every missed goal."""
     out = make_console()
     for table in (_teams(figures), _previews(figures), _loads(figures)):
         out.print(table)

@@ -1,4 +1,4 @@
-"""Teams, previews and models that share one engine or one run, in virtual time: no clock, no model.
+"""Teams, previews and models that share one engine or one run, in virtual time, without a model.
 
 The engine's own scheduler chooses the rows, the bulk job's own rule the order of micro-batches and
 the worker's own rule what stays loaded; only what they would drive is left out.
@@ -14,7 +14,7 @@ from app.backends.echo import EchoBackend, EchoSettings
 from app.engine.cost_curve import StepCosts
 from app.engine.engine import Mode
 from app.engine.latency_guard import LatencyGuard
-from app.engine.row_budget import GUIDED_ROWS, bucket_for
+from app.engine.row_budget import bucket_for
 from app.engine.scheduler import Scheduler
 from app.engine.state import Delivery, ServiceClass
 from app.models.bundled import ECHO
@@ -28,12 +28,14 @@ IN_FLIGHT = 24
 """Bulk requests that an engine has in flight at any time, as many as a replica's capacity."""
 POLISH = (2, 28)
 """Rows and steps of a bulk request: polish with guidance."""
+MIN_EXACT_ROWS = 4
+"""The smallest row count that is proven to be exact on the processor whose costs are simulated."""
 MODELS = ("light", "heavy", "type", "texture")
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """A team that always has work waiting, and what each of its requests takes."""
+    """A team that always has work waiting, and the cost of each of its requests."""
 
     team: str
     share: float
@@ -42,7 +44,7 @@ class Backlog:
 
 
 def row_steps_by_team(backlogs: Sequence[Backlog], steps: int) -> Counter[str]:
-    """What each team was given in so many steps of one engine, all of them always waiting."""
+    """Returns the row-steps each team got in `steps` of one engine, all of them always waiting."""
     scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS)
     tickets, given = count(), Counter[str]()
     for now in range(steps):
@@ -60,7 +62,7 @@ def row_steps_by_team(backlogs: Sequence[Backlog], steps: int) -> Counter[str]:
 
 
 def _advance(scheduler: Scheduler[InFlight], request: InFlight) -> bool:
-    """One step further; whether it was the last."""
+    """Advances by one step; returns whether it was the last."""
     request.steps_left -= 1
     if not request.steps_left:
         scheduler.remove(request.ticket)
@@ -69,7 +71,7 @@ def _advance(scheduler: Scheduler[InFlight], request: InFlight) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MixedFigures:
-    """What became of previews, and of the bulk work behind them."""
+    """The latency of previews, and the pace of the bulk work behind them."""
 
     preview_p50: float
     preview_p95: float
@@ -79,7 +81,7 @@ class MixedFigures:
 def simulate_mixed(
     previews: Sequence[Arrival], costs: CostTable, *, mode: Mode, bulk: bool
 ) -> MixedFigures:
-    """Previews as they arrive, with as much bulk as an engine holds behind them, or with none."""
+    """Simulates previews as they arrive, with as much bulk as an engine holds, or with none."""
     learned = StepCosts()
     latency_guard = LatencyGuard(learned, lambda _, rows: _padded(rows, mode), lambda _: MAX_ROWS)
     scheduler: Scheduler[InFlight] = Scheduler(lambda family: MAX_ROWS, latency_guard=latency_guard)
@@ -111,13 +113,13 @@ def _bulk_in(scheduler: Scheduler[InFlight]) -> int:
 def _padded(rows: int, mode: Mode) -> int:
     if mode == "reproducible":
         return MAX_ROWS
-    return bucket_for(max(rows, GUIDED_ROWS if mode == "exact" else 1))
+    return bucket_for(max(rows, MIN_EXACT_ROWS if mode == "exact" else 1))
 
 
 def jobs_of(
     number: int, *, models: Sequence[str] = MODELS, teams: Sequence[str] = ("",)
 ) -> list[GenerateRow]:
-    """Jobs as they would arrive, one image each: teams in turn, models by a seeded chance."""
+    """Returns jobs in order of arrival, one image each: teams in turn, models drawn by seed."""
     drawn = Random("models").choices(models, k=number)
     turns = zip(range(number), drawn, cycle(teams), strict=False)
     return [_generate_row(index, model, team) for index, model, team in turns]
@@ -136,7 +138,7 @@ def _generate_row(index: int, model: str, team: str) -> GenerateRow:
 
 
 def routes_to(models: Sequence[str] = MODELS) -> dict[str, Route]:
-    """A route to each; nothing is behind it but the echo."""
+    """Returns a route to each; only the echo is behind it."""
     return {
         name: Route(backend="echo", model=ECHO.replace(name=name), reason="in virtual time")
         for name in models
@@ -146,7 +148,7 @@ def routes_to(models: Sequence[str] = MODELS) -> dict[str, Route]:
 def batches_by_arrival(
     rows: Sequence[GenerateRow], routes: Mapping[str, Route]
 ) -> list[GenerateBatch]:
-    """A batch for each job, in order of arrival."""
+    """Returns a batch for each job, in order of arrival."""
     return [GenerateBatch(route=routes[item.spec.model], items=(item,)) for item in rows]
 
 
@@ -157,7 +159,7 @@ def batches_in_order(
     workers: int,
     shares: Mapping[str, float] | None = None,
 ) -> list[GenerateBatch]:
-    """The bulk job's own micro-batches."""
+    """Returns the bulk job's own micro-batches."""
     named = shares or {}
     return list(
         generate_batches(rows, routes, workers=workers, share=lambda team: named.get(team, 1))
@@ -165,9 +167,9 @@ def batches_in_order(
 
 
 def count_loads(batches: Sequence[GenerateBatch], *, workers: int, models_kept: int) -> int:
-    """Models that workers load who take the next batch as soon as they are free.
+    """Returns the loads of workers that take the next batch as soon as they are free.
 
-    Every model weighs the same, and a batch takes as long as its row-steps.
+    Every model has the same size, and a batch takes as long as its row-steps.
     """
     echo = EchoBackend(EchoSettings())
     warm = [
@@ -183,7 +185,7 @@ def count_loads(batches: Sequence[GenerateBatch], *, workers: int, models_kept: 
 
 
 def shares_of_first_half(batches: Sequence[GenerateBatch]) -> dict[str, float]:
-    """By team, its part of the row-steps in the first half of a run's batches."""
+    """Returns each team's part of the row-steps in the first half of a run's batches."""
     given = Counter[str]()
     for batch in batches[: len(batches) // 2]:
         given[team_of(batch)] += row_steps(batch)

@@ -1,8 +1,8 @@
-"""Text drawn by a painter that is asked for it, against text laid out and set in TrueType.
+"""Text drawn by a model that is asked for it, against text laid out and set in TrueType.
 
-The same strings are asked of the starter, in the prompt, and of the typography role, as a layer in
-the band that it keeps for text; a reader who knows neither reads what stands there. What is misread
-in plain print too, black on a bare page, says something of the reader alone, and is told apart.
+The starter gets the strings in the prompt, the typography role as a layer in the area that it keeps
+for text; OCR reads the result. What OCR misreads in plain print too, black on a white page, is an
+error of OCR alone and is counted apart.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ GROUNDS = (
     "a flat blue shield", "a cartoon red potion", "a shaded green gem", "a flat yellow star",
     "a shaded purple mushroom",
 )  # fmt: skip
-"""What is painted below the text that is set: the colour behind it differs, by design."""
+"""The prompts below the text that is set: the colour behind it differs, by design."""
 
 
 class Misread(Value):
@@ -48,33 +48,33 @@ class Misread(Value):
     readers: bool
     """Whether the reader misreads it in plain print too."""
     picture: str = ""
-    """The file, where pictures are kept."""
+    """The file, where images are kept."""
 
 
 class LegibilityFigures(Value):
-    """What was read of one way's pictures."""
+    """What was read from the images of one method."""
 
     way: str
     texts: int
     exact: float
-    """The share read letter for letter, 0 to 1; where a line breaks does not count."""
+    """The share read letter for letter, 0 to 1; line breaks do not count."""
     error_rate: float
     """The mean share of the characters that differ; above 1 where more was read than asked for."""
     misses: tuple[Misread, ...]
 
     @property
     def own_misses(self) -> tuple[Misread, ...]:
-        """The misses that are not the reader's."""
+        """Returns the misses that are not errors of the reader."""
         return tuple(miss for miss in self.misses if not miss.readers)
 
 
 class TypographyFigures(Value):
-    """Both ways."""
+    """The figures of both methods."""
 
     ways: tuple[LegibilityFigures, ...]
 
     def of(self, way: str) -> LegibilityFigures:
-        """The figures of one way."""
+        """Returns the figures of one method."""
         return next(result for result in self.ways if result.way == way)
 
 
@@ -86,7 +86,7 @@ class _TextRenderer:
     backend: Backend
 
     def render(self, prompt: str, side: int, seed: int, layers: tuple[TextLayer, ...]) -> Pixels:
-        """The picture [side, side, 4]; raises what painting raises."""
+        """Returns the image [side, side, 4]; raises what rendering raises."""
         request = GenerationRequest(
             prompt=prompt, width=side, height=side, seed=seed, text_layers=layers,
             num_inference_steps=self.model.num_inference_steps,
@@ -99,14 +99,14 @@ class _TextRenderer:
 
 
 def texts() -> list[str]:
-    """The strings, a hundred of them: words, prices, hours, accents and signs."""
+    """Returns the strings, a hundred of them: words, prices, hours, accents and signs."""
     return TEXTS.read_text("utf-8").splitlines()
 
 
 def bench_typography(
     wanted: Sequence[str], say: Say, *, keep: Path | None = None
 ) -> TypographyFigures:
-    """Paint and read every text both ways, some 3 s each; `keep` is a folder for all misses."""
+    """Renders and reads every text both ways, some 3 s each; `keep` is a folder for all misses."""
     starter, typography = (_text_renderer(name) for name in ("starter", "typography"))
 
     def drafted(text: str, seed: int) -> Pixels:
@@ -124,7 +124,7 @@ def bench_typography(
 
 
 def place_of(pixels: Pixels, layers: tuple[TextLayer, ...]) -> Pixels:
-    """Where the one layer's text stands, with a margin."""
+    """Returns the part of the image with the one layer's text, with a margin."""
     (layer,) = layers
     assert layer.box is not None
     top, left = max(layer.box.y - MARGIN, 0), max(layer.box.x - MARGIN, 0)
@@ -134,7 +134,7 @@ def place_of(pixels: Pixels, layers: tuple[TextLayer, ...]) -> Pixels:
 
 
 def plain_print(text: str) -> Pixels:
-    """The text in plain print: black on a bare white page."""
+    """Returns the text in plain print: black on a white page."""
     page = np.full((SIDE, 2 * SIDE, 4), 255, np.uint8)
     return typeset(page, (TextLayer(text=text),), Fonts())[0]
 
@@ -181,7 +181,7 @@ def _save_picture(pixels: Pixels, folder: Path | None, name: str) -> str:
 
 
 def lines(figures: TypographyFigures) -> Iterator[str]:
-    """The figures as a person reads them; the misses of the text that is set, each on a line."""
+    """Yields the figures as lines for a person; then each miss of the text that is set."""
     for result in figures.ways:
         yield (
             f"{result.way}: {result.exact:.0%} of {result.texts} texts read exactly, "

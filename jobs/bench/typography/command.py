@@ -1,4 +1,4 @@
-"""The command `bench-typography`: what it takes, and what it prints."""
+"""The command `bench-typography`: its options and its output."""
 
 from pathlib import Path
 from typing import Annotated

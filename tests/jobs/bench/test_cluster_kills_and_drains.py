@@ -20,7 +20,7 @@ from jobs.bench.cluster.kills_and_drains import DisruptedRun, Disruption, RunSha
 from jobs.bench.cluster.scaling import scaling_run
 from jobs.crash_tests import invariants
 from jobs.crash_tests.baseline import Baseline
-from jobs.crash_tests.home import TestHome
+from jobs.crash_tests.home import CrashTestHome
 from jobs.crash_tests.workload import processes, run_all_steps, run_in_process
 from jobs.stages.pack import PackStage
 from tests.programs import need
@@ -95,7 +95,7 @@ def test_machines_are_told_drained_and_killed_and_the_result_is_that_of_one_proc
 ) -> None:
     need("bash")
     weather = RunShape(nodes=2, images=28, seconds=0.4)
-    alone = TestHome(tmp_path_factory.mktemp("alone"))
+    alone = CrashTestHome(tmp_path_factory.mktemp("alone"))
     assert (
         run_in_process(processes(), run_all_steps, alone.write(weather.plan), alone.environment())
         == 0

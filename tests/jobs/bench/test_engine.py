@@ -20,7 +20,7 @@ from jobs.bench.engine.traces import MAX_ROWS, SATURATED, make_trace
 
 
 @pytest.fixture
-def subject(stock: Any) -> ModelUnderTest:
+def model(stock: Any) -> ModelUnderTest:
     pipeline = Sd3Pipeline(stock, max_sequence_length=8)
     return ModelUnderTest("tiny", pipeline, stock, 16, MAX_ROWS, process_time)
 
@@ -103,6 +103,6 @@ def test_the_benchmarks_need_no_ray() -> None:
 
 
 def test_without_a_gpu_the_remedy_is_named() -> None:
-    done = run("from jobs.__main__ import jobs; jobs(['bench-engine', '--full-size'])")
+    done = run("from jobs.bench.commands import dev; dev(['bench-engine', '--full-size'])")
     assert done.returncode == 2
     assert "run it on a machine with CUDA" in done.stderr

@@ -15,8 +15,8 @@ from jobs.bench.refine.bench import (
     RefineFigures,
     RefineRow,
     saving,
-    show_refine_figures,
 )
+from jobs.bench.refine.render import show_refine_figures
 from jobs.bench.refine.workload import POOR_SETTINGS, PoorSettings, assets
 from jobs.bench.routing.simulator import RunSimulator, direct_plan
 from jobs.runtime.batches import DecidedAsset

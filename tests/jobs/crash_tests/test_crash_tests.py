@@ -22,7 +22,7 @@ from app.store.publish import open_store
 from jobs.crash_tests import invariants, strace
 from jobs.crash_tests.corruption import corrupt_files
 from jobs.crash_tests.driver import kill_driver
-from jobs.crash_tests.home import LENIENT_RULES, TestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
 from jobs.crash_tests.kill_points import kill_at_points
 from jobs.crash_tests.order import order_violations
 from jobs.crash_tests.poison import poison_requests
@@ -134,26 +134,26 @@ def test_a_request_that_hangs_is_given_up_before_the_run_is() -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> TestHome:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> CrashTestHome:
     """A home in which a plan was made without Ray."""
-    home = TestHome(tmp_path_factory.mktemp("finished"))
+    home = CrashTestHome(tmp_path_factory.mktemp("finished"))
     plan = home.write(crash_test_plan(2, rules=list(LENIENT_RULES)))
     assert run_in_process(processes(), run_all_steps, plan, home.environment()) == 0
     return home
 
 
 @pytest.fixture
-def home(finished: TestHome, tmp_path: Path) -> TestHome:
+def home(finished: CrashTestHome, tmp_path: Path) -> CrashTestHome:
     """A copy that may be spoiled."""
     shutil.copytree(finished.folder, tmp_path / "copy")
-    return TestHome(tmp_path / "copy")
+    return CrashTestHome(tmp_path / "copy")
 
 
-def test_a_finished_home_breaks_no_law(home: TestHome) -> None:
+def test_a_finished_home_breaks_no_law(home: CrashTestHome) -> None:
     assert not any(invariants.broken_invariants(home, invariants.snapshot(home)).values())
 
 
-def test_an_image_painted_after_its_commit_is_counted(home: TestHome) -> None:
+def test_an_image_painted_after_its_commit_is_counted(home: CrashTestHome) -> None:
     _, request_id = home.rendered()[0]
     with home.diary.open("a") as diary:
         diary.write(f"4000000000.0 {request_id}\n")
@@ -161,7 +161,7 @@ def test_an_image_painted_after_its_commit_is_counted(home: TestHome) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["gone", "torn"])
-def test_a_row_without_its_whole_blob_is_counted(home: TestHome, spoil: str) -> None:
+def test_a_row_without_its_whole_blob_is_counted(home: CrashTestHome, spoil: str) -> None:
     store = home.open()
     digest = min(invariants.referenced_blobs(store))
     store.catalog.close()
@@ -176,14 +176,14 @@ def test_a_row_without_its_whole_blob_is_counted(home: TestHome, spoil: str) -> 
     assert broken["differences verify finds"] >= 1
 
 
-def test_what_stood_and_is_gone_or_different_is_counted(home: TestHome) -> None:
+def test_what_stood_and_is_gone_or_different_is_counted(home: CrashTestHome) -> None:
     stood = invariants.snapshot(home)
     assert invariants.broken_invariants(home, stood | {"a key": "a digest"})["lost"] == 1
     assert invariants.broken_invariants(home, dict.fromkeys(stood, "another"))["lost"] == len(stood)
 
 
-def test_another_result_has_another_manifest(home: TestHome, tmp_path: Path) -> None:
-    other = TestHome(tmp_path / "other")
+def test_another_result_has_another_manifest(home: CrashTestHome, tmp_path: Path) -> None:
+    other = CrashTestHome(tmp_path / "other")
     plan = other.write(crash_test_plan(1, rules=list(LENIENT_RULES)))
     assert run_in_process(processes(), run_all_steps, plan, other.environment()) == 0
     assert invariants.manifest(other) != invariants.manifest(home)

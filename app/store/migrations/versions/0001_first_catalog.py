@@ -1,9 +1,9 @@
-"""The first catalog: who made which image from what, and what became of every asset.
+"""The first catalog: who made which image from what, and the outcome of every asset.
 
 Why each part is there:
 - `provenance` is append-only by trigger, because it is the evidence; its columns answer
   audits by prompt, model, weights, seed, noise schedule and machine.
-- `images` is keyed by what was asked and of whom, so that nothing is made or paid twice.
+- `images` is keyed by request and model, so that nothing is made or paid twice.
 - `leases` counts attempts before the work, so that a request that kills its worker is seen.
 - `assets`, `findings`, `pages` and `runs` answer people and tools from indexes.
 - `alarms` keeps the proof when two different byte strings were offered for one key.
@@ -19,7 +19,7 @@ _ORDERED = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Create every table and the triggers that keep provenance append-only."""
+    """Creates every table and the triggers that keep provenance append-only."""
     _create_what_was_made()
     _create_what_became_of_it()
     _create_what_happened()

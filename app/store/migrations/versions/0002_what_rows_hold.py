@@ -1,8 +1,8 @@
 """Which blobs a row names, by digest, and which blobs a sweep has removed.
 
-Until now the digests of an asset's files stood only inside its JSON, so that nobody could ask
-whether a blob is named by any row: a check would have to remember every digest it has seen,
-and a sweep could not be sure. `swept` keeps a sweep and a publish of the same bytes apart.
+Before, the digests of an asset's files were only inside its JSON, so that no query could find
+whether any row names a blob: a check had to remember every digest it had seen, and a sweep could
+not be sure. `swept` keeps a sweep and a publish of the same bytes apart.
 """
 
 import json
@@ -19,7 +19,7 @@ _AT_ONCE = 500
 
 
 def upgrade() -> None:
-    """Create both tables and note what the rows that stand already hold."""
+    """Creates both tables and records what the existing rows hold."""
     holdings = op.create_table(
         "holdings",
         sa.Column("digest", sa.String(64), primary_key=True),
@@ -81,7 +81,7 @@ def _of_pages() -> Iterator[tuple[str, str, str]]:
 
 
 def _rows(query: sa.Select[Any], key: sa.ColumnElement[str]) -> Iterator[sa.Row[*tuple[Any, ...]]]:
-    """The rows by their first column, the key, a few at a time: a catalog may be large."""
+    """Yields the rows by their first column, the key, in pages: a catalog may be large."""
     after = ""
     while rows := op.get_bind().execute(_page(query, key, after)).all():
         yield from rows

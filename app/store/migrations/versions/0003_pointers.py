@@ -1,8 +1,8 @@
-"""Pointers: which version bears an alias, moved by compare-and-set, with every move kept.
+"""Pointers: which version an alias points at, moved by compare-and-set, with every move kept.
 
-MLflow's aliases are last-writer-wins, so of two promotions that race both would believe they
-won. Here a move is a new row whose number follows the one that was read: the primary key lets
-only one of them in, and what the alias pointed at before is still there to go back to.
+MLflow's aliases are last-writer-wins, so of two concurrent promotions both would believe they won.
+Here a move is a new row whose number follows the one that was read: the primary key admits only one
+of them, and the alias's previous target is kept for going back.
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ _ORDERED = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Create the table; nothing pointed anywhere before."""
+    """Creates the table; no pointers existed before."""
     op.create_table(
         "pointers",
         sa.Column("name", _ORDERED, primary_key=True),

@@ -1,7 +1,7 @@
-"""Who made an image and what it cost, so that a run's own count does not hang on its survival.
+"""Who made an image and what it cost, so that a run's count does not depend on its survival.
 
-A worker may commit an image and die before it can tell its driver; the row itself says whose
-image it is. Of images that were there before nobody knows, and nobody's account is changed.
+A worker may commit an image and die before it reports to its driver; the row itself says whose
+image it is. Older images have no owner, and no account is changed for them.
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the columns; images that were there before are nobody's."""
+    """Adds the columns; existing images have no owner."""
     op.add_column("images", sa.Column("owner", sa.String))
     op.add_column("images", sa.Column("cost_usd", sa.Float))
     op.create_index("ix_images_owner", "images", ["owner"])

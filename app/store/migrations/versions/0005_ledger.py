@@ -1,8 +1,8 @@
-"""The ledger of attempts, what has been spent of each budget, and what leases set aside.
+"""The ledger of attempts, what has been spent of each budget, and what leases reserve.
 
-An image's row said whose it was and what it cost, but nothing of the attempts that came to no
-image, nor of the team. A ledger row says all of it for every attempt, so the two columns go;
-what they said is carried over. Which asset an old image was made for stood nowhere.
+An image's row gave its owner and its cost, but nothing about attempts without an image, nor about
+the team. A ledger row has all of it for every attempt, so the two columns go; their values are
+copied. The asset of an old image was not recorded.
 """
 
 import sqlalchemy as sa
@@ -46,7 +46,7 @@ _NAMES = {
 
 
 def upgrade() -> None:
-    """Create both tables, carry over what the images' rows said, and widen the leases."""
+    """Creates both tables, copies the values of the images' rows, and extends the leases."""
     op.create_table(
         "ledger",
         sa.Column("sequence", sa.Integer, primary_key=True),
@@ -87,7 +87,7 @@ def _carry_over() -> None:
     query = _IMAGES
     for name, value in values.items():
         query = query.replace("{" + name + "}", value)
-    # Not text(): a colon in JSON paths would be taken for a parameter.
+    # Not text(): it would read a colon in JSON paths as a parameter.
     op.get_bind().exec_driver_sql(query.replace("%", "%%") if values is _POSTGRESQL else query)
     for scope, name in _NAMES.items():
         op.get_bind().exec_driver_sql(_SPENDING.format(scope=scope, name=name))

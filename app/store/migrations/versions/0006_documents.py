@@ -1,7 +1,7 @@
 """Documents: policies of routing, and why assets were routed as they were.
 
-Both are named by their digest from elsewhere, a policy by a pointer and an explanation by an
-asset's row, and many assets share one explanation, so they stand in a table of their own.
+Other rows name both by digest, a policy by a pointer and an explanation by an asset's row, and many
+assets share one explanation, so they have a table of their own.
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Creates the table."""
     op.create_table(
         "documents",
         sa.Column("digest", sa.String(64), primary_key=True),

@@ -1,7 +1,7 @@
-"""What accepted pictures look like, in a column of its own, so that all can be searched at once.
+"""Fingerprints of accepted images in a column of their own, so that all can be searched at once.
 
-Every record says it already, inside its value; reading that of 100,000 rows takes longer than the
-search. What stood before has the hash it was given then, without a sketch.
+Every record has its own inside its value already; reading that of 100,000 rows takes longer than
+the search. Older records keep the hash they were given then, without a sketch.
 """
 
 import json
@@ -15,7 +15,7 @@ _AT_ONCE = 500
 
 
 def upgrade() -> None:
-    """Add the column and fill it, some rows at a time."""
+    """Adds the column and fills it in batches."""
     op.add_column("assets", sa.Column("fingerprint", sa.Text))
     assets = sa.table(
         "assets", sa.column("sequence", sa.Integer), sa.column("value"), sa.column("fingerprint")

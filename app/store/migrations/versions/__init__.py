@@ -1,1 +1,1 @@
-"""One file a step, named by its revision: 0001 is the first."""
+"""One file per migration, named by its revision: 0001 is the first."""
