@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Set
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -27,11 +28,13 @@ def use_strict_blas() -> None:
     torch uses another matrix library. The result is measured, not assumed: see
     `app/engine/exact_rows.py`. Safe to repeat.
     """
-    known = cpu_flags()
-    for flag, mode in STRICT_MODES:
-        if flag in known:
-            os.environ.setdefault(BLAS_MODE, mode)
-            return
+    if mode := strict_mode(cpu_flags()):
+        os.environ.setdefault(BLAS_MODE, mode)
+
+
+def strict_mode(flags: Set[str]) -> str:
+    """Returns MKL's strict mode for a processor with these instruction sets; "" without one."""
+    return next((mode for flag, mode in STRICT_MODES if flag in flags), "")
 
 
 @cache

@@ -73,7 +73,7 @@ def stop_command(
             raise InvalidRequest(
                 f"run {run} can be stopped from here where it was submitted to a cluster: name it "
                 "with --cluster URL; a run on this machine is stopped by Ctrl-C in its terminal, "
-                "or by kill -TERM with the process id of its `jobs bulk`"
+                "or by kill -TERM with the process id of its `jobs.commands run`"
             )
         from jobs.cluster.submit import find_job, stop_job
 

@@ -154,5 +154,5 @@ def _not_found(run: RunRecord, url: str, ids: list[str]) -> str:
     return (
         f"no job at {url} is known to make run {run.run_id} (under way there: {under_way}); a run "
         "on a machine of yours is stopped by Ctrl-C in its terminal, or by kill -TERM with the "
-        "process id of its `jobs bulk`"
+        "process id of its `jobs.commands run`"
     )

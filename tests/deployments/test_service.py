@@ -155,6 +155,7 @@ def test_two_callers_share_forward_passes_and_get_the_same_bytes_as_alone(
             first = b64decode(json.loads(list(lines)[-1][6:])["b64_json"])
     after = service.state()
     assert [first, second] == expected
+    assert after["exact_rows"]["64x64"][-1] == 16  # the row budget, and what is proven beside it
     assert after["row_steps"] - before["row_steps"] == 2 * (100 + 10)
     assert after["forward_passes"] - before["forward_passes"] < 100 + 10
 

@@ -1,5 +1,5 @@
-"""The defect world: good pictures, spoilt on purpose by named classes, and untouched controls.
+"""The defect world: good images with known defects, and untouched controls.
 
-good -> a class (pixels, files, meanings or texts) -> world -> written, or judged by the bench.
-Whatever learns from it takes another part of its seeds than whatever is measured on it.
+Order: a good image -> a defect class (of pixels, files, meaning or text) -> the world -> written to
+a folder, or judged by the bench. Training and evaluation use different parts of its seeds.
 """

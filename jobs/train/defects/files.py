@@ -1,4 +1,4 @@
-"""Defects of files: each takes the pixels of a good picture and gives bytes that are none."""
+"""Defects of files: each function takes the pixels of a good image and returns a faulty file."""
 
 import io
 import struct
@@ -15,13 +15,15 @@ Rng = np.random.Generator
 
 
 def truncated_file(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """The end is missing: a twentieth, two fifths, or all but a tenth."""
+    """Returns a PNG cut off after 95, 60 or 10 % of its bytes, by severity."""
     data = png_bytes(pixels, text={})
     return data[: int(len(data) * (0.95, 0.6, 0.1)[severity - 1])]
 
 
 def corrupt_file(pixels: Pixels, severity: int, rng: Rng) -> bytes:
-    """One bit, one byte, or a hundred bytes are others."""
+    """Returns a PNG with one bit, one byte or a hundred bytes changed, by severity; never the
+    header.
+    """
     data = bytearray(png_bytes(pixels, text={}))
     for _ in range((1, 1, 100)[severity - 1]):
         change = 1 << int(rng.integers(8)) if severity == 1 else int(rng.integers(1, 256))
@@ -30,7 +32,7 @@ def corrupt_file(pixels: Pixels, severity: int, rng: Rng) -> bytes:
 
 
 def wrong_format(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """A WebP, a GIF, or a JPEG in the place of a PNG."""
+    """Returns a WebP, GIF or JPEG file where a PNG is expected, by severity."""
     file = io.BytesIO()
     image = Image.fromarray(pixels)
     name = ("WEBP", "GIF", "JPEG")[severity - 1]
@@ -39,14 +41,14 @@ def wrong_format(pixels: Pixels, severity: int, _: Rng) -> bytes:
 
 
 def wrong_mode(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """A PNG without alpha, with a palette, or in grey."""
+    """Returns a PNG without alpha, with a palette, or in grey, by severity."""
     file = io.BytesIO()
     Image.fromarray(pixels).convert(("RGB", "P", "L")[severity - 1]).save(file, "PNG")
     return file.getvalue()
 
 
 def wrong_depth(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """A PNG of 16 bits a channel, of 4 bits, or of one."""
+    """Returns a PNG with 16 bits a channel, 4 bits or 1 bit a pixel, by severity."""
     if severity == 1:
         return bytes(cv2.imencode(".png", pixels[..., [2, 1, 0, 3]].astype(np.uint16) * 257)[1])
     file = io.BytesIO()
@@ -57,7 +59,7 @@ def wrong_depth(pixels: Pixels, severity: int, _: Rng) -> bytes:
 
 
 def wrong_colour_space(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """The file says that its numbers are of another gamma, of other primaries, or of a profile."""
+    """Returns a PNG that declares another gamma, other primaries or a profile, by severity."""
     if severity == 3:
         return _with_chunk(pixels, b"iCCP", b"other\0\0" + zlib.compress(bytes(128)))
     if severity == 2:
@@ -67,14 +69,16 @@ def wrong_colour_space(pixels: Pixels, severity: int, _: Rng) -> bytes:
 
 
 def wrong_size(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """A pixel too large, an eighth too large, or half as large; the shape stays."""
+    """Returns a PNG whose sides are one pixel or an eighth too long, or half as long, by severity;
+    the aspect ratio stays.
+    """
     side = pixels.shape[0]
     other = (side + 1, side + side // 8, side // 2)[severity - 1]
     return _resized(pixels, other, other)
 
 
 def wrong_aspect(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """Stretched: a pixel wider, a quarter wider, twice as wide."""
+    """Returns a PNG stretched to be one pixel, a quarter or twice as wide, by severity."""
     side = pixels.shape[0]
     return _resized(pixels, (side + 1, side + side // 4, 2 * side)[severity - 1], side)
 
@@ -85,7 +89,7 @@ def _resized(pixels: Pixels, width: int, height: int) -> bytes:
 
 
 def _with_chunk(pixels: Pixels, kind: bytes, body: bytes) -> bytes:
-    """The picture's file with one chunk more, right behind the header."""
+    """Returns the image's PNG with one more chunk directly after the header."""
     data = png_bytes(pixels, text={})
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return data[:33] + chunk + data[33:]

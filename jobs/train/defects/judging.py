@@ -1,4 +1,4 @@
-"""Judging: what the checks say of a sample, by the kinds' own rules and by stricter limits."""
+"""Judges a sample of the defect world by its kind's own rules and by stricter limits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,30 +14,32 @@ from jobs.train.defects.sources import GUIDANCE, STEPS, Source
 from jobs.train.defects.world import WorldSample
 
 _ALONE = 64.0
-"""The distance to a neighbour where there is none."""
+"""The duplicate distance where there is no neighbour."""
 _WITH_CRITIC = (Source.DRAWN, Source.STARTER)
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedSample:
-    """What was found: the measures that broke a rule, by each set of rules."""
+    """The scores of a sample, and the measures that broke a rule, for each set of rules."""
 
     scores: dict[Measure, float]
     by_rules: frozenset[Measure]
     by_limits: frozenset[Measure]
     by_reference: frozenset[Measure] | None
-    """With a reference beside it as well; None where there is none."""
+    """As `by_limits`, with the reference limits added; None where there is no reference."""
 
 
 class SampleJudge:
-    """The rules that plans start from, and the recommended limits in their place."""
+    """Judges samples by the rules that plans start from, and by the recommended limits."""
 
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
         self._seen: dict[str, Neighbours] = {}
 
     def judge(self, made: WorldSample) -> JudgedSample:
-        """A control is also held against the controls before it that show other things."""
+        """Returns the scores of a sample and the measures that broke a rule. A control is also
+        compared with earlier controls of its source that show other things.
+        """
         scores = self._scores(made)
         rules = _rules(made)
         limits = merge_rules_for(rules, TEXT_LIMITS if made.good.layers else LIMITS[made.good.kind])
@@ -68,7 +70,7 @@ class SampleJudge:
             nearest = Neighbours([KnownImage(fingerprint(made.spoilt.twin), "twin")]).nearest(mine)
         elif made.sample.severity:
             return _ALONE
-        else:  # one that shows the same is no stranger
+        else:  # an image with the same prompt is no duplicate
             seen = self._seen.setdefault(made.sample.source, Neighbours())
             nearest = seen.nearest(mine, exclude=made.good.prompt)
             seen.add(mine, made.good.prompt)
@@ -76,7 +78,7 @@ class SampleJudge:
 
 
 def claimed_request(made: WorldSample) -> GenerationRequest:
-    """The request that the sample claims to answer."""
+    """Returns the request that the sample claims to answer."""
     return GenerationRequest(
         prompt=made.spoilt.prompt,
         width=made.sample.width,
@@ -88,12 +90,14 @@ def claimed_request(made: WorldSample) -> GenerationRequest:
 
 
 def merge_rules_for(rules: Iterable[Rule], others: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules, with others in the place of those for the same measure."""
+    """Returns the rules, with each of `others` in place of the rule for the same measure."""
     return tuple(({rule.check: rule for rule in rules} | {r.check: r for r in others}).values())
 
 
 def _rules(made: WorldSample) -> list[Rule]:
-    """As a plan starts: where text is set, other rules; without a critic none for agreement."""
+    """Returns the rules that a plan starts from: other rules for images with text, and no rule for
+    agreement where there is no critic.
+    """
     rules = TEXT_RULES if made.good.layers else RULES[made.good.kind]
     knows = made.good.source in _WITH_CRITIC
     return [rule for rule in rules if knows or rule.check is not Measure.AGREEMENT]

@@ -1,7 +1,7 @@
-"""Labelled: the world's pictures as labels for a calibration, their truth being known.
+"""Writes the images of a defect world as labels for a calibration; their truth is known.
 
-Untouched ones are good, spoilt ones bad. A world may be whole, each class and severity alike, or
-mixed as a run would be: most pictures good, and now and then one spoilt in any way.
+Untouched images are good, images with a defect are bad. A world is either complete (every class and
+severity equally often) or mixed like a run: most images good, and some with a random defect.
 """
 
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ class WrittenLabels(Value):
     good: int
     bad: int
     passed: int
-    """Of all, those that the rules accept."""
+    """How many of all images the rules accept."""
 
 
 def write_labels(file: Path, extent: WorldExtent, judge: SampleJudge) -> WrittenLabels:
-    """A line of JSON for each picture of the world, as `atelier checks calibrate --from` reads it.
+    """Writes one line of JSON for each image of the world, for `atelier checks calibrate --from`.
 
-    Raises InvalidRequest when the file is there already.
+    Raises InvalidRequest when the file exists already.
     """
     if file.exists():
         raise InvalidRequest(f"{file} is there already; give a new name, or remove it")
@@ -50,7 +50,7 @@ def write_labels(file: Path, extent: WorldExtent, judge: SampleJudge) -> Written
 
 
 def label(made: WorldSample, judge: SampleJudge) -> LabelLine:
-    """The picture's scores with the truth about it, and whether its kind's rules accept it."""
+    """Returns the image's scores, its true label, and whether its kind's rules accept it."""
     judged = judge.judge(made)
     return LabelLine(
         scores=judged.scores,
@@ -62,7 +62,9 @@ def label(made: WorldSample, judge: SampleJudge) -> LabelLine:
 
 
 def mixed_samples(number: int, count: int, *, share_bad: float) -> Iterator[WorldSample]:
-    """Drawn icons of a world's evaluation seeds, this share of them spoilt, class by chance."""
+    """Yields drawn icons of a world's evaluation seeds; `share_bad` of them get a defect of random
+    class and severity. The same arguments give the same samples.
+    """
     rng = np.random.default_rng([number, count])
     known = [
         defect_class
@@ -97,5 +99,5 @@ def _sample(defect: str, severity: int, good: sources.GoodImage) -> Sample:
 
 
 def _model(source: Source) -> str:
-    """As runs name it, so that the labels count for the starter's own pictures there."""
+    """Returns the name that runs use, so that the labels apply to the starter's images there."""
     return read_version(FOLDERS["starter"]).reference if source is Source.STARTER else source.value

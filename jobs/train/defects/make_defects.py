@@ -1,4 +1,4 @@
-"""The world of defects written to a folder: the files, and one line of JSON for each."""
+"""Writes the defect world to a folder: the files, and one line of JSON for each."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ class WrittenWorld(Value):
 
     folder: str
     classes: dict[str, int]
-    """Files by class; controls are one too."""
+    """Number of files by class; controls count as a class."""
 
 
 def make_defects(folder: Path, extent: WorldExtent) -> WrittenWorld:
-    """Write every sample and the manifest; the picture that one nearly repeats goes into `twins`.
+    """Writes every sample and the manifest; near duplicates also get their original, in `twins`.
 
     The same extent gives the same files. Raises InvalidRequest when the folder is not empty.
     """

@@ -1,7 +1,7 @@
-"""Defects of pixels: each takes straight-alpha RGBA pixels, a severity and a generator of chance.
+"""Defects of pixels: each takes straight-alpha RGBA pixels, a severity and a random generator.
 
-Severity is 1 (mild), 2 (medium) or 3 (grave); the picture's own array is never changed. Lengths
-grow with the picture: they are given for a side of 64.
+Severity is 1 (mild), 2 (medium) or 3 (severe). The input array is never changed. Lengths are given
+for a side of 64 pixels and scale with the image.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,15 @@ Rng = np.random.Generator
 Defect = Callable[[Pixels, int, Rng], Pixels]
 
 _GROUNDS = np.array([[255, 255, 255], [0, 0, 0], [0, 255, 0], [255, 0, 255]], np.float32)
-"""What things are photographed and painted on before they are cut out."""
+"""The background colours that objects are usually cut out from."""
 _SEEN = 26
-"""A tenth: less alpha is hardly seen."""
+"""A tenth of full alpha; less is hardly visible."""
 
 
 def alpha_fringe(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """The edge keeps the colour of the ground it was cut from: white, black, or a screen's."""
+    """Returns the image with the background colour it was cut out from left in its soft edge. The
+    colour is the one of white, black, green and magenta that differs most from the object.
+    """
     edge = (pixels[..., 3] > 0) & (pixels[..., 3] < NEARLY_OPAQUE)
     out = pixels.astype(np.float32)
     beside = cv2.dilate(edge.astype(np.uint8), _square(1, pixels)) > 0
@@ -34,7 +36,7 @@ def alpha_fringe(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def halo(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """A pale glow around the object."""
+    """Returns the image with a pale glow around the object."""
     scale = _scale(pixels)
     reach = (4, 5, 6)[severity - 1] * scale
     grown = cv2.dilate(pixels[..., 3], _disc(reach)).astype(np.float32)
@@ -43,7 +45,9 @@ def halo(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def specks(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Loose opaque specks where nothing is near."""
+    """Returns the image with up to 4, 8 or 16 loose opaque specks away from the object, by
+    severity.
+    """
     side = max(2, round(2 * _scale(pixels)))
     near = cv2.dilate((pixels[..., 3] >= _SEEN).astype(np.uint8), _square(1, pixels))
     out = pixels.copy()
@@ -54,7 +58,7 @@ def specks(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def pinholes(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Small holes all through the object."""
+    """Returns the image with up to 4, 8 or 16 small holes through the object, by severity."""
     side = max(2, round(2 * _scale(pixels)))
     inner = cv2.erode((pixels[..., 3] > 250).astype(np.uint8), np.ones((2 * side + 3,) * 2))
     out = pixels.copy()
@@ -64,14 +68,14 @@ def pinholes(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def holes_filled(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """What was open through the object is closed with the ground's white."""
+    """Returns the image with the openings of the object filled with the white of a background."""
     share = (0.5, 0.8, 1.0)[severity - 1]
     fill = np.where(openings(pixels), 255 * share, 0).astype(np.float32)
     return _over(pixels, np.array([255, 255, 255], np.float32), fill)
 
 
 def openings(pixels: Pixels) -> NDArray[np.bool_]:
-    """Where one looks through the object: enclosed clear pieces of at least 0.3 % of the frame."""
+    """Returns the mask of the openings: enclosed clear areas of at least 0.3 % of the frame."""
     clear = np.pad((pixels[..., 3] < 128).astype(np.uint8), 1, constant_values=1)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=4)
     large = [
@@ -82,7 +86,9 @@ def openings(pixels: Pixels) -> NDArray[np.bool_]:
 
 
 def torn(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Blocks of an eighth of the side are gone."""
+    """Returns the image with 12, 30 or 60 % of its blocks erased, by severity; a block is an eighth
+    of the side.
+    """
     block = max(1, pixels.shape[0] // 8)
     height, width = (-(-side // block) for side in pixels.shape[:2])
     gone = rng.random((height, width)) < (0.12, 0.3, 0.6)[severity - 1]
@@ -91,13 +97,13 @@ def torn(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def merged(pixels: Pixels, severity: int, _: Rng, other: Pixels) -> Pixels:
-    """A part of another object in the place of its own."""
+    """Returns the image with its right part taken from `other`: 30, 40 or 50 %, by severity."""
     at = round(pixels.shape[1] * (0.7, 0.6, 0.5)[severity - 1])
     return np.concatenate([pixels[:, :at], other[:, at:]], axis=1)
 
 
 def cut_off(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """The object slid out of the frame by a part of its length."""
+    """Returns the object moved out of the frame at a random side, by a share of its length."""
     turns = int(rng.integers(4))
     turned = np.rot90(pixels, turns)
     columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
@@ -108,7 +114,7 @@ def cut_off(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def cut_through(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """A part of the object's length is missing, and what is left stands in the middle."""
+    """Returns the object with part of its length missing and the rest centred in the frame."""
     turns = int(rng.integers(4))
     turned = np.rot90(pixels, turns)
     columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
@@ -119,7 +125,7 @@ def cut_through(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def off_centre(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """A little smaller, and pushed to a side or into a corner, up to the frame."""
+    """Returns the object a little smaller and moved to a side or corner, but inside the frame."""
     small, (height, width) = _shrunk(pixels, 0.72), pixels.shape[:2]
     share = (0.45, 0.75, 1.0)[severity - 1]
     down, right = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1)][int(rng.integers(6))]
@@ -131,12 +137,12 @@ def off_centre(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def too_small(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Lost in the frame: two thirds, half, or a third as large as drawn."""
+    """Returns the object at two thirds, half or a third of its size, by severity."""
     return _shrunk(pixels, (0.65, 0.5, 0.33)[severity - 1])
 
 
 def too_large(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Too near: a sixth, a third or two thirds larger, so that the frame cuts it."""
+    """Returns the object a sixth, a third or two thirds larger, by severity; the frame cuts it."""
     height, width = pixels.shape[:2]
     scale = (1.17, 1.35, 1.7)[severity - 1]
     middle = np.array([[scale, 0, (1 - scale) * width / 2], [0, scale, (1 - scale) * height / 2]])
@@ -144,7 +150,7 @@ def too_large(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def _shrunk(pixels: Pixels, scale: float) -> Pixels:
-    """The whole picture smaller, in the middle of a clear frame as large as before."""
+    """Returns the whole image scaled down, centred in a clear frame of the original size."""
     height, width = pixels.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     alpha = pixels[..., 3:].astype(np.float32) / 255
@@ -163,20 +169,22 @@ def _mapped(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
 
 
 def _straight(seen: NDArray[np.floating]) -> Pixels:
-    """Bytes of straight alpha of what is premultiplied, alpha from 0 to 1."""
+    """Returns straight-alpha bytes for premultiplied values; alpha is from 0 to 1."""
     colour = seen[..., :3] / np.maximum(seen[..., 3:], 1e-4)
     return _bytes(np.dstack([colour, seen[..., 3:] * 255]))
 
 
 def empty(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Nothing to see: a breath of alpha, colour under no alpha, or nothing at all."""
+    """Returns an image in which nothing can be seen. By severity: almost no alpha, colour without
+    alpha, or zeros everywhere.
+    """
     out = pixels.copy()
     out[..., 3] = pixels[..., 3] // 12 if severity == 1 else 0
     return np.zeros_like(out) if severity == 3 else out
 
 
 def nan(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """What a decoder's numbers that are none become in bytes: colour, alpha, or both are 0."""
+    """Returns what NaN from a decoder become in bytes: colour, alpha or both are 0, by severity."""
     out = pixels.copy()
     if severity != 2:
         out[..., :3] = 0
@@ -186,7 +194,7 @@ def nan(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def flat(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Hardly any inner drawing is left, or none: a silhouette of one colour."""
+    """Returns the object with almost no inner contrast left or none: a silhouette of one colour."""
     out = pixels.astype(np.float32)
     mean = out[pixels[..., 3] >= 128][:, :3].mean(axis=0)
     out[..., :3] = mean + (out[..., :3] - mean) * (0.01, 0.004, 0.0)[severity - 1]
@@ -194,14 +202,14 @@ def flat(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def washed_out(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Every colour drawn towards grey."""
+    """Returns the image with every colour moved towards grey."""
     out = pixels.astype(np.float32)
     out[..., :3] += (150 - out[..., :3]) * (0.4, 0.6, 0.8)[severity - 1]
     return _bytes(out)
 
 
 def opaque_ground(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """The ground was not cut away: half seen through, nearly opaque, opaque."""
+    """Returns the image on a background that was not removed: with 60, 85 or 100 % alpha."""
     share = (0.6, 0.85, 1.0)[severity - 1]
     return _over(
         pixels, np.array([225, 225, 225], np.float32), np.full(pixels.shape[:2], 255 * share)
@@ -209,24 +217,24 @@ def opaque_ground(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def ghost(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """The whole object can be seen through; its alpha never reaches the top of its range."""
+    """Returns the object half transparent: its alpha never reaches the top of its range."""
     out = pixels.astype(np.float32)
     out[..., 3] *= (0.85, 0.65, 0.4)[severity - 1]
     return _bytes(out)
 
 
 def blur(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Out of focus."""
+    """Returns the image out of focus."""
     return _blurred(pixels, (0.8, 1.3, 2.2)[severity - 1] * _scale(pixels))
 
 
 def noise(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Grain on every pixel of the object, in each channel its own."""
+    """Returns the object with noise on every pixel, independent in each channel."""
     return _added(pixels, rng.normal(0, (6, 12, 25)[severity - 1], (*pixels.shape[:2], 3)))
 
 
 def colour_blotches(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Tinted patches of a few pixels that leave the luminance as it is."""
+    """Returns the object with tinted patches of a few pixels that keep the luminance."""
     field = rng.normal(0, 1, (*pixels.shape[:2], 2)).astype(np.float32)
     field = cv2.GaussianBlur(field, (0, 0), 1.5 * _scale(pixels))
     red, blue = np.moveaxis(field / field.std() * (8, 16, 32)[severity - 1], -1, 0)
@@ -235,7 +243,7 @@ def colour_blotches(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def banding(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Too few levels for the shading."""
+    """Returns the image with too few colour levels for its shading."""
     step = (12, 20, 36)[severity - 1]
     out = pixels.astype(np.float32)
     out[..., :3] = np.floor(out[..., :3] / step) * step + step / 2
@@ -243,7 +251,9 @@ def banding(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def jpeg_blocks(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Once a JPEG of low quality: blocks of eight pixels and rings at edges."""
+    """Returns the image after JPEG compression at low quality: blocks of eight pixels and ringing
+    at edges. Alpha stays.
+    """
     quality = (40, 20, 8)[severity - 1]
     file = cv2.imencode(".jpg", pixels[..., 2::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     read = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))
@@ -251,7 +261,7 @@ def jpeg_blocks(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def clipping(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Over-exposed: light tones run into white."""
+    """Returns the image over-exposed: light tones are clipped to white."""
     out = pixels.astype(np.float32)
     gain, lift = ((1.5, 40), (1.8, 80), (2.4, 130))[severity - 1]
     out[..., :3] = out[..., :3] * gain + lift
@@ -259,7 +269,9 @@ def clipping(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def palette_drift(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """All hues turned the same way, by 15, 35 or 75 degrees."""
+    """Returns the image with all hues turned by 15, 35 or 75 degrees, by severity, in one
+    direction.
+    """
     hls = cv2.cvtColor(pixels[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2HLS)
     turn = (15, 35, 75)[severity - 1] * (1 if rng.random() < 0.5 else -1)
     hls[..., 0] = (hls[..., 0] + turn) % 360
@@ -268,7 +280,9 @@ def palette_drift(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def seam(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """The light falls off from one border to the other, so that copies side by side show it."""
+    """Returns the image with the light falling off from one border to the opposite one, so that
+    tiles show a seam.
+    """
     ramp = np.linspace(-1, 1, pixels.shape[1]) * (0.08, 0.18, 0.4)[severity - 1]
     turned = pixels if rng.random() < 0.5 else pixels.transpose(1, 0, 2)
     out = turned.astype(np.float32)
@@ -278,7 +292,9 @@ def seam(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def touched_up(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """The same picture again: lighter with a little grain, a breath of grain, or bit by bit."""
+    """Returns a near duplicate. By severity: 5 % lighter with a little noise, only the noise, or an
+    exact copy.
+    """
     if severity == 3:
         return pixels.copy()
     out = pixels.astype(np.float32)
@@ -300,7 +316,7 @@ def _disc(reach: float) -> Pixels:
 
 
 def _places(free: NDArray[np.bool_], count: int, side: int, rng: Rng) -> list[tuple[int, int]]:
-    """Up to `count` places for squares of a side that do not touch, inside what is free."""
+    """Returns up to `count` top left corners of squares inside `free` that do not touch."""
     room = cv2.erode(np.pad(free.astype(np.uint8), 1), np.ones((side, side)), anchor=(0, 0))[
         1:-1, 1:-1
     ]
@@ -321,7 +337,7 @@ def _added(pixels: Pixels, change: NDArray[np.floating]) -> Pixels:
 
 
 def _over(pixels: Pixels, colour: NDArray[np.float32], alpha: NDArray[np.floating]) -> Pixels:
-    """The picture over a layer of one colour."""
+    """Returns the image composited over a layer of one colour."""
     own, under = pixels[..., 3:].astype(np.float32) / 255, alpha[..., None] / 255
     total = own + under * (1 - own)
     mixed = (pixels[..., :3] * own + colour * under * (1 - own)) / np.maximum(total, 1e-6)

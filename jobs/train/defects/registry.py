@@ -1,4 +1,4 @@
-"""Every class of defect by its name: what it takes, how it spoils, and who ought to speak."""
+"""All defect classes by name: what each applies to, what it does, and which measures detect it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ from jobs.train.starter.drawings import Label, draw
 Rng = np.random.Generator
 
 SEVERITIES = (1, 2, 3)
-"""Mild, medium, grave."""
+"""Mild, medium, severe."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefectiveImage:
-    """A file, what was asked for when it came, and the picture that it nearly repeats, if any."""
+    """A file, the prompt and text layers it claims to show, and the image it nearly repeats, if
+    any.
+    """
 
     data: bytes
     prompt: str
@@ -35,7 +37,9 @@ ApplyDefect = Callable[[GoodImage, int, Rng], DefectiveImage]
 
 @dataclass(frozen=True, slots=True)
 class DefectClass:
-    """One named defect. `deterministic` ones must be found always, whatever the severity."""
+    """One named defect. `ought` lists the measures that should detect it; `deterministic` ones must
+    be detected always, whatever the severity.
+    """
 
     name: str
     apply: ApplyDefect
@@ -43,20 +47,22 @@ class DefectClass:
     sources: tuple[Source, ...] = (Source.DRAWN, Source.STARTER)
     deterministic: bool = False
     fits: Callable[[GoodImage], bool] = lambda _: True
-    """Which good pictures it can be seen in."""
+    """Returns whether the defect can be seen in a good image."""
     steps: tuple[int, int, int] | None = None
-    """By severity: it is no spoiling, but the starter stopped after so few steps, unguided."""
+    """The number of steps by severity, for a class that is no edit: the starter stopped after so
+    few steps, without guidance.
+    """
     reference: bool = True
-    """Whether the good picture is what this one should have looked like."""
+    """Whether the good image shows what this one should have looked like."""
 
 
 def is_whole(good: GoodImage) -> DefectiveImage:
-    """The untouched control."""
+    """Returns the good image unchanged, as a control."""
     return DefectiveImage(png_bytes(good.pixels, text={}), good.prompt, good.layers)
 
 
 def classes() -> dict[str, DefectClass]:
-    """All classes by name, in a fixed order."""
+    """Returns all classes by name, in a fixed order."""
     every = (
         *_file_defects(), *_alpha_defects(), *_appearance_defects(),
         *_semantic_defects(), *_text_defects(), *_composition_defects()
@@ -152,7 +158,9 @@ def _text_defects() -> list[DefectClass]:
 
 
 def _composition_defects() -> list[DefectClass]:
-    """Last, because a class's place is part of its seeds."""
+    """Returns the composition classes. They come last, because a class's position is part of its
+    seeds: in another place they would change the samples of other classes.
+    """
     return [
         _pixel_defect(pixels.cut_through, Measure.COMPOSITION, Measure.AGREEMENT),
         _pixel_defect(pixels.off_centre, Measure.COMPOSITION),
@@ -221,7 +229,7 @@ def _has_openings(good: GoodImage) -> bool:
 
 
 def shaded(good: GoodImage) -> bool:
-    """Bands show where there is shading; flat fills have only their own steps."""
+    """Returns whether the image has shading; on flat fills banding cannot be seen."""
     return good.label is not None and good.label.style == "shaded"
 
 

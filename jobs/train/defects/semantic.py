@@ -1,4 +1,4 @@
-"""Defects of meaning: a good picture of something else, a text that says another thing."""
+"""Defects of meaning: a prompt that the image does not match, or a text with other letters."""
 
 from dataclasses import replace
 from functools import cache
@@ -16,20 +16,26 @@ Rng = np.random.Generator
 
 
 def other_object(label: Label, severity: int) -> str:
-    """A prompt for another thing in the same colour: of like outline, of another, of the least."""
+    """Returns a prompt for another object in the same colour; its outline is the most similar, of
+    middling similarity or the least similar, by severity.
+    """
     alike = sorted((k for k in KINDS if k != label.kind), key=lambda k: -_overlap(label.kind, k))
     return phrase(replace(label, kind=_pick(alike, severity)))
 
 
 def other_colour(label: Label, severity: int) -> str:
-    """A prompt for the same thing in the nearest colour, a middling, the farthest."""
+    """Returns a prompt for the same object in the nearest, a middling or the farthest colour, by
+    severity.
+    """
     others = [name for name in COLOURS if name != label.colour]
     near = sorted(others, key=lambda name: float(np.linalg.norm(_lab(name) - _lab(label.colour))))
     return phrase(replace(label, colour=_pick(near, severity)))
 
 
 def other_style(label: Label, severity: int) -> str:
-    """A prompt for another style: flat for shaded is mild, an outline too much or too few grave."""
+    """Returns a prompt for another style. Flat and shaded swapped is mild; a missing or additional
+    cartoon outline is severe.
+    """
     mild, grave = ("flat", "shaded"), "cartoon"
     if label.style == grave:
         return phrase(replace(label, style=mild[severity % 2]))
@@ -38,14 +44,16 @@ def other_style(label: Label, severity: int) -> str:
 
 
 def misspelt(good: GoodImage, severity: int, rng: Rng) -> Pixels:
-    """Two letters changed places, a letter is another, or every second word's letters are."""
+    """Returns the poster with a spelling error. By severity: two neighbouring letters swapped, one
+    letter replaced, or every second letter replaced.
+    """
     (layer,) = good.layers
     wrong = _misspelt(layer.text, severity, rng)
     return typeset(ground(good.seed), (layer.replace(text=wrong),), Fonts())[0]
 
 
 def low_contrast_text(good: GoodImage, severity: int, _: Rng) -> Pixels:
-    """The ink hardly differs from the paper."""
+    """Returns the poster with text that hardly differs from the paper."""
     paper = ground(good.seed).astype(np.float32)
     share = (0.2, 0.1, 0.04)[severity - 1]
     return np.rint(paper + (good.pixels - paper) * share).astype(np.uint8)
@@ -73,7 +81,7 @@ def _pick(ordered: list[str], severity: int) -> str:
 
 @cache
 def _overlap(first: str, other: str) -> float:
-    """Share of the common outline, intersection over union, of one drawing each."""
+    """Returns the intersection over union of the outlines of one drawing of each kind."""
     a, b = (draw(Label(kind, "red", "flat"), 1)[..., 3] >= 128 for kind in (first, other))
     return float((a & b).sum() / (a | b).sum())
 

@@ -1,4 +1,6 @@
-"""Good pictures to spoil: drawn icons, tileable textures, posters, and what our models paint."""
+"""The good images that defects are applied to: drawn icons, tileable textures, posters, and images
+of the starter.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,24 +34,30 @@ _BOX = Rect(x=16, y=12, width=224, height=72)
 _INK = "#1b1f24"
 _PAPER = (238, 232, 214, 255)
 _COPRIME = 7
-"""Labels are taken in strides: neighbours in the world differ in kind, colour and style."""
+"""The step between labels of successive seeds, so that neighbours in the world differ in kind,
+colour and style.
+"""
 
 
 class WorldPart(StrEnum):
-    """Which seeds a world is made of: no two parts share one, nor does the starter's training."""
+    """The part of the seeds that a world uses. The parts share no seed with each other or with the
+    starter's training.
+    """
 
     EVALUATION = "evaluation"
     TRAINING = "training"
 
 
 _FIRST = {WorldPart.EVALUATION: 60_000_000, WorldPart.TRAINING: 70_000_000}
-"""The starter's own sets end below 50 million, see `jobs.train.starter.data`."""
+"""The first seed of each part; the starter's own sets end below 50 million, see
+`jobs.train.starter.data`.
+"""
 _WORLD = 100_000
-"""Seeds of one world at most; a part has room for a hundred worlds."""
+"""The number of seeds of one world; a part has room for a hundred worlds."""
 
 
 class Source(StrEnum):
-    """Where a good picture comes from."""
+    """Where a good image comes from."""
 
     DRAWN = "drawn"
     STARTER = "starter"
@@ -59,7 +67,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GoodImage:
-    """One good picture and what was asked for; `label` where it shows one of the drawn things."""
+    """One good image with its prompt; `label` is set where it shows one of the drawn objects."""
 
     source: Source
     kind: Kind
@@ -71,7 +79,7 @@ class GoodImage:
 
 
 def seeds(part: WorldPart, world: int) -> range:
-    """The seeds of one world; ValueError beyond the hundredth."""
+    """Returns the seeds of one world. Raises ValueError unless `world` is from 0 to 99."""
     if not 0 <= world < 100:
         raise ValueError(f"world {world} does not exist; give a seed from 0 to 99")
     first = _FIRST[part] + world * _WORLD
@@ -79,24 +87,24 @@ def seeds(part: WorldPart, world: int) -> range:
 
 
 def label_of(seed: int) -> Label:
-    """What a seed draws."""
+    """Returns the label that a seed draws."""
     labels = all_labels()
     return labels[seed * _COPRIME % len(labels)]
 
 
 def phrase(label: Label) -> str:
-    """The prompt for a label, with its style: "a flat red sword"."""
+    """Returns the prompt for a label, with its style: "a flat red sword"."""
     return f"a {label.style} {label.colour} {label.kind}"
 
 
 def drawn(seed: int) -> GoodImage:
-    """An icon by the procedural renderer."""
+    """Returns an icon by the procedural renderer, 64 x 64. The same seed gives the same bytes."""
     label = label_of(seed)
     return GoodImage(Source.DRAWN, Kind.ICON, seed, phrase(label), draw(label, seed), label)
 
 
 def texture(seed: int) -> GoodImage:
-    """A texture that repeats without a seam: smooth noise of whole periods in two tones."""
+    """Returns a texture that tiles without a seam: smooth periodic noise in two tones."""
     rng = np.random.default_rng([seed, 1])
     spectrum = np.fft.fft2(rng.normal(size=(TEXTURE_SIDE, TEXTURE_SIDE)))
     frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(TEXTURE_SIDE)] * 2)) * TEXTURE_SIDE
@@ -113,7 +121,7 @@ def texture(seed: int) -> GoodImage:
 
 
 def poster(seed: int) -> GoodImage:
-    """A drawn icon on paper with one line of text."""
+    """Returns a drawn icon on paper with one line of text."""
     label = label_of(seed)
     text = _TEXTS[seed % len(_TEXTS)]
     layer = TextLayer(text=text, box=_BOX, colour=_INK)
@@ -122,7 +130,7 @@ def poster(seed: int) -> GoodImage:
 
 
 def ground(seed: int) -> Pixels:
-    """The poster without its text."""
+    """Returns the poster without its text, [256, 256, 4]."""
     page = np.full((POSTER_SIDE, POSTER_SIDE, 4), _PAPER, np.uint8)
     large = cv2.resize(draw(label_of(seed), seed), (160, 160), interpolation=cv2.INTER_CUBIC)
     share = large[..., 3:].astype(np.float32) / 255
@@ -132,7 +140,9 @@ def ground(seed: int) -> Pixels:
 
 
 class StarterRenderer:
-    """The starter, loaded when first asked; some seconds, then 0.1 s for a picture of 12 steps."""
+    """The starter as a renderer, loaded at the first call. Loading takes some seconds, then an
+    image of 12 steps takes 0.1 s.
+    """
 
     @cached_property
     def _engine(self) -> Backend:
@@ -144,7 +154,9 @@ class StarterRenderer:
     def render(
         self, numbers: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
     ) -> list[GoodImage]:
-        """What it paints of the seeds' labels; raises what painting raises."""
+        """Returns one image for each seed, in order, with the prompt of the seed's label. Raises
+        the error of a request that failed.
+        """
         requests = [_generation_request(seed, steps, guidance) for seed in numbers]
         painted: dict[str, Pixels] = {}
         for outcome in self._engine.generate(requests):

@@ -1,4 +1,4 @@
-"""The world: every class at every severity on the same good pictures, and untouched controls."""
+"""The defect world: every class at every severity on the same good images, and controls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,22 +14,26 @@ from jobs.train.defects.sources import GoodImage, Source, StarterRenderer, World
 
 CONTROL = "control"
 _CONTROLS_FROM = 50_000
-"""Controls are other pictures than those that are spoilt."""
+"""Where the controls' seeds begin: controls are other images than those with defects."""
 
 
 class Sample(Value):
-    """One line of the manifest: what was done to what, and which measures ought to speak."""
+    """One line of the manifest: which defect was applied to which image, and which measures should
+    detect it (`ought`).
+    """
 
     file: str
     defect: str
-    """A class's name, or `control`."""
+    """The name of a class, or `control`."""
     severity: int
     """1 to 3; 0 for a control."""
     source: Source
     seed: int
     kind: Kind
     prompt: str
-    """What was asked for when the picture came; for a wrong object not what it shows."""
+    """The prompt that the image claims to answer; for a wrong object it is not what the image
+    shows.
+    """
     text: str = ""
     width: int
     height: int
@@ -39,32 +43,34 @@ class Sample(Value):
 
 @dataclass(frozen=True, slots=True)
 class WorldSample:
-    """A sample with its file and with what it came from."""
+    """A sample with its file and the good image it was made from."""
 
     sample: Sample
     spoilt: DefectiveImage
     good: GoodImage
     reference: bool = False
-    """Whether it should have looked like the good picture."""
+    """Whether the sample should have looked like the good image."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldExtent:
-    """How large a world is, and which of all."""
+    """The size of a world, and which of all worlds it is."""
 
     count: int
-    """Pictures of each class and severity."""
+    """Images of each class and severity."""
     controls: int
     number: int = 0
     part: WorldPart = WorldPart.EVALUATION
     texts: int = 8
-    """Of posters at most so many a class and severity: reading takes a second each."""
+    """The most posters of a class and severity: reading their text takes a second each."""
     painted: bool = True
-    """Whether the starter's pictures take part; without them nothing is loaded."""
+    """Whether the starter's images are included; without them no model is loaded."""
 
 
 class DefectWorld:
-    """The same extent gives the same samples, byte for byte, on the same libraries."""
+    """A world of the given extent. The same extent gives the same samples, byte for byte, on the
+    same libraries.
+    """
 
     def __init__(self, extent: WorldExtent) -> None:
         self.extent = extent
@@ -72,7 +78,9 @@ class DefectWorld:
         self._painter = StarterRenderer()
 
     def controls(self) -> Iterator[WorldSample]:
-        """Untouched: drawn ones, as many of the starter up to 320, textures and posters."""
+        """Yields the controls: drawn icons, as many of the starter up to 320, textures up to 200,
+        and posters.
+        """
         numbers = self._seeds[_CONTROLS_FROM:][: self.extent.controls]
         for number in numbers:
             yield _control(sources.drawn(number))
@@ -84,7 +92,7 @@ class DefectWorld:
             yield _control(sources.poster(number))
 
     def spoilt(self) -> Iterator[WorldSample]:
-        """Class by class, severity by severity."""
+        """Yields the samples with defects, ordered by class and then by severity."""
         for index, defect_class in enumerate(self.classes):
             for severity in SEVERITIES:
                 for good in self.pictures(defect_class, severity):
@@ -99,7 +107,7 @@ class DefectWorld:
 
     @property
     def classes(self) -> list[DefectClass]:
-        """Those that can be made with the sources there are."""
+        """Returns the classes that can be made from the sources of this world."""
         every = classes().values()
         return [
             defect_class
@@ -108,7 +116,9 @@ class DefectWorld:
         ]
 
     def pictures(self, defect_class: DefectClass, severity: int) -> Iterator[GoodImage]:
-        """As many good pictures as are asked for, from the class's sources in turn."""
+        """Yields up to `extent.count` good images from the class's sources; posters are limited to
+        `extent.texts`. A class for icons takes up to half of them from the starter.
+        """
         count = self.extent.count
         if defect_class.steps is not None:
             yield from self._painter.render(
@@ -126,7 +136,9 @@ class DefectWorld:
 
     @cached_property
     def _painted(self) -> list[GoodImage]:
-        """Twice what most classes need, so that one that fits few pictures finds some."""
+        """Returns twice the starter's images that most classes need, so that a class that fits few
+        images finds some.
+        """
         if not self.extent.painted:
             return []
         return self._painter.render(self._seeds[1_000:][: self.extent.count])

@@ -1,4 +1,5 @@
-"""The looks: a small network that learns style, colour, finish, focus and composition of pictures.
+"""Training of the appearance model: a small network that scores the style, colour, finish, focus
+and composition of images.
 
-pictures -> spoiling -> learning -> figures and a card; `train.py` is the whole flow.
+Order: pictures -> defects -> learning -> figures and a card; `train.py` has the whole flow.
 """

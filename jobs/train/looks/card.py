@@ -1,4 +1,4 @@
-"""Writing the looks' folder: weights in half precision, their words, and the model card."""
+"""Writes the appearance model's folder: weights in half precision, config and model card."""
 
 import json
 from dataclasses import asdict
@@ -70,7 +70,7 @@ python -m jobs dev train-looks
 
 
 def save_looks(network: AppearanceNetwork, folder: Path) -> None:
-    """Weights and config as `Looks.load` reads them."""
+    """Writes weights and config in the form that `AppearanceModel.load` reads."""
     weights = {
         name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
@@ -83,7 +83,7 @@ def save_looks(network: AppearanceNetwork, folder: Path) -> None:
 
 
 def write_card(folder: Path, starter: str, figures: LooksFigures, recipe: Recipe) -> None:
-    """Write README.md beside the weights."""
+    """Writes the model card, README.md, into `folder`, which must hold the weights."""
     pictures = recipe.pictures
     rules = list(figures.refused[0].by_rule)
     text = _CARD.format(

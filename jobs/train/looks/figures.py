@@ -1,4 +1,4 @@
-"""Figures of the looks on pictures they never saw: what they find of each defect, what of none."""
+"""Measures the appearance model on held-out images: defects found, and good images refused."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,18 +21,18 @@ RULES = tuple(rule for rule in LIMITS[Kind.ICON] if rule.check in APPEARANCE_MEA
 
 
 class DefectRecall(Value):
-    """One defect at one severity: how many there were, and how the answers did."""
+    """The recall and precision for one defect at one severity, over `count` images."""
 
     defect: str
     severity: int
     count: int
     recall: float
     precision: float
-    """Among as many good ones as spoilt ones."""
+    """Precision among as many good images as defective ones."""
 
 
 class RefusalShare(Value):
-    """Good pictures of one source, and the shares that each rule refuses."""
+    """The share of one source's good images that is refused, in all and by each rule."""
 
     source: str
     count: int
@@ -41,14 +41,16 @@ class RefusalShare(Value):
 
 
 class LooksFigures(Value):
-    """All of it."""
+    """All figures of the card: good images refused, and defects found."""
 
     refused: tuple[RefusalShare, ...]
     found: tuple[DefectRecall, ...]
 
 
 def measure(looks: AppearanceModel, pool: PicturePool, *, count: int) -> LooksFigures:
-    """By the limits of `app.check.limits`, on the first `count` pictures for each defect."""
+    """Returns the figures by the limits of `app.check.limits`; each defect is applied to the first
+    `count` drawings.
+    """
     good = {"drawn": pool.drawn, "the starter's": pool.painted}
     refused = tuple(_refused(looks, source, some) for source, some in good.items())
     share = float(np.average([refusal.share for refusal in refused]))
@@ -66,7 +68,7 @@ def measure(looks: AppearanceModel, pool: PicturePool, *, count: int) -> LooksFi
 
 
 def broken(looks: AppearanceModel, pixels: Pixels, prompt: str) -> tuple[Rule, ...]:
-    """The limits that a picture breaks."""
+    """Returns the rules that an image breaks."""
     scores = looks.measures(premultiplied(pixels), prompt)
     findings = {finding.check for finding in judge(scores, RULES).findings}
     return tuple(rule for rule in RULES if rule.check in findings)

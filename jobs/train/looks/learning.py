@@ -1,4 +1,4 @@
-"""Learning: from good pictures and spoilt ones to the network that tells them apart."""
+"""Trains the network that tells good images from images with defects."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -20,30 +20,32 @@ from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import ProgressLog
 
 _UNASKED = -1
-"""A target that plays no part."""
+"""A target that is ignored in the loss."""
 _NO_COLOUR = np.full(len(COLOURS), _UNASKED, np.float64)
 _SURE = 0.99
-"""What a good picture's probability is drawn to, so that nothing grows without end."""
+"""The target for a good image; below 1 so that the logits do not grow without limit."""
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
 class LearningSettings:
-    """What decides the network."""
+    """Everything that decides the network's weights, besides the images."""
 
     steps: int = 1_300
     good: int = 30
-    """Good pictures of a step."""
+    """Good images in a step."""
     painted_share: float = 0.5
     spoilt: int = 5
-    """Spoilt ones of a step, of each question; twice as many unfinished, which is the hardest."""
+    """Defective images in a step for each question; twice as many unfinished ones, which are the
+    hardest.
+    """
     learning_rate: float = 2e-3
     seed: int = 11
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Pictures with what is to be answered of each; what is not asked is -1."""
+    """Images with the targets of each question; -1 marks a question that is not asked."""
 
     pixels: list[Pixels] = field(default_factory=list)
     styles: list[int] = field(default_factory=list)
@@ -52,7 +54,9 @@ class _Batch:
     def add(
         self, pixels: Pixels, style: int, answers: dict[int, float], colours: NDArray[np.float64]
     ) -> None:
-        """One picture; the three questions by their place, and the colours' row."""
+        """Adds one image. `answers` maps output positions of the network (FINISHED, CRISP,
+        COMPOSED) to targets; `colours` has one target for each colour.
+        """
         row = np.full(len(COLOURS) + 3, _UNASKED, np.float32)
         row[: len(COLOURS)] = colours
         for place, answer in answers.items():
@@ -65,7 +69,7 @@ class _Batch:
 def learn(
     pool: PicturePool, settings: LearningSettings, device: torch.device, report: ProgressLog
 ) -> AppearanceNetwork:
-    """The network after all steps; the same pool and settings give the same weights."""
+    """Returns the network after all steps; the same pool and settings give the same weights."""
     torch.manual_seed(settings.seed)
     network = AppearanceNetwork(len(STYLES), len(COLOURS)).to(device).train()
     optimizer = torch.optim.AdamW(
@@ -86,7 +90,7 @@ def learn(
 
 
 def _loss(network: AppearanceNetwork, batch: _Batch, device: torch.device) -> Tensor:
-    """The mean surprise: over styles, and over every other question that was asked."""
+    """Returns the cross-entropy over styles plus that over every other question that was asked."""
     style, *rest = network(to_classifier_input(np.stack(batch.pixels)).to(device))
     target = torch.from_numpy(np.stack(batch.rest)).to(device)
     asked = target != _UNASKED
@@ -94,7 +98,7 @@ def _loss(network: AppearanceNetwork, batch: _Batch, device: torch.device) -> Te
     surprise = F.binary_cross_entropy_with_logits(logits, target.clamp(0), reduction="none")
     styles = torch.tensor(batch.styles, device=device)
     named = F.cross_entropy(style, styles, ignore_index=_UNASKED, label_smoothing=0.02)
-    alone = asked[:, -3:]  # three questions weigh as much as ten colours
+    alone = asked[:, -3:]  # these three outputs weigh as much as the ten colours together
     return (
         named
         + surprise[:, :-3][asked[:, :-3]].mean() * 3
@@ -130,7 +134,9 @@ def _add_spoilt(
 
 
 def _add_tinted(batch: _Batch, pool: PicturePool, rng: Rng) -> None:
-    """It is not the colour it was; which other one it may be nobody asks."""
+    """Adds a recoloured image: a negative for its own colour. Other colours are not asked, because
+    it is unknown which one it now shows.
+    """
     pixels, label = _picked(_any_drawing(pool, rng), rng)
     result = apply_defects(pixels, TINTS, label, rng)
     if result is not None:
@@ -148,7 +154,9 @@ def _picked(drawings: Drawings, rng: Rng) -> tuple[Pixels, Label]:
 
 
 def _moved(pixels: Pixels, rng: Rng) -> Pixels:
-    """Up to a pixel aside, which is no fault of composition; marks stay on their grid."""
+    """Returns the pixels shifted by at most one pixel, which is no defect of composition. Whole
+    pixels, so that marks such as bands and blocks stay sharp.
+    """
     return np.roll(pixels, rng.integers(-1, 2, 2), axis=(0, 1))
 
 
@@ -159,11 +167,11 @@ class Recipe:
     pictures: PictureSettings = field(default_factory=PictureSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     figures: int = 80
-    """Held-out drawings that every defect is put into for the card."""
+    """Held-out drawings that each defect is applied to for the card."""
 
     @classmethod
     def tiny(cls) -> Self:
-        """Every stage in a few seconds, for tests; the answers mean nothing."""
+        """Returns a recipe whose stages take a few seconds, for tests; the scores mean nothing."""
         return cls(
             pictures=PictureSettings(drawn=24, painted=2, held_out_drawn=8, held_out_painted=2),
             learning=LearningSettings(steps=3, good=4, spoilt=2),

@@ -1,4 +1,6 @@
-"""What the looks learn from: drawings, what the starter paints, and what it left unfinished."""
+"""The images that the appearance model learns from: drawings, images of the starter, and unfinished
+ones.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,36 +26,36 @@ from jobs.train.starter.data import Drawings, load, save
 from jobs.train.starter.drawings import Label, all_labels
 
 FEW_STEPS = (1, 2, 3)
-"""Steps after which the starter, unguided, has not finished."""
+"""Numbers of steps after which the starter, without guidance, has not finished."""
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """How many there are of each sort, and which worlds of the training part they come from."""
+    """How many images of each sort there are, and which worlds of the training part they use."""
 
     drawn: int = 2_400
     painted: int = 240
-    """Of the starter: so many finished ones, and as many after each number of hasty steps."""
+    """The starter's finished images, and as many again for each of `FEW_STEPS`."""
     held_out_drawn: int = 960
     held_out_painted: int = 120
-    """For the card's figures alone: nothing is learned from them."""
+    """For the card's figures only; nothing is trained on them."""
     world: int = 40
     held_out_world: int = 41
 
 
 @dataclass(frozen=True, slots=True)
 class PicturePool:
-    """The sorts of pictures, each uint8 [n, 64, 64, 4] with its labels."""
+    """The images by sort, each set uint8 [n, 64, 64, 4] with its labels."""
 
     drawn: Drawings
     painted: Drawings
     hasty: tuple[Drawings, ...]
-    """By the number of steps, as in HASTE."""
+    """By the number of steps, in the order of `FEW_STEPS`."""
 
 
 def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int) -> None:
-    """Draw and paint one world's pictures and write them into the folder."""
+    """Draws and renders one world's images and writes them into the folder."""
     numbers = seeds(WorldPart.TRAINING, world)
     save(_gathered([drawn(seed) for seed in numbers[:drawn_count]]), folder / "drawn.npz")
     renderer = StarterRenderer()
@@ -68,7 +70,7 @@ def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int)
 
 
 def load_pool(folder: Path) -> PicturePool:
-    """Read what `make_pool` wrote."""
+    """Reads what `make_pool` wrote."""
     return PicturePool(
         load(folder / "drawn.npz"),
         load(folder / "painted.npz"),
@@ -99,14 +101,18 @@ DEFECTS = {CRISP: MARKS, COMPOSED: COMPOSITIONS}
 def apply_defects(
     pixels: Pixels, spoils: tuple[Defect, ...], label: Label, rng: Rng
 ) -> Pixels | None:
-    """The picture with one of the defects at some severity; None where it would not show."""
+    """Returns the image with one of the defects, chosen at random, at a random severity; None where
+    the defect would not be visible.
+    """
     spoil = spoils[int(rng.integers(len(spoils)))]
     severity = int(rng.choice(_SEVERITIES, p=_SHARES))
     return spoil(pixels, severity, rng) if is_visible(spoil, label) else None
 
 
 def is_visible(spoil: Defect, label: Label) -> bool:
-    """Whether a defect can be seen on what a label draws: see `jobs.train.defects.registry`."""
+    """Returns whether a defect is visible on drawings of a label: see
+    `jobs.train.defects.registry`.
+    """
     if spoil is pixels.banding:
         return label.style == "shaded"
     return spoil is not pixels.palette_drift or label.colour not in ("white", "black")

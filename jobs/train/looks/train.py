@@ -1,4 +1,4 @@
-"""Train the starter's looks: pictures, learning, figures, the folder.
+"""Trains the starter's appearance model: pictures, learning, figures, the folder.
 
 A stage whose output exists for the same settings is not repeated.
 """
@@ -26,7 +26,7 @@ OUT = FOLDERS["starter"].parent / LOOKS
 
 
 def train_looks(recipe: Recipe, stages: StageCache, out: Path) -> LooksFigures:
-    """The whole flow: afterwards the looks stand in `out`, with their card."""
+    """Runs all stages and returns the figures; writes weights, config and card into `out`."""
     own = recipe.pictures
     learned_from = pictures(stages, "pictures", own.world, own.drawn, own.painted)
     held_out = pictures(
@@ -43,7 +43,7 @@ def train_looks(recipe: Recipe, stages: StageCache, out: Path) -> LooksFigures:
 
 
 def pictures(stages: StageCache, name: str, world: int, drawn: int, painted: int) -> Path:
-    """One world's pictures, drawn and painted."""
+    """Returns the folder of one world's drawn and rendered images; makes it unless it exists."""
     settings = {"starter": _starter().weights_digest, "world": world}
 
     def make(folder: Path) -> None:
@@ -53,7 +53,9 @@ def pictures(stages: StageCache, name: str, world: int, drawn: int, painted: int
 
 
 def train(recipe: Recipe, stages: StageCache, learned_from: Path) -> Path:
-    """The network's weights and config."""
+    """Returns the folder of the network's weights and config; trains it on the CPU unless it
+    exists.
+    """
 
     def make(folder: Path) -> None:
         pool, device = load_pool(learned_from), torch.device("cpu")
@@ -67,9 +69,9 @@ def _starter() -> ModelVersion:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Runs the command and returns the exit code."""
     options = _parser().parse_args(argv)
-    torch.set_num_threads(1)  # the same weights from the same settings
+    torch.set_num_threads(1)  # so that the same settings give the same weights
     cv2.setNumThreads(1)
     work = options.work or Settings().home / "train-looks"
     recipe = Recipe.tiny() if options.tiny else Recipe()

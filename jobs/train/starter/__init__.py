@@ -1,1 +1,1 @@
-"""starter."""
+"""Training of the starter: the text-to-image model for icons that ships, and its critic."""

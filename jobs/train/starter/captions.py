@@ -1,4 +1,4 @@
-"""The caption grammar: which sentences describe a label, and every word they are made of."""
+"""The caption grammar: the sentences that describe a label, and every word that they use."""
 
 from collections.abc import Iterable
 
@@ -36,26 +36,28 @@ TEMPLATES: tuple[tuple[str, float], ...] = (
     ("game icon of a {style} {colour} {kind}, transparent background", 1),
 )
 NEUTRAL = ("and", "at", "by", "for", "from", "its", "single", "the", "to", "with")
-"""Words outside the grammar that change nothing about what a picture should show."""
+"""Words outside the grammar that change nothing about what an image should show."""
 _SYNONYM_SHARE = 0.1
 _NO_STYLE_SHARE = 0.4
 _NO_COLOUR_SHARE = 0.06
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every word of the grammar, sorted."""
+    """Returns every word of the grammar, sorted."""
     filled = [template.format(style="", colour="", kind="") for template, _ in TEMPLATES]
     named = [*KINDS, *COLOURS, *STYLES, *(word for group in SYNONYMS.values() for word in group)]
     return tuple(sorted({word for text in [*filled, *named, "an"] for word in words(text)}))
 
 
 def plain(label: Label) -> str:
-    """The plainest caption of a label, without its style: "a red sword"."""
+    """Returns the plainest caption of a label, without its style: "a red sword"."""
     return f"{_article(label.colour)} {label.colour} {label.kind}"
 
 
 def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -> str:
-    """One caption drawn from the grammar; unless complete, style or colour are sometimes unsaid."""
+    """Returns one random caption from the grammar. Style is sometimes left out, and colour too
+    unless `complete`.
+    """
     weights = np.array([weight for _, weight in TEMPLATES])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=weights / weights.sum())][0]
     style = "" if rng.random() < _NO_STYLE_SHARE else _synonym(label.style, rng)
@@ -68,7 +70,7 @@ def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -
 
 
 def another(names: Iterable[str], name: str, rng: np.random.Generator) -> str:
-    """One of the names at random, but not this one."""
+    """Returns one of the names at random, but not `name`."""
     others = [other for other in names if other != name]
     return others[rng.integers(len(others))]
 
@@ -83,7 +85,7 @@ def _article(word: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Single spaces, and "an" before a vowel."""
+    """Returns the text with single spaces, and "an" before a vowel."""
     parts = text.split()
     following = [*parts[1:], ""]
     return " ".join(

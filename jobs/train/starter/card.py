@@ -1,4 +1,6 @@
-"""The model cards: recipe, digests, scores with their controls, limits, and what a person saw."""
+"""Writes the model cards: recipe, digests, scores with their controls, limits, and the review
+notes.
+"""
 
 import json
 from dataclasses import asdict
@@ -14,7 +16,9 @@ from jobs.train.starter.recipe import Recipe
 from jobs.train.starter.score import Score
 
 REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""What a person saw on the sheet: first line the weights digest it speaks of, then the text."""
+"""A person's description of the sheet: the first line is the weights digest it applies to, then the
+text.
+"""
 
 _NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
@@ -140,13 +144,14 @@ Trained by `python -m jobs dev train-starter`.
 def write_cards(
     icons: Path, critic: Path, version: ModelVersion, evaluation: Evaluation, recipe: Recipe
 ) -> None:
-    """Write README.md into the model's folder and into the critic's."""
+    """Writes README.md into the model's folder and into the critic's."""
     (icons / "README.md").write_text(_icons_card(icons, version, evaluation, recipe), "utf-8")
     (critic / "README.md").write_text(_critic_card(critic, version, evaluation), "utf-8")
 
 
 def review_note(weights_digest: str) -> str:
-    """The description of the sheet, if there is one of exactly these weights."""
+    """Returns the description of the sheet of exactly these weights, or a note that it is missing.
+    """
     if not REVIEW_NOTES.exists():
         return _NOT_REVIEWED
     first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")

@@ -1,4 +1,4 @@
-"""The referee: a classifier of kind, colour and style that only scores, and is not shipped."""
+"""The classifier of kind, colour and style. It only scores the starter and does not ship."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,9 @@ from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Pixels
 
 
 class Classifier(nn.Module):
-    """Logits for kind, colour and style of premultiplied pictures [n, 4, 64, 64] from 0 to 1."""
+    """Computes logits for kind, colour and style of premultiplied images [n, 4, 64, 64] from 0 to
+    1.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +28,7 @@ class Classifier(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(192, size) for size in sizes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """One tensor of logits for each of kind, colour, style."""
+        """Returns one tensor of logits for each of kind, colour and style."""
         x = images * 2 - 1
         for convolution in self.convolutions:
             x = F.gelu(convolution(x))
@@ -36,28 +38,28 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What the classifier says of each picture: indices into KINDS, COLOURS, STYLES."""
+    """The classifier's answers for each image: indices into KINDS, COLOURS, STYLES."""
 
     kinds: NDArray[np.int64]
     colours: NDArray[np.int64]
     styles: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-    """Of every kind, [n, kinds]."""
+    """The probability of every kind, [n, kinds]."""
 
     def style_names(self) -> NDArray[np.str_]:
-        """The style seen in each picture, by name."""
+        """Returns the name of the style of each image."""
         return np.array(STYLES)[self.styles]
 
 
 def to_classifier_input(pixels: Pixels) -> Tensor:
-    """uint8 straight RGBA [n, h, w, 4] to premultiplied floats [n, 4, h, w] from 0 to 1."""
+    """Converts uint8 straight RGBA [n, h, w, 4] to premultiplied float [n, 4, h, w] from 0 to 1."""
     unit = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
     return torch.cat([unit[:, :3] * unit[:, 3:], unit[:, 3:]], dim=1)
 
 
 @torch.no_grad()
 def classify(classifier: Classifier, pixels: Pixels) -> Classification:
-    """The classifier's opinion of each picture."""
+    """Returns the most probable kind, colour and style of each image; works in batches of 64."""
     classifier.eval()
     device = next(classifier.parameters()).device
     pieces = [

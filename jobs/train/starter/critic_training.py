@@ -1,4 +1,4 @@
-"""Training the judges: the critic that ships and the classifier that only scores.
+"""Trains the judges: the critic that ships and the classifier that only scores.
 
 Both learn from drawings, crisp and as the autoencoder softens them. The critic also learns from
 captions with a wrong kind, a wrong colour, an unknown word or a second object, and from damaged
@@ -26,17 +26,17 @@ from jobs.train.starter.flow_matching import warm_up_then_fall
 from jobs.train.starter.stages import ProgressLog
 
 _OTHER_CAPTION_SHARE = "stranger"
-"""Stands for any word outside the vocabulary."""
+"""A word outside the vocabulary; it stands for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
-    """What decides the critic and the classifier."""
+    """Everything that decides the critic and the classifier, besides the drawings."""
 
     critic_samples: int = 120_000
     classifier_samples: int = 48_000
     softened: int = 4_800
-    """How many training drawings are also seen through the autoencoder."""
+    """How many training drawings are also used as softened by the autoencoder."""
     soft_noise: float = 0.15
     batch: int = 64
     learning_rate: float = 1.5e-3
@@ -50,7 +50,7 @@ def train_classifier(
     device: torch.device,
     report: ProgressLog,
 ) -> Classifier:
-    """The classifier after all samples; the same settings and device give the same weights."""
+    """Returns the trained classifier; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed + 1)
     classifier = Classifier().to(device).train()
 
@@ -78,7 +78,7 @@ def train_critic(
     device: torch.device,
     report: ProgressLog,
 ) -> CriticNetwork:
-    """The critic after all samples; the same settings and device give the same weights."""
+    """Returns the trained critic; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed)
     critic = CriticNetwork(len(vocabulary())).to(device).train()
 
@@ -131,7 +131,7 @@ def _train(
 def _sample(
     drawings: Drawings, soft: Drawings, count: int, rng: np.random.Generator
 ) -> tuple[Pixels, list[Label]]:
-    """Half crisp, half softened drawings with their labels."""
+    """Returns `count` drawings with their labels; half are crisp, half softened."""
     crisp = rng.integers(len(drawings), size=count // 2)
     softened = rng.integers(len(soft), size=count - count // 2)
     pixels = np.concatenate([drawings.pixels[crisp], soft.pixels[softened]])
@@ -140,7 +140,9 @@ def _sample(
 
 
 def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
-    """As seen, moved up to 2 px, a little blurred, brightened and grained: none of it matters."""
+    """Returns premultiplied images with changes that both judges must ignore: moved up to 2 px, a
+    little blur, brightness and noise.
+    """
     images = to_classifier_input(pixels).permute(0, 2, 3, 1).numpy()
     out = np.empty_like(images)
     for index, image in enumerate(images):
@@ -153,13 +155,14 @@ def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
 
 
 def _right(label: Label, rng: np.random.Generator) -> str:
-    """A caption that fits; the style is named at random, for the critic is to ignore it."""
+    """Returns a fitting caption; its style is partly random, because the critic must ignore style.
+    """
     style = STYLES[rng.integers(len(STYLES))] if rng.random() < 0.5 else label.style
     return caption(replace(label, style=style), rng)
 
 
 def _wrong(label: Label, rng: np.random.Generator) -> str:
-    """A caption that does not fit: by kind, by colour, by an unknown word, by a second object."""
+    """Returns a caption that does not fit: by kind, colour, an unknown word or a second object."""
     chance = rng.random()
     kind = another(KINDS, label.kind, rng)
     colour = another(COLOURS, label.colour, rng)

@@ -1,6 +1,6 @@
-"""Ways to spoil a drawing: negatives for the critic, and controls that no good score may pass.
+"""Damages drawings: negatives for the critic, and controls that must not score well.
 
-Every function takes and gives straight-alpha RGBA pixels [64, 64, 4]; what is erased is clear.
+Every function takes and returns straight-alpha RGBA pixels [64, 64, 4]; erased pixels are clear.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _SIDE = 64
 def erase_blocks(
     pixels: Pixels, rng: np.random.Generator, *, share: float, block: int = 8
 ) -> Pixels:
-    """Clear the given share of all blocks, chosen at random."""
+    """Clears the given share of all blocks, chosen at random; returns new pixels."""
     count = _SIDE // block
     order = rng.permutation(count * count)
     kept = (order >= round(share * count * count)).reshape(count, count)
@@ -25,7 +25,7 @@ def erase_blocks(
 
 
 def cut(pixels: Pixels, rng: np.random.Generator, *, share: float = 0.5) -> Pixels:
-    """Clear the given share of the object's extent, from a random side."""
+    """Clears the given share of the object's extent, from a random side."""
     mask = pixels[..., 3] > 8
     axis, from_end = int(rng.integers(2)), bool(rng.integers(2))
     occupied = np.flatnonzero(mask.any(axis=1 - axis))
@@ -37,12 +37,12 @@ def cut(pixels: Pixels, rng: np.random.Generator, *, share: float = 0.5) -> Pixe
 
 
 def empty(pixels: Pixels) -> Pixels:
-    """Nothing left to see."""
+    """Returns the drawing with all pixels clear."""
     return _kept(pixels, np.zeros((_SIDE, _SIDE), dtype=bool))
 
 
 def spoil(pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """One damage at random, with a random strength; `other` is a drawing of another kind."""
+    """Applies one random damage of random strength; `other` is a drawing to mix in."""
     return _DAMAGES[rng.choice(len(_DAMAGES), p=_SHARES)](pixels, other, rng)
 
 

@@ -1,4 +1,4 @@
-"""Sets of drawings: rendered once in a few processes, kept as bytes with their labels."""
+"""Sets of drawings: rendered once in a few processes, saved as bytes with their labels."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,12 +27,14 @@ class Drawings:
         return len(self.labels)
 
     def label(self, index: int) -> Label:
-        """What the drawing with this index shows."""
+        """Returns the label of the drawing with this index."""
         return all_labels()[int(self.labels[index])]
 
 
 def render(count: int, first_seed: int, *, processes: int = 1) -> Drawings:
-    """`count` drawings with the labels in turn; the number of processes does not change a byte."""
+    """Returns `count` drawings, cycling through the labels. The number of processes does not change
+    a byte.
+    """
     bounds = np.linspace(0, count, max(processes * 8, 1) + 1).astype(int)
     jobs = [(int(a), int(b), first_seed) for a, b in pairwise(bounds)]
     if processes == 1:
@@ -45,13 +47,13 @@ def render(count: int, first_seed: int, *, processes: int = 1) -> Drawings:
 
 
 def save(drawings: Drawings, path: Path) -> None:
-    """Write a set as one uncompressed .npz file."""
+    """Writes a set as one uncompressed .npz file."""
     with path.open("wb") as file:
         np.savez(file, pixels=drawings.pixels, labels=drawings.labels)
 
 
 def load(path: Path) -> Drawings:
-    """Read a set that `save` wrote."""
+    """Reads a set that `save` wrote."""
     with np.load(path, allow_pickle=False) as archive:
         return Drawings(archive["pixels"], archive["labels"])
 

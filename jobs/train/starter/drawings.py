@@ -1,8 +1,8 @@
 """The procedural icon renderer: one label and one seed give one 64 x 64 RGBA drawing.
 
-Shapes are painted as polygons at four times the size and area-reduced with premultiplied alpha, so
+Shapes are drawn as polygons at four times the size and area-reduced with premultiplied alpha, so
 edges are smooth. The alpha is straight, and clear pixels carry the object's own border colour: a
-VAE that never sees a colour jump under alpha 0 paints no halo.
+VAE that never sees a colour jump under alpha 0 produces no halo.
 """
 
 from dataclasses import dataclass
@@ -62,12 +62,12 @@ class Label:
 
 
 def all_labels() -> list[Label]:
-    """Every combination of kind, colour and style, in a fixed order."""
+    """Returns every combination of kind, colour and style, in a fixed order."""
     return [Label(k, c, s) for k in KINDS for c in COLOURS for s in STYLES]
 
 
 def draw(label: Label, seed: int) -> Pixels:
-    """The drawing as uint8 RGBA of shape [64, 64, 4], straight alpha, never touching the border.
+    """Returns the drawing as uint8 RGBA [64, 64, 4], straight alpha, never touching the border.
 
     The same label and seed give the same bytes.
     """
@@ -84,7 +84,9 @@ def draw(label: Label, seed: int) -> Pixels:
 
 
 def _placed(parts: list[Part], outline: float, rng: np.random.Generator) -> list[Part]:
-    """The parts in supersampled pixels: slightly turned, scaled to fill the frame, shifted."""
+    """Returns the parts in supersampled pixels: slightly rotated, scaled to fill the frame,
+    shifted.
+    """
     angle, scale = rng.normal(0, 0.03), rng.uniform(0.94, 1.0)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turned = [part.points @ matrix for part in parts]
@@ -102,7 +104,7 @@ def _placed(parts: list[Part], outline: float, rng: np.random.Generator) -> list
 
 
 def _palette(colour: str, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-    """The colour of each role, with a little jitter on the named one."""
+    """Returns the colour of each role, with a little jitter on the named one."""
     main = np.array(COLOURS[colour], dtype=np.float64) + rng.normal(0, 3, 3)
     roles = {role: np.array(value, dtype=np.float64) for role, value in _ROLES.items()}
     if colour == "white":
@@ -111,7 +113,7 @@ def _palette(colour: str, rng: np.random.Generator) -> dict[str, NDArray[np.floa
 
 
 def _toned(colour: NDArray[np.float64], tone: float) -> tuple[float, float, float]:
-    """The colour moved towards white (tone above 0) or black (below 0)."""
+    """Returns the colour moved towards white (`tone` above 0) or black (below 0)."""
     target = 255.0 if tone > 0 else 0.0
     r, g, b = colour + abs(tone) * (target - colour)
     return float(r), float(g), float(b)
@@ -120,7 +122,7 @@ def _toned(colour: NDArray[np.float64], tone: float) -> tuple[float, float, floa
 def _painted(
     parts: list[Part], palette: dict[str, NDArray[np.float64]], style: str, outline: float
 ) -> tuple[Pixels, Pixels, NDArray[np.float64]]:
-    """RGB, alpha and the fill for clear pixels, all at the supersampled size."""
+    """Returns RGB, alpha and the fill for clear pixels, all at the supersampled size."""
     side = SIZE * SUPERSAMPLING
     dark = palette["main"] * _OUTLINE_SHARE
     fill = dark if outline else palette["main"] * 0.8
@@ -146,7 +148,7 @@ def _painted(
 
 
 def _fixed(points: Points) -> NDArray[np.int32]:
-    """OpenCV's fixed point coordinates with 4 fractional bits, about pixel centres."""
+    """Returns OpenCV's fixed point coordinates: 4 fractional bits, relative to pixel centres."""
     return np.round((points - 0.5) * 16).astype(np.int32)
 
 
@@ -159,7 +161,7 @@ def _stroke(image: Pixels, points: Points, colour: tuple[float, float, float], w
 
 
 def _paint_bevelled(rgb: Pixels, points: Points, colour: tuple[float, float, float]) -> None:
-    """Fill with a rounded edge, lit from the upper left: the distance to the edge is the height."""
+    """Fills with a rounded edge lit from the upper left; height is the distance to the edge."""
     low = np.maximum(np.floor(points.min(axis=0)).astype(int) - 2, 0)
     high = np.ceil(points.max(axis=0)).astype(int) + 3
     mask = np.zeros(tuple(high - low)[::-1], dtype=np.uint8)
@@ -178,7 +180,7 @@ def _paint_bevelled(rgb: Pixels, points: Points, colour: tuple[float, float, flo
 
 
 def _outlined(rgb: Pixels, alpha: Pixels, dark: NDArray[np.float64], outline: float) -> Pixels:
-    """Grow the silhouette by the outline and paint the growth dark; returns the new alpha."""
+    """Grows the silhouette by the outline and colours the growth dark; returns the new alpha."""
     width = 2 * int(outline) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     grown = cv2.dilate(alpha, disc)
@@ -187,7 +189,9 @@ def _outlined(rgb: Pixels, alpha: Pixels, dark: NDArray[np.float64], outline: fl
 
 
 def _reduced(rgb: Pixels, alpha: Pixels, fill: NDArray[np.float64]) -> Pixels:
-    """Area-reduced to 64 x 64 with premultiplied alpha; clear pixels take the fill colour."""
+    """Returns the drawing area-reduced to 64 x 64 with premultiplied alpha; clear pixels take the
+    fill.
+    """
     cover = (alpha > 0).astype(np.float32)[..., None]
     stacked = np.concatenate([rgb * cover, cover], axis=2)
     small = cv2.resize(stacked, (SIZE, SIZE), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""What the finished folder is worth: loaded as a user loads it, scored, shown on a sheet."""
+"""Evaluates the finished folder: loads it as a user does, scores it and writes its sheets."""
 
 import time
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _CHOOSING_SEED, _STYLED_SEED = 1_000_000, 2_000_000
 
 
 class CriticFigures(Value):
-    """Shares of fresh drawings that reach the critic's threshold, by what was done to them."""
+    """Shares of fresh drawings that reach the critic's threshold, by what was changed."""
 
     right: float
     wrong_kind: float
@@ -34,7 +34,7 @@ class CriticFigures(Value):
 
 
 class Evaluation(Value):
-    """Everything that the model card tells about quality."""
+    """Every figure about quality that the model card gives."""
 
     guidance: float
     by_guidance: dict[str, float]
@@ -49,7 +49,7 @@ class Evaluation(Value):
 
 
 def load_pipeline(folder: Path, device: torch.device) -> StableDiffusion3Pipeline:
-    """The unmodified pipeline over the finished folder, in single precision."""
+    """Returns the unmodified pipeline over the finished folder, in single precision."""
     pipe = StableDiffusion3Pipeline.from_pretrained(
         folder, text_encoder_3=None, tokenizer_3=None, dtype=torch.float32
     )
@@ -58,13 +58,13 @@ def load_pipeline(folder: Path, device: torch.device) -> StableDiffusion3Pipelin
 
 
 def plain_labels(count: int) -> list[Label]:
-    """`count` labels: every kind and colour in turn, colour by colour."""
+    """Returns `count` labels: every kind and colour in turn, colour by colour."""
     pairs = [Label(kind, colour, STYLES[0]) for colour in COLOURS for kind in KINDS]
     return [pairs[i % len(pairs)] for i in range(count)]
 
 
 def styled_labels(count: int) -> list[Label]:
-    """`count` labels over all kinds and styles, with the colours in turn."""
+    """Returns `count` labels over all kinds and styles, with the colours in turn."""
     colours = list(COLOURS)
     pairs = [(kind, style) for style in STYLES for kind in KINDS]
     turns = [(pairs[i % len(pairs)], colours[i % len(colours)]) for i in range(count)]
@@ -72,7 +72,7 @@ def styled_labels(count: int) -> list[Label]:
 
 
 def plain_prompts(labels: Sequence[Label]) -> list[str]:
-    """The plain caption of each label."""
+    """Returns the plain caption of each label."""
     return [plain(label) for label in labels]
 
 
@@ -84,7 +84,9 @@ def evaluate(
     device: torch.device,
     sheets: Path,
 ) -> Evaluation:
-    """Choose the guidance, score with other seeds, write `sheet.png` and `styles.png`."""
+    """Chooses the guidance, scores with other seeds, writes `sheet.png` and `styles.png` into
+    `sheets`.
+    """
     pipe = load_pipeline(folder, device)
     by_guidance = {g: _chosen_score(pipe, judges, settings, g) for g in settings.guidances}
     guidance = max(settings.guidances, key=lambda g: (by_guidance[g], -g))
@@ -125,13 +127,15 @@ def _chosen_score(
 
 
 def _save_plain_sheet(made: Pixels, path: Path) -> None:
-    """The first picture of every kind (rows) and colour (columns)."""
+    """Saves a sheet with the first image of every kind (rows) and colour (columns)."""
     order = [c * len(KINDS) + k for k in range(len(KINDS)) for c in range(len(COLOURS))]
     save_sheet(made[[index for index in order if index < len(made)]], len(COLOURS), path)
 
 
 def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
-    """How often the critic accepts fresh drawings, with right and wrong captions, and damaged."""
+    """Returns how often the critic accepts fresh drawings with right captions, with wrong captions,
+    and damaged.
+    """
     critic, rng = judges.critic, np.random.default_rng(1)
     labels = [fresh.label(i) for i in range(len(fresh))]
     wrong_kinds = [replace(label, kind=another(KINDS, label.kind, rng)) for label in labels]

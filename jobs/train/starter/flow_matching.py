@@ -1,8 +1,8 @@
-"""Training the generator by flow matching on cached latents, from checkpoints where there are any.
+"""Trains the generator by flow matching on cached latents; continues from a checkpoint.
 
 Source: Esser et al. 2024, "Scaling rectified flow transformers for high-resolution image
-synthesis". What step n sees is a function of the seed and n alone, so a run that was stopped and
-continued gives the same weights as one that was not.
+synthesis". The data of step n depend only on the seed and n, so a run that was stopped and
+continued gives the same weights as an uninterrupted run.
 """
 
 import copy
@@ -30,7 +30,9 @@ from jobs.train.starter.transformer import Generator
 
 
 def warm_up_then_fall(optimizer: Optimizer, steps: int, *, warm_up: int) -> LambdaLR:
-    """The schedule over `steps` steps, of which the first `warm_up` rise."""
+    """Returns a learning rate schedule over `steps` steps: `warm_up` rising steps, then cosine
+    decay to zero.
+    """
 
     def factor(step: int) -> float:
         if step < warm_up:
@@ -42,14 +44,14 @@ def warm_up_then_fall(optimizer: Optimizer, steps: int, *, warm_up: int) -> Lamb
 
 
 NULL_TOKENS = 256
-"""How many zero tokens the stock pipeline appends unless it is told otherwise."""
+"""The number of zero tokens that the stock pipeline appends by default."""
 
 Latents = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
-    """What decides the generator's training besides its shape and its latents."""
+    """Everything that decides the generator's training, besides its shape and its latents."""
 
     samples: int = 168_000
     batch: int = 32
@@ -60,7 +62,8 @@ class FlowSettings:
     empty_caption_share: float = 0.1
     many_nulls_share: float = 0.2
     evaluate_every: int = 500
-    """Steps between two looks at the validation loss, after which hard kinds come more often."""
+    """Steps between two validations; after each, kinds with a higher loss are sampled more often.
+    """
     seed: int = 4
 
 
@@ -74,7 +77,7 @@ class LatentSet:
 
 @dataclass(slots=True)
 class Run:
-    """A training run in flight: everything a checkpoint holds."""
+    """The state of a training run: everything a checkpoint holds."""
 
     generator: Generator
     average: Generator
@@ -97,7 +100,9 @@ def train(
     preview: Callable[[Generator, int], None],
     checkpoint_seconds: float = 120.0,
 ) -> Generator:
-    """The averaged generator after all steps; continues from `checkpoint` where that exists."""
+    """Returns the averaged generator (EMA) after all steps; continues from an existing
+    `checkpoint`.
+    """
     steps = max(settings.samples // settings.batch, 1)
     average = copy.deepcopy(generator).requires_grad_(False)
     optimizer = AdamW(
@@ -176,14 +181,14 @@ def flow_loss(
     *,
     null_weight: float,
 ) -> Tensor:
-    """Squared error of the predicted velocity for each sample, shape [n]."""
+    """Returns the mean squared error of the predicted velocity for each sample, shape [n]."""
     t = times[:, None, None, None]
     velocity = generator((1 - t) * clean + t * noise, times, ids, null_weight=null_weight)
     return F.mse_loss(velocity, noise - clean, reduction="none").mean(dim=(1, 2, 3))
 
 
 def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Token ids [n, 16], padded and cut as the pipeline does it."""
+    """Returns token ids [n, 16], padded and truncated as in the pipeline."""
     encoded = tokenizer(
         prompts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True
     )
@@ -196,7 +201,7 @@ def _choose(
     count: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Indices of a batch: first a kind by its weight, then one of its drawings."""
+    """Returns the indices of a batch: a kind by its weight, then one of its drawings."""
     kinds = labels * len(KINDS) // len(all_labels())
     shares = kind_weights[kinds] / kind_weights[kinds].sum()
     return np.searchsorted(shares.cumsum(), rng.random(count)).clip(max=len(labels) - 1)
@@ -208,7 +213,7 @@ def _captions(labels: NDArray[np.int64], empty_share: float, rng: np.random.Gene
 
 
 def _times(count: int, rng: np.random.Generator) -> Tensor:
-    """Logit-normal times, stratified over the batch so that every batch sees every noise level."""
+    """Returns logit-normal times, stratified over the batch so that it covers every noise level."""
     uniform = (rng.permutation(count) + rng.random(count)) / count
     normal = torch.special.ndtri(torch.from_numpy(uniform).clamp(1e-4, 1 - 1e-4))
     return torch.sigmoid(normal).float()
@@ -218,7 +223,9 @@ def _times(count: int, rng: np.random.Generator) -> Tensor:
 def validation_loss(
     generator: Generator, tokenizer: CLIPTokenizer, validation: LatentSet, device: torch.device
 ) -> NDArray[np.float64]:
-    """Mean loss of each kind, in the order of KINDS, at fixed captions, times and noise."""
+    """Returns the mean loss of each kind, in the order of KINDS, at fixed captions, times and
+    noise.
+    """
     rng = np.random.default_rng(0)
     prompts = _captions(validation.labels, 0.0, rng)
     ids = token_ids(tokenizer, prompts)
@@ -238,7 +245,7 @@ def validation_loss(
 
 
 def _save(run: Run, path: Path) -> None:
-    """Write the checkpoint beside its place, then move it there."""
+    """Writes the checkpoint to a temporary file, then renames it."""
     growing = path.with_suffix(".growing")
     state = {
         "generator": run.generator.state_dict(),

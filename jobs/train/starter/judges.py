@@ -1,4 +1,4 @@
-"""The critic and the classifier: trained, calibrated, written."""
+"""Trains, calibrates and writes the critic and the classifier."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ CLASSIFIER_FILE = "classifier.safetensors"
 def soften(
     drawings: Drawings, vae: AutoencoderKL, settings: JudgeSettings, device: torch.device
 ) -> Drawings:
-    """The first training drawings through the autoencoder, with noise on their latents."""
+    """Returns the first drawings after the autoencoder, with noise added to their latents."""
     rng = np.random.default_rng(settings.seed)
     count = min(settings.softened, len(drawings))
     latents = vaes.encode(vae, drawings.pixels[:count], device)
@@ -40,7 +40,7 @@ def make_classifier(
     settings: JudgeSettings,
     device: torch.device,
 ) -> None:
-    """Train the classifier and write its weights into the folder."""
+    """Trains the classifier and writes its weights into the folder."""
     soft = soften(training, vae.to(device), settings, device)
     classifier = train_classifier(training, soft, settings, device, ProgressLog("classifier"))
     _save_half(classifier, folder / CLASSIFIER_FILE)
@@ -54,7 +54,7 @@ def make_critic(
     settings: JudgeSettings,
     device: torch.device,
 ) -> None:
-    """Train the critic and write it, as it ships, into `critic/` in the folder."""
+    """Trains the critic and writes it, in the form that ships, into `critic/` in the folder."""
     soft = soften(training, vae.to(device), settings, device)
     critic = train_critic(training, soft, settings, device, ProgressLog("critic"))
     (folder / "critic").mkdir(exist_ok=True)
@@ -65,14 +65,14 @@ def make_critic(
 
 
 def fresh_threshold(critic: Critic, drawings: Drawings) -> float:
-    """The 5th percentile of the agreement of drawings with captions from the grammar."""
+    """Returns the 5th percentile of the agreement of drawings with captions from the grammar."""
     rng = np.random.default_rng(0)
     prompts = [caption(drawings.label(i), rng) for i in range(len(drawings))]
     return float(np.percentile(critic.agreement(drawings.pixels, prompts), PERCENTILE))
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """The classifier that `make_classifier` wrote."""
+    """Loads the classifier that `make_classifier` wrote."""
     classifier = Classifier()
     weights = load_file(folder / CLASSIFIER_FILE)
     classifier.load_state_dict({name: value.float() for name, value in weights.items()})

@@ -1,4 +1,4 @@
-"""Writing the shipped folders: parts in half precision, version, sheet, model cards."""
+"""Writes the folders that ship: parts in half precision, and the version."""
 
 import shutil
 from pathlib import Path
@@ -22,14 +22,14 @@ NAME, VERSION = "starter-icons", "1"
 def save_parts(
     generator: Generator, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path
 ) -> None:
-    """The standard pipeline folder, every part in half precision as safetensors."""
-    vae.register_to_config(_name_or_path=NAME)  # else the folder of this machine would be told
+    """Writes the standard pipeline folder, every part in half precision as safetensors."""
+    vae.register_to_config(_name_or_path=NAME)  # or the config would hold a path of this machine
     pipe = pipeline(generator, vae, tokenizer).to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
 
 
 def model_version(folder: Path, evaluation: Evaluation, settings: ScoreSettings) -> ModelVersion:
-    """What the finished folder declares about itself."""
+    """Returns the version that describes the finished folder."""
     return ModelVersion(
         name=NAME,
         version=VERSION,
@@ -49,13 +49,13 @@ def model_version(folder: Path, evaluation: Evaluation, settings: ScoreSettings)
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files that the weights digest covers."""
+    """Returns the size in bytes of all files that the weights digest covers."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sum(path.stat().st_size for path in files if path.name not in CARD_FILES)
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Copy a folder to its place; what stood there goes."""
+    """Copies a folder to `target`; replaces what is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)

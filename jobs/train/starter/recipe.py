@@ -18,22 +18,22 @@ class DrawingSettings:
     calibration: int = 1_920
     fresh: int = 960
     edition: int = 1
-    """Raise it when the renderer changes, so that old sets are not taken for new ones."""
+    """Increase it when the renderer changes, so that old sets are not reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
-    """How the finished model is scored, and among which guidance scales its default is chosen."""
+    """How the finished model is scored, and the guidance scales that its default is chosen from."""
 
     prompts: int = 320
-    """Plain captions, every kind and colour in turn, each with a seed of its own."""
+    """Number of plain captions, every kind and colour in turn, each with its own seed."""
     styled: int = 240
     long: int = 32
-    """How many are made again with the pipeline's default of 256 zero tokens."""
+    """How many images are made again with the pipeline's default of 256 zero tokens."""
     steps: int = 12
     guidances: tuple[float, ...] = (1.5, 2.0, 3.0)
     choosing: int = 160
-    """Prompts for choosing, with seeds that the score does not use."""
+    """Prompts for choosing the guidance, with seeds that the score does not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Recipe:
     judges: JudgeSettings = field(default_factory=JudgeSettings)
     scores: ScoreSettings = field(default_factory=ScoreSettings)
     preview_every: int = 1_500
-    """Steps between two sheets of samples in the work folder; a multiple of the evaluations'."""
+    """Steps between two preview sheets in the work folder; a multiple of `flow.evaluate_every`."""
 
     @classmethod
     def tiny(cls) -> Self:
-        """Every stage in a few seconds, for tests; the pictures mean nothing."""
+        """Returns a recipe whose stages take a few seconds, for tests; the images mean nothing."""
         return cls(
             drawings=DrawingSettings(training=48, validation=16, calibration=16, fresh=16),
             vae=VaeSettings(channels=(16, 16, 16, 16), samples=16, batch=8),

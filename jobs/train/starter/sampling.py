@@ -1,4 +1,4 @@
-"""Making pictures with the stock pipeline, the way a user will."""
+"""Makes images with the stock pipeline, as a user does."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _AT_ONCE = 16
 def pipeline(
     generator: Generator, vae: AutoencoderKL, tokenizer: CLIPTokenizer
 ) -> StableDiffusion3Pipeline:
-    """The unmodified pipeline around our parts; the third text encoder is absent."""
+    """Returns the unmodified pipeline around our parts; the third text encoder is absent."""
     for processor in generator.transformer.attn_processors.values():
         processor.null_weight = 1.0
     pipe = StableDiffusion3Pipeline(
@@ -44,7 +44,7 @@ def sample(
     guidance: float,
     max_sequence_length: int = 1,
 ) -> Pixels:
-    """uint8 RGBA [n, 64, 64, 4], one picture for each prompt and seed."""
+    """Returns uint8 RGBA [n, 64, 64, 4], one image for each prompt and seed."""
     pieces = []
     for start in range(0, len(prompts), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)

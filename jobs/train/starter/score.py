@@ -1,9 +1,9 @@
-"""Scoring pictures against their labels: lenient and strict, with damaged controls.
+"""Scores images against their labels: lenient and strict, with damaged controls.
 
-Strict means: the classifier names the right kind and colour, and both its probability for that
-kind and the critic's agreement with the caption lie above the 5th percentile of fresh drawings. The
-lenient score (kind and colour right) is given beside it, for a classifier without a class for
-rubbish lets fragments pass.
+Strict means: the classifier names the right kind and colour, and both its probability for that kind
+and the critic's agreement with the caption are above the 5th percentile of fresh drawings. The
+lenient score needs only the right kind and colour; it passes fragments, because the classifier has
+no class for damaged images.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ PERCENTILE = 5
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Who scores, and the limits that 95 % of fresh drawings reach."""
+    """The classifier and the critic, with the limits that 95 % of fresh drawings reach."""
 
     classifier: Classifier
     critic: Critic
@@ -34,7 +34,7 @@ class Judges:
 
 
 class Score(Value):
-    """Shares of the pictures that pass, and the same for each kind."""
+    """Shares of the images that pass, in all and by kind and colour."""
 
     count: int
     kind: float
@@ -47,13 +47,13 @@ class Score(Value):
 
     @property
     def weakest(self) -> tuple[str, float]:
-        """The kind that passes least often, and its share."""
+        """Returns the kind that passes least often, and its share."""
         name = min(self.strict_by_kind, key=lambda kind: self.strict_by_kind[kind])
         return name, self.strict_by_kind[name]
 
 
 def calibrated(classifier: Classifier, critic: Critic, drawings: Drawings) -> Judges:
-    """The judges with limits from drawings that neither was trained on."""
+    """Returns the judges with limits from drawings that neither was trained on."""
     labels = [drawings.label(i) for i in range(len(drawings))]
     probability = _wanted(classify(classifier, drawings.pixels), labels)
     agreement = critic.agreement(drawings.pixels, [plain(label) for label in labels])
@@ -64,7 +64,7 @@ def calibrated(classifier: Classifier, critic: Critic, drawings: Drawings) -> Ju
 def strict_passes(
     judges: Judges, pixels: Pixels, prompts: Sequence[str], labels: Sequence[Label]
 ) -> NDArray[np.bool_]:
-    """Which pictures pass the strict score, [n]."""
+    """Returns which images pass the strict score, [n]."""
     opinion = classify(judges.classifier, pixels)
     certain = _wanted(opinion, labels) > judges.kind_probability
     agreed = judges.critic.agreement(pixels, prompts) > judges.agreement
@@ -74,7 +74,9 @@ def strict_passes(
 def score(
     judges: Judges, pixels: Pixels, labels: Sequence[Label], prompts: Sequence[str] | None = None
 ) -> Score:
-    """The score of pictures that should show the labels; prompts are the plain captions if None."""
+    """Returns the score of images that should show the labels; `prompts` defaults to plain
+    captions.
+    """
     prompts = prompts or [plain(label) for label in labels]
     opinion = classify(judges.classifier, pixels)
     kind, colour = _kinds_right(opinion, labels), _colours_right(opinion, labels)
@@ -92,7 +94,9 @@ def score(
 
 
 def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]:
-    """Scores of fresh drawings, whole and spoilt: what a good score must pass and must refuse."""
+    """Returns the scores of fresh drawings, whole (should pass) and damaged or mislabelled (should
+    not).
+    """
     labels = [drawings.label(i) for i in range(count)]
     pixels = drawings.pixels[:count]
     rng = np.random.default_rng(0)
@@ -110,7 +114,7 @@ def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]
 
 
 def _wanted(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.float64]:
-    """The probability of each picture's own kind."""
+    """Returns the probability of each image's own kind."""
     wanted = [KINDS.index(label.kind) for label in labels]
     return opinion.probabilities[np.arange(len(wanted)), wanted]
 

@@ -1,8 +1,8 @@
 """The outlines of the sixteen kinds of object, as polygons in free units with y pointing down.
 
-Every kind is one function from a random generator to a list of parts, painted in order. Thin
-objects are drawn thick and always lean the same way, because a small model learns one clear shape
-far better than many faint ones. Nothing here knows pixels or colours, only roles such as "main".
+Every kind is one function from a random generator to a list of parts, drawn in order. Thin objects
+are drawn thick and always lean the same way, because a small model learns one clear shape far
+better than many faint ones. This module knows no pixels or colours, only roles such as "main".
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One painted polygon.
+    """One filled polygon.
 
     `tone` brightens (above 0) or darkens (below 0) the role's colour. A `detail` part lies on the
     surface of what is below it: it gets neither a bevel nor an inner outline of its own. The role
@@ -30,23 +30,25 @@ class Part:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float | None = None, count: int = 48) -> Points:
-    """Points on an ellipse, shape [count, 2]."""
+    """Returns points on an ellipse, shape [count, 2]."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.stack([x + rx * np.cos(angle), y + (ry or rx) * np.sin(angle)], axis=1)
 
 
 def polygon(*points: tuple[float, float]) -> Points:
-    """The polygon through the given corners."""
+    """Returns the polygon through the given corners."""
     return np.array(points, dtype=np.float64)
 
 
 def box(x0: float, y0: float, x1: float, y1: float, *, rounds: int = 2) -> Points:
-    """An upright rectangle with cut corners."""
+    """Returns an upright rectangle with cut corners."""
     return soften(polygon((x0, y0), (x1, y0), (x1, y1), (x0, y1)), rounds=rounds, share=0.12)
 
 
 def soften(points: Points, *, rounds: int = 2, share: float = 0.25) -> Points:
-    """Corner cutting (Chaikin 1974): each round replaces a corner by two points near it."""
+    """Returns the polygon with cut corners (Chaikin 1974): each round replaces a corner by two
+    points near it.
+    """
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
         cut = [(1 - share) * points + share * following, share * points + (1 - share) * following]
@@ -56,7 +58,7 @@ def soften(points: Points, *, rounds: int = 2, share: float = 0.25) -> Points:
 
 
 def ribbon(centre: Points, widths: Points) -> Points:
-    """A band round a centre line; `widths` holds half the width at each point."""
+    """Returns a band around a centre line; `widths` holds half the width at each point."""
     tangent = np.gradient(centre, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) * widths[:, None]
@@ -64,7 +66,7 @@ def ribbon(centre: Points, widths: Points) -> Points:
 
 
 def turned(parts: list[Part], degrees: float) -> list[Part]:
-    """The parts turned clockwise about the origin."""
+    """Returns the parts rotated clockwise about the origin."""
     angle = np.radians(degrees)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return [replace(part, points=part.points @ matrix) for part in parts]

@@ -1,4 +1,4 @@
-"""Contact sheets: every picture in a row and column of its own, on a checked ground."""
+"""Contact sheets: images in rows and columns on a checkerboard background."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from jobs.train.starter.drawings import Pixels
 
 
 def save_sheet(pixels: Pixels, columns: int, path: Path, *, enlarged: int = 1) -> None:
-    """Write straight-alpha pictures [n, h, w, 4] as one PNG, row by row."""
+    """Writes straight-alpha images [n, h, w, 4] as one PNG, row by row."""
     height, width = pixels.shape[1:3]
     rows = -(-len(pixels) // columns)
     sheet = np.zeros((rows * height, columns * width, 4), dtype=np.float32)

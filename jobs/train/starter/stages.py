@@ -1,4 +1,6 @@
-"""Stages that are not repeated: each leaves a folder named after all that decided its content."""
+"""Caches the stages of a training: each writes a folder named after everything that decides its
+content.
+"""
 
 import os
 import shutil
@@ -13,10 +15,10 @@ from app.digest import Json, digest
 
 
 class StageCache:
-    """The folder where finished stages stand.
+    """The folder of the finished stages.
 
-    A stage is known by its name, its settings and the stages it builds on. It works in a folder
-    of its own that is renamed only when it is complete, so a killed run leaves nothing that looks
+    A stage is identified by its name, its settings and the stages it builds on. It works in a
+    folder of its own that is renamed only when complete, so a killed run leaves nothing that looks
     finished. The unfinished folder is kept: a stage may continue from checkpoints in it.
     """
 
@@ -25,7 +27,7 @@ class StageCache:
         self.resume = resume
 
     def path(self, name: str, settings: Any, after: Sequence[Path] = ()) -> Path:
-        """Where the finished stage stands or will stand."""
+        """Returns the folder of the finished stage, which need not exist yet."""
         values = asdict(settings) if is_dataclass(settings) else settings  # type: ignore[arg-type]
         key = digest(cast(Json, [name, values, [path.name for path in after]]))
         return self.folder / f"{name}-{key[:12]}"
@@ -37,7 +39,9 @@ class StageCache:
         make: Callable[[Path], None],
         after: Sequence[Path] = (),
     ) -> Path:
-        """The finished stage's folder; `make` fills it only when it is not there yet."""
+        """Returns the finished stage's folder; calls `make` to fill it unless it exists and
+        `resume` is set.
+        """
         finished = self.path(name, settings, after)
         if finished.exists() and self.resume:
             say(f"{name}: kept from an earlier run")
@@ -55,7 +59,7 @@ class StageCache:
 
 
 class ProgressLog:
-    """Reports samples done at most every few seconds, with the time that is left."""
+    """Reports progress every few seconds at most, with the time that is left."""
 
     def __init__(self, name: str, *, every_seconds: float = 20.0) -> None:
         self._name = name
@@ -64,7 +68,7 @@ class ProgressLog:
         self._first: int | None = None
 
     def __call__(self, done: int, total: int, figures: str, *, always: bool = False) -> None:
-        """One line to stderr: name, done of total, figures, seconds left."""
+        """Prints one line to stderr: name, done of total, figures, minutes left."""
         now = time.monotonic()
         if self._first is None:
             self._first = done
@@ -77,5 +81,5 @@ class ProgressLog:
 
 
 def say(text: str) -> None:
-    """One progress line to stderr."""
+    """Prints one progress line to stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTokenizer
 
 MAX_LENGTH = 16
-"""Tokens per prompt, start and end included: text costs as much as image at this size."""
+"""Tokens per prompt, start and end included; at this image size text costs as much as the image."""
 
 _START, _END, _WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
 
@@ -16,10 +16,10 @@ Pair = tuple[str, str]
 
 
 def build_tokenizer(words: Sequence[str]) -> CLIPTokenizer:
-    """A CLIP tokenizer that keeps the given lower-case ASCII words whole.
+    """Returns a CLIP tokenizer that keeps the given lower-case ASCII words whole.
 
-    Every byte is a token too, so that no text is ever unknown; other words fall into pieces.
-    The same words give the same ids.
+    Every byte is a token too, so that no text is unknown; other words are split into pieces. The
+    same words give the same ids.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = _merges(words)
@@ -30,10 +30,10 @@ def build_tokenizer(words: Sequence[str]) -> CLIPTokenizer:
 
 
 def _merges(words: Sequence[str]) -> list[Pair]:
-    """Byte-pair merges (Sennrich et al. 2016) until every word is one token.
+    """Returns byte-pair merges (Sennrich et al. 2016) until every word is one token.
 
-    The commonest pair goes first; equals go by the age of their parts. The library's trainer breaks
-    such ties at random, and with other ids the trained text encoders would be worthless.
+    The most frequent pair goes first; ties go by the age of their parts. The library's trainer
+    breaks ties at random, and with other ids the trained text encoders would be useless.
     """
     pieces = [[*word[:-1], word[-1] + _WORD_END] for word in sorted(set(words))]
     letters = sorted({letter for word in words for letter in word})
@@ -49,7 +49,7 @@ def _merges(words: Sequence[str]) -> list[Pair]:
 
 
 def _merged(word: list[str], pair: Pair) -> list[str]:
-    """The word with every occurrence of the pair joined, from the left."""
+    """Returns the word with every occurrence of the pair joined, from the left."""
     joined: list[str] = []
     for symbol in word:
         if joined and (joined[-1], symbol) == pair:

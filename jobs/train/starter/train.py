@@ -1,8 +1,8 @@
-"""Train the starter model from nothing: draw, learn, score, write.
+"""Trains the starter model from nothing: draw, learn, score, write.
 
-The stages stand below in the order they run, each in a function; `train` is the whole flow. A
-stage whose output exists for the same settings is not repeated, and the long one continues from
-its last checkpoint. The judges and the decoder's tuning learn in a second process meanwhile.
+The stages follow in the order they run, each in a function; `train` is the whole flow. A stage
+whose output exists for the same settings is not repeated, and the generator's continues from its
+last checkpoint. The judges and the decoder are trained in a second process at the same time.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from jobs.train.starter.transformer import Generator
 def train(
     recipe: Recipe, stages: StageCache, out: Path, device: torch.device, processes: int
 ) -> None:
-    """The whole flow: afterwards the model stands in `out` and its critic beside it."""
+    """Runs all stages; writes the model into `out` and its critic beside it."""
     drawings = draw_sets(recipe, stages, processes)
     vae = train_vae(recipe, stages, drawings, device)
     latents = encode_sets(stages, drawings, vae, device)
@@ -55,7 +55,9 @@ def train(
 
 
 def draw_sets(recipe: Recipe, stages: StageCache, processes: int) -> Path:
-    """Training, validation, calibration and fresh drawings, each from seeds of its own."""
+    """Returns the folder of the training, validation, calibration and fresh drawings; their seeds
+    differ.
+    """
     sets = recipe.drawings
     counts = {
         "training": (sets.training, data.TRAINING),
@@ -73,7 +75,7 @@ def draw_sets(recipe: Recipe, stages: StageCache, processes: int) -> Path:
 
 
 def train_vae(recipe: Recipe, stages: StageCache, drawings: Path, device: torch.device) -> Path:
-    """The autoencoder, its latents brought to unit spread."""
+    """Returns the folder of the trained autoencoder, whose latents are scaled to unit spread."""
 
     def make(folder: Path) -> None:
         pixels = data.load(drawings / "training.npz").pixels
@@ -87,7 +89,7 @@ def train_vae(recipe: Recipe, stages: StageCache, drawings: Path, device: torch.
 
 
 def encode_sets(stages: StageCache, drawings: Path, vae: Path, device: torch.device) -> Path:
-    """The latents of training and validation drawings."""
+    """Returns the folder of the latents of training and validation drawings."""
 
     def make(folder: Path) -> None:
         encoder = AutoencoderKL.from_pretrained(vae).to(device)
@@ -108,9 +110,9 @@ def run_side_stages(
     latents: Path,
     device: torch.device,
 ) -> Iterator[None]:
-    """Train the judges and tune the decoder in a second, patient process meanwhile.
+    """Trains the judges and tunes the decoder in a second process of low priority meanwhile.
 
-    Should it fail, the stages run again in this process afterwards and say why.
+    If that process fails, the stages run again in this process afterwards and raise the error.
     """
     arguments = (recipe, stages, drawings, vae, latents, device)
     process = get_context("spawn").Process(target=_side_stages, args=arguments, daemon=True)
@@ -140,7 +142,7 @@ def _side_stages(
 def train_critic(
     recipe: Recipe, stages: StageCache, drawings: Path, vae: Path, device: torch.device
 ) -> Path:
-    """The critic that ships, with its threshold."""
+    """Returns the folder of the critic that ships, with its threshold."""
     settings = {"judges": asdict(recipe.judges), "words": list(vocabulary())}
 
     def make(folder: Path) -> None:
@@ -155,7 +157,7 @@ def train_critic(
 def train_referee(
     recipe: Recipe, stages: StageCache, drawings: Path, vae: Path, device: torch.device
 ) -> Path:
-    """The classifier that scores."""
+    """Returns the folder of the classifier that scores."""
 
     def make(folder: Path) -> None:
         training = data.load(drawings / "training.npz")
@@ -173,7 +175,7 @@ def tune_decoder(
     latents: Path,
     device: torch.device,
 ) -> Path:
-    """The autoencoder with a decoder that forgives slightly noisy latents."""
+    """Returns the folder of the autoencoder with a decoder tuned for slightly noisy latents."""
 
     def make(folder: Path) -> None:
         pixels = data.load(drawings / "training.npz").pixels
@@ -194,7 +196,9 @@ def _held_out_psnr(vae: AutoencoderKL, drawings: Path, device: torch.device) -> 
 def train_generator(
     recipe: Recipe, stages: StageCache, latents: Path, vae: Path, device: torch.device
 ) -> Path:
-    """Transformer and text encoders together, with a sheet of samples now and then."""
+    """Returns the folder of the trained transformer and text encoders; saves a preview sheet at
+    times.
+    """
     settings = {
         "transformer": asdict(recipe.transformer),
         "flow": asdict(recipe.flow),
@@ -235,7 +239,7 @@ def _load_latents(folder: Path, name: str) -> flow_matching.LatentSet:
 
 
 def assemble(recipe: Recipe, stages: StageCache, generator: Path, decoder: Path) -> Path:
-    """The standard pipeline folder in half precision."""
+    """Returns the standard pipeline folder in half precision."""
 
     def make(folder: Path) -> None:
         tokenizer = build_tokenizer(vocabulary())
@@ -257,7 +261,7 @@ def score(
     drawings: Path,
     device: torch.device,
 ) -> Path:
-    """The finished folder loaded as a user loads it, its scores and its sheet."""
+    """Returns the folder of the scores and sheets; the model is loaded as a user loads it."""
 
     def make(folder: Path) -> None:
         calibration = data.load(drawings / "calibration.npz")
@@ -271,7 +275,7 @@ def score(
 
 
 def publish(recipe: Recipe, parts: Path, critic: Path, scores: Path, out: Path) -> None:
-    """Put parts, sheet, version and cards in `out`, and the critic beside it."""
+    """Writes parts, sheet, version and cards into `out` and the critic beside it; replaces both."""
     result = Evaluation.model_validate_json((scores / "scores.json").read_text("utf-8"))
     replace_folder(parts, out)
     replace_folder(critic / "critic", out.parent / "critic")
@@ -288,7 +292,7 @@ def publish(recipe: Recipe, parts: Path, critic: Path, scores: Path, out: Path) 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Runs the command and returns the exit code."""
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -299,7 +303,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe with the numbers that were asked for; --tiny has its own."""
+    """Returns the recipe with the numbers from the options; --tiny has its own."""
     if options.tiny:
         return Recipe.tiny()
     own = Recipe()

@@ -40,7 +40,8 @@ class Generator(nn.Module):
         self.transformer = _transformer(settings)
 
     def condition(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Prompt embeddings [n, tokens + 1, joint] and pooled ones [n, joint], as the pipeline's.
+        """Returns prompt embeddings [n, tokens + 1, joint] and pooled ones [n, joint], as the
+        pipeline.
 
         The last token is the single zero that stands for the absent third text encoder.
         """
@@ -53,7 +54,8 @@ class Generator(nn.Module):
         return F.pad(hidden, (0, 0, 0, 1)), pooled
 
     def forward(self, latents: Tensor, times: Tensor, ids: Tensor, *, null_weight: float) -> Tensor:
-        """The predicted velocity for latents [n, c, h, w] at times from 0 (clean) to 1 (noise).
+        """Returns the predicted velocity for latents [n, c, h, w] at times from 0 (clean) to 1
+        (noise).
 
         `null_weight` is how many equal zero tokens the single one stands for.
         """
@@ -73,8 +75,9 @@ class Generator(nn.Module):
 class WeightedNullAttention:
     """Joint attention in which the last text token counts as several equal ones.
 
-    n equal tokens weigh as one with log(n) added to its attention logit. The pipeline pads an
-    absent third text encoder with up to 256 zero tokens; this trains for that at the price of one.
+    n equal tokens weigh as much as one with log(n) added to its attention logit. The pipeline pads
+    an absent third text encoder with up to 256 zero tokens; this trains for that at the cost of
+    one.
     """
 
     def __init__(self) -> None:
@@ -88,7 +91,7 @@ class WeightedNullAttention:
         attention_mask: Tensor | None = None,
         **_: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Image and text tokens after attention, as diffusers' own joint processor returns them."""
+        """Returns image and text tokens after attention, like diffusers' own joint processor."""
 
         def split(x: Tensor) -> Tensor:
             return x.reshape(*x.shape[:2], attn.heads, -1).transpose(1, 2)
@@ -153,7 +156,8 @@ def _transformer(settings: TransformerSettings) -> SD3Transformer2DModel:
 
 
 def _initialise(transformer: SD3Transformer2DModel) -> None:
-    """Xavier everywhere; every modulation and the output at zero, so that blocks start as identity.
+    """Initialises with Xavier; modulations and the output are zero, so that blocks start as
+    identity.
 
     Source: Peebles and Xie 2023, "Scalable diffusion models with transformers".
     """

@@ -1,7 +1,7 @@
-"""The autoencoder: 4 x 64 x 64 drawings to 16 x 8 x 8 latents and back, alpha as a fourth channel.
+"""The autoencoder: 4 x 64 x 64 drawings to 16 x 8 x 8 latents and back; alpha is a channel.
 
-It starts as an image pyramid (mean down, smooth up) instead of noise, so that colour is right from
-the first step: a plain start learns shapes and loses colour.
+It is initialised as an image pyramid (mean down, smooth up) instead of noise, so that colour is
+right from the first step: with a plain start it learns shapes and loses colour.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _LOG_VARIANCE = -6.0
 
 @dataclass(frozen=True, slots=True)
 class VaeSettings:
-    """What decides the trained autoencoder besides its drawings."""
+    """Everything that decides the trained autoencoder, besides its drawings."""
 
     channels: tuple[int, ...] = (16, 16, 32, 64)
     samples: int = 36_000
@@ -36,18 +36,18 @@ class VaeSettings:
 
 
 def to_tensor(pixels: Pixels) -> Tensor:
-    """uint8 RGBA [n, h, w, 4] to float [n, 4, h, w] from -1 to 1."""
+    """Converts uint8 RGBA [n, h, w, 4] to float [n, 4, h, w] from -1 to 1."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_pixels(images: Tensor) -> Pixels:
-    """float [n, 4, h, w] from -1 to 1 to uint8 RGBA [n, h, w, 4]."""
+    """Converts float [n, 4, h, w] from -1 to 1 to uint8 RGBA [n, h, w, 4]."""
     scaled = (images.float().clamp(-1, 1) + 1) * 127.5
     return cast(Pixels, scaled.round().byte().permute(0, 2, 3, 1).cpu().numpy())
 
 
 def build_vae(settings: VaeSettings) -> AutoencoderKL:
-    """A fresh autoencoder that already reproduces an 8 x 8 thumbnail of its input."""
+    """Returns an untrained autoencoder that already reproduces an 8 x 8 thumbnail of its input."""
     torch.manual_seed(settings.seed)
     levels = len(settings.channels)
     vae = AutoencoderKL(
@@ -70,7 +70,7 @@ def build_vae(settings: VaeSettings) -> AutoencoderKL:
 
 @torch.no_grad()
 def _start_as_pyramid(vae: AutoencoderKL) -> None:
-    """Carry +x, -x and two constants through every layer unchanged.
+    """Sets the weights to carry +x, -x and two constants through every layer unchanged.
 
     silu(x) - silu(-x) = x, so a pair survives the last activation; the large constants fix the
     group norm's scale; zeroed second convolutions make every residual block the identity.
@@ -125,13 +125,15 @@ def _read_pairs(conv: nn.Conv2d) -> None:
 
 
 def _premultiplied(images: Tensor) -> Tensor:
-    """What is seen: RGB times alpha, and alpha, each from 0 to 1."""
+    """Returns the visible values: RGB times alpha, and alpha, each from 0 to 1."""
     unit = (images + 1) / 2
     return torch.cat([unit[:, :3] * unit[:, 3:], unit[:, 3:]], dim=1)
 
 
 def reconstruction_loss(made: Tensor, true: Tensor) -> Tensor:
-    """Seen colour and alpha, their edges, the hidden colour lightly, and block means for colour."""
+    """Returns the loss over visible colour and alpha, their edges, hidden colour with a small
+    weight, and block means, which keep the colour right.
+    """
     a, b = _premultiplied(made), _premultiplied(true)
     edges = sum(F.l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3))
     hidden = F.l1_loss(made[:, :3], true[:, :3])
@@ -140,7 +142,7 @@ def reconstruction_loss(made: Tensor, true: Tensor) -> Tensor:
 
 
 def psnr(made: Pixels, true: Pixels) -> float:
-    """Peak signal-to-noise ratio in dB of what is seen (premultiplied colour and alpha)."""
+    """Returns the peak signal-to-noise ratio in dB of premultiplied colour and alpha."""
     a, b = (_premultiplied(to_tensor(pixels)) for pixels in (made, true))
     return float(-10 * torch.log10(F.mse_loss(a, b)))
 
@@ -152,7 +154,7 @@ def train_vae(
     device: torch.device,
     report: ProgressLog,
 ) -> None:
-    """Train the whole autoencoder in place; the same seed and device give the same weights."""
+    """Trains the whole autoencoder in place; the same seed and device give the same weights."""
     generator = torch.Generator().manual_seed(settings.seed)
     vae.to(device, memory_format=torch.channels_last).train()
     steps = max(settings.samples // settings.batch, 1)
@@ -178,10 +180,10 @@ def train_vae(
 
 @torch.no_grad()
 def normalise_latents(vae: AutoencoderKL, pixels: Pixels, device: torch.device) -> None:
-    """Give every latent channel unit spread, inside the weights; the mean goes to the config.
+    """Scales every latent channel to unit spread, inside the weights; the mean goes to the config.
 
-    Scaling a channel where the encoder writes it and back where the decoder reads it leaves
-    every reconstruction as it was.
+    A channel is scaled where the encoder writes it and scaled back where the decoder reads it, so
+    reconstructions stay the same.
     """
     latents = encode(vae, pixels, device, raw=True)
     spread = torch.from_numpy(latents.std(axis=(0, 2, 3))).to(device).clamp(min=1e-3)
@@ -201,7 +203,7 @@ def normalise_latents(vae: AutoencoderKL, pixels: Pixels, device: torch.device) 
 def encode(
     vae: AutoencoderKL, pixels: Pixels, device: torch.device, *, raw: bool = False
 ) -> NDArray[np.float32]:
-    """Posterior means [n, 16, 8, 8], shifted and scaled as the transformer sees them unless raw."""
+    """Returns posterior means [n, 16, 8, 8], in the transformer's scale unless `raw`."""
     pieces = []
     for start in range(0, len(pixels), 64):
         images = to_tensor(pixels[start : start + 64]).to(device)
@@ -214,7 +216,7 @@ def encode(
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: NDArray[np.float32], device: torch.device) -> Pixels:
-    """uint8 RGBA [n, 64, 64, 4] from latents as the transformer sees them."""
+    """Returns uint8 RGBA [n, 64, 64, 4] from latents in the transformer's scale."""
     pieces = []
     for start in range(0, len(latents), 64):
         piece = torch.from_numpy(latents[start : start + 64]).to(device)
@@ -225,13 +227,14 @@ def decode(vae: AutoencoderKL, latents: NDArray[np.float32], device: torch.devic
 
 @dataclass(frozen=True, slots=True)
 class TuningSettings:
-    """What decides the decoder's further training on fixed latents."""
+    """Everything that decides the decoder's further training on fixed latents."""
 
     samples: int = 24_000
     batch: int = 16
     learning_rate: float = 1e-3
     noise: float = 0.12
-    """Largest spread of the noise added to latents: generated ones are never quite clean."""
+    """Largest spread of the noise added to latents, because generated latents are slightly noisy.
+    """
     seed: int = 2
 
 
@@ -243,7 +246,7 @@ def tune_decoder(
     device: torch.device,
     report: ProgressLog,
 ) -> None:
-    """Train the decoder alone in place; latents stay valid, so this runs beside the transformer."""
+    """Trains the decoder alone, in place; latents stay valid for training the transformer."""
     generator = torch.Generator().manual_seed(settings.seed)
     vae.to(device, memory_format=torch.channels_last).train()
     decoder = vae.decoder

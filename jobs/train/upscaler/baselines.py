@@ -1,4 +1,4 @@
-"""The plain ways of enlarging four times that the upscaler is held against."""
+"""The plain methods of enlarging four times that the upscaler is compared with."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Method = Callable[[Pixels], Pixels]
 
 
 def methods(upscaler: Upscaler) -> dict[str, Method]:
-    """Every way by its name, the upscaler last."""
+    """Returns every method by its name, the upscaler last."""
     return {
         "nearest": nearest,
         "Lanczos": lanczos,
@@ -24,12 +24,12 @@ def methods(upscaler: Upscaler) -> dict[str, Method]:
 
 
 def nearest(pixels: Pixels) -> Pixels:
-    """Every pixel four by four times."""
+    """Returns each pixel repeated four by four times."""
     return pixels.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
 
 
 def lanczos(pixels: Pixels, scale: int = SCALE) -> Pixels:
-    """OpenCV's Lanczos over 8 x 8 pixels, premultiplied."""
+    """Returns the image enlarged by OpenCV's Lanczos over 8 x 8 pixels, on premultiplied colour."""
     unit = pixels.astype(np.float32) / 255
     unit[..., :3] *= unit[..., 3:]
     height, width = pixels.shape[:2]
@@ -41,6 +41,6 @@ def lanczos(pixels: Pixels, scale: int = SCALE) -> Pixels:
 
 
 def bicubic(pixels: Pixels) -> Pixels:
-    """The finisher's own enlarging."""
+    """Returns the image enlarged as the finisher does it, bicubic."""
     height, width = pixels.shape[:2]
     return resize(pixels, Size(width=width * SCALE, height=height * SCALE))

@@ -1,4 +1,6 @@
-"""The two models that go on from the starter: polish, which enlarges it, and typography on that."""
+"""The two models that extend the starter: polish, which enlarges its images, and typography on
+polish.
+"""
 
 import json
 from pathlib import Path
@@ -10,14 +12,16 @@ from app.types import ModelVersion, Size
 
 SOURCE = "python -m jobs dev train-upscaler"
 SIDES = (256, 128, 512, 1024, 2048)
-"""What polish makes, the one that is meant when nobody says first."""
+"""The sides that polish offers, in pixels; the first is the default."""
 STEPS = 24
 LAYOUT = {"edition": 1}
-"""Raise it when the same layers would stand elsewhere: it is part of the weights' digest."""
+"""Increase it when the same layers would be placed elsewhere: it is part of the weights' digest."""
 
 
 def write_extensions(polish: Path, base: Path, typography: Path) -> tuple[ModelVersion, ...]:
-    """Describe polish, whose weights stand in its folder, and typography, which has none."""
+    """Writes and returns the versions of polish, whose weights are in its folder, and of
+    typography, which has none.
+    """
     return _write_polish(polish, base), _write_typography(typography, polish)
 
 

@@ -1,4 +1,4 @@
-"""What the upscaler is worth, held against plain enlarging: on drawings and on what is painted."""
+"""Measures the upscaler against plain enlarging, on drawings and on images of the starter."""
 
 import time
 from collections.abc import Sequence
@@ -23,44 +23,46 @@ from jobs.train.upscaler.likeness import Likeness, likeness
 from jobs.train.upscaler.pairs import SOFTENINGS, Pairs
 
 _FAINT, _FULL = 16, 239
-"""Alpha below the first is haze, between the two half clear."""
+"""Alpha below the first is haze; from the first to the second it is half clear."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureSettings:
-    """How many pictures of the starter are looked at, and how they are painted."""
+    """How many images of the starter are measured, and how they are rendered."""
 
     pictures: int = 160
-    """Every kind and colour in turn, with the seeds of the starter's own sheet."""
+    """Number of images: every kind and colour in turn, with the seeds of the starter's own sheet.
+    """
     steps: int = 12
     guidance: float = 2.0
     large: int = 16
-    """How many of them are enlarged to 2048 pixels too; the sheet's."""
+    """How many of the images on the sheet are also enlarged to 2048 pixels."""
 
 
 class Looks(Value):
-    """What can be said of enlarged pictures that have no true drawing: means over pictures."""
+    """Measures of enlarged images that have no true drawing: means over images."""
 
     half_clear: float
-    """Pixels with an alpha between 16 and 239, for each pixel that is at least half opaque."""
+    """Pixels with an alpha from 16 to 239, for each pixel that is at least half opaque."""
     haze: float
-    """Pixels with an alpha between 1 and 15, for each pixel that is at least half opaque."""
+    """Pixels with an alpha from 1 to 15, for each pixel that is at least half opaque."""
     agreement: float
-    """The critic's, with the plain caption; it reduces every picture to 64 x 64 first."""
+    """The critic's agreement with the plain caption; it reduces every image to 64 x 64 first."""
     accepted: float
-    """Share whose agreement reaches the critic's threshold."""
+    """Share of images whose agreement reaches the critic's threshold."""
 
 
 class Figures(Value):
-    """Everything that the card tells about quality."""
+    """Every figure about quality that the card gives."""
 
     held_out: int
     likeness: dict[str, dict[str, Likeness]]
-    """By what the small side went through, then by how it was enlarged."""
+    """By how the small side was made, then by how it was enlarged."""
     pictures: int
     looks: dict[str, Looks]
-    """Of the starter's pictures by how they were enlarged, of the pictures as painted, and of
-    held-out drawings at the large size."""
+    """Of the starter's images by how they were enlarged, of the images as rendered, and of held-out
+    drawings at the large size.
+    """
     seconds_per_picture: float
     large: LargeFigures
 
@@ -73,7 +75,7 @@ def measure(
     device: torch.device,
     sheets: Path,
 ) -> Figures:
-    """All figures; writes `sheet.png` into `sheets`."""
+    """Returns all figures; writes `sheet.png` into `sheets`."""
     every = methods(upscaler)
     captions = _captions(settings)
     painted = render_pictures(load_pipeline(starter, device), settings)
@@ -97,7 +99,7 @@ def measure(
 
 
 def render_pictures(pipe: StableDiffusion3Pipeline, settings: FigureSettings) -> Pixels:
-    """The pictures that are looked at, as the starter paints them, [n, 64, 64, 4]."""
+    """Returns the images to measure, rendered by the starter, [n, 64, 64, 4]."""
     return sample(
         pipe,
         _captions(settings),
@@ -119,7 +121,7 @@ def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str
 
 
 def measure_looks(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
-    """What can be said of pictures that have no true drawing."""
+    """Returns the measures of images that have no true drawing."""
     alphas = [picture[..., 3].astype(int) for picture in made]
     half = [_share((alpha >= _FAINT) & (alpha <= _FULL), alpha) for alpha in alphas]
     haze = [_share((alpha > 0) & (alpha < _FAINT), alpha) for alpha in alphas]
@@ -137,7 +139,7 @@ def _share(chosen: NDArray[np.bool_], alpha: NDArray[np.int_]) -> float:
 
 
 def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
-    """Wall time of one picture: the best of ten."""
+    """Returns the wall time in seconds for one image: the best of ten."""
     times = []
     for picture in painted[:10]:
         started = time.perf_counter()
@@ -147,13 +149,15 @@ def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
 
 
 def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
-    """`sheet.png`: kind by kind, with the colours in turn, nearest, Lanczos and enlarged by us."""
+    """Writes `sheet.png`: one image of each kind, each enlarged by nearest, Lanczos and the
+    upscaler.
+    """
     ways = (nearest, lanczos, upscaler.upscale)
     frames = [way(picture) for picture in on_sheet(painted) for way in ways]
     save_sheet(np.stack(frames), 2 * len(ways), folder / "sheet.png")
 
 
 def on_sheet(painted: Pixels) -> list[Pixels]:
-    """One picture of each kind, the colours in turn, as far as there are so many."""
+    """Returns one image of each kind, the colours in turn, as far as `painted` reaches."""
     chosen = [k % len(COLOURS) * len(KINDS) + k for k in range(len(KINDS))]
     return [painted[index] for index in chosen if index < len(painted)]

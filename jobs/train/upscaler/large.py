@@ -1,4 +1,4 @@
-"""What the starter's pictures are at 2048 pixels: still the draft, and at what price?"""
+"""Measures the starter's images at 2048 pixels: likeness to the draft, time and memory."""
 
 import threading
 import time
@@ -19,19 +19,19 @@ _POLL_SECONDS = 0.005
 
 
 class LargeFigures(Value):
-    """Of pictures that were enlarged to 2048 x 2048, and shrunk back as finishing shrinks."""
+    """Figures of images enlarged to 2048 x 2048, and reduced again as finishing does it."""
 
     pictures: int
     kept: dict[str, Likeness]
-    """How like one picture is to another, at the size it was painted at: means over pictures."""
+    """The likeness of pairs of images at the size the starter renders: means over images."""
     seconds: float
-    """Of one core, for one picture; the median."""
+    """CPU seconds for one image; the median."""
     memory_mib: float
-    """What the largest picture took beyond what the process had before."""
+    """The most memory that an image took beyond what the process had before, in MiB."""
 
 
 def measure_large(painted: Sequence[Pixels], enlarger: ImageUpscaler) -> LargeFigures:
-    """Enlarge each picture [h, w, 4] in both ways, and look at what is left of it."""
+    """Enlarges each image [h, w, 4] by polish and by Lanczos, and returns the figures of both."""
     polished: list[Pixels] = []
     plain: list[Pixels] = []
     seconds: list[float] = []
@@ -56,7 +56,7 @@ def measure_large(painted: Sequence[Pixels], enlarger: ImageUpscaler) -> LargeFi
 
 @contextmanager
 def _measured(seconds: list[float], memory: list[float]) -> Iterator[None]:
-    """Note the CPU seconds of this thread inside, and how far memory rose in between, in MiB."""
+    """Appends the CPU seconds of this thread inside the block, and the rise of memory in MiB."""
     own, ended = psutil.Process(), threading.Event()
     before = most = own.memory_info().rss
 

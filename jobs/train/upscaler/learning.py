@@ -1,7 +1,7 @@
-"""Training the upscaler on pairs, from checkpoints where there are any.
+"""Trains the upscaler on pairs; continues from a checkpoint.
 
-What step n sees is a function of the seed and n alone, so a run that was stopped and continued
-gives the same weights as one that was not.
+The data of step n depend only on the seed and n, so a run that was stopped and continued gives the
+same weights as an uninterrupted run.
 """
 
 import copy
@@ -29,28 +29,28 @@ from jobs.train.upscaler.pairs import SOFTENINGS, Pairs, PairSettings
 
 @dataclass(frozen=True, slots=True)
 class LearningSettings:
-    """What decides the network's training besides its shape and its pairs."""
+    """Everything that decides the network's training, besides its shape and its pairs."""
 
     samples: int = 26_000
     batch: int = 8
     crop: int = 32
-    """Side of what is cut from the small side of a pair."""
+    """The side of the crop from the small side of a pair, in pixels."""
     way_shares: tuple[float, ...] = (0.25, 0.2, 0.3, 0.25)
-    """How often each of `SOFTENINGS` is seen."""
+    """How often each of `SOFTENINGS` is used."""
     other_colours: float = 0.3
-    """Share of the batches whose colour channels change places."""
+    """Share of the batches whose colour channels are permuted."""
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     warm_up: int = 100
     ema: float = 0.998
     evaluate_every: int = 650
-    """Steps between two looks at the validation loss."""
+    """Steps between two validations."""
     seed: int = 7
 
 
 @dataclass(slots=True)
 class Run:
-    """A training run in flight: everything a checkpoint holds."""
+    """The state of a training run: everything a checkpoint holds."""
 
     network: UpscalerNetwork
     average: UpscalerNetwork
@@ -71,7 +71,8 @@ def learn(
     preview: Callable[[UpscalerNetwork, int], None],
     checkpoint_seconds: float = 60.0,
 ) -> UpscalerNetwork:
-    """The averaged network after all steps; continues from `checkpoint` where that exists."""
+    """Returns the averaged network (EMA) after all steps; continues from an existing `checkpoint`.
+    """
     steps = max(settings.samples // settings.batch, 1)
     run = _start(config, settings, steps, device)
     seen = fill_all(training)
@@ -109,7 +110,7 @@ def _start(
 
 
 def fill_all(pairs: Pairs) -> Tensor:
-    """Every small side as the network wants it, [n, ways, 4, 64, 64]; 0.26 MB for each pair."""
+    """Returns all small sides in the network's form, [n, ways, 4, 64, 64]; 0.26 MB per pair."""
     return torch.stack([fill_transparent(to_unit(ways)) for ways in pairs.small])
 
 
@@ -135,9 +136,9 @@ def _step(
 def batch(
     pairs: Pairs, seen: Tensor, settings: LearningSettings, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Cuts of pairs, turned and mirrored: filled small ones and straight large ones.
+    """Returns crops of pairs, rotated and mirrored: filled small ones and straight large ones.
 
-    `seen` is what `fill_all` gives for these pairs.
+    `seen` is what `fill_all` returns for these pairs.
     """
     side = settings.crop
     shares = np.array(settings.way_shares) / sum(settings.way_shares)
@@ -161,7 +162,7 @@ def _cut(picture: Pixels, y: int, x: int, side: int) -> Tensor:
 
 
 def _turned(small: Tensor, large: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Both in one of the eight positions of a square, the same for the whole batch."""
+    """Returns both in one of the eight orientations of a square, the same for the whole batch."""
     quarters, mirrored = int(rng.integers(4)), rng.random() < 0.5
     turned = [torch.rot90(images, quarters, (2, 3)) for images in (small, large)]
     a, b = (images.flip(3) if mirrored else images for images in turned)
@@ -169,9 +170,10 @@ def _turned(small: Tensor, large: Tensor, rng: np.random.Generator) -> tuple[Ten
 
 
 def picture_loss(drawn: Tensor, true: Tensor) -> Tensor:
-    """How far the network's answer is from the drawing: over black, over white, and at edges.
+    """Returns the distance of the network's output to the drawing: over black, over white, at
+    edges.
 
-    What is beyond the bounds counts a little too, or a pixel that left them could not return.
+    Values outside 0 to 1 count a little too; otherwise a pixel outside could not return.
     """
     made = drawn.clamp(0, 1)
     a, b = _seen(made), _seen(true)
@@ -183,7 +185,7 @@ def picture_loss(drawn: Tensor, true: Tensor) -> Tensor:
 
 
 def _seen(images: Tensor) -> Tensor:
-    """Colour over black, colour over white, and alpha."""
+    """Returns colour over black, colour over white, and alpha."""
     colour = images[:, :3] * images[:, 3:]
     return torch.cat([colour, colour + 1 - images[:, 3:], images[:, 3:]], dim=1)
 
@@ -192,7 +194,7 @@ def _seen(images: Tensor) -> Tensor:
 def validation_loss(
     network: UpscalerNetwork, validation: Pairs, device: torch.device
 ) -> dict[str, float]:
-    """Mean loss over whole pictures, for each of `SOFTENINGS`."""
+    """Returns the mean loss over whole images, for each of `SOFTENINGS`."""
     errors = {}
     for way, name in enumerate(SOFTENINGS):
         losses = []
@@ -205,7 +207,7 @@ def validation_loss(
 
 
 def _save(run: Run, path: Path) -> None:
-    """Write the checkpoint beside its place, then move it there."""
+    """Writes the checkpoint to a temporary file, then renames it."""
     growing = path.with_suffix(".growing")
     state = {
         "network": run.network.state_dict(),
@@ -238,7 +240,7 @@ class Recipe:
 
     @classmethod
     def tiny(cls) -> Self:
-        """Every stage in a few seconds, for tests; the pictures mean nothing."""
+        """Returns a recipe whose stages take a few seconds, for tests; the images mean nothing."""
         return cls(
             network=UpscalerConfig(channels=8, deep=8, blocks=1, fine=4),
             pairs=PairSettings(training=8, validation=2, held_out=3, steps=4),

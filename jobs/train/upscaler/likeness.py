@@ -1,4 +1,4 @@
-"""How like one picture is to another: PSNR and SSIM of what is seen, and the error of alpha."""
+"""The likeness of two images: PSNR and SSIM of visible colour, and the error of alpha."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ from jobs.train.starter.drawings import Pixels
 
 
 class Likeness(Value):
-    """How like the true drawings the enlarged ones are: means over pictures."""
+    """The likeness of enlarged images to the true drawings: means over images."""
 
     psnr: float
-    """Of colour over middle grey, in dB."""
+    """PSNR of the colour over middle grey, in dB."""
     ssim: float
     alpha_error: float
-    """Mean difference of alpha in steps of 255."""
+    """Mean absolute difference of alpha, in steps of 255."""
 
 
 def likeness(made: Sequence[Pixels], true: Sequence[Pixels] | Pixels) -> Likeness:
-    """How like pictures are to their true drawings, each [h, w, 4]."""
+    """Returns the likeness of images to their true drawings, each [h, w, 4]."""
     pairs = list(zip(made, true, strict=True))
     errors = [np.abs(a[..., 3].astype(int) - b[..., 3]) for a, b in pairs]
     return Likeness(
@@ -32,12 +32,14 @@ def likeness(made: Sequence[Pixels], true: Sequence[Pixels] | Pixels) -> Likenes
 
 
 def on_grey(pixels: Pixels) -> NDArray[np.float32]:
-    """The picture over middle grey, [h, w, 3] from 0 to 1."""
+    """Returns the image over middle grey, [h, w, 3] from 0 to 1."""
     unit = pixels.astype(np.float32) / 255
     alpha = unit[..., 3:]
     return np.asarray(unit[..., :3] * alpha + 0.5 * (1 - alpha), np.float32)
 
 
 def psnr(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Peak signal-to-noise ratio in dB; 100 at most, for equal pictures have none."""
+    """Returns the peak signal-to-noise ratio in dB; 100 at most, because it is infinite for equal
+    images.
+    """
     return float(-10 * np.log10(max(float(np.mean((a - b) ** 2)), 1e-10)))

@@ -1,7 +1,7 @@
-"""Pairs to learn from: a drawing at 256 pixels, and at 64 the ways in which the starter shows it.
+"""Training pairs: a drawing at 256 pixels, and small sides at 64 like the starter's images.
 
-The 64 pixel side is the drawing itself, the drawing through the starter's autoencoder with noise
-on its latents, and the drawing half forgotten and painted anew by the whole starter.
+The small sides are the drawing itself, the drawing after the starter's autoencoder with noise on
+its latents, and the drawing partly noised and rendered again by the whole starter.
 """
 
 from collections.abc import Sequence
@@ -24,18 +24,18 @@ from jobs.train.starter.stages import ProgressLog
 TRAINING, VALIDATION, HELD_OUT = 60_000_000, 70_000_000, 80_000_000
 """The first seed of each set; the starter's own sets end far below."""
 SOFTENINGS = ("clean", "softened", "repainted", "repainted more")
-"""What the small side of a pair went through."""
+"""How the small sides of a pair are made, in order."""
 LARGE = drawings.SIZE * drawings.SUPERSAMPLING
 
 _SHIFTS = ((-7, -1), (-5, 5), (-3, -5), (-1, 1), (1, 7), (3, -3), (5, 3), (7, -7))
-"""Eight places inside a pixel, in sixteenths; no two share a row or a column."""
+"""Eight positions inside a pixel, in sixteenths; no two share a row or a column."""
 _STRIDE = 103
-"""Labels are taken in such steps, so that also a short set holds every kind and colour."""
+"""The step between successive labels, so that a short set also holds every kind and colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairSettings:
-    """What decides the pairs besides the starter's weights."""
+    """Everything that decides the pairs, besides the starter's weights."""
 
     training: int = 720
     validation: int = 24
@@ -43,7 +43,7 @@ class PairSettings:
     latent_noise: float = 0.3
     """Largest spread of the noise added to latents before they are decoded."""
     strengths: tuple[float, float] = (0.25, 0.4)
-    """How much is forgotten before the starter paints anew, for the last two ways."""
+    """The img2img strengths at which the starter renders the last two small sides again."""
     steps: int = 12
     guidance: float = 2.0
     batch: int = 16
@@ -63,20 +63,20 @@ class Pairs:
 
 
 def save(pairs: Pairs, folder: Path) -> None:
-    """Write a set as two files."""
+    """Writes a set as two files."""
     folder.mkdir(exist_ok=True)
     np.save(folder / "large.npy", pairs.large)
     np.save(folder / "small.npy", pairs.small)
 
 
 def load(folder: Path) -> Pairs:
-    """Read a set that `save` wrote; the large side stays on disk until it is looked at."""
+    """Reads a set that `save` wrote; the large side is memory-mapped and read on access."""
     large = np.load(folder / "large.npy", mmap_mode="r", allow_pickle=False)
     return Pairs(large, np.load(folder / "small.npy", allow_pickle=False), labels(len(large)))
 
 
 def labels(count: int) -> tuple[Label, ...]:
-    """The labels of a set of this size."""
+    """Returns the labels of a set of this size."""
     every = all_labels()
     return tuple(every[i * _STRIDE % len(every)] for i in range(count))
 
@@ -88,7 +88,9 @@ def make_pairs(
     settings: PairSettings,
     report: ProgressLog,
 ) -> Pairs:
-    """`count` drawings and their small sides; the same seeds and device give the same bytes."""
+    """Returns `count` drawings and their small sides; the same seeds and device give the same
+    bytes.
+    """
     wanted = labels(count)
     large = np.empty((count, LARGE, LARGE, 4), np.uint8)
     small = np.empty((count, len(SOFTENINGS), drawings.SIZE, drawings.SIZE, 4), np.uint8)
@@ -107,10 +109,10 @@ def make_pairs(
 
 
 def draw_large(label: Label, seed: int) -> Pixels:
-    """The drawing of a label and seed at 256 x 256, straight alpha, its edges smooth.
+    """Returns the drawing of a label and seed at 256 x 256, straight alpha, with smooth edges.
 
-    The renderer paints hard edges at this size. Painting eight times, each time shifted by a part
-    of a pixel, and averaging is the accumulation buffer of Haeberli and Akeley (1990).
+    The renderer draws hard edges at this size. Drawing eight times, each time shifted by part of a
+    pixel, and averaging is the accumulation buffer of Haeberli and Akeley (1990).
     """
     outline = 1.5 * drawings.SUPERSAMPLING if label.style == "cartoon" else 0.0
     parts, palette = _parts(label, seed, outline)
@@ -132,7 +134,7 @@ def draw_large(label: Label, seed: int) -> Pixels:
 def _parts(
     label: Label, seed: int, outline: float
 ) -> tuple[list[Part], dict[str, NDArray[np.float64]]]:
-    """Placed parts and palette, exactly those that `draw` paints."""
+    """Returns the placed parts and the palette, exactly those that `draw` uses."""
     names = (KINDS, list(COLOURS), STYLES)
     label_words = (label.kind, label.colour, label.style)
     rng = np.random.default_rng(
@@ -145,7 +147,7 @@ def _parts(
 def soften(
     pixels: Pixels, pipe: StableDiffusion3Pipeline, settings: PairSettings, rng: np.random.Generator
 ) -> Pixels:
-    """The pictures through the autoencoder, each with its own amount of noise on the latents."""
+    """Returns the images after the autoencoder, each with its own amount of latent noise."""
     latents = vae.encode(pipe.vae, pixels, pipe.device)
     level = rng.uniform(0, settings.latent_noise, (len(latents), 1, 1, 1)).astype(np.float32)
     noise = rng.standard_normal(latents.shape, dtype=np.float32)
@@ -160,7 +162,7 @@ def repaint(
     settings: PairSettings,
     rng: np.random.Generator,
 ) -> Pixels:
-    """The pictures noised by `strength` and painted to the end by the starter, with captions."""
+    """Returns the images noised by `strength` and denoised by the starter, with captions."""
     again = StableDiffusion3Img2ImgPipeline(**pipe.components)
     again.set_progress_bar_config(disable=True)
     seeds = rng.integers(2**31, size=len(pixels))

@@ -1,4 +1,4 @@
-"""Writing the upscaler's folder: weights in half precision, their shape, sheet, card."""
+"""Writes the upscaler's folder: weights in half precision, config, sheet and card."""
 
 import json
 import shutil
@@ -16,7 +16,9 @@ from jobs.train.upscaler.learning import Recipe
 from jobs.train.upscaler.likeness import Likeness
 
 REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""What a person saw on the sheet: first line the weights digest it speaks of, then the text."""
+"""A person's description of the sheet: the first line is the weights digest it applies to, then the
+text.
+"""
 
 _NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
@@ -129,7 +131,7 @@ picture, and {memory:.0f} MiB of memory at most.
 
 
 def large_figures_text(figures: LargeFigures) -> str:
-    """The card's words on pictures of 2048 pixels."""
+    """Returns the card's section on images of 2048 pixels."""
     return _LARGE.format(
         pictures=figures.pictures,
         seconds=figures.seconds,
@@ -142,7 +144,7 @@ def large_figures_text(figures: LargeFigures) -> str:
 
 
 def save_network(network: UpscalerNetwork, config: UpscalerConfig, folder: Path) -> None:
-    """Weights in half precision and the config, as `load_upscaler` reads them."""
+    """Writes weights in half precision and the config, in the form that `load_upscaler` reads."""
     state = network.state_dict()
     weights = {name: value.half().cpu().contiguous() for name, value in state.items()}
     save_file(weights, folder / WEIGHTS_FILE)
@@ -153,9 +155,9 @@ def save_network(network: UpscalerNetwork, config: UpscalerConfig, folder: Path)
 def write_folder(
     parts: Path, sheet: Path, figures: Figures, recipe: Recipe, starter: str, out: Path
 ) -> str:
-    """Put weights, config, sheet and card in `out`; what else stands there stays.
+    """Writes weights, config, sheet and card into `out`; other files there stay.
 
-    `starter` is the digest of the weights that painted the pairs. Returns the weights' digest.
+    `starter` is the digest of the weights that rendered the pairs. Returns the weights' digest.
     """
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS_FILE, CONFIG_FILE):
@@ -167,7 +169,8 @@ def write_folder(
 
 
 def review_note(weights_digest: str) -> str:
-    """The description of the sheet, if there is one of exactly these weights."""
+    """Returns the description of the sheet of exactly these weights, or a note that it is missing.
+    """
     if not REVIEW_NOTES.exists():
         return _NOT_REVIEWED
     first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")

@@ -1,8 +1,7 @@
-"""Train the upscaler from nothing: pairs of drawings, learning, figures, the folder.
+"""Trains the upscaler from nothing: pairs of drawings, learning, figures, the folder.
 
-The stages stand below in the order they run; `train_upscaler` is the whole flow. A stage whose
-output exists for the same settings is not repeated, and learning continues from its last
-checkpoint.
+The stages follow in the order they run; `train_upscaler` is the whole flow. A stage whose output
+exists for the same settings is not repeated, and learning continues from its last checkpoint.
 """
 
 import argparse
@@ -33,7 +32,7 @@ OUT = FOLDERS["starter"].parent / "polish"
 def train_upscaler(
     recipe: Recipe, stages: StageCache, starter: Path, out: Path, device: torch.device
 ) -> None:
-    """The whole flow: afterwards the upscaler of the model in `starter` stands in `out`."""
+    """Runs all stages; writes the upscaler of the model in `starter` into `out`."""
     made = make_pairs(recipe, stages, starter, device)
     network = train_network(recipe, stages, made, device)
     parts = halve(recipe, stages, network)
@@ -42,7 +41,7 @@ def train_upscaler(
 
 
 def make_pairs(recipe: Recipe, stages: StageCache, starter: Path, device: torch.device) -> Path:
-    """Training, validation and held-out pairs, each from seeds of its own."""
+    """Returns the folder of the training, validation and held-out pairs; their seeds differ."""
     own = recipe.pairs
     counts = {
         "training": (own.training, pairs.TRAINING),
@@ -61,7 +60,7 @@ def make_pairs(recipe: Recipe, stages: StageCache, starter: Path, device: torch.
 
 
 def train_network(recipe: Recipe, stages: StageCache, made: Path, device: torch.device) -> Path:
-    """The network, with a sheet of the first validation pictures now and then."""
+    """Returns the folder of the trained network; saves preview sheets of validation images."""
     settings = {"network": recipe.network.as_json(), "learning": asdict(recipe.learning)}
 
     def make(folder: Path) -> None:
@@ -86,7 +85,7 @@ def train_network(recipe: Recipe, stages: StageCache, made: Path, device: torch.
 
 
 def _save_preview(network: UpscalerNetwork, validation: pairs.Pairs, path: Path) -> None:
-    """Two drawings a row: repainted by the starter, enlarged, and as they truly are."""
+    """Saves a sheet, two drawings a row: repainted by the starter, enlarged, and the original."""
     upscaler = Upscaler(network)
     frames = []
     for index in range(min(12, len(validation))):
@@ -96,7 +95,7 @@ def _save_preview(network: UpscalerNetwork, validation: pairs.Pairs, path: Path)
 
 
 def halve(recipe: Recipe, stages: StageCache, network: Path) -> Path:
-    """The weights in half precision with their config, as they ship."""
+    """Returns the folder of the weights in half precision with their config, as they ship."""
 
     def make(folder: Path) -> None:
         trained = UpscalerNetwork(recipe.network)
@@ -111,7 +110,7 @@ def halve(recipe: Recipe, stages: StageCache, network: Path) -> Path:
 def score(
     recipe: Recipe, stages: StageCache, parts: Path, made: Path, starter: Path, device: torch.device
 ) -> Path:
-    """The finished weights loaded as a user loads them, their figures and their sheet."""
+    """Returns the folder of figures and sheet; the weights are loaded as a user loads them."""
 
     def make(folder: Path) -> None:
         upscaler = load_upscaler(parts, device=str(device))
@@ -123,9 +122,11 @@ def score(
 
 
 def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path) -> None:
-    """Put weights, config, sheet and card in `out`; beside the starter, also what they make models.
+    """Writes weights, config, sheet and card into `out`; describes polish and typography beside the
+    starter.
 
-    Polish is the starter and these weights, typography goes on from polish.
+    The two versions are written only where `out` is beside the starter's folder. Polish is the
+    starter with these weights; typography is based on polish.
     """
     measured = Figures.model_validate_json((figures / "figures.json").read_text("utf-8"))
     digest = write_folder(
@@ -141,7 +142,7 @@ def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Runs the command and returns the exit code."""
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -155,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _large(recipe: Recipe, options: argparse.Namespace, device: torch.device) -> LargeFigures:
-    """What the finished weights make of the starter's pictures at 2048 pixels."""
+    """Returns the figures of the finished weights on the starter's images at 2048 pixels."""
     pipe = load_pipeline(options.starter, device)
     painted = render_pictures(pipe, recipe.figures)
     upscaler = load_upscaler(options.out, device=str(device))
@@ -163,7 +164,7 @@ def _large(recipe: Recipe, options: argparse.Namespace, device: torch.device) ->
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe with the numbers that were asked for; --tiny has its own."""
+    """Returns the recipe with the numbers from the options; --tiny has its own."""
     if options.tiny:
         return Recipe.tiny()
     own = Recipe()
