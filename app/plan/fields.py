@@ -11,6 +11,7 @@ from app.types import Measure, Rule, Size, Value
 RANGES: dict[Measure, tuple[float, float]] = dict.fromkeys(Measure, (0, 1)) | {
     Measure.SIZE_ERROR: (0, 8192),
     Measure.CONTRAST: (0, 0.5),
+    Measure.TEXT_CONTRAST: (1, 21),
     Measure.DUPLICATE_DISTANCE: (0, 64),
 }
 """The lowest and highest possible value of each measure."""
@@ -21,6 +22,8 @@ BRAND_MEASURES = frozenset(
     }
 )  # fmt: skip
 """Measured only when a brand requires it."""
+REFERENCE_MEASURES = frozenset({Measure.LIKENESS, Measure.DIFFERENCE, Measure.PALETTE_DISTANCE})
+"""Measured only against a reference image, which a plan cannot name."""
 LONGEST_PROMPT, LONGEST_TEXT_LAYER = 2000, 500
 """The longest prompt and text layer that a request may have."""
 
@@ -116,6 +119,9 @@ def _rule(rule: Rule) -> Rule:
     if rule.check in BRAND_MEASURES:
         remedy = "write brand: at the top of the plan with what it is held against"
         raise refuse("is measured for a brand alone", remedy)
+    if rule.check in REFERENCE_MEASURES:
+        remedy = "remove it; brand: holds images against a palette, replay against their originals"
+        raise refuse("is measured only against a reference image, and plans have none", remedy)
     _limits(rule.at_least, rule.at_most)
     low, high = RANGES[rule.check]
     if any(limit not in RangeText(at_least=low, at_most=high) for limit in _set_limits(rule)):

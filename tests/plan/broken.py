@@ -292,6 +292,12 @@ ASSETS: dict[str, Broken] = {
         "not known",
         "did you mean sharpness?",
     ),
+    "rule on a measure that needs a reference image": Broken(
+        GEM + "rules: [{check: likeness, at_least: 0.9}] #!",
+        "rules[0]",
+        "only against a reference image",
+        "remove it",
+    ),
     "rule without limit": Broken(
         GEM + "rules:\n  - check: border #!",
         "rules[0]",

@@ -15,7 +15,7 @@ from app.errors import Fault, PlanError
 from app.plan.expand import count
 from app.plan.read import MAX_BYTES, read_plan
 from app.plan.yaml_document import MAX_VALUES
-from tests.plan.broken import ASSETS, PLANS, TOP, Broken, asset_text, marked_line
+from tests.plan.broken import ASSETS, GEM, PLANS, TOP, Broken, asset_text, marked_line
 from tests.plan.plans import faults, read
 
 
@@ -40,6 +40,14 @@ def test_a_broken_plan_is_refused_with_line_field_and_remedy(name: str) -> None:
     broken = PLANS[name]
     (fault,) = faults(broken.text)
     expect(fault, broken, field=broken.field, line=marked_line(broken.text))
+
+
+@pytest.mark.parametrize(
+    "rule", ["{check: text_contrast, at_least: 3}", "{check: text_contrast, at_most: 21}"]
+)
+def test_a_rule_may_use_the_whole_range_of_its_measure(rule: str) -> None:
+    (asset,) = read(TOP + GEM + f"rules: [{rule}]").assets
+    assert len(asset.rules) == 1
 
 
 def test_no_fault_hides_another_and_all_come_in_the_order_of_the_file() -> None:

@@ -21,9 +21,7 @@ def truncated_file(pixels: Pixels, severity: int, _: Rng) -> bytes:
 
 
 def corrupt_file(pixels: Pixels, severity: int, rng: Rng) -> bytes:
-    """Returns a PNG with one bit, one byte or a hundred bytes changed, by severity; never the
-    header.
-    """
+    """Returns a PNG with one bit, byte or hundred bytes changed after the header, by severity."""
     data = bytearray(png_bytes(pixels, text={}))
     for _ in range((1, 1, 100)[severity - 1]):
         change = 1 << int(rng.integers(8)) if severity == 1 else int(rng.integers(1, 256))
@@ -69,8 +67,9 @@ def wrong_colour_space(pixels: Pixels, severity: int, _: Rng) -> bytes:
 
 
 def wrong_size(pixels: Pixels, severity: int, _: Rng) -> bytes:
-    """Returns a PNG whose sides are one pixel or an eighth too long, or half as long, by severity;
-    the aspect ratio stays.
+    """Returns a PNG one pixel or an eighth too large, or half as large, by severity.
+
+    The aspect ratio of a square image stays.
     """
     side = pixels.shape[0]
     other = (side + 1, side + side // 8, side // 2)[severity - 1]

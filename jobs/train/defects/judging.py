@@ -37,8 +37,9 @@ class SampleJudge:
         self._seen: dict[str, Neighbours] = {}
 
     def judge(self, made: WorldSample) -> JudgedSample:
-        """Returns the scores of a sample and the measures that broke a rule. A control is also
-        compared with earlier controls of its source that show other things.
+        """Returns the scores of a sample and the measures that broke a rule.
+
+        A control is also compared with earlier controls of its source that show other things.
         """
         scores = self._scores(made)
         rules = _rules(made)
@@ -95,8 +96,9 @@ def merge_rules_for(rules: Iterable[Rule], others: Iterable[Rule]) -> tuple[Rule
 
 
 def _rules(made: WorldSample) -> list[Rule]:
-    """Returns the rules that a plan starts from: other rules for images with text, and no rule for
-    agreement where there is no critic.
+    """Returns the rules that a plan starts from, for the sample's kind.
+
+    Images with text have rules of their own; without a critic there is no rule for agreement.
     """
     rules = TEXT_RULES if made.good.layers else RULES[made.good.kind]
     knows = made.good.source in _WITH_CRITIC

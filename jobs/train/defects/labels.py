@@ -62,8 +62,9 @@ def label(made: WorldSample, judge: SampleJudge) -> LabelLine:
 
 
 def mixed_samples(number: int, count: int, *, share_bad: float) -> Iterator[WorldSample]:
-    """Yields drawn icons of a world's evaluation seeds; `share_bad` of them get a defect of random
-    class and severity. The same arguments give the same samples.
+    """Yields drawn icons of a world's evaluation seeds; about `share_bad` of them get a defect.
+
+    Class and severity are random, but the same arguments give the same samples.
     """
     rng = np.random.default_rng([number, count])
     known = [

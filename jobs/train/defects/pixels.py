@@ -22,8 +22,9 @@ _SEEN = 26
 
 
 def alpha_fringe(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Returns the image with the background colour it was cut out from left in its soft edge. The
-    colour is the one of white, black, green and magenta that differs most from the object.
+    """Returns the object with the colour of a removed background left in its soft edge.
+
+    The colour is the one of white, black, green and magenta that differs most from the object.
     """
     edge = (pixels[..., 3] > 0) & (pixels[..., 3] < NEARLY_OPAQUE)
     out = pixels.astype(np.float32)
@@ -45,9 +46,7 @@ def halo(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def specks(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Returns the image with up to 4, 8 or 16 loose opaque specks away from the object, by
-    severity.
-    """
+    """Returns the image with up to 4, 8 or 16 loose opaque specks, by severity, off the object."""
     side = max(2, round(2 * _scale(pixels)))
     near = cv2.dilate((pixels[..., 3] >= _SEEN).astype(np.uint8), _square(1, pixels))
     out = pixels.copy()
@@ -86,9 +85,7 @@ def openings(pixels: Pixels) -> NDArray[np.bool_]:
 
 
 def torn(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Returns the image with 12, 30 or 60 % of its blocks erased, by severity; a block is an eighth
-    of the side.
-    """
+    """Returns the image with 12, 30 or 60 % of its blocks erased; the side has eight blocks."""
     block = max(1, pixels.shape[0] // 8)
     height, width = (-(-side // block) for side in pixels.shape[:2])
     gone = rng.random((height, width)) < (0.12, 0.3, 0.6)[severity - 1]
@@ -175,8 +172,9 @@ def _straight(seen: NDArray[np.floating]) -> Pixels:
 
 
 def empty(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Returns an image in which nothing can be seen. By severity: almost no alpha, colour without
-    alpha, or zeros everywhere.
+    """Returns an image in which nothing can be seen.
+
+    By severity: almost no alpha, colour without alpha, or zeros everywhere.
     """
     out = pixels.copy()
     out[..., 3] = pixels[..., 3] // 12 if severity == 1 else 0
@@ -251,8 +249,9 @@ def banding(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def jpeg_blocks(pixels: Pixels, severity: int, _: Rng) -> Pixels:
-    """Returns the image after JPEG compression at low quality: blocks of eight pixels and ringing
-    at edges. Alpha stays.
+    """Returns the image after JPEG compression at low quality; alpha stays.
+
+    Its marks are blocks of eight pixels and ringing at edges.
     """
     quality = (40, 20, 8)[severity - 1]
     file = cv2.imencode(".jpg", pixels[..., 2::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
@@ -269,9 +268,7 @@ def clipping(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 
 
 def palette_drift(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Returns the image with all hues turned by 15, 35 or 75 degrees, by severity, in one
-    direction.
-    """
+    """Returns the image with all hues turned one way by 15, 35 or 75 degrees, by severity."""
     hls = cv2.cvtColor(pixels[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2HLS)
     turn = (15, 35, 75)[severity - 1] * (1 if rng.random() < 0.5 else -1)
     hls[..., 0] = (hls[..., 0] + turn) % 360
@@ -280,8 +277,9 @@ def palette_drift(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def seam(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Returns the image with the light falling off from one border to the opposite one, so that
-    tiles show a seam.
+    """Returns the image with the light falling off from one border to the opposite one.
+
+    Copies side by side then show a seam.
     """
     ramp = np.linspace(-1, 1, pixels.shape[1]) * (0.08, 0.18, 0.4)[severity - 1]
     turned = pixels if rng.random() < 0.5 else pixels.transpose(1, 0, 2)
@@ -292,8 +290,9 @@ def seam(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
 
 
 def touched_up(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
-    """Returns a near duplicate. By severity: 5 % lighter with a little noise, only the noise, or an
-    exact copy.
+    """Returns a near duplicate of the image.
+
+    By severity: 5 % lighter with a little noise, only the noise, or an exact copy.
     """
     if severity == 3:
         return pixels.copy()

@@ -22,9 +22,7 @@ SEVERITIES = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class DefectiveImage:
-    """A file, the prompt and text layers it claims to show, and the image it nearly repeats, if
-    any.
-    """
+    """A file, the prompt and text layers it claims, and the image it nearly repeats, if any."""
 
     data: bytes
     prompt: str
@@ -37,8 +35,10 @@ ApplyDefect = Callable[[GoodImage, int, Rng], DefectiveImage]
 
 @dataclass(frozen=True, slots=True)
 class DefectClass:
-    """One named defect. `ought` lists the measures that should detect it; `deterministic` ones must
-    be detected always, whatever the severity.
+    """One named defect.
+
+    `ought` lists the measures that should detect it. `deterministic` ones must always be detected,
+    whatever the severity.
     """
 
     name: str
@@ -49,8 +49,7 @@ class DefectClass:
     fits: Callable[[GoodImage], bool] = lambda _: True
     """Returns whether the defect can be seen in a good image."""
     steps: tuple[int, int, int] | None = None
-    """The number of steps by severity, for a class that is no edit: the starter stopped after so
-    few steps, without guidance.
+    """Steps by severity, for a class without an edit: the starter stopped early, without guidance.
     """
     reference: bool = True
     """Whether the good image shows what this one should have looked like."""
@@ -158,8 +157,10 @@ def _text_defects() -> list[DefectClass]:
 
 
 def _composition_defects() -> list[DefectClass]:
-    """Returns the composition classes. They come last, because a class's position is part of its
-    seeds: in another place they would change the samples of other classes.
+    """Returns the composition classes.
+
+    They come last, because a class's position is part of its seeds: new classes before others would
+    change the others' samples.
     """
     return [
         _pixel_defect(pixels.cut_through, Measure.COMPOSITION, Measure.AGREEMENT),

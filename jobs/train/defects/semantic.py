@@ -16,16 +16,19 @@ Rng = np.random.Generator
 
 
 def other_object(label: Label, severity: int) -> str:
-    """Returns a prompt for another object in the same colour; its outline is the most similar, of
-    middling similarity or the least similar, by severity.
+    """Returns a prompt for another object in the same colour.
+
+    By severity its outline is the most similar one, one of middling similarity, or the least
+    similar.
     """
     alike = sorted((k for k in KINDS if k != label.kind), key=lambda k: -_overlap(label.kind, k))
     return phrase(replace(label, kind=_pick(alike, severity)))
 
 
 def other_colour(label: Label, severity: int) -> str:
-    """Returns a prompt for the same object in the nearest, a middling or the farthest colour, by
-    severity.
+    """Returns a prompt for the same object in another colour.
+
+    By severity: the nearest colour, a middling one, or the farthest.
     """
     others = [name for name in COLOURS if name != label.colour]
     near = sorted(others, key=lambda name: float(np.linalg.norm(_lab(name) - _lab(label.colour))))
@@ -33,8 +36,10 @@ def other_colour(label: Label, severity: int) -> str:
 
 
 def other_style(label: Label, severity: int) -> str:
-    """Returns a prompt for another style. Flat and shaded swapped is mild; a missing or additional
-    cartoon outline is severe.
+    """Returns a prompt for another style.
+
+    Flat instead of shaded, or the reverse, is mild; a missing or additional cartoon outline is
+    severe.
     """
     mild, grave = ("flat", "shaded"), "cartoon"
     if label.style == grave:
@@ -44,8 +49,10 @@ def other_style(label: Label, severity: int) -> str:
 
 
 def misspelt(good: GoodImage, severity: int, rng: Rng) -> Pixels:
-    """Returns the poster with a spelling error. By severity: two neighbouring letters swapped, one
-    letter replaced, or every second letter replaced.
+    """Returns the poster with a spelling error.
+
+    By severity: two neighbouring letters swapped, one letter replaced, or every second letter
+    replaced.
     """
     (layer,) = good.layers
     wrong = _misspelt(layer.text, severity, rng)

@@ -1,6 +1,4 @@
-"""The good images that defects are applied to: drawn icons, tileable textures, posters, and images
-of the starter.
-"""
+"""The good images that defects are applied to: icons, textures, posters and starter images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,14 +32,13 @@ _BOX = Rect(x=16, y=12, width=224, height=72)
 _INK = "#1b1f24"
 _PAPER = (238, 232, 214, 255)
 _COPRIME = 7
-"""The step between labels of successive seeds, so that neighbours in the world differ in kind,
-colour and style.
-"""
+"""The step between the labels of successive seeds: neighbours differ in kind, colour and style."""
 
 
 class WorldPart(StrEnum):
-    """The part of the seeds that a world uses. The parts share no seed with each other or with the
-    starter's training.
+    """The part of the seeds that a world uses.
+
+    The parts share no seed with each other or with the starter's training.
     """
 
     EVALUATION = "evaluation"
@@ -49,9 +46,7 @@ class WorldPart(StrEnum):
 
 
 _FIRST = {WorldPart.EVALUATION: 60_000_000, WorldPart.TRAINING: 70_000_000}
-"""The first seed of each part; the starter's own sets end below 50 million, see
-`jobs.train.starter.data`.
-"""
+"""The first seed of each part. The starter's own sets end below 50 million (`starter.data`)."""
 _WORLD = 100_000
 """The number of seeds of one world; a part has room for a hundred worlds."""
 
@@ -140,8 +135,9 @@ def ground(seed: int) -> Pixels:
 
 
 class StarterRenderer:
-    """The starter as a renderer, loaded at the first call. Loading takes some seconds, then an
-    image of 12 steps takes 0.1 s.
+    """The starter as a renderer, loaded at the first call.
+
+    Loading takes some seconds; then an image of 12 steps takes 0.1 s.
     """
 
     @cached_property
@@ -154,8 +150,9 @@ class StarterRenderer:
     def render(
         self, numbers: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
     ) -> list[GoodImage]:
-        """Returns one image for each seed, in order, with the prompt of the seed's label. Raises
-        the error of a request that failed.
+        """Returns one image for each seed, in order, with the prompt of the seed's label.
+
+        Raises the error of a request that failed.
         """
         requests = [_generation_request(seed, steps, guidance) for seed in numbers]
         painted: dict[str, Pixels] = {}

@@ -18,8 +18,9 @@ _CONTROLS_FROM = 50_000
 
 
 class Sample(Value):
-    """One line of the manifest: which defect was applied to which image, and which measures should
-    detect it (`ought`).
+    """One line of the manifest: which defect was applied to which image.
+
+    `ought` lists the measures that should detect it.
     """
 
     file: str
@@ -31,9 +32,7 @@ class Sample(Value):
     seed: int
     kind: Kind
     prompt: str
-    """The prompt that the image claims to answer; for a wrong object it is not what the image
-    shows.
-    """
+    """The prompt that the image claims to answer; a wrong object shows something else."""
     text: str = ""
     width: int
     height: int
@@ -68,8 +67,9 @@ class WorldExtent:
 
 
 class DefectWorld:
-    """A world of the given extent. The same extent gives the same samples, byte for byte, on the
-    same libraries.
+    """The defect world of one extent.
+
+    The same extent gives the same samples, byte for byte, on the same libraries.
     """
 
     def __init__(self, extent: WorldExtent) -> None:
@@ -78,8 +78,9 @@ class DefectWorld:
         self._painter = StarterRenderer()
 
     def controls(self) -> Iterator[WorldSample]:
-        """Yields the controls: drawn icons, as many of the starter up to 320, textures up to 200,
-        and posters.
+        """Yields the untouched images.
+
+        Drawn icons, as many of the starter up to 320, textures up to 200, and posters.
         """
         numbers = self._seeds[_CONTROLS_FROM:][: self.extent.controls]
         for number in numbers:
@@ -116,8 +117,10 @@ class DefectWorld:
         ]
 
     def pictures(self, defect_class: DefectClass, severity: int) -> Iterator[GoodImage]:
-        """Yields up to `extent.count` good images from the class's sources; posters are limited to
-        `extent.texts`. A class for icons takes up to half of them from the starter.
+        """Yields up to `extent.count` good images from the class's sources.
+
+        A class for icons takes up to half of them from the starter; posters are limited to
+        `extent.texts`.
         """
         count = self.extent.count
         if defect_class.steps is not None:
@@ -136,8 +139,9 @@ class DefectWorld:
 
     @cached_property
     def _painted(self) -> list[GoodImage]:
-        """Returns twice the starter's images that most classes need, so that a class that fits few
-        images finds some.
+        """Returns twice the starter's images that most classes need.
+
+        A class that fits few images then still finds some.
         """
         if not self.extent.painted:
             return []

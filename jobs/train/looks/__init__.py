@@ -1,5 +1,5 @@
-"""Training of the appearance model: a small network that scores the style, colour, finish, focus
-and composition of images.
+"""Training of the appearance model: a small network that compares an image with its request.
 
-Order: pictures -> defects -> learning -> figures and a card; `train.py` has the whole flow.
+It scores style, colour, finish, focus and composition. Order: pictures -> defects -> learning ->
+figures and a card; `train.py` has the whole flow.
 """

@@ -48,8 +48,9 @@ class LooksFigures(Value):
 
 
 def measure(looks: AppearanceModel, pool: PicturePool, *, count: int) -> LooksFigures:
-    """Returns the figures by the limits of `app.check.limits`; each defect is applied to the first
-    `count` drawings.
+    """Returns the figures by the limits of `app.check.limits`.
+
+    Each defect is applied to the first `count` drawings.
     """
     good = {"drawn": pool.drawn, "the starter's": pool.painted}
     refused = tuple(_refused(looks, source, some) for source, some in good.items())

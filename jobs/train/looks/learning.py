@@ -36,9 +36,7 @@ class LearningSettings:
     """Good images in a step."""
     painted_share: float = 0.5
     spoilt: int = 5
-    """Defective images in a step for each question; twice as many unfinished ones, which are the
-    hardest.
-    """
+    """Defective images in a step per question; twice as many unfinished ones, the hardest sort."""
     learning_rate: float = 2e-3
     seed: int = 11
 
@@ -54,8 +52,10 @@ class _Batch:
     def add(
         self, pixels: Pixels, style: int, answers: dict[int, float], colours: NDArray[np.float64]
     ) -> None:
-        """Adds one image. `answers` maps output positions of the network (FINISHED, CRISP,
-        COMPOSED) to targets; `colours` has one target for each colour.
+        """Adds one image with its targets.
+
+        `answers` maps output positions of the network (FINISHED, CRISP, COMPOSED) to targets;
+        `colours` has one target for each colour.
         """
         row = np.full(len(COLOURS) + 3, _UNASKED, np.float32)
         row[: len(COLOURS)] = colours
@@ -134,8 +134,9 @@ def _add_spoilt(
 
 
 def _add_tinted(batch: _Batch, pool: PicturePool, rng: Rng) -> None:
-    """Adds a recoloured image: a negative for its own colour. Other colours are not asked, because
-    it is unknown which one it now shows.
+    """Adds a recoloured image: a negative for its own colour.
+
+    Other colours are not asked, because it is unknown which one it now shows.
     """
     pixels, label = _picked(_any_drawing(pool, rng), rng)
     result = apply_defects(pixels, TINTS, label, rng)
@@ -154,8 +155,9 @@ def _picked(drawings: Drawings, rng: Rng) -> tuple[Pixels, Label]:
 
 
 def _moved(pixels: Pixels, rng: Rng) -> Pixels:
-    """Returns the pixels shifted by at most one pixel, which is no defect of composition. Whole
-    pixels, so that marks such as bands and blocks stay sharp.
+    """Returns the pixels shifted by at most one pixel, which is no defect of composition.
+
+    Whole pixels only, so that marks such as bands and blocks stay sharp.
     """
     return np.roll(pixels, rng.integers(-1, 2, 2), axis=(0, 1))
 

@@ -1,6 +1,4 @@
-"""The images that the appearance model learns from: drawings, images of the starter, and unfinished
-ones.
-"""
+"""The images that the appearance model learns from: drawn, rendered and unfinished ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,8 +99,9 @@ DEFECTS = {CRISP: MARKS, COMPOSED: COMPOSITIONS}
 def apply_defects(
     pixels: Pixels, spoils: tuple[Defect, ...], label: Label, rng: Rng
 ) -> Pixels | None:
-    """Returns the image with one of the defects, chosen at random, at a random severity; None where
-    the defect would not be visible.
+    """Returns the image with a random one of the defects at a random severity.
+
+    Returns None where the defect would not be visible.
     """
     spoil = spoils[int(rng.integers(len(spoils)))]
     severity = int(rng.choice(_SEVERITIES, p=_SHARES))
@@ -110,9 +109,7 @@ def apply_defects(
 
 
 def is_visible(spoil: Defect, label: Label) -> bool:
-    """Returns whether a defect is visible on drawings of a label: see
-    `jobs.train.defects.registry`.
-    """
+    """Returns whether a defect shows on a label's drawings: see `jobs.train.defects.registry`."""
     if spoil is pixels.banding:
         return label.style == "shaded"
     return spoil is not pixels.palette_drift or label.colour not in ("white", "black")

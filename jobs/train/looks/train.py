@@ -53,9 +53,7 @@ def pictures(stages: StageCache, name: str, world: int, drawn: int, painted: int
 
 
 def train(recipe: Recipe, stages: StageCache, learned_from: Path) -> Path:
-    """Returns the folder of the network's weights and config; trains it on the CPU unless it
-    exists.
-    """
+    """Returns the folder of weights and config; trains the network on the CPU unless it exists."""
 
     def make(folder: Path) -> None:
         pool, device = load_pool(learned_from), torch.device("cpu")

@@ -55,8 +55,9 @@ def plain(label: Label) -> str:
 
 
 def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -> str:
-    """Returns one random caption from the grammar. Style is sometimes left out, and colour too
-    unless `complete`.
+    """Returns one random caption from the grammar.
+
+    The style is sometimes left out, and the colour too unless `complete`.
     """
     weights = np.array([weight for _, weight in TEMPLATES])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=weights / weights.sum())][0]

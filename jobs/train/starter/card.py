@@ -1,6 +1,4 @@
-"""Writes the model cards: recipe, digests, scores with their controls, limits, and the review
-notes.
-"""
+"""Writes the model cards: recipe, digests, scores and their controls, limits, review notes."""
 
 import json
 from dataclasses import asdict
@@ -16,9 +14,7 @@ from jobs.train.starter.recipe import Recipe
 from jobs.train.starter.score import Score
 
 REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""A person's description of the sheet: the first line is the weights digest it applies to, then the
-text.
-"""
+"""A person's notes on the sheet: the first line is the weights digest they apply to."""
 
 _NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
@@ -150,8 +146,7 @@ def write_cards(
 
 
 def review_note(weights_digest: str) -> str:
-    """Returns the description of the sheet of exactly these weights, or a note that it is missing.
-    """
+    """Returns a person's notes on the sheet of these weights, or a sentence that there are none."""
     if not REVIEW_NOTES.exists():
         return _NOT_REVIEWED
     first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")

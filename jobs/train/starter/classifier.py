@@ -13,9 +13,7 @@ from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Pixels
 
 
 class Classifier(nn.Module):
-    """Computes logits for kind, colour and style of premultiplied images [n, 4, 64, 64] from 0 to
-    1.
-    """
+    """A classifier of kind, colour and style of premultiplied images [n, 4, 64, 64] from 0 to 1."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -140,8 +140,9 @@ def _sample(
 
 
 def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
-    """Returns premultiplied images with changes that both judges must ignore: moved up to 2 px, a
-    little blur, brightness and noise.
+    """Returns premultiplied images with changes that both judges must ignore.
+
+    Moved up to 2 px, a little blur, brightness and noise.
     """
     images = to_classifier_input(pixels).permute(0, 2, 3, 1).numpy()
     out = np.empty_like(images)
@@ -155,8 +156,7 @@ def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
 
 
 def _right(label: Label, rng: np.random.Generator) -> str:
-    """Returns a fitting caption; its style is partly random, because the critic must ignore style.
-    """
+    """Returns a fitting caption; the style is partly random, because the critic must ignore it."""
     style = STYLES[rng.integers(len(STYLES))] if rng.random() < 0.5 else label.style
     return caption(replace(label, style=style), rng)
 

@@ -32,8 +32,9 @@ class Drawings:
 
 
 def render(count: int, first_seed: int, *, processes: int = 1) -> Drawings:
-    """Returns `count` drawings, cycling through the labels. The number of processes does not change
-    a byte.
+    """Returns `count` drawings, cycling through the labels.
+
+    The number of processes does not change a byte.
     """
     bounds = np.linspace(0, count, max(processes * 8, 1) + 1).astype(int)
     jobs = [(int(a), int(b), first_seed) for a, b in pairwise(bounds)]

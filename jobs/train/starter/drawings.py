@@ -84,9 +84,7 @@ def draw(label: Label, seed: int) -> Pixels:
 
 
 def _placed(parts: list[Part], outline: float, rng: np.random.Generator) -> list[Part]:
-    """Returns the parts in supersampled pixels: slightly rotated, scaled to fill the frame,
-    shifted.
-    """
+    """Returns the parts in supersampled pixels: slightly rotated, fitted to the frame, shifted."""
     angle, scale = rng.normal(0, 0.03), rng.uniform(0.94, 1.0)
     matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turned = [part.points @ matrix for part in parts]
@@ -189,8 +187,9 @@ def _outlined(rgb: Pixels, alpha: Pixels, dark: NDArray[np.float64], outline: fl
 
 
 def _reduced(rgb: Pixels, alpha: Pixels, fill: NDArray[np.float64]) -> Pixels:
-    """Returns the drawing area-reduced to 64 x 64 with premultiplied alpha; clear pixels take the
-    fill.
+    """Returns the drawing area-reduced to 64 x 64 with premultiplied alpha.
+
+    Clear pixels take the fill colour.
     """
     cover = (alpha > 0).astype(np.float32)[..., None]
     stacked = np.concatenate([rgb * cover, cover], axis=2)

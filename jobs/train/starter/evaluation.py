@@ -84,9 +84,7 @@ def evaluate(
     device: torch.device,
     sheets: Path,
 ) -> Evaluation:
-    """Chooses the guidance, scores with other seeds, writes `sheet.png` and `styles.png` into
-    `sheets`.
-    """
+    """Chooses the guidance, scores with other seeds, writes `sheet.png` and `styles.png`."""
     pipe = load_pipeline(folder, device)
     by_guidance = {g: _chosen_score(pipe, judges, settings, g) for g in settings.guidances}
     guidance = max(settings.guidances, key=lambda g: (by_guidance[g], -g))
@@ -133,9 +131,7 @@ def _save_plain_sheet(made: Pixels, path: Path) -> None:
 
 
 def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
-    """Returns how often the critic accepts fresh drawings with right captions, with wrong captions,
-    and damaged.
-    """
+    """Returns how often the critic accepts fresh drawings: right and wrong captions, damage."""
     critic, rng = judges.critic, np.random.default_rng(1)
     labels = [fresh.label(i) for i in range(len(fresh))]
     wrong_kinds = [replace(label, kind=another(KINDS, label.kind, rng)) for label in labels]

@@ -30,9 +30,7 @@ from jobs.train.starter.transformer import Generator
 
 
 def warm_up_then_fall(optimizer: Optimizer, steps: int, *, warm_up: int) -> LambdaLR:
-    """Returns a learning rate schedule over `steps` steps: `warm_up` rising steps, then cosine
-    decay to zero.
-    """
+    """Returns a learning rate schedule: rises for `warm_up` steps, falls to zero at `steps`."""
 
     def factor(step: int) -> float:
         if step < warm_up:
@@ -100,9 +98,7 @@ def train(
     preview: Callable[[Generator, int], None],
     checkpoint_seconds: float = 120.0,
 ) -> Generator:
-    """Returns the averaged generator (EMA) after all steps; continues from an existing
-    `checkpoint`.
-    """
+    """Returns the averaged generator after all steps; continues from `checkpoint` if it exists."""
     steps = max(settings.samples // settings.batch, 1)
     average = copy.deepcopy(generator).requires_grad_(False)
     optimizer = AdamW(
@@ -223,9 +219,7 @@ def _times(count: int, rng: np.random.Generator) -> Tensor:
 def validation_loss(
     generator: Generator, tokenizer: CLIPTokenizer, validation: LatentSet, device: torch.device
 ) -> NDArray[np.float64]:
-    """Returns the mean loss of each kind, in the order of KINDS, at fixed captions, times and
-    noise.
-    """
+    """Returns the mean loss of each kind, in the order of KINDS, with fixed captions and noise."""
     rng = np.random.default_rng(0)
     prompts = _captions(validation.labels, 0.0, rng)
     ids = token_ids(tokenizer, prompts)

@@ -74,9 +74,7 @@ def strict_passes(
 def score(
     judges: Judges, pixels: Pixels, labels: Sequence[Label], prompts: Sequence[str] | None = None
 ) -> Score:
-    """Returns the score of images that should show the labels; `prompts` defaults to plain
-    captions.
-    """
+    """Returns the score of images that should show the labels; plain captions are the default."""
     prompts = prompts or [plain(label) for label in labels]
     opinion = classify(judges.classifier, pixels)
     kind, colour = _kinds_right(opinion, labels), _colours_right(opinion, labels)
@@ -94,9 +92,7 @@ def score(
 
 
 def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]:
-    """Returns the scores of fresh drawings, whole (should pass) and damaged or mislabelled (should
-    not).
-    """
+    """Returns the scores of fresh drawings: whole ones should pass, damaged ones should not."""
     labels = [drawings.label(i) for i in range(count)]
     pixels = drawings.pixels[:count]
     rng = np.random.default_rng(0)

@@ -46,9 +46,7 @@ def box(x0: float, y0: float, x1: float, y1: float, *, rounds: int = 2) -> Point
 
 
 def soften(points: Points, *, rounds: int = 2, share: float = 0.25) -> Points:
-    """Returns the polygon with cut corners (Chaikin 1974): each round replaces a corner by two
-    points near it.
-    """
+    """Returns the polygon with its corners cut in rounds, two points for each (Chaikin 1974)."""
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
         cut = [(1 - share) * points + share * following, share * points + (1 - share) * following]

@@ -1,6 +1,4 @@
-"""Caches the stages of a training: each writes a folder named after everything that decides its
-content.
-"""
+"""Caches the stages of a training, each in a folder named after all that decides its content."""
 
 import os
 import shutil
@@ -39,8 +37,9 @@ class StageCache:
         make: Callable[[Path], None],
         after: Sequence[Path] = (),
     ) -> Path:
-        """Returns the finished stage's folder; calls `make` to fill it unless it exists and
-        `resume` is set.
+        """Returns the finished stage's folder.
+
+        Calls `make` to fill it unless it exists and `resume` is set.
         """
         finished = self.path(name, settings, after)
         if finished.exists() and self.resume:

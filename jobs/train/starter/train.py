@@ -55,8 +55,9 @@ def train(
 
 
 def draw_sets(recipe: Recipe, stages: StageCache, processes: int) -> Path:
-    """Returns the folder of the training, validation, calibration and fresh drawings; their seeds
-    differ.
+    """Returns the folder of the training, validation, calibration and fresh sets of drawings.
+
+    Each set has seeds of its own.
     """
     sets = recipe.drawings
     counts = {
@@ -75,7 +76,7 @@ def draw_sets(recipe: Recipe, stages: StageCache, processes: int) -> Path:
 
 
 def train_vae(recipe: Recipe, stages: StageCache, drawings: Path, device: torch.device) -> Path:
-    """Returns the folder of the trained autoencoder, whose latents are scaled to unit spread."""
+    """Returns the folder of the trained autoencoder; its latents are scaled to unit spread."""
 
     def make(folder: Path) -> None:
         pixels = data.load(drawings / "training.npz").pixels
@@ -196,8 +197,9 @@ def _held_out_psnr(vae: AutoencoderKL, drawings: Path, device: torch.device) -> 
 def train_generator(
     recipe: Recipe, stages: StageCache, latents: Path, vae: Path, device: torch.device
 ) -> Path:
-    """Returns the folder of the trained transformer and text encoders; saves a preview sheet at
-    times.
+    """Returns the folder of the trained transformer and text encoders, trained together.
+
+    Writes a sheet of samples at intervals.
     """
     settings = {
         "transformer": asdict(recipe.transformer),

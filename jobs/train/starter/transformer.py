@@ -40,10 +40,10 @@ class Generator(nn.Module):
         self.transformer = _transformer(settings)
 
     def condition(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns prompt embeddings [n, tokens + 1, joint] and pooled ones [n, joint], as the
-        pipeline.
+        """Returns prompt embeddings [n, tokens + 1, joint] and pooled ones [n, joint].
 
-        The last token is the single zero that stands for the absent third text encoder.
+        They equal the pipeline's. The last token is the single zero that stands for the absent
+        third text encoder.
         """
         outputs = [
             encoder(ids, output_hidden_states=True)
@@ -54,10 +54,10 @@ class Generator(nn.Module):
         return F.pad(hidden, (0, 0, 0, 1)), pooled
 
     def forward(self, latents: Tensor, times: Tensor, ids: Tensor, *, null_weight: float) -> Tensor:
-        """Returns the predicted velocity for latents [n, c, h, w] at times from 0 (clean) to 1
-        (noise).
+        """Returns the predicted velocity for latents [n, c, h, w].
 
-        `null_weight` is how many equal zero tokens the single one stands for.
+        Times are from 0 (clean) to 1 (noise). `null_weight` is how many equal zero tokens the
+        single one stands for.
         """
         for processor in self.transformer.attn_processors.values():
             processor.null_weight = null_weight
@@ -156,8 +156,7 @@ def _transformer(settings: TransformerSettings) -> SD3Transformer2DModel:
 
 
 def _initialise(transformer: SD3Transformer2DModel) -> None:
-    """Initialises with Xavier; modulations and the output are zero, so that blocks start as
-    identity.
+    """Initialises with Xavier, but modulations and output with zero: blocks start as identity.
 
     Source: Peebles and Xie 2023, "Scalable diffusion models with transformers".
     """

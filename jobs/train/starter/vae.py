@@ -131,8 +131,9 @@ def _premultiplied(images: Tensor) -> Tensor:
 
 
 def reconstruction_loss(made: Tensor, true: Tensor) -> Tensor:
-    """Returns the loss over visible colour and alpha, their edges, hidden colour with a small
-    weight, and block means, which keep the colour right.
+    """Returns the loss over visible colour and alpha, and their edges.
+
+    The hidden colour counts lightly; block means keep the colour right.
     """
     a, b = _premultiplied(made), _premultiplied(true)
     edges = sum(F.l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3))

@@ -1,6 +1,4 @@
-"""The two models that extend the starter: polish, which enlarges its images, and typography on
-polish.
-"""
+"""The two models that extend the starter: polish, which enlarges it, and typography on polish."""
 
 import json
 from pathlib import Path
@@ -19,8 +17,9 @@ LAYOUT = {"edition": 1}
 
 
 def write_extensions(polish: Path, base: Path, typography: Path) -> tuple[ModelVersion, ...]:
-    """Writes and returns the versions of polish, whose weights are in its folder, and of
-    typography, which has none.
+    """Writes and returns the versions of polish and typography.
+
+    The weights of polish must be in its folder; typography has none.
     """
     return _write_polish(polish, base), _write_typography(typography, polish)
 

@@ -60,8 +60,7 @@ class Figures(Value):
     """By how the small side was made, then by how it was enlarged."""
     pictures: int
     looks: dict[str, Looks]
-    """Of the starter's images by how they were enlarged, of the images as rendered, and of held-out
-    drawings at the large size.
+    """Of starter images by enlarging method, of images as rendered, and of large held-out drawings.
     """
     seconds_per_picture: float
     large: LargeFigures
@@ -149,8 +148,9 @@ def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
 
 
 def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
-    """Writes `sheet.png`: one image of each kind, each enlarged by nearest, Lanczos and the
-    upscaler.
+    """Writes `sheet.png`: one image of each kind, the colours in turn.
+
+    Each is enlarged by nearest, Lanczos and the upscaler.
     """
     ways = (nearest, lanczos, upscaler.upscale)
     frames = [way(picture) for picture in on_sheet(painted) for way in ways]

@@ -71,8 +71,7 @@ def learn(
     preview: Callable[[UpscalerNetwork, int], None],
     checkpoint_seconds: float = 60.0,
 ) -> UpscalerNetwork:
-    """Returns the averaged network (EMA) after all steps; continues from an existing `checkpoint`.
-    """
+    """Returns the averaged network after all steps; continues from `checkpoint` if it exists."""
     steps = max(settings.samples // settings.batch, 1)
     run = _start(config, settings, steps, device)
     seen = fill_all(training)
@@ -170,10 +169,10 @@ def _turned(small: Tensor, large: Tensor, rng: np.random.Generator) -> tuple[Ten
 
 
 def picture_loss(drawn: Tensor, true: Tensor) -> Tensor:
-    """Returns the distance of the network's output to the drawing: over black, over white, at
-    edges.
+    """Returns the distance of the network's output from the drawing.
 
-    Values outside 0 to 1 count a little too; otherwise a pixel outside could not return.
+    It is taken over black, over white, and at edges. Values outside 0 to 1 count a little too;
+    otherwise a pixel outside could not return.
     """
     made = drawn.clamp(0, 1)
     a, b = _seen(made), _seen(true)

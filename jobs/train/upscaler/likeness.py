@@ -39,7 +39,5 @@ def on_grey(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def psnr(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Returns the peak signal-to-noise ratio in dB; 100 at most, because it is infinite for equal
-    images.
-    """
+    """Returns the peak signal-to-noise ratio in dB; 100 at most, as equal images have none."""
     return float(-10 * np.log10(max(float(np.mean((a - b) ** 2)), 1e-10)))

@@ -88,9 +88,7 @@ def make_pairs(
     settings: PairSettings,
     report: ProgressLog,
 ) -> Pairs:
-    """Returns `count` drawings and their small sides; the same seeds and device give the same
-    bytes.
-    """
+    """Returns `count` drawings and their small sides; same seeds and device give the same bytes."""
     wanted = labels(count)
     large = np.empty((count, LARGE, LARGE, 4), np.uint8)
     small = np.empty((count, len(SOFTENINGS), drawings.SIZE, drawings.SIZE, 4), np.uint8)

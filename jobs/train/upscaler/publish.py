@@ -16,9 +16,7 @@ from jobs.train.upscaler.learning import Recipe
 from jobs.train.upscaler.likeness import Likeness
 
 REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""A person's description of the sheet: the first line is the weights digest it applies to, then the
-text.
-"""
+"""A person's notes on the sheet: the first line is the weights digest they apply to."""
 
 _NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
@@ -47,7 +45,7 @@ from pathlib import Path
 from app.models.upscaler import load_upscaler
 
 upscaler = load_upscaler(Path("app/models/starter/polish"))
-large = upscaler.enlarge(pixels)  # uint8 RGBA [h, w, 4] -> [4h, 4w, 4]
+large = upscaler.upscale(pixels)  # uint8 RGBA [h, w, 4] -> [4h, 4w, 4]
 ```
 
 Any size goes in, and what comes out may go in again. The same bytes give the same bytes on one
@@ -169,8 +167,7 @@ def write_folder(
 
 
 def review_note(weights_digest: str) -> str:
-    """Returns the description of the sheet of exactly these weights, or a note that it is missing.
-    """
+    """Returns a person's notes on the sheet of these weights, or a sentence that there are none."""
     if not REVIEW_NOTES.exists():
         return _NOT_REVIEWED
     first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")

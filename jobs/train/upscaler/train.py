@@ -122,11 +122,10 @@ def score(
 
 
 def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path) -> None:
-    """Writes weights, config, sheet and card into `out`; describes polish and typography beside the
-    starter.
+    """Writes weights, config, sheet and card into `out`.
 
-    The two versions are written only where `out` is beside the starter's folder. Polish is the
-    starter with these weights; typography is based on polish.
+    Beside the starter, also writes the versions of two models: polish is the starter with these
+    weights, typography is based on polish.
     """
     measured = Figures.model_validate_json((figures / "figures.json").read_text("utf-8"))
     digest = write_folder(
