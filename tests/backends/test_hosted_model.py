@@ -216,8 +216,9 @@ def test_the_same_address_is_the_same_version_and_is_never_altered(
     assert "stands already" in refused["message"]
     assert register(hosting, "--option", "quality=high")["model"]["version"] == "2"
     for faulty in ([hosting.url, "--name", "poster"], ["--model", "x", "--name", "poster"], []):
-        usage = run("models", "register-hosted", *faulty, code=2)
-        assert "Missing" in usage
+        refusal = CliRunner().invoke(commands, ["models", "register-hosted", *faulty])
+        assert refusal.exit_code == 2
+        assert "Missing" in refusal.output
     assert not hosting.calls
 
 
