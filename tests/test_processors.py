@@ -9,10 +9,10 @@ import pytest
 from tests.processors import PROCESSORS, Processor
 
 TESTS = (
-    "tests/engine", "tests/models", "tests/check", "tests/assets/test_replay.py",
-    "tests/assets/test_repair.py",
+    "tests/engine", "tests/assets", "tests/models/test_starter_model.py",
+    "tests/models/test_upscaler.py", "tests/check/test_agreement.py", "tests/check/test_looks.py",
     "tests/test_two_processors.py", "tests/deployments/replica/test_engine_worker.py",
-    "tests/deployments/test_bulk_endpoint.py", "tests/deployments/test_service.py",
+    "tests/deployments/test_bulk_endpoint.py",
 )  # fmt: skip
 """Tests that compare images, and those whose figures follow from them."""
 

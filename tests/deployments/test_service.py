@@ -63,13 +63,13 @@ def test_one_line_of_curl_gets_an_image_and_its_latency(service: Service) -> Non
     assert answer["route"]["reason"] == "fast_preview"
 
 
-def test_the_readme_says_how_to_call(service: Service) -> None:
-    readme = (ROOT / "README.md").read_text().replace("8000", str(service.port))
-    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+def test_the_guide_says_how_to_call(service: Service) -> None:
+    guide = (ROOT / "deployments" / "README.md").read_text().replace("8000", str(service.port))
+    (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     kinds = ["partial_image"] * 3 + ["completed"]
     assert done.stdout.split() == [f"image_generation.{kind}" for kind in kinds]
-    (line,) = re.findall(r"^curl (.*)$", readme, re.MULTILINE)
+    (line,) = re.findall(r"^curl (.*)$", guide, re.MULTILINE)
     _, url, _, header, _, data = shlex.split(line)
     name, _, value = header.partition(": ")
     answer = httpx.post(f"http://{url}", headers={name: value}, content=data, timeout=WAIT)

@@ -262,10 +262,10 @@ def test_a_server_that_is_not_there_is_named_without_the_password(tmp_path: Path
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server of the README's own line, on another port."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    """The server of the guide's own line, on another port."""
+    guide = (Path(__file__).parents[2] / "app" / "registry" / "README.md").read_text()
     (line,) = re.findall(
-        r"^MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false (mlflow server .*)$", readme, re.M
+        r"^MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false (mlflow server .*)$", guide, re.M
     )
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
