@@ -2,8 +2,8 @@
 
 import os
 import re
-import time
-from contextlib import suppress
+import signal
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -74,19 +74,25 @@ def report(
 
 
 def _follow(watched: "TopReader", service: str) -> None:
-    """Shows a frame each second on its own screen, until Ctrl-C."""
+    """Shows a frame each second on its own screen, until Ctrl-C.
+
+    The signal sets a flag: a KeyboardInterrupt that is raised inside a callback of a library is
+    lost, and the screen would go on.
+    """
     from rich.live import Live
 
     from app.cli.output import make_console
     from app.cli.render.top import screen
 
-    with (
-        suppress(KeyboardInterrupt),
-        Live(console=make_console(), auto_refresh=False, screen=True) as on,
-    ):
-        while True:
-            on.update(screen(watched.frame(), _served(service)), refresh=True)
-            time.sleep(REFRESH_SECONDS)
+    stopped = Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    try:
+        with Live(console=make_console(), auto_refresh=False, screen=True) as live:
+            while not stopped.is_set():
+                live.update(screen(watched.frame(), _served(service)), refresh=True)
+                stopped.wait(REFRESH_SECONDS)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _document(watched: "TopReader", service: str) -> Json:
