@@ -167,9 +167,11 @@ def _example(name: str, arguments: str) -> str:
 commands.command("submit", epilog=_example("submit", "PLAN --cluster http://127.0.0.1:8265"))(
     submit_command
 )
-commands.command("stop", epilog=_example("runs stop", "RUN --cluster http://127.0.0.1:8265"))(
+runs = typer.Typer()
+runs.command("stop", epilog=_example("runs stop", "RUN --cluster http://127.0.0.1:8265"))(
     stop_command
 )
+commands.add_typer(runs, name="runs")
 commands.command("floor", epilog=_example("floor", "floor.yaml"))(floor_command)
 commands.command("bench", epilog=_example("bench", "--models starter,polish --samples 4"))(bench)
 

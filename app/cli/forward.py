@@ -22,7 +22,7 @@ def forwarded(module: str, name: str, summary: str) -> Callable[[typer.Context],
     """Returns a command that becomes `python -m MODULE NAME` with all its arguments."""
 
     def command(context: typer.Context) -> None:
-        replace_process(module, name, *context.args)
+        replace_process(module, *name.split(), *context.args)
 
     command.__doc__ = summary
     return command

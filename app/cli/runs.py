@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 runs = typer.Typer(help="List the runs; show, watch or stop one.")
 runs.command("stop", context_settings=FORWARDED)(
-    forwarded(RUNS, "stop", "Stop a submitted run in good order.")
+    forwarded(RUNS, "runs stop", "Stop a submitted run in good order.")
 )
 
 

@@ -18,7 +18,8 @@ POLL_SECONDS = 1.0
 
 def floor_command(
     file: Annotated[
-        Path, typer.Argument(help="The windows, a YAML file: see the README.", metavar="FILE")
+        Path,
+        typer.Argument(help="The windows, in YAML: see jobs/cluster/README.md", metavar="FILE"),
     ],
 ) -> None:
     """Keep a cluster's machines at the minimum that FILE gives, until it is stopped.

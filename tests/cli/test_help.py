@@ -31,8 +31,7 @@ def described() -> dict[tuple[str, ...], Any]:
     elsewhere = dict(leaves(get_command(run_commands))) | dict(
         leaves(get_command(service_commands))
     )
-    names = {("runs", "stop"): ("stop",)}
-    return {path: elsewhere.get(names.get(path, path), command) for path, command in own.items()}
+    return {path: elsewhere.get(path, command) for path, command in own.items()}
 
 
 @pytest.mark.parametrize("path", sorted(described()), ids=" ".join)
@@ -51,7 +50,7 @@ def test_every_command_has_an_example_that_names_it_and_its_own_options(
 def test_every_forwarded_command_exists_where_it_is_forwarded_to() -> None:
     known = {*get_command(run_commands).commands, *get_command(service_commands).commands}
     forwarded = {"run", "generate", "recheck", "refinish", "repack", "bench", "submit", "floor"}
-    assert forwarded | {"stop", "serve"} <= known
+    assert forwarded | {"runs", "serve"} <= known
     assert (RUNS, SERVICE) == ("jobs.commands", "deployments")
 
 

@@ -207,7 +207,7 @@ def test_a_faulty_plan_is_refused_before_anybody_is_asked(tmp_path: Path) -> Non
 
 
 def test_a_run_on_this_machine_is_stopped_in_its_terminal() -> None:
-    done = jobs("stop", "some-run", RAY_API_SERVER_ADDRESS="")
+    done = jobs("runs", "stop", "some-run", RAY_API_SERVER_ADDRESS="")
     assert done.returncode == 2
     assert "Ctrl-C in its terminal" in done.stderr
 
@@ -316,7 +316,7 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
     following = head.start("submit", file)  # the same job, not a second one
     assert await_job(following) == job
     run = await_images(head, "large")
-    stopped, _ = head.run("stop", run)
+    stopped, _ = head.run("runs", "stop", run)
     assert "run the same command to go on" in stopped["message"]
     following.communicate()
     assert following.returncode == 130
@@ -324,7 +324,7 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
     assert kept > 0
     assert (head.store.catalog.run(run).summary or {})["stopped"] is True
 
-    refused, _ = head.run("stop", run, code=2)
+    refused, _ = head.run("runs", "stop", run, code=2)
     assert "has stopped already" in refused["message"]
     rest, summary = head.run("submit", file)
     assert f"{job[:-1]}2" in summary
