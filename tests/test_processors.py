@@ -10,9 +10,8 @@ from tests.processors import PROCESSORS, Processor
 
 TESTS = (
     "tests/engine", "tests/assets", "tests/models/test_starter_model.py",
-    "tests/models/test_upscaler.py", "tests/check/test_agreement.py", "tests/check/test_looks.py",
-    "tests/test_two_processors.py", "tests/deployments/replica/test_engine_worker.py",
-    "tests/deployments/test_bulk_endpoint.py",
+    "tests/check/test_agreement.py", "tests/test_two_processors.py",
+    "tests/deployments/replica/test_engine_worker.py",
 )  # fmt: skip
 """Tests that compare images, and those whose figures follow from them."""
 
