@@ -24,7 +24,7 @@ def exact_rows(pipeline: Pipeline, width: int, height: int, budget: int) -> tupl
     that many rows do not fit into memory: then nothing is proven. A single row is never tried,
     because matrix libraries compute one row as a matrix-vector product.
     """
-    rows = _distinct(pipeline, width, height, budget)
+    rows = distinct_rows(pipeline, width, height, budget)
     try:
         whole = pipeline.predict(rows).clone()  # a replayed graph overwrites its output
         if not _same_when_moved(pipeline, rows, whole):
@@ -35,7 +35,7 @@ def exact_rows(pipeline: Pipeline, width: int, height: int, budget: int) -> tupl
         return ()
 
 
-def _distinct(pipeline: Pipeline, width: int, height: int, count: int) -> Rows:
+def distinct_rows(pipeline: Pipeline, width: int, height: int, count: int) -> Rows:
     """Returns rows that differ in prompt, noise and timestep."""
     states = []
     for index in range(count):
@@ -52,19 +52,20 @@ def _distinct(pipeline: Pipeline, width: int, height: int, count: int) -> Rows:
 def _same_when_moved(pipeline: Pipeline, rows: Rows, whole: torch.Tensor) -> bool:
     half = len(whole) // 2
     order = [*range(half, len(whole)), *range(half)]
-    return torch.equal(pipeline.predict(_picked(rows, order)), whole[order])
+    return torch.equal(pipeline.predict(pick_rows(rows, order)), whole[order])
 
 
 def _agrees(pipeline: Pipeline, rows: Rows, whole: torch.Tensor, count: int) -> bool:
     """Returns whether the first, the middle and the last `count` rows alone give the same bits."""
     for start in {0, (len(whole) - count) // 2, len(whole) - count}:
         order = list(range(start, start + count))
-        if not torch.equal(pipeline.predict(_picked(rows, order)), whole[order]):
+        if not torch.equal(pipeline.predict(pick_rows(rows, order)), whole[order]):
             return False
     return True
 
 
-def _picked(rows: Rows, order: list[int]) -> Rows:
+def pick_rows(rows: Rows, order: list[int]) -> Rows:
+    """Returns these rows of a batch, in this order."""
     return replace(
         rows,
         latents=rows.latents[order],

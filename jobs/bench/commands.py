@@ -65,6 +65,22 @@ def bench_publish(
         print_result(bench(rows or [10_000, 100_000], say), as_json, show_publish_figures)
 
 
+@dev.command("bench-rows")
+def bench_rows(
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of a pass.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Passes of each row count.")] = 9,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a pass of the starter by its rows, and find the row counts with the same bits.
+
+    In MKL's strict mode; MKL_CBWR=OFF in the environment measures without it.
+    """
+    from jobs.bench.engine.row_counts import measure_row_counts, show_row_counts
+
+    with exit_codes(as_json):
+        print_result(measure_row_counts(threads, rounds), as_json, show_row_counts)
+
+
 @dev.command("bench-engine")
 def bench_engine(
     rounds: Annotated[int, typer.Option(min=1, help="How often the contenders take turns.")] = 7,

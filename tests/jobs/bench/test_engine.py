@@ -16,6 +16,7 @@ from jobs.bench.engine.baselines import ModelUnderTest, replay_trace
 from jobs.bench.engine.bench import BUCKETS, bench_engine
 from jobs.bench.engine.full_size import TINY, bench_full_size
 from jobs.bench.engine.render import show_engine_figures, show_full_size_figures
+from jobs.bench.engine.row_counts import COUNTS, measure_row_counts
 from jobs.bench.engine.traces import MAX_ROWS, SATURATED, make_trace
 
 
@@ -106,3 +107,12 @@ def test_without_a_gpu_the_remedy_is_named() -> None:
     done = run("from jobs.bench.commands import dev; dev(['bench-engine', '--full-size'])")
     assert done.returncode == 2
     assert "run it on a machine with CUDA" in done.stderr
+
+
+@pytest.mark.slow
+def test_row_counts_are_classed_by_their_bits_and_the_proof_keeps_to_one_class() -> None:
+    figures = measure_row_counts(threads=1, rounds=1)
+    assert sorted(count for counts in figures.classes for count in counts) == list(COUNTS)
+    (budgets_class,) = (counts for counts in figures.classes if figures.exact_rows[-1] in counts)
+    assert {*figures.exact_rows} <= {*budgets_class}
+    assert figures.micro_batches > 0 < figures.fixed_budget
