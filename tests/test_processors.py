@@ -9,11 +9,11 @@ import pytest
 from tests.processors import PROCESSORS, Processor
 
 TESTS = (
-    "tests/engine", "tests/assets", "tests/models/test_starter_model.py",
-    "tests/check/test_agreement.py", "tests/test_two_processors.py",
+    "tests/engine/test_exact_rows.py", "tests/engine/test_batch_invariance.py",
+    "tests/engine/test_memory.py", "tests/assets/test_replay.py",
     "tests/deployments/replica/test_engine_worker.py",
 )  # fmt: skip
-"""Tests that compare images, and those whose figures follow from them."""
+"""Tests that compare bits, the starter's at its real size with one and two threads among them."""
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(3600)]
 
