@@ -22,7 +22,6 @@ from app.types import Status
 
 if TYPE_CHECKING:
     from app.monitor.watch import RunStatus
-    from app.store.catalog import Catalog
 
 runs = typer.Typer(help="List the runs; show, watch or stop one.")
 runs.command("stop", context_settings=FORWARDED)(
@@ -38,11 +37,12 @@ def list_runs(
 ) -> None:
     """List the runs, the newest first."""
     from app.cli.render.runs import show_runs
+    from app.store.catalog import Catalog
 
     if context.invoked_subcommand is not None:
         return
     with exit_codes(as_json):
-        print_results(_catalog(Settings()).runs(limit=limit), as_json, show_runs)
+        print_results(Catalog.open(Settings().catalog).runs(limit=limit), as_json, show_runs)
 
 
 @runs.command("show", epilog="Example: atelier runs show RUN")
@@ -53,9 +53,10 @@ def show_one_run(
     """Show a run: its assets and what became of each, how long it took, and its cost."""
     from app.cli.render.runs import show_run
     from app.monitor.history import history
+    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
-        print_result(history(_catalog(Settings()), run_id), as_json, show_run)
+        print_result(history(Catalog.open(Settings().catalog), run_id), as_json, show_run)
 
 
 @runs.command(epilog="Example: atelier runs watch RUN")
@@ -95,9 +96,3 @@ def _shown(looks: "Iterator[RunStatus]", as_json: bool) -> "RunStatus":
         for before in looks:
             live.update(progress_line(before), refresh=True)
     return before
-
-
-def _catalog(settings: Settings) -> "Catalog":
-    from app.store.catalog import Catalog
-
-    return Catalog.open(settings.catalog)
