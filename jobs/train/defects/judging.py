@@ -1,4 +1,4 @@
-"""Judges a sample of the defect world by its kind's own rules and by stricter limits."""
+"""Judges a sample of the defect world by the rules of its kind and by stricter limits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from app.types import GenerationRequest, Measure, Rule
 from jobs.train.defects.sources import GUIDANCE, STEPS, Source
 from jobs.train.defects.world import WorldSample
 
-_ALONE = 64.0
-"""The duplicate distance where there is no neighbour."""
+_NO_NEIGHBOUR = 64.0
+"""The duplicate distance where there is no other image."""
 _WITH_CRITIC = (Source.DRAWN, Source.STARTER)
 
 
@@ -30,76 +30,80 @@ class JudgedSample:
 
 
 class SampleJudge:
-    """Judges samples by the rules that plans start from, and by the recommended limits."""
+    """Judges samples by the default rules of plans, and by the recommended limits."""
 
     def __init__(self, critic: Critic) -> None:
         self._critic = critic
-        self._seen: dict[str, Neighbours] = {}
+        self._controls: dict[str, Neighbours] = {}
 
-    def judge(self, made: WorldSample) -> JudgedSample:
+    def judge(self, entry: WorldSample) -> JudgedSample:
         """Returns the scores of a sample and the measures that broke a rule.
 
         A control is also compared with earlier controls of its source that show other things.
         """
-        scores = self._scores(made)
-        rules = _rules(made)
-        limits = merge_rules_for(rules, TEXT_LIMITS if made.good.layers else LIMITS[made.good.kind])
-        broken = self._broken(scores, limits)
-        beside = None
-        if made.reference and Measure.LIKENESS in scores:
+        scores = self._scores(entry)
+        rules = _rules(entry)
+        limits = merge_rules_for(
+            rules, TEXT_LIMITS if entry.good.layers else LIMITS[entry.good.kind]
+        )
+        broken = _broken(scores, limits)
+        by_reference = None
+        if entry.reference and Measure.LIKENESS in scores:
             measured = [rule for rule in REFERENCE_LIMITS if rule.check in scores]
-            beside = broken | self._broken(scores, measured)
-        return JudgedSample(scores, self._broken(scores, rules), broken, beside)
+            by_reference = broken | _broken(scores, measured)
+        return JudgedSample(scores, _broken(scores, rules), broken, by_reference)
 
-    def _broken(self, scores: dict[Measure, float], rules: Iterable[Rule]) -> frozenset[Measure]:
-        return frozenset(finding.check for finding in judge(scores, tuple(rules)).findings)
-
-    def _scores(self, made: WorldSample) -> dict[Measure, float]:
-        pixels = decode_or_none(made.spoilt.data)
-        critic = self._critic if made.good.source in _WITH_CRITIC else None
-        reference = made.good.pixels if made.reference else None
+    def _scores(self, entry: WorldSample) -> dict[Measure, float]:
+        pixels = decode_or_none(entry.spoilt.data)
+        critic = self._critic if entry.good.source in _WITH_CRITIC else None
+        reference = entry.good.pixels if entry.reference else None
         scores = score_image(
-            pixels, claimed_request(made), critic, prompt=made.spoilt.prompt, reference=reference
+            pixels, claimed_request(entry), critic, prompt=entry.spoilt.prompt, reference=reference
         )
         if pixels is None:
             return scores
-        scores[Measure.DUPLICATE_DISTANCE] = self._distance(made, fingerprint(pixels))
+        scores[Measure.DUPLICATE_DISTANCE] = self._distance(entry, fingerprint(pixels))
         return scores
 
-    def _distance(self, made: WorldSample, mine: int) -> float:
-        if made.spoilt.twin is not None:
-            nearest = Neighbours([KnownImage(fingerprint(made.spoilt.twin), "twin")]).nearest(mine)
-        elif made.sample.severity:
-            return _ALONE
+    def _distance(self, entry: WorldSample, image: int) -> float:
+        if entry.spoilt.twin is not None:
+            original = fingerprint(entry.spoilt.twin)
+            nearest = Neighbours([KnownImage(original, "twin")]).nearest(image)
+        elif entry.sample.severity:
+            return _NO_NEIGHBOUR
         else:  # an image with the same prompt is no duplicate
-            seen = self._seen.setdefault(made.sample.source, Neighbours())
-            nearest = seen.nearest(mine, exclude=made.good.prompt)
-            seen.add(mine, made.good.prompt)
-        return nearest[0] if nearest else _ALONE
+            controls = self._controls.setdefault(entry.sample.source, Neighbours())
+            nearest = controls.nearest(image, exclude=entry.good.prompt)
+            controls.add(image, entry.good.prompt)
+        return nearest[0] if nearest else _NO_NEIGHBOUR
 
 
-def claimed_request(made: WorldSample) -> GenerationRequest:
-    """Returns the request that the sample claims to answer."""
+def _broken(scores: dict[Measure, float], rules: Iterable[Rule]) -> frozenset[Measure]:
+    return frozenset(finding.check for finding in judge(scores, tuple(rules)).findings)
+
+
+def claimed_request(entry: WorldSample) -> GenerationRequest:
+    """Returns the request whose result the sample stands for."""
     return GenerationRequest(
-        prompt=made.spoilt.prompt,
-        width=made.sample.width,
-        height=made.sample.height,
+        prompt=entry.spoilt.prompt,
+        width=entry.sample.width,
+        height=entry.sample.height,
         num_inference_steps=STEPS,
         guidance_scale=GUIDANCE,
-        text_layers=made.spoilt.layers,
+        text_layers=entry.spoilt.layers,
     )
 
 
 def merge_rules_for(rules: Iterable[Rule], others: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Returns the rules, with each of `others` in place of the rule for the same measure."""
-    return tuple(({rule.check: rule for rule in rules} | {r.check: r for r in others}).values())
+    """Returns the rules; a rule of `others` replaces the rule for the same measure."""
+    return tuple({rule.check: rule for rule in (*rules, *others)}.values())
 
 
-def _rules(made: WorldSample) -> list[Rule]:
-    """Returns the rules that a plan starts from, for the sample's kind.
+def _rules(entry: WorldSample) -> list[Rule]:
+    """Returns the default rules of plans for the sample's kind.
 
-    Images with text have rules of their own; without a critic there is no rule for agreement.
+    Images with text have other rules; without a critic there is no rule for agreement.
     """
-    rules = TEXT_RULES if made.good.layers else RULES[made.good.kind]
-    knows = made.good.source in _WITH_CRITIC
-    return [rule for rule in rules if knows or rule.check is not Measure.AGREEMENT]
+    rules = TEXT_RULES if entry.good.layers else RULES[entry.good.kind]
+    has_critic = entry.good.source in _WITH_CRITIC
+    return [rule for rule in rules if has_critic or rule.check is not Measure.AGREEMENT]

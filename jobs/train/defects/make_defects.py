@@ -1,11 +1,11 @@
 """Writes the defect world to a folder: the files, and one line of JSON for each."""
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from app.errors import InvalidRequest
+from app.image.png import png_bytes
 from app.types import Value
 from jobs.train.defects.world import DefectWorld, WorldExtent, WorldSample
 
@@ -29,23 +29,17 @@ def make_defects(folder: Path, extent: WorldExtent) -> WrittenWorld:
     if folder.exists() and any(folder.iterdir()):
         raise InvalidRequest(f"{folder} is not empty; give a new folder, or empty this one")
     folder.mkdir(parents=True, exist_ok=True)
-    counted: Counter[str] = Counter()
+    world, counts = DefectWorld(extent), Counter[str]()
     with (folder / MANIFEST).open("w", encoding="utf-8") as manifest:
-        for made in _all(DefectWorld(extent)):
-            _write(made, folder)
-            manifest.write(made.sample.model_dump_json() + "\n")
-            counted[made.sample.defect] += 1
-    return WrittenWorld(folder=str(folder), classes=dict(counted))
+        for entry in chain(world.controls(), world.spoilt()):
+            _write(entry, folder)
+            manifest.write(entry.sample.model_dump_json() + "\n")
+            counts[entry.sample.defect] += 1
+    return WrittenWorld(folder=str(folder), classes=dict(counts))
 
 
-def _all(world: DefectWorld) -> Iterator[WorldSample]:
-    return chain(world.controls(), world.spoilt())
-
-
-def _write(made: WorldSample, folder: Path) -> None:
-    (folder / made.sample.file).write_bytes(made.spoilt.data)
-    if made.spoilt.twin is not None:
-        from app.image.png import png_bytes
-
+def _write(entry: WorldSample, folder: Path) -> None:
+    (folder / entry.sample.file).write_bytes(entry.spoilt.data)
+    if entry.spoilt.twin is not None:
         (folder / TWINS).mkdir(exist_ok=True)
-        (folder / TWINS / made.sample.file).write_bytes(png_bytes(made.spoilt.twin, text={}))
+        (folder / TWINS / entry.sample.file).write_bytes(png_bytes(entry.spoilt.twin, text={}))

@@ -17,7 +17,7 @@ Defect = Callable[[Pixels, int, Rng], Pixels]
 
 _GROUNDS = np.array([[255, 255, 255], [0, 0, 0], [0, 255, 0], [255, 0, 255]], np.float32)
 """The background colours that objects are usually cut out from."""
-_SEEN = 26
+_VISIBLE = 26
 """A tenth of full alpha; less is hardly visible."""
 
 
@@ -48,7 +48,7 @@ def halo(pixels: Pixels, severity: int, _: Rng) -> Pixels:
 def specks(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
     """Returns the image with up to 4, 8 or 16 loose opaque specks, by severity, off the object."""
     side = max(2, round(2 * _scale(pixels)))
-    near = cv2.dilate((pixels[..., 3] >= _SEEN).astype(np.uint8), _square(1, pixels))
+    near = cv2.dilate((pixels[..., 3] >= _VISIBLE).astype(np.uint8), _square(1, pixels))
     out = pixels.copy()
     for y, x in _places(near == 0, (4, 8, 16)[severity - 1], side, rng):
         out[y : y + side, x : x + side, :3] = rng.integers(0, 256, 3)
@@ -88,8 +88,8 @@ def torn(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
     """Returns the image with 12, 30 or 60 % of its blocks erased; the side has eight blocks."""
     block = max(1, pixels.shape[0] // 8)
     height, width = (-(-side // block) for side in pixels.shape[:2])
-    gone = rng.random((height, width)) < (0.12, 0.3, 0.6)[severity - 1]
-    mask = np.kron(gone, np.ones((block, block), bool))[: pixels.shape[0], : pixels.shape[1]]
+    removed = rng.random((height, width)) < (0.12, 0.3, 0.6)[severity - 1]
+    mask = np.kron(removed, np.ones((block, block), bool))[: pixels.shape[0], : pixels.shape[1]]
     return np.where(mask[..., None], np.uint8(0), pixels)
 
 
@@ -104,9 +104,9 @@ def cut_off(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
     turns = int(rng.integers(4))
     turned = np.rot90(pixels, turns)
     columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
-    gone = columns[0] + max(1, round(len(columns) * (0.12, 0.25, 0.5)[severity - 1]))
+    removed = columns[0] + max(1, round(len(columns) * (0.12, 0.25, 0.5)[severity - 1]))
     out = np.zeros_like(turned)
-    out[:, : turned.shape[1] - gone] = turned[:, gone:]
+    out[:, : turned.shape[1] - removed] = turned[:, removed:]
     return np.ascontiguousarray(np.rot90(out, -turns))
 
 
@@ -115,10 +115,10 @@ def cut_through(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
     turns = int(rng.integers(4))
     turned = np.rot90(pixels, turns)
     columns = np.flatnonzero((turned[..., 3] >= 128).any(axis=0))
-    gone = max(1, round(len(columns) * (0.15, 0.3, 0.5)[severity - 1]))
+    removed = max(1, round(len(columns) * (0.15, 0.3, 0.5)[severity - 1]))
     out = np.zeros_like(turned)
-    out[:, columns[0] + gone :] = turned[:, columns[0] + gone :]
-    return np.ascontiguousarray(np.rot90(np.roll(out, -(gone // 2), axis=1), -turns))
+    out[:, columns[0] + removed :] = turned[:, columns[0] + removed :]
+    return np.ascontiguousarray(np.rot90(np.roll(out, -(removed // 2), axis=1), -turns))
 
 
 def off_centre(pixels: Pixels, severity: int, rng: Rng) -> Pixels:
@@ -150,9 +150,7 @@ def _shrunk(pixels: Pixels, scale: float) -> Pixels:
     """Returns the whole image scaled down, centred in a clear frame of the original size."""
     height, width = pixels.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    alpha = pixels[..., 3:].astype(np.float32) / 255
-    seen = np.dstack([pixels[..., :3] * alpha, alpha])
-    small = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(_premultiplied(pixels), size, interpolation=cv2.INTER_AREA)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     out = np.zeros((height, width, 4), np.float32)
     out[top : top + size[1], left : left + size[0]] = small
@@ -160,15 +158,20 @@ def _shrunk(pixels: Pixels, scale: float) -> Pixels:
 
 
 def _mapped(pixels: Pixels, matrix: NDArray[np.floating]) -> Pixels:
+    size = pixels.shape[1::-1]
+    return _straight(cv2.warpAffine(_premultiplied(pixels), matrix, size, flags=cv2.INTER_LINEAR))
+
+
+def _premultiplied(pixels: Pixels) -> NDArray[np.floating]:
+    """Returns RGB times alpha, from 0 to 255, and alpha from 0 to 1."""
     alpha = pixels[..., 3:].astype(np.float32) / 255
-    seen = np.dstack([pixels[..., :3] * alpha, alpha])
-    return _straight(cv2.warpAffine(seen, matrix, pixels.shape[1::-1], flags=cv2.INTER_LINEAR))
+    return np.dstack([pixels[..., :3] * alpha, alpha])
 
 
-def _straight(seen: NDArray[np.floating]) -> Pixels:
+def _straight(premultiplied: NDArray[np.floating]) -> Pixels:
     """Returns straight-alpha bytes for premultiplied values; alpha is from 0 to 1."""
-    colour = seen[..., :3] / np.maximum(seen[..., 3:], 1e-4)
-    return _bytes(np.dstack([colour, seen[..., 3:] * 255]))
+    colour = premultiplied[..., :3] / np.maximum(premultiplied[..., 3:], 1e-4)
+    return _bytes(np.dstack([colour, premultiplied[..., 3:] * 255]))
 
 
 def empty(pixels: Pixels, severity: int, _: Rng) -> Pixels:
@@ -344,8 +347,7 @@ def _over(pixels: Pixels, colour: NDArray[np.float32], alpha: NDArray[np.floatin
 
 
 def _blurred(pixels: Pixels, sigma: float) -> Pixels:
-    alpha = pixels[..., 3:].astype(np.float32) / 255
-    return _straight(cv2.GaussianBlur(np.dstack([pixels[..., :3] * alpha, alpha]), (0, 0), sigma))
+    return _straight(cv2.GaussianBlur(_premultiplied(pixels), (0, 0), sigma))
 
 
 def _bytes(values: NDArray[np.floating]) -> Pixels:

@@ -9,8 +9,7 @@ from app.check.planes import Pixels
 from app.image.png import png_bytes
 from app.types import Measure
 from app.types.text_layer import TextLayer
-from jobs.train.defects import files, pixels
-from jobs.train.defects import semantic as semantic_module
+from jobs.train.defects import files, pixels, semantic
 from jobs.train.defects.sources import GoodImage, Source
 from jobs.train.starter.drawings import Label, draw
 
@@ -22,7 +21,7 @@ SEVERITIES = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class DefectiveImage:
-    """A file, the prompt and text layers it claims, and the image it nearly repeats, if any."""
+    """A file with its prompt and text layers; `twin` is the image that it nearly repeats."""
 
     data: bytes
     prompt: str
@@ -35,15 +34,12 @@ ApplyDefect = Callable[[GoodImage, int, Rng], DefectiveImage]
 
 @dataclass(frozen=True, slots=True)
 class DefectClass:
-    """One named defect.
-
-    `ought` lists the measures that should detect it. `deterministic` ones must always be detected,
-    whatever the severity.
-    """
+    """One named defect; a `deterministic` one must be detected at every severity."""
 
     name: str
     apply: ApplyDefect
-    ought: tuple[Measure, ...]
+    measures: tuple[Measure, ...]
+    """The measures that should detect it."""
     sources: tuple[Source, ...] = (Source.DRAWN, Source.STARTER)
     deterministic: bool = False
     fits: Callable[[GoodImage], bool] = lambda _: True
@@ -55,8 +51,8 @@ class DefectClass:
     """Whether the good image shows what this one should have looked like."""
 
 
-def is_whole(good: GoodImage) -> DefectiveImage:
-    """Returns the good image unchanged, as a control."""
+def unchanged(good: GoodImage) -> DefectiveImage:
+    """Returns the good image as a file, for a control."""
     return DefectiveImage(png_bytes(good.pixels, text={}), good.prompt, good.layers)
 
 
@@ -76,16 +72,16 @@ def _file_defects() -> list[DefectClass]:
     )  # fmt: skip
     sized = (files.wrong_size, files.wrong_aspect)
     return [
-        *(_file_defect(spoil, Measure.DECODES) for spoil in broken),
-        *(_file_defect(spoil, Measure.SIZE_ERROR) for spoil in sized),
+        *(_file_defect(function, Measure.DECODES) for function in broken),
+        *(_file_defect(function, Measure.SIZE_ERROR) for function in sized),
     ]
 
 
 def _alpha_defects() -> list[DefectClass]:
-    gone = (Measure.COVERAGE, Measure.CONTRAST)
+    visibility = (Measure.COVERAGE, Measure.CONTRAST)
     return [
-        _pixel_defect(pixels.empty, *gone, deterministic=True),
-        _pixel_defect(pixels.nan, *gone, deterministic=True),
+        _pixel_defect(pixels.empty, *visibility, deterministic=True),
+        _pixel_defect(pixels.nan, *visibility, deterministic=True),
         _pixel_defect(pixels.flat, Measure.CONTRAST, deterministic=True),
         _pixel_defect(pixels.opaque_ground, Measure.COVERAGE, Measure.SOFTNESS, deterministic=True),
         _pixel_defect(pixels.ghost, Measure.SOFTNESS, deterministic=True),
@@ -107,7 +103,7 @@ def _appearance_defects() -> list[DefectClass]:
         _pixel_defect(pixels.colour_blotches, Measure.BLOTCHES),
         DefectClass(
             "few_steps",
-            _as_it_is,
+            _unchanged,
             (Measure.BLOTCHES, Measure.FINISHED),
             (Source.STARTER,),
             steps=(3, 2, 1),
@@ -128,28 +124,30 @@ def _appearance_defects() -> list[DefectClass]:
 
 
 def _semantic_defects() -> list[DefectClass]:
-    semantic = (
-        ("wrong_object", semantic_module.other_object, Measure.AGREEMENT),
-        ("wrong_colour", semantic_module.other_colour, Measure.ON_MODEL),
-        ("style_mismatch", semantic_module.other_style, Measure.STYLE),
+    prompts = (
+        ("wrong_object", semantic.other_object, Measure.AGREEMENT),
+        ("wrong_colour", semantic.other_colour, Measure.ON_MODEL),
+        ("style_mismatch", semantic.other_style, Measure.STYLE),
     )
     return [
         DefectClass("merged", _merged, (Measure.AGREEMENT,)),
         *(
             DefectClass(
                 name,
-                _asked(other),
-                tuple(dict.fromkeys((Measure.AGREEMENT, ought))),
+                _with_prompt(other),
+                tuple(dict.fromkeys((Measure.AGREEMENT, measure))),
                 reference=False,
             )
-            for name, other, ought in semantic
+            for name, other, measure in prompts
         ),
-        DefectClass("near_duplicate", _again, (Measure.DUPLICATE_DISTANCE,), reference=False),
+        DefectClass(
+            "near_duplicate", _near_duplicate, (Measure.DUPLICATE_DISTANCE,), reference=False
+        ),
     ]
 
 
 def _text_defects() -> list[DefectClass]:
-    misspelt, faint = semantic_module.misspelt, semantic_module.low_contrast_text
+    misspelt, faint = semantic.misspelt, semantic.low_contrast_text
     return [
         _text_defect(misspelt, Measure.TEXT_ERROR),
         _text_defect(faint, Measure.TEXT_CONTRAST, Measure.TEXT_ERROR),
@@ -170,59 +168,61 @@ def _composition_defects() -> list[DefectClass]:
     ]
 
 
-def _file_defect(spoil: Callable[[Pixels, int, Rng], bytes], ought: Measure) -> DefectClass:
-    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
-        return DefectiveImage(spoil(good.pixels, severity, rng), good.prompt, good.layers)
+def _file_defect(damage: Callable[[Pixels, int, Rng], bytes], measure: Measure) -> DefectClass:
+    def apply(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+        return DefectiveImage(damage(good.pixels, severity, rng), good.prompt, good.layers)
 
-    return DefectClass(spoil.__name__, inflict, (ought,), deterministic=True, reference=False)
+    return DefectClass(damage.__name__, apply, (measure,), deterministic=True, reference=False)
 
 
 def _pixel_defect(
-    spoil: Callable[[Pixels, int, Rng], Pixels],
-    *ought: Measure,
+    damage: Callable[[Pixels, int, Rng], Pixels],
+    *measures: Measure,
     sources: tuple[Source, ...] = (Source.DRAWN, Source.STARTER),
     deterministic: bool = False,
     fits: Callable[[GoodImage], bool] = lambda _: True,
 ) -> DefectClass:
-    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
-        return DefectiveImage(png_bytes(spoil(good.pixels, severity, rng), text={}), good.prompt)
+    def apply(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+        return DefectiveImage(png_bytes(damage(good.pixels, severity, rng), text={}), good.prompt)
 
-    return DefectClass(spoil.__name__, inflict, ought, sources, deterministic, fits)
+    return DefectClass(damage.__name__, apply, measures, sources, deterministic, fits)
 
 
-def _text_defect(spoil: Callable[[GoodImage, int, Rng], Pixels], *ought: Measure) -> DefectClass:
-    def inflict(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+def _text_defect(
+    damage: Callable[[GoodImage, int, Rng], Pixels], *measures: Measure
+) -> DefectClass:
+    def apply(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
         return DefectiveImage(
-            png_bytes(spoil(good, severity, rng), text={}), good.prompt, good.layers
+            png_bytes(damage(good, severity, rng), text={}), good.prompt, good.layers
         )
 
-    return DefectClass(spoil.__name__, inflict, ought, (Source.POSTER,))
+    return DefectClass(damage.__name__, apply, measures, (Source.POSTER,))
 
 
-def _asked(other: Callable[[Label, int], str]) -> ApplyDefect:
-    def inflict(good: GoodImage, severity: int, _: Rng) -> DefectiveImage:
+def _with_prompt(other: Callable[[Label, int], str]) -> ApplyDefect:
+    def apply(good: GoodImage, severity: int, _: Rng) -> DefectiveImage:
         assert good.label is not None
         return DefectiveImage(png_bytes(good.pixels, text={}), other(good.label, severity))
 
-    return inflict
+    return apply
 
 
-def _as_it_is(good: GoodImage, _: int, __: Rng) -> DefectiveImage:
-    return is_whole(good)
+def _unchanged(good: GoodImage, _: int, __: Rng) -> DefectiveImage:
+    return unchanged(good)
 
 
 def _merged(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
     assert good.label is not None
-    prompt = semantic_module.other_object(good.label, 2)
+    prompt = semantic.other_object(good.label, 2)
     kind = prompt.split()[-1]
     other = draw(Label(kind, good.label.colour, good.label.style), good.seed)
-    spoilt = pixels.merged(good.pixels, severity, rng, other)
-    return DefectiveImage(png_bytes(spoilt, text={}), good.prompt)
+    merged = pixels.merged(good.pixels, severity, rng, other)
+    return DefectiveImage(png_bytes(merged, text={}), good.prompt)
 
 
-def _again(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
-    again = pixels.touched_up(good.pixels, severity, rng)
-    return DefectiveImage(png_bytes(again, text={}), good.prompt, twin=good.pixels)
+def _near_duplicate(good: GoodImage, severity: int, rng: Rng) -> DefectiveImage:
+    duplicate = pixels.touched_up(good.pixels, severity, rng)
+    return DefectiveImage(png_bytes(duplicate, text={}), good.prompt, twin=good.pixels)
 
 
 def _has_openings(good: GoodImage) -> bool:
@@ -235,4 +235,5 @@ def shaded(good: GoodImage) -> bool:
 
 
 def coloured(good: GoodImage) -> bool:
+    """Returns whether the image has a hue; on white and black a turn of the hue cannot be seen."""
     return good.label is not None and good.label.colour not in ("white", "black")

@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.check.planes import Pixels
 from app.engine.results import FailedRequest
 from app.fleet.versions import resolve
@@ -19,7 +19,7 @@ from app.registry.references import available_models
 from app.settings import Settings
 from app.types import GenerationRequest, Kind, TextLayer
 from app.types.base import Rect
-from jobs.train.starter.captions import plain
+from jobs.train.starter.captions import article, plain
 from jobs.train.starter.drawings import COLOURS, Label, all_labels, draw
 
 TEXTURE_SIDE, POSTER_SIDE = 128, 256
@@ -62,7 +62,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GoodImage:
-    """One good image with its prompt; `label` is set where it shows one of the drawn objects."""
+    """A good image with its prompt; `label` is set where it shows a drawn object."""
 
     source: Source
     kind: Kind
@@ -111,7 +111,7 @@ def texture(seed: int) -> GoodImage:
     opaque = np.full((TEXTURE_SIDE, TEXTURE_SIDE, 1), 255.0)
     pixels = np.rint(np.concatenate([colour, opaque], axis=2)).astype(np.uint8)
     return GoodImage(
-        Source.TEXTURE, Kind.TEXTURE, seed, f"{_article(name)} {name} stone wall", pixels
+        Source.TEXTURE, Kind.TEXTURE, seed, f"{article(name)} {name} stone wall", pixels
     )
 
 
@@ -129,15 +129,15 @@ def ground(seed: int) -> Pixels:
     page = np.full((POSTER_SIDE, POSTER_SIDE, 4), _PAPER, np.uint8)
     large = cv2.resize(draw(label_of(seed), seed), (160, 160), interpolation=cv2.INTER_CUBIC)
     share = large[..., 3:].astype(np.float32) / 255
-    place = page[92:252, 48:208]
-    place[..., :3] = np.rint(large[..., :3] * share + place[..., :3] * (1 - share))
+    area = page[92:252, 48:208]
+    area[..., :3] = np.rint(large[..., :3] * share + area[..., :3] * (1 - share))
     return page
 
 
 class StarterRenderer:
     """The starter as a renderer, loaded at the first call.
 
-    Loading takes some seconds; then an image of 12 steps takes 0.1 s.
+    Loading takes a few seconds; then an image of 12 steps takes 0.1 s.
     """
 
     @cached_property
@@ -148,23 +148,28 @@ class StarterRenderer:
         )
 
     def render(
-        self, numbers: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
+        self, seeds: Sequence[int], *, steps: int = STEPS, guidance: float = GUIDANCE
     ) -> list[GoodImage]:
         """Returns one image for each seed, in order, with the prompt of the seed's label.
 
         Raises the error of a request that failed.
         """
-        requests = [_generation_request(seed, steps, guidance) for seed in numbers]
-        painted: dict[str, Pixels] = {}
+        requests = [_generation_request(seed, steps, guidance) for seed in seeds]
+        rendered: dict[str, Pixels] = {}
         for outcome in self._engine.generate(requests):
             if isinstance(outcome, FailedRequest):
                 raise outcome.error
-            painted[outcome.request.id] = outcome.pixels
+            rendered[outcome.request.id] = outcome.pixels
         return [
             GoodImage(
-                Source.STARTER, Kind.ICON, seed, request.prompt, painted[request.id], label_of(seed)
+                Source.STARTER,
+                Kind.ICON,
+                seed,
+                request.prompt,
+                rendered[request.id],
+                label_of(seed),
             )
-            for seed, request in zip(numbers, requests, strict=True)
+            for seed, request in zip(seeds, requests, strict=True)
         ]
 
 
@@ -173,7 +178,3 @@ def _generation_request(seed: int, steps: int, guidance: float) -> GenerationReq
         prompt=phrase(label_of(seed)), width=64, height=64, num_inference_steps=steps,
         guidance_scale=guidance, seed=seed,
     )  # fmt: skip
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"

@@ -9,12 +9,12 @@ import numpy as np
 
 from app.types import Kind, Measure, Value
 from jobs.train.defects import sources
-from jobs.train.defects.registry import SEVERITIES, DefectClass, DefectiveImage, classes, is_whole
+from jobs.train.defects.registry import SEVERITIES, DefectClass, DefectiveImage, classes, unchanged
 from jobs.train.defects.sources import GoodImage, Source, StarterRenderer, WorldPart, seeds
 
 CONTROL = "control"
 _CONTROLS_FROM = 50_000
-"""Where the controls' seeds begin: controls are other images than those with defects."""
+"""Index of the first seed of the controls, so that they differ from the images with defects."""
 
 
 class Sample(Value):
@@ -32,7 +32,7 @@ class Sample(Value):
     seed: int
     kind: Kind
     prompt: str
-    """The prompt that the image claims to answer; a wrong object shows something else."""
+    """The prompt that the checks get; an image with a wrong object shows something else."""
     text: str = ""
     width: int
     height: int
@@ -53,7 +53,7 @@ class WorldSample:
 
 @dataclass(frozen=True, slots=True)
 class WorldExtent:
-    """The size of a world, and which of all worlds it is."""
+    """The size of a world, and its number."""
 
     count: int
     """Images of each class and severity."""
@@ -61,7 +61,7 @@ class WorldExtent:
     number: int = 0
     part: WorldPart = WorldPart.EVALUATION
     texts: int = 8
-    """The most posters of a class and severity: reading their text takes a second each."""
+    """Most posters of a class and severity: reading their text takes a second each."""
     painted: bool = True
     """Whether the starter's images are included; without them no model is loaded."""
 
@@ -75,22 +75,19 @@ class DefectWorld:
     def __init__(self, extent: WorldExtent) -> None:
         self.extent = extent
         self._seeds = seeds(extent.part, extent.number)
-        self._painter = StarterRenderer()
+        self._renderer = StarterRenderer()
 
     def controls(self) -> Iterator[WorldSample]:
         """Yields the untouched images.
 
-        Drawn icons, as many of the starter up to 320, textures up to 200, and posters.
+        They are drawn icons, as many of the starter up to 320, up to 200 textures, and posters.
         """
-        numbers = self._seeds[_CONTROLS_FROM:][: self.extent.controls]
-        for number in numbers:
-            yield _control(sources.drawn(number))
-        for good in self._painter.render(numbers[:320]) if self.extent.painted else ():
-            yield _control(good)
-        for number in numbers[:200]:
-            yield _control(sources.texture(number))
-        for number in numbers[: self.extent.texts]:
-            yield _control(sources.poster(number))
+        seeds = self._seeds[_CONTROLS_FROM:][: self.extent.controls]
+        yield from map(control, map(sources.drawn, seeds))
+        if self.extent.painted:
+            yield from map(control, self._renderer.render(seeds[:320]))
+        yield from map(control, map(sources.texture, seeds[:200]))
+        yield from map(control, map(sources.poster, seeds[: self.extent.texts]))
 
     def spoilt(self) -> Iterator[WorldSample]:
         """Yields the samples with defects, ordered by class and then by severity."""
@@ -98,21 +95,18 @@ class DefectWorld:
             for severity in SEVERITIES:
                 for good in self.pictures(defect_class, severity):
                     rng = np.random.default_rng([good.seed, index, severity])
-                    spoilt = defect_class.apply(good, severity, rng)
-                    yield WorldSample(
-                        _sample(defect_class, severity, good, spoilt),
-                        spoilt,
-                        good,
-                        defect_class.reference,
+                    defective = defect_class.apply(good, severity, rng)
+                    sample = sample_of(defect_class.name, severity, good, defective.prompt).replace(
+                        ought=defect_class.measures, deterministic=defect_class.deterministic
                     )
+                    yield WorldSample(sample, defective, good, defect_class.reference)
 
     @property
     def classes(self) -> list[DefectClass]:
         """Returns the classes that can be made from the sources of this world."""
-        every = classes().values()
         return [
             defect_class
-            for defect_class in every
+            for defect_class in classes().values()
             if self.extent.painted or defect_class.steps is None
         ]
 
@@ -124,42 +118,34 @@ class DefectWorld:
         """
         count = self.extent.count
         if defect_class.steps is not None:
-            yield from self._painter.render(
+            yield from self._renderer.render(
                 self._seeds[:count], steps=defect_class.steps[severity - 1], guidance=1.0
             )
         elif Source.DRAWN in defect_class.sources:
-            painted = [good for good in self._painted if defect_class.fits(good)][: count // 2]
-            drawn = (good for good in map(sources.drawn, self._seeds) if defect_class.fits(good))
-            yield from painted
-            yield from islice(drawn, count - len(painted))
+            rendered = [good for good in self._rendered if defect_class.fits(good)][: count // 2]
+            drawn = filter(defect_class.fits, map(sources.drawn, self._seeds))
+            yield from rendered
+            yield from islice(drawn, count - len(rendered))
         elif Source.POSTER in defect_class.sources:
             yield from map(sources.poster, self._seeds[: min(count, self.extent.texts)])
         else:
             yield from map(sources.texture, self._seeds[:count])
 
     @cached_property
-    def _painted(self) -> list[GoodImage]:
-        """Returns twice the starter's images that most classes need.
-
-        A class that fits few images then still finds some.
-        """
+    def _rendered(self) -> list[GoodImage]:
+        """Returns twice as many images of the starter as a class takes, as not all fit it."""
         if not self.extent.painted:
             return []
-        return self._painter.render(self._seeds[1_000:][: self.extent.count])
+        return self._renderer.render(self._seeds[1_000:][: self.extent.count])
 
 
-def _control(good: GoodImage) -> WorldSample:
-    return WorldSample(_row(CONTROL, 0, good, good.prompt), is_whole(good), good)
+def control(good: GoodImage) -> WorldSample:
+    """Returns the good image, unchanged, as a sample of severity 0."""
+    return WorldSample(sample_of(CONTROL, 0, good, good.prompt), unchanged(good), good)
 
 
-def _sample(
-    defect_class: DefectClass, severity: int, good: GoodImage, spoilt: DefectiveImage
-) -> Sample:
-    row = _row(defect_class.name, severity, good, spoilt.prompt)
-    return row.replace(ought=defect_class.ought, deterministic=defect_class.deterministic)
-
-
-def _row(defect: str, severity: int, good: GoodImage, prompt: str) -> Sample:
+def sample_of(defect: str, severity: int, good: GoodImage, prompt: str) -> Sample:
+    """Returns the line of the manifest for a defect of a good image, without its measures."""
     height, width = good.pixels.shape[:2]
     return Sample(
         file=f"{defect}-{severity}-{good.source}-{good.seed}.png",

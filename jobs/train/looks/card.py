@@ -4,8 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, AppearanceConfig
 from app.check.networks import AppearanceNetwork
 from app.digest import digest_file
@@ -13,6 +11,7 @@ from jobs.train.looks.figures import LooksFigures
 from jobs.train.looks.learning import Recipe
 from jobs.train.starter.captions import SYNONYMS
 from jobs.train.starter.drawings import COLOURS, STYLES
+from jobs.train.weights import save_half
 
 _CARD = """\
 # Looks of {starter}
@@ -71,10 +70,7 @@ python -m jobs dev train-looks
 
 def save_looks(network: AppearanceNetwork, folder: Path) -> None:
     """Writes weights and config in the form that `AppearanceModel.load` reads."""
-    weights = {
-        name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    save_file(weights, folder / WEIGHTS_FILE)
+    save_half(network, folder / WEIGHTS_FILE)
     config = AppearanceConfig(
         styles={name: (name, *SYNONYMS.get(name, ())) for name in STYLES},
         colours={name: (name, *SYNONYMS.get(name, ())) for name in COLOURS},
@@ -111,7 +107,8 @@ def write_card(folder: Path, starter: str, figures: LooksFigures, recipe: Recipe
 def _rows(figures: LooksFigures) -> list[str]:
     rows = []
     for defect in dict.fromkeys(row.defect for row in figures.found):
-        some = {row.severity: row for row in figures.found if row.defect == defect}
-        recalls = " | ".join(f"{some[severity].recall:.0%}" for severity in sorted(some))
-        rows.append(f"| {defect} | {some[2].count} | {recalls} | {some[2].precision:.0%} |")
+        of_defect = (row for row in figures.found if row.defect == defect)
+        mild, medium, severe = sorted(of_defect, key=lambda row: row.severity)
+        recalls = " | ".join(f"{row.recall:.0%}" for row in (mild, medium, severe))
+        rows.append(f"| {defect} | {medium.count} | {recalls} | {medium.precision:.0%} |")
     return rows

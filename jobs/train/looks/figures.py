@@ -1,14 +1,13 @@
-"""Measures the appearance model on held-out images: defects found, and good images refused."""
+"""Measures the appearance model on held-out images: defects found, good images refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.looks import APPEARANCE_MEASURES, AppearanceModel
-from app.check.network_input import premultiplied
-from app.check.planes import Pixels
+from app.check.planes import Pixels, premultiplied
 from app.image.png import read_png
 from app.types import Kind, Rule
 from app.types.base import Value
@@ -52,19 +51,20 @@ def measure(looks: AppearanceModel, pool: PicturePool, *, count: int) -> LooksFi
 
     Each defect is applied to the first `count` drawings.
     """
-    good = {"drawn": pool.drawn, "the starter's": pool.painted}
-    refused = tuple(_refused(looks, source, some) for source, some in good.items())
+    sources = {"drawn": pool.drawn, "the starter's": pool.painted}
+    refused = tuple(_refused(looks, source, images) for source, images in sources.items())
     share = float(np.average([refusal.share for refusal in refused]))
-    some = _goods(pool.drawn, count)
+    good = _good_images(pool.drawn, count)
     recalls = [
-        _recall(looks, defect_class.name, severity, _spoilt(defect_class, severity, some), share)
+        _recall(looks, defect_class.name, severity, _defective(defect_class, severity, good), share)
         for defect_class in classes().values()
-        if {*defect_class.ought} & {*APPEARANCE_MEASURES} and defect_class.steps is None
+        if {*defect_class.measures} & {*APPEARANCE_MEASURES} and defect_class.steps is None
         for severity in SEVERITIES
     ]
-    for steps, hasty in zip(FEW_STEPS, pool.hasty, strict=True):
-        left = [(good.pixels, good.prompt) for good in _goods(hasty, len(hasty))]
-        recalls.append(_recall(looks, "few_steps", 4 - steps, left, share))
+    for steps, drawings in zip(FEW_STEPS, pool.unfinished, strict=True):
+        images = _good_images(drawings, len(drawings))
+        unfinished = [(image.pixels, image.prompt) for image in images]
+        recalls.append(_recall(looks, "few_steps", 4 - steps, unfinished, share))
     return LooksFigures(refused=refused, found=tuple(recalls))
 
 
@@ -75,7 +75,7 @@ def broken(looks: AppearanceModel, pixels: Pixels, prompt: str) -> tuple[Rule, .
     return tuple(rule for rule in RULES if rule.check in findings)
 
 
-def _goods(drawings: Drawings, count: int) -> list[GoodImage]:
+def _good_images(drawings: Drawings, count: int) -> list[GoodImage]:
     return [
         GoodImage(
             Source.DRAWN, Kind.ICON, index, phrase(drawings.label(index)), drawings.pixels[index],
@@ -85,33 +85,35 @@ def _goods(drawings: Drawings, count: int) -> list[GoodImage]:
     ]  # fmt: skip
 
 
-def _spoilt(
-    defect_class: DefectClass, severity: int, goods: Sequence[GoodImage]
+def _defective(
+    defect_class: DefectClass, severity: int, images: Sequence[GoodImage]
 ) -> Iterator[tuple[Pixels, str]]:
-    for good in goods:
+    for good in images:
         if defect_class.fits(good):
-            made = defect_class.apply(good, severity, np.random.default_rng([good.seed, severity]))
-            yield read_png(made.data), made.prompt
+            rng = np.random.default_rng([good.seed, severity])
+            defective = defect_class.apply(good, severity, rng)
+            yield read_png(defective.data), defective.prompt
 
 
 def _recall(
     looks: AppearanceModel,
     defect: str,
     severity: int,
-    spoilt: Iterator[tuple[Pixels, str]] | Sequence[tuple[Pixels, str]],
-    alarms: float,
+    images: Iterable[tuple[Pixels, str]],
+    false_alarms: float,
 ) -> DefectRecall:
-    heard = [bool(broken(looks, pixels, prompt)) for pixels, prompt in spoilt]
-    recall = sum(heard) / len(heard)
-    precision = recall / (recall + alarms) if recall else 0.0
+    refused = [bool(broken(looks, pixels, prompt)) for pixels, prompt in images]
+    recall = sum(refused) / len(refused)
+    precision = recall / (recall + false_alarms) if recall else 0.0
     return DefectRecall(
-        defect=defect, severity=severity, count=len(heard), recall=recall, precision=precision
+        defect=defect, severity=severity, count=len(refused), recall=recall, precision=precision
     )
 
 
 def _refused(looks: AppearanceModel, source: str, drawings: Drawings) -> RefusalShare:
-    goods = _goods(drawings, len(drawings))
-    heard = [broken(looks, good.pixels, good.prompt) for good in goods]
-    by_rule = {str(rule): sum(rule in broken for broken in heard) / len(heard) for rule in RULES}
-    share = sum(map(bool, heard)) / len(heard)
-    return RefusalShare(source=source, count=len(heard), share=share, by_rule=by_rule)
+    images = _good_images(drawings, len(drawings))
+    broken_rules = [broken(looks, image.pixels, image.prompt) for image in images]
+    count = len(broken_rules)
+    by_rule = {str(rule): sum(rule in rules for rules in broken_rules) / count for rule in RULES}
+    share = sum(map(bool, broken_rules)) / count
+    return RefusalShare(source=source, count=count, share=share, by_rule=by_rule)

@@ -1,4 +1,4 @@
-"""The images that the appearance model learns from: drawn, rendered and unfinished ones."""
+"""The images that the appearance model learns from: drawn, rendered and unfinished."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from jobs.train.starter.drawings import Label, all_labels
 
 FEW_STEPS = (1, 2, 3)
 """Numbers of steps after which the starter, without guidance, has not finished."""
-_AT_ONCE = 16
+_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """How many images of each sort there are, and which worlds of the training part they use."""
+    """Numbers of images, and which worlds of the training part they use."""
 
     drawn: int = 2_400
     painted: int = 240
-    """The starter's finished images, and as many again for each of `FEW_STEPS`."""
+    """Finished images of the starter, and as many again for each of `FEW_STEPS`."""
     held_out_drawn: int = 960
     held_out_painted: int = 120
     """For the card's figures only; nothing is trained on them."""
@@ -44,31 +44,33 @@ class PictureSettings:
 
 @dataclass(frozen=True, slots=True)
 class PicturePool:
-    """The images by sort, each set uint8 [n, 64, 64, 4] with its labels."""
+    """The sets of images, each uint8 [n, 64, 64, 4] with its labels."""
 
     drawn: Drawings
     painted: Drawings
-    hasty: tuple[Drawings, ...]
-    """By the number of steps, in the order of `FEW_STEPS`."""
+    unfinished: tuple[Drawings, ...]
+    """Images of the starter after too few steps, in the order of `FEW_STEPS`."""
 
 
 def make_pool(folder: Path, world: int, *, drawn_count: int, painted_count: int) -> None:
     """Draws and renders one world's images and writes them into the folder."""
-    numbers = seeds(WorldPart.TRAINING, world)
-    save(_gathered([drawn(seed) for seed in numbers[:drawn_count]]), folder / "drawn.npz")
-    renderer = StarterRenderer()
-    ways = {"painted": partial(renderer.render, steps=STEPS)} | {
-        f"hasty-{steps}": partial(renderer.render, steps=steps, guidance=1.0) for steps in FEW_STEPS
+    world_seeds = seeds(WorldPart.TRAINING, world)
+    save(_labelled([drawn(seed) for seed in world_seeds[:drawn_count]]), folder / "drawn.npz")
+    render = StarterRenderer().render
+    renders = {"painted": partial(render, steps=STEPS)} | {
+        f"hasty-{steps}": partial(render, steps=steps, guidance=1.0) for steps in FEW_STEPS
     }
-    for name, paint in ways.items():
-        some = numbers[:painted_count]
-        pieces = [some[at : at + _AT_ONCE] for at in range(0, len(some), _AT_ONCE)]
-        made = [good for piece in pieces for good in paint(piece)]
-        save(_gathered(made), folder / f"{name}.npz")
+    for name, render_batch in renders.items():
+        batches = [
+            world_seeds[start : min(start + _BATCH, painted_count)]
+            for start in range(0, painted_count, _BATCH)
+        ]
+        images = [image for batch in batches for image in render_batch(batch)]
+        save(_labelled(images), folder / f"{name}.npz")
 
 
 def load_pool(folder: Path) -> PicturePool:
-    """Reads what `make_pool` wrote."""
+    """Reads the images that `make_pool` wrote."""
     return PicturePool(
         load(folder / "drawn.npz"),
         load(folder / "painted.npz"),
@@ -76,10 +78,10 @@ def load_pool(folder: Path) -> PicturePool:
     )
 
 
-def _gathered(goods: Sequence[GoodImage]) -> Drawings:
-    place = {label: index for index, label in enumerate(all_labels())}
-    labels = np.array([place[label_of(good.seed)] for good in goods], dtype=np.int64)
-    return Drawings(np.stack([good.pixels for good in goods]), labels)
+def _labelled(images: Sequence[GoodImage]) -> Drawings:
+    indices = {label: index for index, label in enumerate(all_labels())}
+    labels = np.array([indices[label_of(image.seed)] for image in images], dtype=np.int64)
+    return Drawings(np.stack([image.pixels for image in images]), labels)
 
 
 Rng = np.random.Generator
@@ -97,19 +99,19 @@ DEFECTS = {CRISP: MARKS, COMPOSED: COMPOSITIONS}
 
 
 def apply_defects(
-    pixels: Pixels, spoils: tuple[Defect, ...], label: Label, rng: Rng
+    pixels: Pixels, defects: tuple[Defect, ...], label: Label, rng: Rng
 ) -> Pixels | None:
-    """Returns the image with a random one of the defects at a random severity.
+    """Returns the image with one random defect of `defects` at a random severity.
 
-    Returns None where the defect would not be visible.
+    Returns None if the defect would not be visible.
     """
-    spoil = spoils[int(rng.integers(len(spoils)))]
+    defect = defects[int(rng.integers(len(defects)))]
     severity = int(rng.choice(_SEVERITIES, p=_SHARES))
-    return spoil(pixels, severity, rng) if is_visible(spoil, label) else None
+    return defect(pixels, severity, rng) if is_visible(defect, label) else None
 
 
-def is_visible(spoil: Defect, label: Label) -> bool:
+def is_visible(defect: Defect, label: Label) -> bool:
     """Returns whether a defect shows on a label's drawings: see `jobs.train.defects.registry`."""
-    if spoil is pixels.banding:
+    if defect is pixels.banding:
         return label.style == "shaded"
-    return spoil is not pixels.palette_drift or label.colour not in ("white", "black")
+    return defect is not pixels.palette_drift or label.colour not in ("white", "black")

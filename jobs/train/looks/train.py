@@ -1,11 +1,9 @@
-"""Trains the starter's appearance model: pictures, learning, figures, the folder.
+"""Trains the starter's appearance model: images, training, figures, the folder.
 
 A stage whose output exists for the same settings is not repeated.
 """
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,13 +12,14 @@ import torch
 from app.check.agreement import LOOKS
 from app.check.looks import CONFIG_FILE, WEIGHTS_FILE, AppearanceModel
 from app.models.bundled import FOLDERS, read_version
-from app.settings import Settings
 from app.types import ModelVersion
 from jobs.train.looks.card import save_looks, write_card
 from jobs.train.looks.figures import LooksFigures, measure
 from jobs.train.looks.learning import Recipe, learn
 from jobs.train.looks.pictures import load_pool, make_pool
-from jobs.train.starter.stages import ProgressLog, StageCache, say
+from jobs.train.loop import RunOptions
+from jobs.train.options import stage_cache, training_parser
+from jobs.train.stages import ProgressLog, StageCache, say
 
 OUT = FOLDERS["starter"].parent / LOOKS
 
@@ -28,17 +27,17 @@ OUT = FOLDERS["starter"].parent / LOOKS
 def train_looks(recipe: Recipe, stages: StageCache, out: Path) -> LooksFigures:
     """Runs all stages and returns the figures; writes weights, config and card into `out`."""
     own = recipe.pictures
-    learned_from = pictures(stages, "pictures", own.world, own.drawn, own.painted)
+    training = pictures(stages, "pictures", own.world, own.drawn, own.painted)
     held_out = pictures(
         stages, "held-out", own.held_out_world, own.held_out_drawn, own.held_out_painted
     )
-    weights = train(recipe, stages, learned_from)
+    weights = train(recipe, stages, training)
     out.mkdir(parents=True, exist_ok=True)
     for name in (WEIGHTS_FILE, CONFIG_FILE):
         shutil.copyfile(weights / name, out / name)
     figures = measure(AppearanceModel.load(out), load_pool(held_out), count=recipe.figures)
     write_card(out, _starter().reference, figures, recipe)
-    say(f"the looks stand in {out}")
+    say(f"appearance model written to {out}")
     return figures
 
 
@@ -52,14 +51,14 @@ def pictures(stages: StageCache, name: str, world: int, drawn: int, painted: int
     return stages.run(name, settings | {"drawn": drawn, "painted": painted}, make)
 
 
-def train(recipe: Recipe, stages: StageCache, learned_from: Path) -> Path:
+def train(recipe: Recipe, stages: StageCache, training: Path) -> Path:
     """Returns the folder of weights and config; trains the network on the CPU unless it exists."""
 
     def make(folder: Path) -> None:
-        pool, device = load_pool(learned_from), torch.device("cpu")
-        save_looks(learn(pool, recipe.learning, device, ProgressLog("looks")), folder)
+        options = RunOptions(torch.device("cpu"), ProgressLog("looks", unit="steps"))
+        save_looks(learn(load_pool(training), recipe.learning, options), folder)
 
-    return stages.run("looks", recipe.learning, make, after=[learned_from])
+    return stages.run("looks", recipe.learning, make, after=[training])
 
 
 def _starter() -> ModelVersion:
@@ -68,33 +67,10 @@ def _starter() -> ModelVersion:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns the exit code."""
-    options = _parser().parse_args(argv)
+    description = "Damage drawings and the starter's images, train the looks model on them."
+    options = training_parser("train-looks", description, out=OUT).parse_args(argv)
     torch.set_num_threads(1)  # so that the same settings give the same weights
     cv2.setNumThreads(1)
-    work = options.work or Settings().home / "train-looks"
     recipe = Recipe.tiny() if options.tiny else Recipe()
-    train_looks(recipe, StageCache(work, resume=options.resume), options.out)
+    train_looks(recipe, stage_cache(options), options.out)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs dev train-looks",
-        description="Train the starter's looks: pictures, learning, figures, the folder.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--out", type=Path, default=OUT, help="the looks' folder")
-    add("--work", type=Path, help="where stages stand; unless given ATELIER_HOME/train-looks")
-    add("--tiny", action="store_true", help="every stage in seconds; the answers mean nothing")
-    add(
-        "--resume",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep finished stages",
-    )
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

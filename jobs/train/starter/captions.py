@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from app.types.prompt_words import words
+from app.types.request import words
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -50,8 +50,8 @@ def vocabulary() -> tuple[str, ...]:
 
 
 def plain(label: Label) -> str:
-    """Returns the plainest caption of a label, without its style: "a red sword"."""
-    return f"{_article(label.colour)} {label.colour} {label.kind}"
+    """Returns the shortest caption of a label, without its style: "a red sword"."""
+    return f"{article(label.colour)} {label.colour} {label.kind}"
 
 
 def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -> str:
@@ -62,8 +62,8 @@ def caption(label: Label, rng: np.random.Generator, *, complete: bool = False) -
     weights = np.array([weight for _, weight in TEMPLATES])
     template = TEMPLATES[rng.choice(len(TEMPLATES), p=weights / weights.sum())][0]
     style = "" if rng.random() < _NO_STYLE_SHARE else _synonym(label.style, rng)
-    unsaid = rng.random() < _NO_COLOUR_SHARE and not complete
-    colour = "" if unsaid else _synonym(label.colour, rng)
+    without_colour = rng.random() < _NO_COLOUR_SHARE and not complete
+    colour = "" if without_colour else _synonym(label.colour, rng)
     if not style:
         template = template.replace(", {style} style", "").replace(" in {style} style", "")
     text = template.format(style=style, colour=colour, kind=_synonym(label.kind, rng))
@@ -81,7 +81,8 @@ def _synonym(word: str, rng: np.random.Generator) -> str:
     return str(rng.choice(others)) if others and rng.random() < _SYNONYM_SHARE else word
 
 
-def _article(word: str) -> str:
+def article(word: str) -> str:
+    """Returns "an" before a vowel, else "a"."""
     return "an" if word[0] in "aeiou" else "a"
 
 
@@ -90,6 +91,6 @@ def _tidy(text: str) -> str:
     parts = text.split()
     following = [*parts[1:], ""]
     return " ".join(
-        _article(after) if word in ("a", "an") and after else word
+        article(after) if word in ("a", "an") and after else word
         for word, after in zip(parts, following, strict=True)
     )

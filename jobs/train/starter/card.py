@@ -13,9 +13,6 @@ from jobs.train.starter.publish import size_of
 from jobs.train.starter.recipe import Recipe
 from jobs.train.starter.score import Score
 
-REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""A person's notes on the sheet: the first line is the weights digest they apply to."""
-
 _NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
 
 _ICONS = """\
@@ -145,11 +142,12 @@ def write_cards(
     (critic / "README.md").write_text(_critic_card(critic, version, evaluation), "utf-8")
 
 
-def review_note(weights_digest: str) -> str:
-    """Returns a person's notes on the sheet of these weights, or a sentence that there are none."""
-    if not REVIEW_NOTES.exists():
-        return _NOT_REVIEWED
-    first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")
+def review_notes(folder: Path, weights_digest: str) -> str:
+    """Returns a person's notes on the sheet of these weights, or a sentence that there are none.
+
+    They are in `seen.md` in the folder; its first line is the digest of the weights.
+    """
+    first, _, text = (folder / "seen.md").read_text("utf-8").partition("\n")
     return text.strip() if first.strip() == weights_digest else _NOT_REVIEWED
 
 
@@ -159,7 +157,7 @@ def _icons_card(icons: Path, version: ModelVersion, evaluation: Evaluation, reci
         reference=version.reference,
         kinds=", ".join(KINDS),
         colours=", ".join(COLOURS),
-        seen=review_note(version.weights_digest),
+        seen=review_notes(Path(__file__).parent, version.weights_digest),
         steps=recipe.scores.steps,
         guidance=evaluation.guidance,
         guidances=", ".join(evaluation.by_guidance),

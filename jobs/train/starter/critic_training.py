@@ -1,11 +1,10 @@
-"""Trains the judges: the critic that ships and the classifier that only scores.
+"""Trains the critic that ships and the classifier that only scores.
 
-Both learn from drawings, crisp and as the autoencoder softens them. The critic also learns from
+Both learn from drawings, crisp and softened by the autoencoder. The critic also learns from
 captions with a wrong kind, a wrong colour, an unknown word or a second object, and from damaged
 drawings.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -13,20 +12,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.check.agreement import word_rows
 from app.check.networks import CriticNetwork
+from jobs.train.loop import LoopSettings, RunOptions, TrainingLoop
 from jobs.train.starter.captions import NEUTRAL, another, caption, plain, vocabulary
 from jobs.train.starter.classifier import Classifier, to_classifier_input
-from jobs.train.starter.damage import spoil
+from jobs.train.starter.damage import apply_random_damage
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels
-from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import ProgressLog
 
-_OTHER_CAPTION_SHARE = "stranger"
-"""A word outside the vocabulary; it stands for all of them."""
+_UNKNOWN_WORD = "stranger"
+"""A word outside the vocabulary; the critic learns to reject every such word from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +42,17 @@ class JudgeSettings:
 
 
 def train_classifier(
-    drawings: Drawings,
-    soft: Drawings,
-    settings: JudgeSettings,
-    device: torch.device,
-    report: ProgressLog,
+    drawings: Drawings, soft: Drawings, settings: JudgeSettings, options: RunOptions
 ) -> Classifier:
     """Returns the trained classifier; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed + 1)
+    device = options.device
     classifier = Classifier().to(device).train()
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([settings.seed + 1, step])
         pixels, labels = _sample(drawings, soft, settings.batch, rng)
-        logits = classifier(_varied(pixels, rng).to(device))
+        logits = classifier(_augmented(pixels, rng).to(device))
         targets = [
             torch.tensor([KINDS.index(label.kind) for label in labels]),
             torch.tensor([list(COLOURS).index(label.colour) for label in labels]),
@@ -67,31 +62,29 @@ def train_classifier(
         losses = [F.cross_entropy(a, b.to(device)) for a, b in pairs]
         return torch.stack(losses).sum()
 
-    _train(classifier, loss, settings.classifier_samples, settings, report)
-    return classifier.eval()
+    loop_settings = _loop_settings(settings, settings.classifier_samples)
+    return TrainingLoop(classifier, loop_settings, options).run(loss).eval()
 
 
 def train_critic(
-    drawings: Drawings,
-    soft: Drawings,
-    settings: JudgeSettings,
-    device: torch.device,
-    report: ProgressLog,
+    drawings: Drawings, soft: Drawings, settings: JudgeSettings, options: RunOptions
 ) -> CriticNetwork:
     """Returns the trained critic; the same settings and device give the same weights."""
     torch.manual_seed(settings.seed)
+    device = options.device
     critic = CriticNetwork(len(vocabulary())).to(device).train()
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng([settings.seed, step])
         pixels, labels = _sample(drawings, soft, settings.batch, rng)
         others, _ = _sample(drawings, soft, settings.batch, rng)
-        spoilt = np.stack([spoil(a, b, rng) for a, b in zip(pixels, others, strict=True)])
-        pictures, whole = critic.pictures(_varied(pixels, rng).to(device))
-        _, broken = critic.pictures(_varied(spoilt, rng).to(device))
-        right = _sentences(critic, [_right(label, rng) for label in labels], device)
-        wrong = _sentences(critic, [_wrong(label, rng) for label in labels], device)
-        logits = [critic.match(pictures, right), critic.match(pictures, wrong), whole, broken]
+        pairs = zip(pixels, others, strict=True)
+        damaged = np.stack([apply_random_damage(a, b, rng) for a, b in pairs])
+        images, whole = critic.pictures(_augmented(pixels, rng).to(device))
+        _, broken = critic.pictures(_augmented(damaged, rng).to(device))
+        right = _sentences(critic, [_right_caption(label, rng) for label in labels], device)
+        wrong = _sentences(critic, [_wrong_caption(label, rng) for label in labels], device)
+        logits = [critic.match(images, right), critic.match(images, wrong), whole, broken]
         targets = (0.995, 0.0, 0.995, 0.0)
         return torch.stack(
             [
@@ -100,32 +93,17 @@ def train_critic(
             ]
         ).sum()
 
-    _train(critic, loss, settings.critic_samples, settings, report)
-    return critic.eval()
+    loop_settings = _loop_settings(settings, settings.critic_samples)
+    return TrainingLoop(critic, loop_settings, options).run(loss).eval()
 
 
-def _train(
-    module: nn.Module,
-    loss: Callable[[int], Tensor],
-    samples: int,
-    settings: JudgeSettings,
-    report: ProgressLog,
-) -> None:
-    steps = max(samples // settings.batch, 1)
-    optimizer = torch.optim.AdamW(
-        module.parameters(), lr=settings.learning_rate, weight_decay=0.02, betas=(0.9, 0.99)
+def _loop_settings(settings: JudgeSettings, samples: int) -> LoopSettings:
+    return LoopSettings(
+        samples=samples,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        weight_decay=0.02,
     )
-    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(100, steps // 10 + 1))
-    for step in range(steps):
-        value = loss(step)
-        optimizer.zero_grad()
-        torch.autograd.backward(value)
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        figures = f"loss {value.item():.4f}" if step % 50 == 0 else ""
-        if figures or step == steps - 1:
-            report((step + 1) * settings.batch, steps * settings.batch, figures)
 
 
 def _sample(
@@ -139,10 +117,10 @@ def _sample(
     return pixels, labels
 
 
-def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
-    """Returns premultiplied images with changes that both judges must ignore.
+def _augmented(pixels: Pixels, rng: np.random.Generator) -> Tensor:
+    """Returns premultiplied images with changes that critic and classifier must ignore.
 
-    Moved up to 2 px, a little blur, brightness and noise.
+    They are shifts of up to 2 px, a little blur, brightness and noise.
     """
     images = to_classifier_input(pixels).permute(0, 2, 3, 1).numpy()
     out = np.empty_like(images)
@@ -155,13 +133,13 @@ def _varied(pixels: Pixels, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(out).permute(0, 3, 1, 2).clamp(0, 1)
 
 
-def _right(label: Label, rng: np.random.Generator) -> str:
+def _right_caption(label: Label, rng: np.random.Generator) -> str:
     """Returns a fitting caption; the style is partly random, because the critic must ignore it."""
     style = STYLES[rng.integers(len(STYLES))] if rng.random() < 0.5 else label.style
     return caption(replace(label, style=style), rng)
 
 
-def _wrong(label: Label, rng: np.random.Generator) -> str:
+def _wrong_caption(label: Label, rng: np.random.Generator) -> str:
     """Returns a caption that does not fit: by kind, colour, an unknown word or a second object."""
     chance = rng.random()
     kind = another(KINDS, label.kind, rng)
@@ -173,11 +151,9 @@ def _wrong(label: Label, rng: np.random.Generator) -> str:
     if chance < 0.78:
         return caption(replace(label, kind=kind, colour=colour), rng)
     if chance < 0.92:
-        return plain(label).replace(
-            label.kind, _OTHER_CAPTION_SHARE if rng.random() < 0.7 else "icon"
-        )
+        return plain(label).replace(label.kind, _UNKNOWN_WORD if rng.random() < 0.7 else "icon")
     if chance < 0.96:
-        return f"{caption(label, rng)} {_OTHER_CAPTION_SHARE}"
+        return f"{caption(label, rng)} {_UNKNOWN_WORD}"
     return f"{caption(label, rng)} on {plain(Label(kind, colour, label.style))}"
 
 

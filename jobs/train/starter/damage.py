@@ -41,8 +41,8 @@ def empty(pixels: Pixels) -> Pixels:
     return _kept(pixels, np.zeros((_SIDE, _SIDE), dtype=bool))
 
 
-def spoil(pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """Applies one random damage of random strength; `other` is a drawing to mix in."""
+def apply_random_damage(pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
+    """Returns the drawing with one random damage of random strength; `other` may be mixed in."""
     return _DAMAGES[rng.choice(len(_DAMAGES), p=_SHARES)](pixels, other, rng)
 
 

@@ -1,4 +1,7 @@
-"""Sets of drawings: rendered once in a few processes, saved as bytes with their labels."""
+"""Sets of drawings: rendered in a few processes, saved with their labels; and contact sheets.
+
+It loads no torch, so that the benches that draw sheets start fast.
+"""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from jobs.train.starter.drawings import Label, Pixels, all_labels, draw
 
@@ -59,9 +63,25 @@ def load(path: Path) -> Drawings:
         return Drawings(archive["pixels"], archive["labels"])
 
 
+def save_sheet(pixels: Pixels, columns: int, path: Path, *, enlarged: int = 1) -> None:
+    """Writes straight-alpha images [n, h, w, 4] row by row, on a checkerboard, as one PNG."""
+    height, width = pixels.shape[1:3]
+    rows = -(-len(pixels) // columns)
+    sheet = np.zeros((rows * height, columns * width, 4), dtype=np.float32)
+    for index, image in enumerate(pixels):
+        y, x = index // columns * height, index % columns * width
+        sheet[y : y + height, x : x + width] = image
+    alpha = sheet[..., 3:] / 255
+    y, x = np.indices(sheet.shape[:2])
+    checkerboard = np.where((y // 8 + x // 8) % 2 == 0, 196, 208)[..., None]
+    flat = np.round(sheet[..., :3] * alpha + checkerboard * (1 - alpha)).astype(np.uint8)
+    size = (sheet.shape[1] * enlarged, sheet.shape[0] * enlarged)
+    Image.fromarray(flat).resize(size, Image.Resampling.NEAREST).save(path, optimize=True)
+
+
 def _render_range(job: tuple[int, int, int]) -> Pixels:
     start, stop, first_seed = job
     cv2.setNumThreads(1)
     labels = all_labels()
-    drawn = [draw(labels[i % len(labels)], first_seed + i) for i in range(start, stop)]
-    return np.stack(drawn) if drawn else np.empty((0, 64, 64, 4), dtype=np.uint8)
+    pixels = [draw(labels[i % len(labels)], first_seed + i) for i in range(start, stop)]
+    return np.stack(pixels) if pixels else np.empty((0, 64, 64, 4), dtype=np.uint8)

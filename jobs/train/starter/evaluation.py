@@ -13,12 +13,11 @@ from diffusers import StableDiffusion3Pipeline
 from app.types import Value
 from jobs.train.starter import damage
 from jobs.train.starter.captions import another, caption, plain
-from jobs.train.starter.data import Drawings
+from jobs.train.starter.data import Drawings, save_sheet
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels
 from jobs.train.starter.recipe import ScoreSettings
 from jobs.train.starter.sampling import sample
 from jobs.train.starter.score import Judges, Score, controls, score
-from jobs.train.starter.sheet import save_sheet
 
 _CHOOSING_SEED, _STYLED_SEED = 1_000_000, 2_000_000
 
@@ -88,24 +87,24 @@ def evaluate(
     pipe = load_pipeline(folder, device)
     by_guidance = {g: _chosen_score(pipe, judges, settings, g) for g in settings.guidances}
     guidance = max(settings.guidances, key=lambda g: (by_guidance[g], -g))
-    make = partial(sample, pipe, steps=settings.steps, guidance=guidance)
+    render = partial(sample, pipe, steps=settings.steps, guidance=guidance)
     labels, styled = plain_labels(settings.prompts), styled_labels(settings.styled)
     prompts = plain_prompts(labels)
     captions = [f"a {label.style} {label.colour} {label.kind}" for label in styled]
     started = time.perf_counter()
-    made = make(prompts, range(len(prompts)))
+    images = render(prompts, range(len(prompts)))
     seconds = (time.perf_counter() - started) / len(labels)
-    dressed = make(captions, range(_STYLED_SEED, _STYLED_SEED + len(captions)))
-    some = prompts[: settings.long]
-    padded = make(some, range(len(some)), max_sequence_length=256)
-    _save_plain_sheet(made, sheets / "sheet.png")
-    save_sheet(dressed, len(KINDS), sheets / "styles.png")
+    styled_images = render(captions, range(_STYLED_SEED, _STYLED_SEED + len(captions)))
+    long = prompts[: settings.long]
+    long_images = render(long, range(len(long)), max_sequence_length=256)
+    _save_plain_sheet(images, sheets / "sheet.png")
+    save_sheet(styled_images, len(KINDS), sheets / "styles.png")
     return Evaluation(
         guidance=guidance,
         by_guidance={f"{g:g}": value for g, value in by_guidance.items()},
-        plain=score(judges, made, labels),
-        styled=score(judges, dressed, styled, captions),
-        long=score(judges, padded, labels[: len(some)]),
+        plain=score(judges, images, labels),
+        styled=score(judges, styled_images, styled, captions),
+        long=score(judges, long_images, labels[: len(long)]),
         controls=controls(judges, fresh, len(fresh)),
         critic=critic_figures(judges, fresh),
         kind_probability=judges.kind_probability,
@@ -120,14 +119,14 @@ def _chosen_score(
     labels = plain_labels(settings.choosing)
     seeds = range(_CHOOSING_SEED, _CHOOSING_SEED + len(labels))
     prompts = [plain(label) for label in labels]
-    made = sample(pipe, prompts, seeds, steps=settings.steps, guidance=guidance)
-    return score(judges, made, labels).strict
+    images = sample(pipe, prompts, seeds, steps=settings.steps, guidance=guidance)
+    return score(judges, images, labels).strict
 
 
-def _save_plain_sheet(made: Pixels, path: Path) -> None:
+def _save_plain_sheet(images: Pixels, path: Path) -> None:
     """Saves a sheet with the first image of every kind (rows) and colour (columns)."""
     order = [c * len(KINDS) + k for k in range(len(KINDS)) for c in range(len(COLOURS))]
-    save_sheet(made[[index for index in order if index < len(made)]], len(COLOURS), path)
+    save_sheet(images[[index for index in order if index < len(images)]], len(COLOURS), path)
 
 
 def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
@@ -136,7 +135,7 @@ def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
     labels = [fresh.label(i) for i in range(len(fresh))]
     wrong_kinds = [replace(label, kind=another(KINDS, label.kind, rng)) for label in labels]
     wrong_colours = [replace(label, colour=another(COLOURS, label.colour, rng)) for label in labels]
-    spoilt = np.stack([damage.erase_blocks(picture, rng, share=0.6) for picture in fresh.pixels])
+    damaged = np.stack([damage.erase_blocks(image, rng, share=0.6) for image in fresh.pixels])
 
     def accepted(pixels: Pixels, prompts: Sequence[str]) -> float:
         return float((critic.agreement(pixels, prompts) >= critic.threshold).mean())
@@ -146,5 +145,5 @@ def critic_figures(judges: Judges, fresh: Drawings) -> CriticFigures:
         wrong_kind=accepted(fresh.pixels, plain_prompts(wrong_kinds)),
         wrong_colour=accepted(fresh.pixels, plain_prompts(wrong_colours)),
         unknown_word=accepted(fresh.pixels, [f"a {label.colour} dragon" for label in labels]),
-        damaged=accepted(spoilt, plain_prompts(labels)),
+        damaged=accepted(damaged, plain_prompts(labels)),
     )

@@ -1,45 +1,23 @@
 """Trains the generator by flow matching on cached latents; continues from a checkpoint.
 
 Source: Esser et al. 2024, "Scaling rectified flow transformers for high-resolution image
-synthesis". The data of step n depend only on the seed and n, so a run that was stopped and
-continued gives the same weights as an uninterrupted run.
+synthesis". The data of a step depend only on the seed, the step and the weights of the kinds.
 """
 
-import copy
-import math
-import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import cast
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 from transformers import CLIPTokenizer
 
+from jobs.train.loop import LoopSettings, RunOptions, TrainingLoop
 from jobs.train.starter.captions import caption
 from jobs.train.starter.drawings import KINDS, Label, all_labels
-from jobs.train.starter.stages import ProgressLog
 from jobs.train.starter.transformer import Generator
-
-
-def warm_up_then_fall(optimizer: Optimizer, steps: int, *, warm_up: int) -> LambdaLR:
-    """Returns a learning rate schedule: rises for `warm_up` steps, falls to zero at `steps`."""
-
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        progress = (step - warm_up) / max(steps - warm_up, 1)
-        return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-    return LambdaLR(optimizer, factor)
-
 
 NULL_TOKENS = 256
 """The number of zero tokens that the stock pipeline appends by default."""
@@ -73,99 +51,57 @@ class LatentSet:
     labels: NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Run:
-    """The state of a training run: everything a checkpoint holds."""
-
-    generator: Generator
-    average: Generator
-    optimizer: AdamW
-    schedule: LambdaLR
-    step: int = 0
-    kind_weights: NDArray[np.float64] = field(default_factory=lambda: np.ones(len(KINDS)))
-
-
 def train(
     generator: Generator,
     tokenizer: CLIPTokenizer,
     training: LatentSet,
     validation: LatentSet,
     settings: FlowSettings,
-    *,
-    checkpoint: Path,
-    device: torch.device,
-    report: ProgressLog,
+    options: RunOptions,
     preview: Callable[[Generator, int], None],
-    checkpoint_seconds: float = 120.0,
 ) -> Generator:
-    """Returns the averaged generator after all steps; continues from `checkpoint` if it exists."""
-    steps = max(settings.samples // settings.batch, 1)
-    average = copy.deepcopy(generator).requires_grad_(False)
-    optimizer = AdamW(
-        generator.to(device).parameters(),
-        lr=settings.learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=settings.weight_decay,
+    """Returns the averaged generator after all steps; continues from the checkpoint if it exists.
+
+    `preview` gets the averaged generator and the number of steps after each validation.
+    """
+    device = options.device
+    kind_weights = torch.ones(len(KINDS), dtype=torch.float64)
+    loop = TrainingLoop(
+        generator.to(device), _loop_settings(settings), options, {"kind_weights": kind_weights}
     )
-    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(settings.warm_up, steps // 10 + 1))
-    run = Run(generator, average.to(device), optimizer, schedule)
-    if checkpoint.exists():
-        _restore(run, checkpoint, device)
-    saved = time.monotonic()
-    while run.step < steps:
-        loss = _step(run, tokenizer, training, settings, device)
-        run.schedule.step()
-        run.step += 1
-        if run.step % settings.evaluate_every == 0 or run.step == steps:
-            by_kind = validation_loss(run.average, tokenizer, validation, device)
-            run.kind_weights = np.clip(by_kind / by_kind.mean(), 0.5, 2.0)
-            report(run.step * settings.batch, settings.samples, _figures(by_kind), always=True)
-            preview(run.average, run.step)
-        if time.monotonic() - saved > checkpoint_seconds:
-            _save(run, checkpoint)
-            saved = time.monotonic()
-        report(run.step * settings.batch, settings.samples, f"loss {loss:.3f}")
-    return run.average
+
+    def loss(step: int) -> Tensor:
+        rng = np.random.default_rng([settings.seed, step])
+        chosen = _choose(training.labels, kind_weights.numpy(), settings.batch, rng)
+        prompts = _captions(training.labels[chosen], settings.empty_caption_share, rng)
+        many = rng.random() < settings.many_nulls_share
+        times = _times(settings.batch, rng)
+        clean = training.latents[chosen]
+        noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
+        tensors = (torch.from_numpy(clean), noise, times, token_ids(tokenizer, prompts))
+        moved = (tensor.to(device) for tensor in tensors)
+        return flow_loss(generator, *moved, null_weight=NULL_TOKENS if many else 1).mean()
+
+    def evaluate(step: int) -> str:
+        by_kind = validation_loss(loop.average, tokenizer, validation, device)
+        kind_weights.copy_(torch.from_numpy(np.clip(by_kind / by_kind.mean(), 0.5, 2.0)))
+        preview(loop.average, step)
+        hardest = KINDS[int(by_kind.argmax())]
+        return f"validation loss {by_kind.mean():.4f}, hardest {hardest} {by_kind.max():.4f}"
+
+    return loop.run(loss, evaluate)
 
 
-def _figures(by_kind: NDArray[np.float64]) -> str:
-    hardest = KINDS[int(by_kind.argmax())]
-    return f"validation loss {by_kind.mean():.4f}, hardest {hardest} {by_kind.max():.4f}"
-
-
-def _step(
-    run: Run,
-    tokenizer: CLIPTokenizer,
-    training: LatentSet,
-    settings: FlowSettings,
-    device: torch.device,
-) -> float:
-    rng = np.random.default_rng([settings.seed, run.step])
-    chosen = _choose(training.labels, run.kind_weights, settings.batch, rng)
-    prompts = _captions(training.labels[chosen], settings.empty_caption_share, rng)
-    many = rng.random() < settings.many_nulls_share
-    times = _times(settings.batch, rng).to(device)
-    noise = torch.from_numpy(
-        rng.standard_normal(training.latents[chosen].shape, dtype=np.float32)
-    ).to(device)
-    clean = torch.from_numpy(training.latents[chosen]).to(device)
-    loss = flow_loss(
-        run.generator,
-        clean,
-        noise,
-        times,
-        token_ids(tokenizer, prompts).to(device),
-        null_weight=NULL_TOKENS if many else 1,
-    ).mean()
-    run.optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(run.generator.parameters(), 1.0)
-    run.optimizer.step()
-    decay = min(settings.ema, (run.step + 1) / (run.step + 10))
-    with torch.no_grad():
-        averages: list[Tensor] = list(run.average.parameters())
-        torch._foreach_lerp_(averages, list(run.generator.parameters()), 1 - decay)
-    return float(loss.detach())
+def _loop_settings(settings: FlowSettings) -> LoopSettings:
+    return LoopSettings(
+        samples=settings.samples,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warm_up=settings.warm_up,
+        ema=settings.ema,
+        evaluate_every=settings.evaluate_every,
+    )
 
 
 def flow_loss(
@@ -236,28 +172,3 @@ def validation_loss(
     kinds = validation.labels * len(KINDS) // len(all_labels())
     by_kind = [flat[kinds == kind] for kind in range(len(KINDS))]
     return np.array([losses.mean() if losses.size else flat.mean() for losses in by_kind])
-
-
-def _save(run: Run, path: Path) -> None:
-    """Writes the checkpoint to a temporary file, then renames it."""
-    growing = path.with_suffix(".growing")
-    state = {
-        "generator": run.generator.state_dict(),
-        "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "schedule": run.schedule.state_dict(),
-        "kind_weights": torch.from_numpy(run.kind_weights),
-        "step": run.step,
-    }
-    torch.save(state, growing)
-    os.replace(growing, path)
-
-
-def _restore(run: Run, path: Path, device: torch.device) -> None:
-    state = torch.load(path, map_location=device, weights_only=True)
-    run.generator.load_state_dict(state["generator"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.schedule.load_state_dict(state["schedule"])
-    run.kind_weights = cast(NDArray[np.float64], state["kind_weights"].cpu().numpy())
-    run.step = state["step"]

@@ -6,31 +6,28 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers.models import AutoencoderKL
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file
 
 from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic, CriticConfig
+from jobs.train.loop import RunOptions
+from jobs.train.stages import ProgressLog
 from jobs.train.starter import vae as vaes
 from jobs.train.starter.captions import NEUTRAL, caption, vocabulary
 from jobs.train.starter.classifier import Classifier
 from jobs.train.starter.critic_training import JudgeSettings, train_classifier, train_critic
 from jobs.train.starter.data import Drawings
 from jobs.train.starter.score import PERCENTILE
-from jobs.train.starter.stages import ProgressLog
+from jobs.train.weights import save_half
 
 CLASSIFIER_FILE = "classifier.safetensors"
 
 
-def soften(
-    drawings: Drawings, vae: AutoencoderKL, settings: JudgeSettings, device: torch.device
-) -> Drawings:
+def _softened(drawings: Drawings, vae: AutoencoderKL, settings: JudgeSettings) -> Drawings:
     """Returns the first drawings after the autoencoder, with noise added to their latents."""
     rng = np.random.default_rng(settings.seed)
-    count = min(settings.softened, len(drawings))
-    latents = vaes.encode(vae, drawings.pixels[:count], device)
-    level = rng.uniform(0, settings.soft_noise, (count, 1, 1, 1)).astype(np.float32)
-    noise = rng.standard_normal(latents.shape, dtype=np.float32)
-    return Drawings(vaes.decode(vae, latents + level * noise, device), drawings.labels[:count])
+    first = slice(settings.softened)
+    pixels = vaes.soften(vae, drawings.pixels[first], settings.soft_noise, rng)
+    return Drawings(pixels, drawings.labels[first])
 
 
 def make_classifier(
@@ -41,9 +38,10 @@ def make_classifier(
     device: torch.device,
 ) -> None:
     """Trains the classifier and writes its weights into the folder."""
-    soft = soften(training, vae.to(device), settings, device)
-    classifier = train_classifier(training, soft, settings, device, ProgressLog("classifier"))
-    _save_half(classifier, folder / CLASSIFIER_FILE)
+    soft = _softened(training, vae.to(device), settings)
+    options = RunOptions(device, ProgressLog("classifier"))
+    classifier = train_classifier(training, soft, settings, options)
+    save_half(classifier, folder / CLASSIFIER_FILE)
 
 
 def make_critic(
@@ -55,10 +53,10 @@ def make_critic(
     device: torch.device,
 ) -> None:
     """Trains the critic and writes it, in the form that ships, into `critic/` in the folder."""
-    soft = soften(training, vae.to(device), settings, device)
-    critic = train_critic(training, soft, settings, device, ProgressLog("critic"))
+    soft = _softened(training, vae.to(device), settings)
+    critic = train_critic(training, soft, settings, RunOptions(device, ProgressLog("critic")))
     (folder / "critic").mkdir(exist_ok=True)
-    _save_half(critic, folder / "critic" / WEIGHTS_FILE)
+    save_half(critic, folder / "critic" / WEIGHTS_FILE)
     _write_config(folder / "critic", threshold=0.0)
     threshold = fresh_threshold(Critic.load(folder / "critic"), calibration)
     _write_config(folder / "critic", threshold=threshold)
@@ -77,11 +75,6 @@ def load_classifier(folder: Path) -> Classifier:
     weights = load_file(folder / CLASSIFIER_FILE)
     classifier.load_state_dict({name: value.float() for name, value in weights.items()})
     return classifier.eval()
-
-
-def _save_half(module: nn.Module, path: Path) -> None:
-    weights = {name: value.half().cpu().contiguous() for name, value in module.state_dict().items()}
-    save_file(weights, path)
 
 
 def _write_config(folder: Path, *, threshold: float) -> None:

@@ -23,7 +23,7 @@ def save_parts(
     generator: Generator, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path
 ) -> None:
     """Writes the standard pipeline folder, every part in half precision as safetensors."""
-    vae.register_to_config(_name_or_path=NAME)  # or the config would hold a path of this machine
+    vae.register_to_config(_name_or_path=NAME)  # else the config holds a path of this machine
     pipe = pipeline(generator, vae, tokenizer).to(torch.float16)
     pipe.save_pretrained(folder, safe_serialization=True)
 

@@ -11,13 +11,13 @@ from transformers import CLIPTokenizer
 from jobs.train.starter.drawings import Pixels
 from jobs.train.starter.transformer import Generator
 
-_AT_ONCE = 16
+_BATCH = 16
 
 
 def pipeline(
     generator: Generator, vae: AutoencoderKL, tokenizer: CLIPTokenizer
 ) -> StableDiffusion3Pipeline:
-    """Returns the unmodified pipeline around our parts; the third text encoder is absent."""
+    """Returns the unmodified pipeline with our parts; the third text encoder is absent."""
     for processor in generator.transformer.attn_processors.values():
         processor.null_weight = 1.0
     pipe = StableDiffusion3Pipeline(
@@ -45,10 +45,10 @@ def sample(
     max_sequence_length: int = 1,
 ) -> Pixels:
     """Returns uint8 RGBA [n, 64, 64, 4], one image for each prompt and seed."""
-    pieces = []
-    for start in range(0, len(prompts), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        made = pipe(
+    batches = []
+    for start in range(0, len(prompts), _BATCH):
+        part = slice(start, start + _BATCH)
+        images = pipe(
             prompt=list(prompts[part]),
             width=64,
             height=64,
@@ -58,5 +58,5 @@ def sample(
             generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
             output_type="np",
         ).images
-        pieces.append(np.round(np.clip(made, 0, 1) * 255).astype(np.uint8))
-    return np.concatenate(pieces)
+        batches.append(np.round(np.clip(images, 0, 1) * 255).astype(np.uint8))
+    return np.concatenate(batches)

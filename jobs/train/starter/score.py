@@ -55,7 +55,7 @@ class Score(Value):
 def calibrated(classifier: Classifier, critic: Critic, drawings: Drawings) -> Judges:
     """Returns the judges with limits from drawings that neither was trained on."""
     labels = [drawings.label(i) for i in range(len(drawings))]
-    probability = _wanted(classify(classifier, drawings.pixels), labels)
+    probability = _kind_probability(classify(classifier, drawings.pixels), labels)
     agreement = critic.agreement(drawings.pixels, [plain(label) for label in labels])
     limits = [float(np.percentile(values, PERCENTILE)) for values in (probability, agreement)]
     return Judges(classifier, critic, *limits)
@@ -65,10 +65,10 @@ def strict_passes(
     judges: Judges, pixels: Pixels, prompts: Sequence[str], labels: Sequence[Label]
 ) -> NDArray[np.bool_]:
     """Returns which images pass the strict score, [n]."""
-    opinion = classify(judges.classifier, pixels)
-    certain = _wanted(opinion, labels) > judges.kind_probability
+    answers = classify(judges.classifier, pixels)
+    certain = _kind_probability(answers, labels) > judges.kind_probability
     agreed = judges.critic.agreement(pixels, prompts) > judges.agreement
-    return _kinds_right(opinion, labels) & _colours_right(opinion, labels) & certain & agreed
+    return _kinds_right(answers, labels) & _colours_right(answers, labels) & certain & agreed
 
 
 def score(
@@ -76,14 +76,14 @@ def score(
 ) -> Score:
     """Returns the score of images that should show the labels; plain captions are the default."""
     prompts = prompts or [plain(label) for label in labels]
-    opinion = classify(judges.classifier, pixels)
-    kind, colour = _kinds_right(opinion, labels), _colours_right(opinion, labels)
+    answers = classify(judges.classifier, pixels)
+    kind, colour = _kinds_right(answers, labels), _colours_right(answers, labels)
     strict = strict_passes(judges, pixels, prompts, labels)
     return Score(
         count=len(labels),
         kind=float(kind.mean()),
         colour=float(colour.mean()),
-        style=float(np.mean(opinion.style_names() == np.array([label.style for label in labels]))),
+        style=float(np.mean(answers.style_names() == np.array([label.style for label in labels]))),
         lenient=float((kind & colour).mean()),
         strict=float(strict.mean()),
         strict_by_kind=_grouped(strict, [label.kind for label in labels]),
@@ -96,9 +96,9 @@ def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]
     labels = [drawings.label(i) for i in range(count)]
     pixels = drawings.pixels[:count]
     rng = np.random.default_rng(0)
-    erased = np.stack([damage.erase_blocks(picture, rng, share=0.6) for picture in pixels])
-    halved = np.stack([damage.cut(picture, rng) for picture in pixels])
-    empty = np.stack([damage.empty(picture) for picture in pixels])
+    erased = np.stack([damage.erase_blocks(image, rng, share=0.6) for image in pixels])
+    halved = np.stack([damage.cut(image, rng) for image in pixels])
+    empty = np.stack([damage.empty(image) for image in pixels])
     others = [replace(label, colour=another(COLOURS, label.colour, rng)) for label in labels]
     return {
         "fresh drawings": score(judges, pixels, labels),
@@ -109,18 +109,18 @@ def controls(judges: Judges, drawings: Drawings, count: int) -> dict[str, Score]
     }
 
 
-def _wanted(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.float64]:
+def _kind_probability(answers: Classification, labels: Sequence[Label]) -> NDArray[np.float64]:
     """Returns the probability of each image's own kind."""
-    wanted = [KINDS.index(label.kind) for label in labels]
-    return opinion.probabilities[np.arange(len(wanted)), wanted]
+    kinds = [KINDS.index(label.kind) for label in labels]
+    return answers.probabilities[np.arange(len(kinds)), kinds]
 
 
-def _kinds_right(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
-    return np.equal(opinion.kinds, [KINDS.index(label.kind) for label in labels])
+def _kinds_right(answers: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
+    return np.equal(answers.kinds, [KINDS.index(label.kind) for label in labels])
 
 
-def _colours_right(opinion: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
-    return np.equal(opinion.colours, [list(COLOURS).index(label.colour) for label in labels])
+def _colours_right(answers: Classification, labels: Sequence[Label]) -> NDArray[np.bool_]:
+    return np.equal(answers.colours, [list(COLOURS).index(label.colour) for label in labels])
 
 
 def _grouped(passes: NDArray[np.bool_], names: Sequence[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The autoencoder: 4 x 64 x 64 drawings to 16 x 8 x 8 latents and back; alpha is a channel.
 
 It is initialised as an image pyramid (mean down, smooth up) instead of noise, so that colour is
-right from the first step: with a plain start it learns shapes and loses colour.
+right from the first step: with the default initialisation it learns shapes and loses colour.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,8 @@ from diffusers.models import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jobs.train.loop import LoopSettings, RunOptions, TrainingLoop
 from jobs.train.starter.drawings import Pixels
-from jobs.train.starter.flow_matching import warm_up_then_fall
-from jobs.train.starter.stages import ProgressLog
 
 _PAIRED = 4
 _CONSTANT = 4.0
@@ -130,52 +129,49 @@ def _premultiplied(images: Tensor) -> Tensor:
     return torch.cat([unit[:, :3] * unit[:, 3:], unit[:, 3:]], dim=1)
 
 
-def reconstruction_loss(made: Tensor, true: Tensor) -> Tensor:
+def reconstruction_loss(output: Tensor, true: Tensor) -> Tensor:
     """Returns the loss over visible colour and alpha, and their edges.
 
     The hidden colour counts lightly; block means keep the colour right.
     """
-    a, b = _premultiplied(made), _premultiplied(true)
+    a, b = _premultiplied(output), _premultiplied(true)
     edges = sum(F.l1_loss(a.diff(dim=d), b.diff(dim=d)) for d in (2, 3))
-    hidden = F.l1_loss(made[:, :3], true[:, :3])
-    blocks = F.mse_loss(F.avg_pool2d(made, 4), F.avg_pool2d(true, 4))
+    hidden = F.l1_loss(output[:, :3], true[:, :3])
+    blocks = F.mse_loss(F.avg_pool2d(output, 4), F.avg_pool2d(true, 4))
     return F.l1_loss(a, b) * 2 + F.mse_loss(a, b) * 4 + edges + hidden * 0.1 + blocks
 
 
-def psnr(made: Pixels, true: Pixels) -> float:
+def psnr(output: Pixels, true: Pixels) -> float:
     """Returns the peak signal-to-noise ratio in dB of premultiplied colour and alpha."""
-    a, b = (_premultiplied(to_tensor(pixels)) for pixels in (made, true))
+    a, b = (_premultiplied(to_tensor(pixels)) for pixels in (output, true))
     return float(-10 * torch.log10(F.mse_loss(a, b)))
 
 
 def train_vae(
-    vae: AutoencoderKL,
-    pixels: Pixels,
-    settings: VaeSettings,
-    device: torch.device,
-    report: ProgressLog,
+    vae: AutoencoderKL, pixels: Pixels, settings: VaeSettings, options: RunOptions
 ) -> None:
     """Trains the whole autoencoder in place; the same seed and device give the same weights."""
-    generator = torch.Generator().manual_seed(settings.seed)
+    generator, device = torch.Generator().manual_seed(settings.seed), options.device
     vae.to(device, memory_format=torch.channels_last).train()
-    steps = max(settings.samples // settings.batch, 1)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
-    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(60, steps // 10 + 1))
-    for step in range(steps):
+
+    def loss(_: int) -> Tensor:
         chosen = torch.randint(len(pixels), (settings.batch,), generator=generator).numpy()
         true = to_tensor(pixels[chosen]).to(device, memory_format=torch.channels_last)
         posterior = vae.encode(true).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
-        made = vae.decode(posterior.mean + posterior.std * noise).sample
-        kl = posterior.kl().mean() / posterior.mean[0].numel()
-        loss = reconstruction_loss(made, true) + settings.kl_weight * kl
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 50 == 0 or step == steps - 1:
-            report((step + 1) * settings.batch, steps * settings.batch, f"loss {loss.item():.4f}")
+        output = vae.decode(posterior.mean + posterior.std * noise).sample
+        kl: Tensor = posterior.kl().mean() / posterior.mean[0].numel()
+        return reconstruction_loss(output, true) + settings.kl_weight * kl
+
+    loop_settings = LoopSettings(
+        samples=settings.samples,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        weight_decay=1e-3,
+        betas=(0.9, 0.999),
+        warm_up=60,
+    )
+    TrainingLoop(vae, loop_settings, options).run(loss)
     vae.to(memory_format=torch.contiguous_format).eval()
 
 
@@ -205,11 +201,11 @@ def encode(
     vae: AutoencoderKL, pixels: Pixels, device: torch.device, *, raw: bool = False
 ) -> NDArray[np.float32]:
     """Returns posterior means [n, 16, 8, 8], in the transformer's scale unless `raw`."""
-    pieces = []
+    batches = []
     for start in range(0, len(pixels), 64):
         images = to_tensor(pixels[start : start + 64]).to(device)
-        pieces.append(vae.encode(images).latent_dist.mean.float().cpu())
-    latents = torch.cat(pieces)
+        batches.append(vae.encode(images).latent_dist.mean.float().cpu())
+    latents = torch.cat(batches)
     if not raw:
         latents = (latents - vae.config.shift_factor) * vae.config.scaling_factor
     return cast(NDArray[np.float32], latents.numpy())
@@ -218,12 +214,23 @@ def encode(
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: NDArray[np.float32], device: torch.device) -> Pixels:
     """Returns uint8 RGBA [n, 64, 64, 4] from latents in the transformer's scale."""
-    pieces = []
+    batches = []
     for start in range(0, len(latents), 64):
-        piece = torch.from_numpy(latents[start : start + 64]).to(device)
-        raw = piece / vae.config.scaling_factor + vae.config.shift_factor
-        pieces.append(to_pixels(vae.decode(raw).sample))
-    return np.concatenate(pieces)
+        batch = torch.from_numpy(latents[start : start + 64]).to(device)
+        raw = batch / vae.config.scaling_factor + vae.config.shift_factor
+        batches.append(to_pixels(vae.decode(raw).sample))
+    return np.concatenate(batches)
+
+
+def soften(vae: AutoencoderKL, pixels: Pixels, noise: float, rng: np.random.Generator) -> Pixels:
+    """Returns the images after the autoencoder, with noise added to their latents.
+
+    Each image has its own amount of noise, of a spread up to `noise`.
+    """
+    latents = encode(vae, pixels, vae.device)
+    level = rng.uniform(0, noise, (len(latents), 1, 1, 1)).astype(np.float32)
+    noised = latents + level * rng.standard_normal(latents.shape, dtype=np.float32)
+    return decode(vae, noised, vae.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,29 +251,27 @@ def tune_decoder(
     pixels: Pixels,
     latents: NDArray[np.float32],
     settings: TuningSettings,
-    device: torch.device,
-    report: ProgressLog,
+    options: RunOptions,
 ) -> None:
     """Trains the decoder alone, in place; latents stay valid for training the transformer."""
-    generator = torch.Generator().manual_seed(settings.seed)
+    generator, device = torch.Generator().manual_seed(settings.seed), options.device
     vae.to(device, memory_format=torch.channels_last).train()
-    decoder = vae.decoder
-    steps = max(settings.samples // settings.batch, 1)
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=settings.learning_rate, weight_decay=0)
-    schedule = warm_up_then_fall(optimizer, steps, warm_up=min(100, steps // 10 + 1))
-    for step in range(steps):
+
+    def loss(_: int) -> Tensor:
         chosen = torch.randint(len(pixels), (settings.batch,), generator=generator).numpy()
         true = to_tensor(pixels[chosen]).to(device, memory_format=torch.channels_last)
         clean = torch.from_numpy(latents[chosen])
         level = torch.rand(len(clean), 1, 1, 1, generator=generator) * settings.noise
         noisy = clean + level * torch.randn(clean.shape, generator=generator)
         raw = noisy / vae.config.scaling_factor + vae.config.shift_factor
-        loss = reconstruction_loss(decoder(raw.to(device)), true)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0 or step == steps - 1:
-            report((step + 1) * settings.batch, steps * settings.batch, f"loss {loss.item():.4f}")
+        return reconstruction_loss(vae.decoder(raw.to(device)), true)
+
+    loop_settings = LoopSettings(
+        samples=settings.samples,
+        batch=settings.batch,
+        learning_rate=settings.learning_rate,
+        weight_decay=0,
+        betas=(0.9, 0.999),
+    )
+    TrainingLoop(vae.decoder, loop_settings, options).run(loss)
     vae.to(memory_format=torch.contiguous_format).eval()

@@ -1,4 +1,4 @@
-"""The plain methods of enlarging four times that the upscaler is compared with."""
+"""The methods of enlarging four times that the upscaler is compared with."""
 
 from collections.abc import Callable
 

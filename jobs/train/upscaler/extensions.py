@@ -13,7 +13,7 @@ SIDES = (256, 128, 512, 1024, 2048)
 """The sides that polish offers, in pixels; the first is the default."""
 STEPS = 24
 LAYOUT = {"edition": 1}
-"""Increase it when the same layers would be placed elsewhere: it is part of the weights' digest."""
+"""Increase it when the layout of text changes: it is part of the weights digest."""
 
 
 def write_extensions(polish: Path, base: Path, typography: Path) -> tuple[ModelVersion, ...]:
@@ -25,13 +25,13 @@ def write_extensions(polish: Path, base: Path, typography: Path) -> tuple[ModelV
 
 
 def _write_polish(folder: Path, base: Path) -> ModelVersion:
-    started = read_version(base)
+    version = read_version(base)
     return _write(
         folder,
         base,
         family=POLISH,
         name="starter-polish",
-        capabilities=(*started.capabilities, "img2img"),
+        capabilities=(*version.capabilities, "img2img"),
         sizes=tuple(Size(width=side, height=side) for side in SIDES),
         num_inference_steps=STEPS,
     )
@@ -40,23 +40,23 @@ def _write_polish(folder: Path, base: Path) -> ModelVersion:
 def _write_typography(folder: Path, base: Path) -> ModelVersion:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "layout.json").write_text(json.dumps(LAYOUT, indent=1) + "\n")
-    below = read_version(base)
+    version = read_version(base)
     return _write(
         folder,
         base,
         family=TYPOGRAPHY,
         name="starter-typography",
-        capabilities=(*below.capabilities, "text"),
+        capabilities=(*version.capabilities, "text"),
         sizes=(),
         critic="",
     )
 
 
 def _write(folder: Path, base: Path, **fields: Any) -> ModelVersion:
-    below = read_version(base)
-    named = BaseModelReference(folder=base.name, weights_digest=below.weights_digest)
-    (folder / BASE).write_text(named.model_dump_json(indent=1) + "\n")
-    version = below.replace(
+    base_version = read_version(base)
+    reference = BaseModelReference(folder=base.name, weights_digest=base_version.weights_digest)
+    (folder / BASE).write_text(reference.model_dump_json(indent=1) + "\n")
+    version = base_version.replace(
         **fields, source=SOURCE, seconds_per_image=None, weights_digest=weights_digest(folder)
     )
     (folder / VERSION).write_text(version.model_dump_json(indent=1) + "\n")

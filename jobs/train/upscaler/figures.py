@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from app.check.agreement import Critic
 from app.models.upscaler import Upscaler
 from app.types.base import Value
+from jobs.train.starter.data import save_sheet
 from jobs.train.starter.drawings import COLOURS, KINDS, Pixels
 from jobs.train.starter.evaluation import load_pipeline, plain_labels, plain_prompts
 from jobs.train.starter.sampling import sample
-from jobs.train.starter.sheet import save_sheet
 from jobs.train.upscaler.baselines import Method, lanczos, methods, nearest
 from jobs.train.upscaler.large import LargeFigures, measure_large
 from jobs.train.upscaler.likeness import Likeness, likeness
@@ -57,7 +57,7 @@ class Figures(Value):
 
     held_out: int
     likeness: dict[str, dict[str, Likeness]]
-    """By how the small side was made, then by how it was enlarged."""
+    """By how the small image was made, then by how it was enlarged."""
     pictures: int
     looks: dict[str, Looks]
     """Of starter images by enlarging method, of images as rendered, and of large held-out drawings.
@@ -75,25 +75,29 @@ def measure(
     sheets: Path,
 ) -> Figures:
     """Returns all figures; writes `sheet.png` into `sheets`."""
-    every = methods(upscaler)
+    enlarge = methods(upscaler)
     captions = _captions(settings)
-    painted = render_pictures(load_pipeline(starter, device), settings)
+    rendered = render_pictures(load_pipeline(starter, device), settings)
     critic = Critic.load(starter.parent / "critic")
-    enlarged = {name: [method(picture) for picture in painted] for name, method in every.items()}
-    del enlarged["nearest"]
-    looks = {name: measure_looks(made, captions, critic) for name, made in enlarged.items()}
-    looks["as painted, 64 px"] = measure_looks(list(painted), captions, critic)
+    looks = {
+        name: measure_looks([method(image) for image in rendered], captions, critic)
+        for name, method in enlarge.items()
+        if name != "nearest"
+    }
+    looks["as painted, 64 px"] = measure_looks(list(rendered), captions, critic)
     looks["drawings, 256 px"] = measure_looks(
         list(held_out.large), plain_prompts(held_out.labels), critic
     )
-    save_pictures(painted, upscaler, sheets)
+    save_pictures(rendered, upscaler, sheets)
     return Figures(
         held_out=len(held_out),
-        likeness={way: _likenesses(held_out, index, every) for index, way in enumerate(SOFTENINGS)},
+        likeness={
+            name: _likenesses(held_out, index, enlarge) for index, name in enumerate(SOFTENINGS)
+        },
         pictures=settings.pictures,
         looks=looks,
-        seconds_per_picture=_seconds(upscaler, painted),
-        large=measure_large(on_sheet(painted)[: settings.large], upscaler),
+        seconds_per_picture=_seconds(upscaler, rendered),
+        large=measure_large(on_sheet(rendered)[: settings.large], upscaler),
     )
 
 
@@ -112,19 +116,19 @@ def _captions(settings: FigureSettings) -> list[str]:
     return plain_prompts(plain_labels(settings.pictures))
 
 
-def _likenesses(held_out: Pairs, way: int, every: dict[str, Method]) -> dict[str, Likeness]:
+def _likenesses(held_out: Pairs, index: int, enlarge: dict[str, Method]) -> dict[str, Likeness]:
     return {
-        name: likeness([method(small) for small in held_out.small[:, way]], held_out.large)
-        for name, method in every.items()
+        name: likeness([method(small) for small in held_out.small[:, index]], held_out.large)
+        for name, method in enlarge.items()
     }
 
 
-def measure_looks(made: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
+def measure_looks(images: Sequence[Pixels], captions: Sequence[str], critic: Critic) -> Looks:
     """Returns the measures of images that have no true drawing."""
-    alphas = [picture[..., 3].astype(int) for picture in made]
+    alphas = [image[..., 3].astype(int) for image in images]
     half = [_share((alpha >= _FAINT) & (alpha <= _FULL), alpha) for alpha in alphas]
     haze = [_share((alpha > 0) & (alpha < _FAINT), alpha) for alpha in alphas]
-    agreement = critic.agreement(np.stack(made), captions)
+    agreement = critic.agreement(np.stack(images), captions)
     return Looks(
         half_clear=float(np.mean(half)),
         haze=float(np.mean(haze)),
@@ -137,27 +141,27 @@ def _share(chosen: NDArray[np.bool_], alpha: NDArray[np.int_]) -> float:
     return float(chosen.sum() / max((alpha >= 128).sum(), 1))
 
 
-def _seconds(upscaler: Upscaler, painted: Pixels) -> float:
+def _seconds(upscaler: Upscaler, rendered: Pixels) -> float:
     """Returns the wall time in seconds for one image: the best of ten."""
     times = []
-    for picture in painted[:10]:
+    for image in rendered[:10]:
         started = time.perf_counter()
-        upscaler.upscale(picture)
+        upscaler.upscale(image)
         times.append(time.perf_counter() - started)
     return min(times)
 
 
-def save_pictures(painted: Pixels, upscaler: Upscaler, folder: Path) -> None:
+def save_pictures(rendered: Pixels, upscaler: Upscaler, folder: Path) -> None:
     """Writes `sheet.png`: one image of each kind, the colours in turn.
 
     Each is enlarged by nearest, Lanczos and the upscaler.
     """
-    ways = (nearest, lanczos, upscaler.upscale)
-    frames = [way(picture) for picture in on_sheet(painted) for way in ways]
-    save_sheet(np.stack(frames), 2 * len(ways), folder / "sheet.png")
+    enlarge = (nearest, lanczos, upscaler.upscale)
+    images = [method(image) for image in on_sheet(rendered) for method in enlarge]
+    save_sheet(np.stack(images), 2 * len(enlarge), folder / "sheet.png")
 
 
-def on_sheet(painted: Pixels) -> list[Pixels]:
-    """Returns one image of each kind, the colours in turn, as far as `painted` reaches."""
+def on_sheet(rendered: Pixels) -> list[Pixels]:
+    """Returns one image of each kind, the colours in turn, as far as `rendered` reaches."""
     chosen = [k % len(COLOURS) * len(KINDS) + k for k in range(len(KINDS))]
-    return [painted[index] for index in chosen if index < len(painted)]
+    return [rendered[index] for index in chosen if index < len(rendered)]

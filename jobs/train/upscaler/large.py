@@ -27,27 +27,27 @@ class LargeFigures(Value):
     seconds: float
     """CPU seconds for one image; the median."""
     memory_mib: float
-    """The most memory that an image took beyond what the process had before, in MiB."""
+    """The most memory that an image took beyond what the process used before, in MiB."""
 
 
-def measure_large(painted: Sequence[Pixels], enlarger: ImageUpscaler) -> LargeFigures:
+def measure_large(rendered: Sequence[Pixels], upscaler: ImageUpscaler) -> LargeFigures:
     """Enlarges each image [h, w, 4] by polish and by Lanczos, and returns the figures of both."""
     polished: list[Pixels] = []
-    plain: list[Pixels] = []
+    enlarged: list[Pixels] = []
     seconds: list[float] = []
     memory: list[float] = []
-    for picture in painted:
-        size = Size(width=picture.shape[1], height=picture.shape[0])
+    for image in rendered:
+        size = Size(width=image.shape[1], height=image.shape[0])
         with _measured(seconds, memory):
-            large = upscale_to(picture, QUICK_SIZE, enlarger)
+            large = upscale_to(image, QUICK_SIZE, upscaler)
         polished.append(resize(large, size))
-        plain.append(resize(lanczos(picture, QUICK_SIZE.width // size.width), size))
+        enlarged.append(resize(lanczos(image, QUICK_SIZE.width // size.width), size))
     return LargeFigures(
-        pictures=len(painted),
+        pictures=len(rendered),
         kept={
-            "polish, to the draft": likeness(polished, painted),
-            "Lanczos, to the draft": likeness(plain, painted),
-            "polish, to Lanczos": likeness(polished, plain),
+            "polish, to the draft": likeness(polished, rendered),
+            "Lanczos, to the draft": likeness(enlarged, rendered),
+            "polish, to Lanczos": likeness(polished, enlarged),
         },
         seconds=float(np.median(seconds)),
         memory_mib=max(memory),
@@ -57,21 +57,21 @@ def measure_large(painted: Sequence[Pixels], enlarger: ImageUpscaler) -> LargeFi
 @contextmanager
 def _measured(seconds: list[float], memory: list[float]) -> Iterator[None]:
     """Appends the CPU seconds of this thread inside the block, and the rise of memory in MiB."""
-    own, ended = psutil.Process(), threading.Event()
-    before = most = own.memory_info().rss
+    process, ended = psutil.Process(), threading.Event()
+    before = most = process.memory_info().rss
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal most
         while not ended.wait(_POLL_SECONDS):
-            most = max(most, own.memory_info().rss)
+            most = max(most, process.memory_info().rss)
 
-    looking = threading.Thread(target=look)
-    looking.start()
+    poller = threading.Thread(target=poll)
+    poller.start()
     started = time.thread_time()
     try:
         yield
     finally:
         seconds.append(time.thread_time() - started)
         ended.set()
-        looking.join()
+        poller.join()
         memory.append((most - before) / 2**20)

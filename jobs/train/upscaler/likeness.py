@@ -20,9 +20,9 @@ class Likeness(Value):
     """Mean absolute difference of alpha, in steps of 255."""
 
 
-def likeness(made: Sequence[Pixels], true: Sequence[Pixels] | Pixels) -> Likeness:
+def likeness(images: Sequence[Pixels], true: Sequence[Pixels] | Pixels) -> Likeness:
     """Returns the likeness of images to their true drawings, each [h, w, 4]."""
-    pairs = list(zip(made, true, strict=True))
+    pairs = list(zip(images, true, strict=True))
     errors = [np.abs(a[..., 3].astype(int) - b[..., 3]) for a, b in pairs]
     return Likeness(
         psnr=float(np.mean([psnr(on_grey(a), on_grey(b)) for a, b in pairs])),
@@ -39,5 +39,5 @@ def on_grey(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def psnr(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Returns the peak signal-to-noise ratio in dB; 100 at most, as equal images have none."""
+    """Returns the peak signal-to-noise ratio in dB, at most 100: that of equal images."""
     return float(-10 * np.log10(max(float(np.mean((a - b) ** 2)), 1e-10)))

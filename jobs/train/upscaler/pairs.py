@@ -1,11 +1,11 @@
-"""Training pairs: a drawing at 256 pixels, and small sides at 64 like the starter's images.
+"""Training pairs: a drawing at 256 pixels, and small images at 64 like those of the starter.
 
-The small sides are the drawing itself, the drawing after the starter's autoencoder with noise on
-its latents, and the drawing partly noised and rendered again by the whole starter.
+The small images are the drawing itself, the drawing after the starter's autoencoder with noise on
+its latents, and the drawing after img2img by the starter at two strengths.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -15,16 +15,16 @@ from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusion3Pipeline
 from numpy.typing import NDArray
 from PIL import Image
 
+from jobs.train.stages import ProgressLog
 from jobs.train.starter import drawings, vae
 from jobs.train.starter.captions import caption
 from jobs.train.starter.drawings import COLOURS, KINDS, STYLES, Label, Pixels, all_labels
 from jobs.train.starter.shapes import SHAPES, Part
-from jobs.train.starter.stages import ProgressLog
 
 TRAINING, VALIDATION, HELD_OUT = 60_000_000, 70_000_000, 80_000_000
 """The first seed of each set; the starter's own sets end far below."""
 SOFTENINGS = ("clean", "softened", "repainted", "repainted more")
-"""How the small sides of a pair are made, in order."""
+"""How the small images of a pair are made, in order."""
 LARGE = drawings.SIZE * drawings.SUPERSAMPLING
 
 _SHIFTS = ((-7, -1), (-5, 5), (-3, -5), (-1, 1), (1, 7), (3, -3), (5, 3), (7, -7))
@@ -43,7 +43,7 @@ class PairSettings:
     latent_noise: float = 0.3
     """Largest spread of the noise added to latents before they are decoded."""
     strengths: tuple[float, float] = (0.25, 0.4)
-    """The img2img strengths at which the starter renders the last two small sides again."""
+    """The img2img strengths of the last two small images."""
     steps: int = 12
     guidance: float = 2.0
     batch: int = 16
@@ -52,7 +52,10 @@ class PairSettings:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Large drawings [n, 256, 256, 4] and their small sides [n, 4 ways, 64, 64, 4], uint8."""
+    """Large drawings [n, 256, 256, 4] and their small images [n, 4, 64, 64, 4], uint8.
+
+    The second axis of the small images is `SOFTENINGS`.
+    """
 
     large: Pixels
     small: Pixels
@@ -70,7 +73,7 @@ def save(pairs: Pairs, folder: Path) -> None:
 
 
 def load(folder: Path) -> Pairs:
-    """Reads a set that `save` wrote; the large side is memory-mapped and read on access."""
+    """Reads a set that `save` wrote; the large drawings are memory-mapped and read on access."""
     large = np.load(folder / "large.npy", mmap_mode="r", allow_pickle=False)
     return Pairs(large, np.load(folder / "small.npy", allow_pickle=False), labels(len(large)))
 
@@ -88,22 +91,25 @@ def make_pairs(
     settings: PairSettings,
     report: ProgressLog,
 ) -> Pairs:
-    """Returns `count` drawings and their small sides; same seeds and device give the same bytes."""
-    wanted = labels(count)
+    """Returns `count` drawings and their small images.
+
+    The same seeds and device give the same bytes.
+    """
+    shown = labels(count)
     large = np.empty((count, LARGE, LARGE, 4), np.uint8)
     small = np.empty((count, len(SOFTENINGS), drawings.SIZE, drawings.SIZE, 4), np.uint8)
     for start in range(0, count, settings.batch):
         stop = min(start + settings.batch, count)
         for index in range(start, stop):
-            large[index] = draw_large(wanted[index], first_seed + index)
-            small[index, 0] = drawings.draw(wanted[index], first_seed + index)
+            large[index] = draw_large(shown[index], first_seed + index)
+            small[index, 0] = drawings.draw(shown[index], first_seed + index)
         part = slice(start, stop)
         rng = np.random.default_rng([settings.seed, first_seed + start])
-        small[part, 1] = soften(small[part, 0], pipe, settings, rng)
-        for way, strength in enumerate(settings.strengths, start=2):
-            small[part, way] = repaint(small[part, 0], wanted[part], pipe, strength, settings, rng)
-        report(stop, count, "pairs")
-    return Pairs(large, small, wanted)
+        small[part, 1] = vae.soften(pipe.vae, small[part, 0], settings.latent_noise, rng)
+        for index, strength in enumerate(settings.strengths, start=2):
+            small[part, index] = repaint(small[part, 0], shown[part], pipe, strength, settings, rng)
+        report(stop, count)
+    return Pairs(large, small, shown)
 
 
 def draw_large(label: Label, seed: int) -> Pixels:
@@ -116,16 +122,13 @@ def draw_large(label: Label, seed: int) -> Pixels:
     parts, palette = _parts(label, seed, outline)
     total = np.zeros((LARGE, LARGE, 4), np.float32)
     for x, y in _SHIFTS:
-        moved = [
-            Part(part.points + np.array([x, y]) / 16, part.role, part.tone, part.detail)
-            for part in parts
-        ]
-        rgb, alpha, _ = drawings._painted(moved, palette, label.style, outline)
+        shifted = [replace(part, points=part.points + np.array([x, y]) / 16) for part in parts]
+        rgb, alpha, _ = drawings._painted(shifted, palette, label.style, outline)
         cover = (alpha > 0)[..., None]
         total += np.concatenate([rgb * cover, cover * np.uint8(255)], axis=2)
-    seen = total[..., 3:]
-    colour = total[..., :3] / np.maximum(seen / 255, 1)
-    averaged = np.concatenate([colour, seen / len(_SHIFTS)], axis=2)
+    coverage = total[..., 3:]
+    colour = total[..., :3] / np.maximum(coverage / 255, 1)
+    averaged = np.concatenate([colour, coverage / len(_SHIFTS)], axis=2)
     return averaged.round().clip(0, 255).astype(np.uint8)
 
 
@@ -142,16 +145,6 @@ def _parts(
     return parts, drawings._palette(label.colour, rng)
 
 
-def soften(
-    pixels: Pixels, pipe: StableDiffusion3Pipeline, settings: PairSettings, rng: np.random.Generator
-) -> Pixels:
-    """Returns the images after the autoencoder, each with its own amount of latent noise."""
-    latents = vae.encode(pipe.vae, pixels, pipe.device)
-    level = rng.uniform(0, settings.latent_noise, (len(latents), 1, 1, 1)).astype(np.float32)
-    noise = rng.standard_normal(latents.shape, dtype=np.float32)
-    return vae.decode(pipe.vae, latents + level * noise, pipe.device)
-
-
 def repaint(
     pixels: Pixels,
     shown: Sequence[Label],
@@ -160,13 +153,13 @@ def repaint(
     settings: PairSettings,
     rng: np.random.Generator,
 ) -> Pixels:
-    """Returns the images noised by `strength` and denoised by the starter, with captions."""
-    again = StableDiffusion3Img2ImgPipeline(**pipe.components)
-    again.set_progress_bar_config(disable=True)
+    """Returns the images after img2img by the starter at `strength`, with captions as prompts."""
+    img2img = StableDiffusion3Img2ImgPipeline(**pipe.components)
+    img2img.set_progress_bar_config(disable=True)
     seeds = rng.integers(2**31, size=len(pixels))
-    made = again(
+    images = img2img(
         prompt=[caption(label, rng, complete=True) for label in shown],
-        image=[Image.fromarray(picture) for picture in pixels],
+        image=[Image.fromarray(image) for image in pixels],
         strength=strength,
         width=drawings.SIZE,
         height=drawings.SIZE,
@@ -176,4 +169,4 @@ def repaint(
         generator=[torch.Generator().manual_seed(int(seed)) for seed in seeds],
         output_type="np",
     ).images
-    return cast(Pixels, np.round(np.clip(made, 0, 1) * 255).astype(np.uint8))
+    return cast(Pixels, np.round(np.clip(images, 0, 1) * 255).astype(np.uint8))

@@ -5,20 +5,15 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from app.digest import digest_file
 from app.models.upscaler import CONFIG_FILE, WEIGHTS_FILE, UpscalerConfig, UpscalerNetwork
+from jobs.train.starter.card import review_notes
 from jobs.train.starter.drawings import KINDS
 from jobs.train.upscaler.figures import Figures, Looks
 from jobs.train.upscaler.large import LargeFigures
 from jobs.train.upscaler.learning import Recipe
 from jobs.train.upscaler.likeness import Likeness
-
-REVIEW_NOTES = Path(__file__).with_name("seen.md")
-"""A person's notes on the sheet: the first line is the weights digest they apply to."""
-
-_NOT_REVIEWED = "Nobody has described this sheet yet; look at it before you trust a number."
+from jobs.train.weights import save_half
 
 _CARD = """\
 # The starter's upscaler
@@ -143,9 +138,7 @@ def large_figures_text(figures: LargeFigures) -> str:
 
 def save_network(network: UpscalerNetwork, config: UpscalerConfig, folder: Path) -> None:
     """Writes weights in half precision and the config, in the form that `load_upscaler` reads."""
-    state = network.state_dict()
-    weights = {name: value.half().cpu().contiguous() for name, value in state.items()}
-    save_file(weights, folder / WEIGHTS_FILE)
+    save_half(network, folder / WEIGHTS_FILE)
     text = json.dumps(config.as_json(), indent=2, sort_keys=True)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
 
@@ -166,19 +159,11 @@ def write_folder(
     return digest
 
 
-def review_note(weights_digest: str) -> str:
-    """Returns a person's notes on the sheet of these weights, or a sentence that there are none."""
-    if not REVIEW_NOTES.exists():
-        return _NOT_REVIEWED
-    first, _, text = REVIEW_NOTES.read_text("utf-8").partition("\n")
-    return text.strip() if first.strip() == weights_digest else _NOT_REVIEWED
-
-
 def _card(out: Path, figures: Figures, recipe: Recipe, starter: str, digest: str) -> str:
     network = UpscalerNetwork(recipe.network)
     return _CARD.format(
         kinds=", ".join(KINDS),
-        seen=review_note(digest),
+        seen=review_notes(Path(__file__).parent, digest),
         seconds=figures.seconds_per_picture,
         starter=starter,
         held_out=figures.held_out,

@@ -1,11 +1,10 @@
-"""Trains the upscaler from nothing: pairs of drawings, learning, figures, the folder.
+"""Trains the upscaler from scratch: pairs of drawings, training, figures, the folder.
 
-The stages follow in the order they run; `train_upscaler` is the whole flow. A stage whose output
-exists for the same settings is not repeated, and learning continues from its last checkpoint.
+The stages follow in the order they run; `train_upscaler` runs all of them. A stage whose output
+exists for the same settings is not repeated, and training continues from its last checkpoint.
 """
 
 import argparse
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import torch
 
 from app.models.bundled import FOLDERS, weights_digest
 from app.models.upscaler import Upscaler, UpscalerNetwork, load_upscaler
-from app.settings import Settings
+from jobs.train.loop import RunOptions
+from jobs.train.options import add_run_options, stage_cache, training_parser
+from jobs.train.stages import ProgressLog, StageCache, say
+from jobs.train.starter.data import save_sheet
 from jobs.train.starter.evaluation import load_pipeline
-from jobs.train.starter.sheet import save_sheet
-from jobs.train.starter.stages import ProgressLog, StageCache, say
 from jobs.train.upscaler import pairs
 from jobs.train.upscaler.baselines import nearest
 from jobs.train.upscaler.extensions import write_extensions
@@ -33,10 +33,10 @@ def train_upscaler(
     recipe: Recipe, stages: StageCache, starter: Path, out: Path, device: torch.device
 ) -> None:
     """Runs all stages; writes the upscaler of the model in `starter` into `out`."""
-    made = make_pairs(recipe, stages, starter, device)
-    network = train_network(recipe, stages, made, device)
+    sets = make_pairs(recipe, stages, starter, device)
+    network = train_network(recipe, stages, sets, device)
     parts = halve(recipe, stages, network)
-    figures = score(recipe, stages, parts, made, starter, device)
+    figures = score(recipe, stages, parts, sets, starter, device)
     publish(recipe, parts, figures, starter, out)
 
 
@@ -52,46 +52,44 @@ def make_pairs(recipe: Recipe, stages: StageCache, starter: Path, device: torch.
     def make(folder: Path) -> None:
         pipe = load_pipeline(starter, device)
         for name, (count, first_seed) in counts.items():
-            made = pairs.make_pairs(count, first_seed, pipe, own, ProgressLog(name))
-            pairs.save(made, folder / name)
+            report = ProgressLog(name, unit="pairs")
+            pairs.save(pairs.make_pairs(count, first_seed, pipe, own, report), folder / name)
 
     settings = {"pairs": asdict(own), "starter": weights_digest(starter)}
     return stages.run("pairs", settings, make)
 
 
-def train_network(recipe: Recipe, stages: StageCache, made: Path, device: torch.device) -> Path:
+def train_network(recipe: Recipe, stages: StageCache, sets: Path, device: torch.device) -> Path:
     """Returns the folder of the trained network; saves preview sheets of validation images."""
     settings = {"network": recipe.network.as_json(), "learning": asdict(recipe.learning)}
 
     def make(folder: Path) -> None:
-        validation = pairs.load(made / "validation")
+        validation = pairs.load(sets / "validation")
 
         def preview(network: UpscalerNetwork, step: int) -> None:
             _save_preview(network, validation, stages.folder / f"preview-{step:06d}.png")
 
         trained = learn(
             recipe.network,
-            pairs.load(made / "training"),
+            pairs.load(sets / "training"),
             validation,
             recipe.learning,
-            checkpoint=folder / "checkpoint.pt",
-            device=device,
-            report=ProgressLog("upscaler"),
-            preview=preview,
+            RunOptions(device, ProgressLog("upscaler"), folder / "checkpoint.pt"),
+            preview,
         )
         torch.save(trained.state_dict(), folder / "network.pt")
 
-    return stages.run("network", settings, make, after=[made])
+    return stages.run("network", settings, make, after=[sets])
 
 
 def _save_preview(network: UpscalerNetwork, validation: pairs.Pairs, path: Path) -> None:
-    """Saves a sheet, two drawings a row: repainted by the starter, enlarged, and the original."""
+    """Saves a sheet, two drawings a row: img2img by the starter, enlarged, and the original."""
     upscaler = Upscaler(network)
-    frames = []
+    images = []
     for index in range(min(12, len(validation))):
         small = validation.small[index, 2]
-        frames += [nearest(small), upscaler.upscale(small), validation.large[index]]
-    save_sheet(np.stack(frames), 6, path)
+        images += [nearest(small), upscaler.upscale(small), validation.large[index]]
+    save_sheet(np.stack(images), 6, path)
 
 
 def halve(recipe: Recipe, stages: StageCache, network: Path) -> Path:
@@ -108,17 +106,17 @@ def halve(recipe: Recipe, stages: StageCache, network: Path) -> Path:
 
 
 def score(
-    recipe: Recipe, stages: StageCache, parts: Path, made: Path, starter: Path, device: torch.device
+    recipe: Recipe, stages: StageCache, parts: Path, sets: Path, starter: Path, device: torch.device
 ) -> Path:
     """Returns the folder of figures and sheet; the weights are loaded as a user loads them."""
 
     def make(folder: Path) -> None:
         upscaler = load_upscaler(parts, device=str(device))
-        held_out = pairs.load(made / "held_out")
+        held_out = pairs.load(sets / "held_out")
         figures = measure(upscaler, held_out, starter, recipe.figures, device, folder)
         (folder / "figures.json").write_text(figures.model_dump_json(indent=2), "utf-8")
 
-    return stages.run("figures", recipe.figures, make, after=[parts, made])
+    return stages.run("figures", recipe.figures, make, after=[parts, sets])
 
 
 def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path) -> None:
@@ -131,10 +129,10 @@ def publish(recipe: Recipe, parts: Path, figures: Path, starter: Path, out: Path
     digest = write_folder(
         parts, figures / "sheet.png", measured, recipe, weights_digest(starter), out
     )
-    for way, by_method in measured.likeness.items():
-        ours, theirs = by_method["upscaler"], by_method["Lanczos"]
-        say(f"{way}: {ours.psnr:.2f} dB, Lanczos {theirs.psnr:.2f} dB")
-    say(f"the upscaler stands in {out}, weights {digest}")
+    for softening, by_method in measured.likeness.items():
+        psnr = {name: likeness.psnr for name, likeness in by_method.items()}
+        say(f"{softening}: {psnr['upscaler']:.2f} dB, Lanczos {psnr['Lanczos']:.2f} dB")
+    say(f"upscaler written to {out}, weights {digest}")
     if out.parent == starter.parent:
         for version in write_extensions(out, starter, out.parent / "typography"):
             say(f"{version.reference}: {version.weights_digest}")
@@ -144,61 +142,47 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command and returns the exit code."""
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    recipe, starter = _recipe(options), options.starter
     if options.large:
-        print(large_figures_text(_large(_recipe(options), options, device)))
-        return 0
-    work = options.work or Settings().home / "train-upscaler"
-    stages = StageCache(work, resume=options.resume)
-    train_upscaler(_recipe(options), stages, options.starter, options.out, device)
+        print(large_figures_text(_large(recipe, starter, options.out, options.device)))
+    else:
+        train_upscaler(recipe, stage_cache(options), starter, options.out, options.device)
     return 0
 
 
-def _large(recipe: Recipe, options: argparse.Namespace, device: torch.device) -> LargeFigures:
+def _large(recipe: Recipe, starter: Path, folder: Path, device: torch.device) -> LargeFigures:
     """Returns the figures of the finished weights on the starter's images at 2048 pixels."""
-    pipe = load_pipeline(options.starter, device)
-    painted = render_pictures(pipe, recipe.figures)
-    upscaler = load_upscaler(options.out, device=str(device))
-    return measure_large(on_sheet(painted)[: recipe.figures.large], upscaler)
+    images = render_pictures(load_pipeline(starter, device), recipe.figures)
+    upscaler = load_upscaler(folder, device=str(device))
+    return measure_large(on_sheet(images)[: recipe.figures.large], upscaler)
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """Returns the recipe with the numbers from the options; --tiny has its own."""
     if options.tiny:
         return Recipe.tiny()
-    own = Recipe()
+    recipe = Recipe()
     return replace(
-        own,
-        pairs=replace(own.pairs, training=options.drawings),
-        learning=replace(own.learning, samples=options.samples, batch=options.batch),
+        recipe,
+        pairs=replace(recipe.pairs, training=options.drawings),
+        learning=replace(recipe.learning, samples=options.samples, batch=options.batch),
     )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m jobs dev train-upscaler",
-        description="Train the starter's upscaler from nothing: pairs, learning, figures.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    recipe = Recipe()
+    parser = training_parser(
+        "train-upscaler",
+        "Draw pairs, train the starter's upscaler, compare it with plain enlarging, write it.",
+        out=OUT,
     )
-    add, own = parser.add_argument, Recipe()
-    add("--out", type=Path, default=OUT, help="the upscaler's folder")
-    add("--work", type=Path, help="where stages stand; unless given ATELIER_HOME/train-upscaler")
-    add("--starter", type=Path, default=FOLDERS["starter"], help="whose pictures it enlarges")
-    add("--drawings", type=int, default=own.pairs.training, help="training drawings")
-    add("--samples", type=int, default=own.learning.samples, help="what the network learns from")
-    add("--batch", type=int, default=own.learning.batch, help="samples per step")
-    add("--threads", type=int, default=1, help="threads of the training process")
-    add("--device", help="cpu or cuda; unless given a GPU where there is one")
-    add("--large", action="store_true", help="train nothing: measure what stands, at 2048 pixels")
-    add("--tiny", action="store_true", help="every stage in seconds; the pictures mean nothing")
-    add(
-        "--resume",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep finished stages and go on from checkpoints",
+    add_run_options(
+        parser,
+        drawings=recipe.pairs.training,
+        samples=recipe.learning.samples,
+        batch=recipe.learning.batch,
     )
+    add = parser.add_argument
+    add("--starter", type=Path, default=FOLDERS["starter"], help="model whose images it enlarges")
+    add("--large", action="store_true", help="only measure the finished weights at 2048 pixels")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.types.prompt_words import words
+from app.types.request import words
 from jobs.train.starter import damage, data
 from jobs.train.starter.captions import caption, plain, vocabulary
 from jobs.train.starter.drawings import KINDS, MARGIN, Label, all_labels, draw
@@ -100,11 +100,11 @@ def test_erased_cut_and_empty_controls_lose_what_they_say(kind: str) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(label=labels, seed=seeds)
-def test_spoiling_changes_what_is_seen(label: Label, seed: int) -> None:
+def test_damage_changes_what_is_seen(label: Label, seed: int) -> None:
     drawn, other = draw(label, seed), draw(Label("coin", "red", "flat"), seed)
-    spoilt = damage.spoil(drawn, other, np.random.default_rng(seed))
-    assert spoilt.shape == drawn.shape
-    assert label.kind == "coin" or not np.array_equal(spoilt, drawn)
+    damaged = damage.apply_random_damage(drawn, other, np.random.default_rng(seed))
+    assert damaged.shape == drawn.shape
+    assert label.kind == "coin" or not np.array_equal(damaged, drawn)
 
 
 def test_a_saved_set_reads_back_and_its_labels_take_turns(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.check.looks import APPEARANCE_MEASURES, WEIGHTS_FILE, AppearanceModel
-from app.check.network_input import premultiplied
+from app.check.planes import premultiplied
 from app.digest import digest_file
 from app.models.bundled import FOLDERS
 from jobs.train.defects.sources import WorldPart, drawn, seeds
@@ -20,8 +20,8 @@ from jobs.train.looks.pictures import (
     is_visible,
 )
 from jobs.train.looks.train import train_looks
+from jobs.train.stages import StageCache
 from jobs.train.starter.drawings import Label
-from jobs.train.starter.stages import StageCache
 
 SHIPPED = FOLDERS["starter"].parent / "looks"
 

@@ -10,12 +10,13 @@ import torch
 from diffusers.models.attention_processor import JointAttnProcessor2_0
 
 from app.models.bundled import read_version, weights_digest
+from jobs.train.loop import RunOptions
+from jobs.train.stages import ProgressLog, StageCache
 from jobs.train.starter import data, flow_matching
 from jobs.train.starter import vae as vaes
 from jobs.train.starter.captions import NEUTRAL, vocabulary
 from jobs.train.starter.drawings import KINDS, all_labels
 from jobs.train.starter.recipe import Recipe
-from jobs.train.starter.stages import ProgressLog, StageCache
 from jobs.train.starter.tokenizer import build_tokenizer
 from jobs.train.starter.train import main
 from jobs.train.starter.transformer import Generator
@@ -57,11 +58,8 @@ def trained(checkpoint: Path, preview: Callable[[Generator, int], None]) -> Gene
         latent_set,
         latent_set,
         RECIPE.flow,
-        checkpoint=checkpoint,
-        device=CPU,
-        report=ProgressLog("test"),
-        preview=preview,
-        checkpoint_seconds=0,
+        RunOptions(CPU, ProgressLog("test"), checkpoint, checkpoint_seconds=0),
+        preview,
     )
 
 

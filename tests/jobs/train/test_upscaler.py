@@ -13,8 +13,9 @@ from app.image.resize import resize
 from app.models.bundled import FOLDERS
 from app.models.upscaler import WEIGHTS_FILE, UpscalerNetwork, load_upscaler
 from app.types import Size
+from jobs.train.loop import RunOptions
+from jobs.train.stages import ProgressLog
 from jobs.train.starter.drawings import KINDS, Pixels, draw
-from jobs.train.starter.stages import ProgressLog
 from jobs.train.upscaler import pairs
 from jobs.train.upscaler.baselines import bicubic, lanczos, nearest
 from jobs.train.upscaler.large import measure_large
@@ -67,11 +68,8 @@ def trained(
         RECIPE.network,
         *sets,
         settings,
-        checkpoint=checkpoint,
-        device=CPU,
-        report=ProgressLog("test"),
-        preview=preview,
-        checkpoint_seconds=0,
+        RunOptions(CPU, ProgressLog("test"), checkpoint, checkpoint_seconds=0),
+        preview,
     )
 
 
@@ -147,7 +145,7 @@ def test_lanczos_keeps_flat_colour_and_clear_ground() -> None:
 
 
 def test_a_large_picture_is_held_against_its_draft() -> None:
-    """Plain enlarging keeps the draft; a way that forgets it is told so."""
+    """Bicubic enlarging keeps the draft; an upscaler that returns grey scores far lower."""
     painted = [draw(label, index) for index, label in enumerate(pairs.labels(2))]
     figures = measure_large(painted, Plain())
     assert figures.pictures == 2

@@ -1,4 +1,4 @@
-"""Caches the stages of a training, each in a folder named after all that decides its content."""
+"""The stages of a training, each cached in a folder named after its settings; and its log."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ from app.digest import Json, digest
 class StageCache:
     """The folder of the finished stages.
 
-    A stage is identified by its name, its settings and the stages it builds on. It works in a
-    folder of its own that is renamed only when complete, so a killed run leaves nothing that looks
-    finished. The unfinished folder is kept: a stage may continue from checkpoints in it.
+    A stage is identified by its name, its settings and the stages it builds on. It writes into a
+    temporary folder that is renamed when complete, so a killed run leaves nothing that looks
+    finished. The temporary folder is kept: a stage may continue from checkpoints in it.
     """
 
     def __init__(self, folder: Path, *, resume: bool = True) -> None:
@@ -49,36 +49,39 @@ class StageCache:
         if not self.resume:
             shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(parents=True, exist_ok=True)
-        start = time.monotonic()
+        started = time.monotonic()
         make(growing)
         shutil.rmtree(finished, ignore_errors=True)
         os.replace(growing, finished)
-        say(f"{name}: done in {time.monotonic() - start:.0f} s")
+        say(f"{name}: done in {time.monotonic() - started:.0f} s")
         return finished
 
 
 class ProgressLog:
-    """Reports progress every few seconds at most, with the time that is left."""
+    """Logs progress on stderr at intervals, with the rate and the remaining time."""
 
-    def __init__(self, name: str, *, every_seconds: float = 20.0) -> None:
+    def __init__(self, name: str, *, unit: str = "samples", every_seconds: float = 20.0) -> None:
         self._name = name
+        self._unit = unit
         self._every = every_seconds
         self._start = self._last = time.monotonic()
         self._first: int | None = None
 
-    def __call__(self, done: int, total: int, figures: str, *, always: bool = False) -> None:
-        """Prints one line to stderr: name, done of total, figures, minutes left."""
+    def __call__(self, done: int, total: int, figures: str = "", *, always: bool = False) -> None:
+        """Prints one line if it is the first, the last, or the interval has passed, or `always`."""
         now = time.monotonic()
         if self._first is None:
             self._first = done
         elif now - self._last < self._every and done < total and not always:
             return
         self._last = now
-        speed = (done - self._first) / max(now - self._start, 1e-6)
-        left = f", {(total - done) / speed / 60:.1f} min left" if speed > 0 else ""
-        say(f"{self._name}: {done}/{total} samples, {figures}, {speed:.0f}/s{left}")
+        rate = (done - self._first) / max(now - self._start, 1e-6)
+        parts = [f"{done}/{total} {self._unit}", figures, f"{rate:.0f}/s"]
+        if rate > 0:
+            parts.append(f"{(total - done) / rate / 60:.1f} min left")
+        say(f"{self._name}: {', '.join(filter(None, parts))}")
 
 
 def say(text: str) -> None:
-    """Prints one progress line to stderr."""
+    """Prints one line of progress to stderr."""
     print(text, file=sys.stderr, flush=True)
