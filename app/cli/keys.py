@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from app.api.keys import KeyOwner, add_key, read_keys, revoke_key
-from app.cli.output import AsJson, exit_codes, make_console, print_results
-from app.settings import Settings
+from app.cli.input import read_settings
+from app.cli.output import AsJson, exit_codes, make_console, print_results, say
 
 keys = typer.Typer(
     help="Who may call the service: one key for each caller.",
@@ -37,7 +35,7 @@ def add(
     with exit_codes(as_json=False):
         print(
             add_key(
-                Settings().home,
+                read_settings().home,
                 name,
                 team=team,
                 images_per_minute=images_per_minute,
@@ -50,7 +48,7 @@ def add(
 def list_keys(as_json: AsJson = False) -> None:
     """List the owners of keys and their limits; the keys themselves are not stored."""
     with exit_codes(as_json):
-        print_results(list(read_keys(Settings().home).owners.values()), as_json, _show)
+        print_results(list(read_keys(read_settings().home).owners.values()), as_json, _show)
 
 
 @keys.command(epilog="Example: atelier keys revoke art-team")
@@ -60,26 +58,21 @@ def revoke(name: KeyName) -> None:
     When no key is left the service refuses every call; it does not open to everybody.
     """
     with exit_codes(as_json=False):
-        home = Settings().home
+        home = read_settings().home
         revoke_key(home, name)
         left = read_keys(home)
         if not left.owners:
-            Console(stderr=True, highlight=False).print(
+            say(
                 f"no key is left: every call is refused until there is one, or {left.file} is "
-                "removed and the service started again",
-                markup=False,
-                soft_wrap=True,
+                "removed and the service started again"
             )
 
 
 def _show(owners: Sequence[KeyOwner]) -> None:
-    table = Table("name", "team", "images/minute", "images at once", box=None)
+    from app.cli.tables import Table
+
+    table = Table("name", "team", "images/minute", "images at once")
     for owner in owners:
-        table.add_row(
-            owner.name, owner.team, _limit(owner.images_per_minute), _limit(owner.images_at_once)
-        )
+        limits = owner.images_per_minute or "any", owner.images_at_once or "any"
+        table.add(owner.name, owner.team, *limits)
     make_console().print(table if owners else "no keys; make one: atelier keys add NAME")
-
-
-def _limit(number: int | None) -> str:
-    return "any" if number is None else str(number)

@@ -1,11 +1,12 @@
 """Output of every command: one JSON document or text, and errors as exit codes."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 from rich.console import Console
@@ -69,7 +70,7 @@ def _print_error(message: str, as_json: bool, error: AtelierError | None = None)
         kind = type(error).__name__ if error else "Interrupted"
         print_json({"error": kind, "message": message, "faults": _error_fields(error)})
     else:
-        Console(stderr=True, highlight=False).print(message, markup=False, soft_wrap=True)
+        say(message)
 
 
 def _error_fields(error: AtelierError | None) -> list[Json]:
@@ -89,8 +90,28 @@ def _error_fields(error: AtelierError | None) -> list[Json]:
 
 
 PIPE_WIDTH = 200
+Say: TypeAlias = Callable[[str], None]
+"""Prints a message or a line of progress, such as `say`."""
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """Makes a console as wide as the terminal; in a pipe, wide enough for whole names."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def say(text: str) -> None:
+    """Prints a message or a line of progress on stderr; markup in it has no effect."""
+    make_console(stderr=True).print(visible(text, keep="\n"), markup=False, soft_wrap=True)
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Returns the text with every control character as its escape, such as \\x1b or \\u202e.
+
+    A terminal would obey C0 and C1 controls, and bidirectional controls reorder what is read.
+    Characters in `keep` stay.
+    """
+    return _CONTROL.sub(lambda at: at[0] if at[0] in keep else ascii(at[0])[1:-1], text)

@@ -1,17 +1,15 @@
 """The undisturbed run that every disturbed one is compared with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TypeAlias
 
+from app.cli.output import Say
 from app.errors import BackendError
 from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.invariants import count_steps, manifest
 from jobs.crash_tests.job import BulkProcess, ending_all
 
-Say: TypeAlias = Callable[[str], None]
 ASSETS = 24
 SLOW = {"ATELIER_ECHO_SECONDS": "0.3"}
 """Long enough that most moments of a run fall into work."""

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from rich.table import Table
-
-from app.cli.output import make_console
-from jobs.crash_tests.baseline import Say
+from app.cli.output import Say, make_console
+from app.cli.tables import Cell, Table, escape, styled
 from jobs.crash_tests.corruption import corrupt_files
 from jobs.crash_tests.counters import CrashTestKind, CrashTestReport, CrashTestResult
 from jobs.crash_tests.driver import kill_driver
@@ -35,18 +33,17 @@ def run_crash_tests(kind: CrashTestKind, n: int, seed: int, say: Say) -> CrashTe
 def show_crash_tests(report: CrashTestReport) -> None:
     """Prints one line per counter: first those that must be 0, then the others."""
     out = make_console()
-    table = Table("kind", "trials", "counted", "", box=None)
+    table = Table("kind", "trials", "counter", "")
     for kind in report.kinds:
-        label = (kind.kind, str(kind.trials))
-        for name, count in kind.broken.items():
-            table.add_row(*label, name, f"[bold red]{count}[/]" if count else "0")
-            label = ("", "")
-        for name, count in kind.counted.items():
-            table.add_row(*label, f"[dim]{name}[/]", f"[dim]{count}[/]")
-            label = ("", "")
+        rows: list[tuple[Cell, Cell]] = [
+            (name, styled(n, "bold red" if n else "")) for name, n in kind.broken.items()
+        ]
+        rows += [(styled(name, "dim"), styled(n, "dim")) for name, n in kind.counted.items()]
+        for at, row in enumerate(rows):
+            table.add(*(("", "") if at else (kind.kind, kind.trials)), *row)
     out.print(table)
     for kind in report.kinds:
         for note in kind.notes:
-            out.print(f"{kind.kind}: {note}", soft_wrap=True, markup=False)
+            out.print(escape(f"{kind.kind}: {note}"), soft_wrap=True)
     verdict = "nothing broke" if report.holds else "[bold red]something broke[/]"
     out.print(f"seed {report.seed}: {verdict}")

@@ -6,6 +6,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from app.assets.export import export
+from app.cli.output import Say
 from app.digest import digest_file
 from app.errors import DigestMismatch, StoreError
 from app.store.blobs import blob_path
@@ -13,17 +14,16 @@ from app.store.publish import Store
 from app.store.verify import DifferenceKind, verify
 from app.types import AssetRecord, Status
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, lenient_plan
 from jobs.crash_tests.workload import processes, run_all_steps, run_in_process
 
 
 def corrupt_files(n: int, seed: int, say: Say) -> CrashTestResult:
     """Runs `n` flipped bits, a fifth as many truncations and a tenth as many swaps, at once."""
-    tally, rng = Counters("rot"), Random(f"rot {seed}")
+    counters, rng = Counters("rot"), Random(f"rot {seed}")
     flips, cuts, swaps = n, max(n // 5, 1), max(n // 10, 1)
-    tally.trials = flips + cuts + swaps
+    counters.trials = flips + cuts + swaps
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         home = _made(Path(folder), blobs=flips + cuts + 2 * swaps)
         store = home.open()
@@ -32,16 +32,16 @@ def corrupt_files(n: int, seed: int, say: Say) -> CrashTestResult:
         _damage([home.root / "blobs" / blob_path(digest) for digest in victims], flips, cuts, rng)
         broken = _verified(store, victims, exchanged) | _read(store, victims)
         broken |= _exported(store, set(victims), Path(folder) / "out")
-        tally.add("rot", broken, flips=flips, truncations=cuts, swaps=swaps)
+        counters.add("rot", broken, flips=flips, truncations=cuts, swaps=swaps)
         store.catalog.close()
-    say(f"rot: {tally.trials} damages, {tally.notes or 'nothing broke'}")
-    return tally.result()
+    say(f"rot: {counters.trials} damages, {counters.notes or 'nothing broke'}")
+    return counters.result()
 
 
 def _made(folder: Path, *, blobs: int) -> CrashTestHome:
     """Makes a home with this many blobs, three per asset, and an eighth more that stay intact."""
     home = CrashTestHome(folder)
-    plan = crash_test_plan(blobs * 3 // 8 + 2, rules=list(LENIENT_RULES), candidates=1, attempts=1)
+    plan = lenient_plan(blobs * 3 // 8 + 2)
     run_in_process(processes(), run_all_steps, home.write(plan), home.environment())
     return home
 

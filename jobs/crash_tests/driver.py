@@ -5,10 +5,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
+from app.cli.output import Say
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, Say, run_baseline
+from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, run_baseline
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan, rendered_counts
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 MAX_KILLS = 3
@@ -17,22 +18,22 @@ POLL_SECONDS = 0.2
 
 def kill_driver(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashTestResult:
     """Runs `n` plans, each with one to three kills on the way."""
-    tally = Counters("driver")
+    counters = Counters("driver")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        undisturbed = run_baseline(Path(folder) / "calm", say, assets=assets)
+        undisturbed = run_baseline(Path(folder) / "baseline", say, assets=assets)
         for number in range(n):
             rng = Random(f"driver {seed} {number}")
             home = CrashTestHome(Path(folder) / str(number))
-            _run_one(home, undisturbed, rng, tally, assets=assets)
-            say(f"driver {number + 1}/{n}: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.result()
+            _run_trial(home, undisturbed, rng, counters, assets=assets)
+            say(f"driver {number + 1}/{n}: {dict(counters.counted)} {counters.notes or ''}")
+    return counters.result()
 
 
-def _run_one(
-    home: CrashTestHome, undisturbed: Baseline, rng: Random, tally: Counters, *, assets: int
+def _run_trial(
+    home: CrashTestHome, undisturbed: Baseline, rng: Random, counters: Counters, *, assets: int
 ) -> None:
     path, environment = home.write(crash_test_plan(assets)), home.environment(**SLOW)
-    tally.trials += 1
+    counters.trials += 1
     jobs = [BulkProcess(path, environment)]
     seen: dict[str, str] = {}
     with ending_all(jobs):
@@ -42,25 +43,22 @@ def _run_one(
             jobs[-1].kill_driver()
             living = len(jobs[-1].workers())
             jobs.append(BulkProcess(path, environment))
-            tally.add(
-                _where(tally),
+            counters.add(
+                _where(counters),
                 invariants.broken_invariants(home, seen),
                 kills=1,
                 workers_left_alive=living,
             )
             seen |= invariants.snapshot(home)
-            tally.counted["kills amid images"] += 0 < len(home.rendered()) < undisturbed.images
+            counters.counted["kills amid images"] += 0 < len(home.rendered()) < undisturbed.images
         code, _ = jobs[-1].end()
-    final = invariants.broken_invariants(home, seen)
-    final["runs that did not end well"] = int(code != 0)
-    final["other results"] = int(invariants.manifest(home) != undisturbed.manifest)
-    painted = [request_id for _, request_id in home.rendered()]
-    repeated = len(painted) - len(set(painted))
-    tally.add(_where(tally), final, images=len(set(painted)), made_twice_amid_a_kill=repeated)
+    final = invariants.broken_at_end(home, seen, code=code, expected=undisturbed.manifest)
+    images, repeated = rendered_counts(home)
+    counters.add(_where(counters), final, images=images, made_twice_amid_a_kill=repeated)
 
 
-def _where(tally: Counters) -> str:
-    return f"trial {tally.trials}"
+def _where(counters: Counters) -> str:
+    return f"trial {counters.trials}"
 
 
 def _reached(share: float, job: BulkProcess, home: CrashTestHome, undisturbed: Baseline) -> bool:

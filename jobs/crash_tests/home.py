@@ -28,7 +28,7 @@ class CrashTestHome:
     def __init__(self, folder: Path, *, catalog_url: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.diary = folder / "diary"
+        self.echo_log = folder / "diary"
         self.root = folder / "home"
         self._catalog_url = catalog_url
 
@@ -38,7 +38,7 @@ class CrashTestHome:
             "ATELIER_HOME": str(self.root),
             "ATELIER_STORE_URL": "",
             "ATELIER_CATALOG_URL": self._catalog_url,
-            "ATELIER_ECHO_DIARY": str(self.diary),
+            "ATELIER_ECHO_DIARY": str(self.echo_log),
             "ATELIER_FAULT": "",
         }
         return {**os.environ, **places, **changes}
@@ -65,10 +65,17 @@ class CrashTestHome:
 
     def rendered(self) -> list[tuple[float, str]]:
         """Returns the echo's log: seconds since 1970 and request id of each image."""
-        if not self.diary.exists():
+        if not self.echo_log.exists():
             return []
-        lines = (line.split() for line in self.diary.read_text().splitlines())
+        lines = (line.split() for line in self.echo_log.read_text().splitlines())
         return [(float(when), request_id) for when, request_id in lines]
+
+
+def rendered_counts(home: CrashTestHome) -> tuple[int, int]:
+    """Counts the images that were rendered, and how often one was rendered again."""
+    rendered = [request_id for _, request_id in home.rendered()]
+    images = len(set(rendered))
+    return images, len(rendered) - images
 
 
 def crash_test_plan(assets: int, **defaults: Any) -> dict[str, Any]:
@@ -101,3 +108,9 @@ def crash_test_plan(assets: int, **defaults: Any) -> dict[str, Any]:
         "defaults": plan_defaults | defaults,
         "assets": entries,
     }
+
+
+def lenient_plan(assets: int, **defaults: Any) -> dict[str, Any]:
+    """Returns a plan of `assets` echo images, one for each, which every check accepts."""
+    rules = list(LENIENT_RULES)
+    return crash_test_plan(assets, rules=rules, candidates=1, attempts=1, **defaults)

@@ -43,6 +43,16 @@ def broken_invariants(home: CrashTestHome, seen: Mapping[str, str] | None = None
         store.catalog.close()
 
 
+def broken_at_end(
+    home: CrashTestHome, seen: Mapping[str, str], *, code: int | None, expected: bytes
+) -> Counter[str]:
+    """Counts the broken invariants of an ended run: also its exit code, and other results."""
+    broken = broken_invariants(home, seen)
+    broken["runs that did not end well"] = int(code != 0)
+    broken["other results"] = int(manifest(home) != expected)
+    return broken
+
+
 def committed(store: Store) -> dict[str, str]:
     """Returns every committed image and final asset by key, with what must never change."""
     images = {image.key: image.digest for image in store.catalog.find_images()}

@@ -12,12 +12,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+from app.cli.output import Say
 from app.settings import Settings
 from app.store.fault_injection import POINTS, fault_point
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan, rendered_counts
 from jobs.crash_tests.workload import (
     STEPS,
     StepwiseRun,
@@ -34,19 +34,19 @@ ASSETS = 3
 
 def kill_at_points(n: int, seed: int, say: Say) -> CrashTestResult:
     """Kills at the first, a middle and the last passing of every point; at most `n` tests."""
-    tally, context = Counters("point"), processes()
+    counters, context = Counters("point"), processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        undisturbed = _home(Path(folder), "calm")
+        undisturbed = _home(Path(folder), "undisturbed")
         passings = _passings(context, undisturbed)
         expected = invariants.manifest(undisturbed)
-        tally.broken["points never passed"] = len(set(POINTS) - OF_BUCKETS - set(passings))
+        counters.broken["points never passed"] = len(set(POINTS) - OF_BUCKETS - set(passings))
         chosen = _chosen(passings)
         for name, number in sorted(Random(seed).sample(chosen, min(n, len(chosen)))):
-            _run_one(
-                _home(Path(folder), f"{name}-{number}"), name, number, expected, tally, context
+            _run_trial(
+                _home(Path(folder), f"{name}-{number}"), name, number, expected, counters, context
             )
-        say(f"point: {tally.trials} trials, {tally.notes or 'nothing broke'}")
-    return tally.result()
+        say(f"point: {counters.trials} trials, {counters.notes or 'nothing broke'}")
+    return counters.result()
 
 
 def _home(folder: Path, name: str) -> CrashTestHome:
@@ -64,30 +64,29 @@ def _chosen(passings: Mapping[str, int]) -> list[tuple[str, int]]:
     ]
 
 
-def _run_one(
+def _run_trial(
     home: CrashTestHome,
     name: str,
     number: int,
     expected: bytes,
-    tally: Counters,
+    counters: Counters,
     context: ForkServerContext,
 ) -> None:
-    tally.trials += 1
+    counters.trials += 1
     plan, environment = home.folder / "plan.yaml", home.environment()
     fault = environment | {"ATELIER_FAULT": f"{name}:{number}"}
     died = run_in_process(context, run_all_steps, plan, fault) == -signal.SIGKILL
-    tally.add(
+    counters.add(
         f"{name}:{number}",
         invariants.broken_invariants(home) | {"deaths that did not come": int(not died)},
     )
     seen = invariants.snapshot(home)
     code = run_in_process(context, run_all_steps, plan, environment)
-    final = invariants.broken_invariants(home, seen)
-    final["runs that did not end well"] = int(code != 0)
-    final["other results"] = int(invariants.manifest(home) != expected)
-    painted = [request_id for _, request_id in home.rendered()]
-    repeated = len(painted) - len(set(painted))
-    tally.add(f"{name}:{number} and again", final, kills=int(died), made_twice_amid_a_kill=repeated)
+    final = invariants.broken_at_end(home, seen, code=code, expected=expected)
+    _, repeated = rendered_counts(home)
+    counters.add(
+        f"{name}:{number} and again", final, kills=int(died), made_twice_amid_a_kill=repeated
+    )
 
 
 def _passings(context: ForkServerContext, home: CrashTestHome) -> dict[str, int]:
@@ -107,13 +106,13 @@ def _count(plan: Path, environment: Mapping[str, str], answer: Connection) -> No
     """Runs the work and counts every call of `fault_point`; ends the process."""
     passings: Counter[str] = Counter()
 
-    def look(frame: FrameType, event: str, _: object) -> None:
+    def count_call(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code is fault_point.__code__:
             passings[frame.f_locals["point"]] += 1
 
     with ending(environment):
-        threading.setprofile(look)
-        sys.setprofile(look)
+        threading.setprofile(count_call)
+        sys.setprofile(count_call)
         work = StepwiseRun(plan, Settings())
         for step in STEPS.values():
             step(work)

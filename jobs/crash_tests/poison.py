@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from app.cli.output import Say
 from app.generate.generate import MAX_TRIES
 from app.store import tables
 from app.types import AssetRecord, Status
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, lenient_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 ASSETS = 24
@@ -28,18 +28,18 @@ POLL_SECONDS = 0.25
 
 def poison_requests(n: int, seed: int, say: Say) -> CrashTestResult:
     """Runs `n` jobs, each with one request of either kind among two dozen."""
-    tally = Counters("poison")
+    counters = Counters("poison")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
         for number in range(n):
             rng = Random(f"poison {seed} {number}")
-            _run_one(CrashTestHome(Path(folder) / str(number)), rng, tally)
-            say(f"poison {number + 1}/{n}: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.result()
+            _run_trial(CrashTestHome(Path(folder) / str(number)), rng, counters)
+            say(f"poison {number + 1}/{n}: {dict(counters.counted)} {counters.notes or ''}")
+    return counters.result()
 
 
-def _run_one(home: CrashTestHome, rng: Random, tally: Counters) -> None:
-    tally.trials += 1
-    plan = crash_test_plan(ASSETS, candidates=1, attempts=1, rules=list(LENIENT_RULES))
+def _run_trial(home: CrashTestHome, rng: Random, counters: Counters) -> None:
+    counters.trials += 1
+    plan = lenient_plan(ASSETS)
     bad = _poison_prompts(plan, rng)
     job = BulkProcess(home.write(plan), home.environment(**ENVIRONMENT), workers=WORKERS)
     seen: set[int] = set()
@@ -58,7 +58,9 @@ def _run_one(home: CrashTestHome, rng: Random, tally: Counters) -> None:
     broken_laws["answers that are not one document"] = int(not _is_json(output))
     broken_laws["begun more often than allowed"] = int(begun > MAX_TRIES + 1)
     died = len(seen) - WORKERS
-    tally.add(f"trial {tally.trials}", broken_laws, poisonous=len(bad), workers_that_died=died)
+    counters.add(
+        f"trial {counters.trials}", broken_laws, poisonous=len(bad), workers_that_died=died
+    )
 
 
 def _max_attempts_begun(home: CrashTestHome) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from app.cli.output import Say
 from jobs.crash_tests import invariants, strace
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, lenient_plan
 from jobs.crash_tests.order import order_violations
 from jobs.crash_tests.strace import SystemCall
 from jobs.crash_tests.workload import (
@@ -28,64 +28,63 @@ FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
 
 def fail_syscalls(n: int, seed: int, say: Say) -> CrashTestResult:
     """Tests at most `n` calls of each step's publish, each killed, then failed in two ways."""
-    tally = Counters("syscall")
+    counters = Counters("syscall")
     if reason := strace.missing_tool():
-        tally.broken["could not be tried"] = 1
-        tally.notes.append(reason)
-        return tally.result()
+        counters.broken["could not be tried"] = 1
+        counters.notes.append(reason)
+        return counters.result()
     context = processes()
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        bench = SyscallBench(Path(folder), context, tally)
+        bench = SyscallBench(Path(folder), context, counters)
         for step in STEPS:
             calls = bench.record_calls(step)
-            tally.add(
+            counters.add(
                 f"order of {step}", {"out of order": len(problems := order_violations(calls))}
             )
-            tally.notes += problems
+            counters.notes += problems
             for name, number in _turns(calls, n, seed):
                 for fault in FAULTS:
                     bench.inject_fault(step, f"{name}:{fault}:when={number}")
-                text = f"{step}, {tally.trials} trials, {dict(tally.counted)}"
-                say(f"syscall, {text} {tally.notes or ''}")
-    return tally.result()
+                text = f"{step}, {counters.trials} trials, {dict(counters.counted)}"
+                say(f"syscall, {text} {counters.notes or ''}")
+    return counters.result()
 
 
 class SyscallBench:
     """Disturbs one publish after the other, each from the same initial state."""
 
-    def __init__(self, folder: Path, context: ForkServerContext, tally: Counters) -> None:
-        self._folder, self._context, self._tally = folder, context, tally
+    def __init__(self, folder: Path, context: ForkServerContext, counters: Counters) -> None:
+        self._folder, self._context, self._counters = folder, context, counters
         self._fresh = b""
-        calm = self._home("calm")
-        calm.open().catalog.close()
-        self._fresh = (calm.root / "catalog.db").read_bytes()
-        self._run(calm)
-        self._expected = invariants.manifest(calm)
+        undisturbed = self._home("undisturbed")
+        undisturbed.open().catalog.close()
+        self._fresh = (undisturbed.root / "catalog.db").read_bytes()
+        self._run(undisturbed)
+        self._expected = invariants.manifest(undisturbed)
 
     def record_calls(self, step: str) -> list[SystemCall]:
         """Returns the system calls of an undisturbed step."""
-        code, calls = self._traced(self._home(f"watched-{step}"), step)
-        self._tally.broken["runs that did not end well"] += code != 0
+        code, calls = self._traced(self._home(f"traced-{step}"), step)
+        self._counters.broken["runs that did not end well"] += code != 0
         return calls
 
     def inject_fault(self, step: str, inject: str) -> None:
         """Runs one step with one fault, and then the whole work again."""
-        tally = self._tally
-        tally.trials += 1
-        home = self._home(f"{tally.trials}")
+        counters = self._counters
+        counters.trials += 1
+        home = self._home(f"{counters.trials}")
         code, calls = self._traced(home, step, inject)
         seen = invariants.snapshot(home)
         where = f"{step} {inject}"
-        tally.add(where, invariants.broken_invariants(home) | _unexpected_end(code, inject))
-        tally.counted[_ended(code, calls)] += 1
-        final = {"runs that did not end well": int(self._run(home) != 0)}
-        final |= invariants.broken_invariants(home, seen)
-        final["other results"] = int(invariants.manifest(home) != self._expected)
-        tally.add(f"{where} and again", final)
+        counters.add(where, invariants.broken_invariants(home) | _unexpected_end(code, inject))
+        counters.counted[_ended(code, calls)] += 1
+        code = self._run(home)
+        final = invariants.broken_at_end(home, seen, code=code, expected=self._expected)
+        counters.add(f"{where} and again", final)
 
     def _home(self, name: str) -> CrashTestHome:
         home = CrashTestHome(self._folder / name)
-        home.write(crash_test_plan(1, rules=list(LENIENT_RULES), candidates=1, attempts=1))
+        home.write(lenient_plan(1))
         for root in (home.root, home.root / "warm") if self._fresh else ():
             root.mkdir()
             (root / "catalog.db").write_bytes(self._fresh)

@@ -5,10 +5,11 @@ from random import Random
 from tempfile import TemporaryDirectory
 from time import sleep
 
+from app.cli.output import Say
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, Say, run_baseline
+from jobs.crash_tests.baseline import ASSETS, SLOW, Baseline, run_baseline
 from jobs.crash_tests.counters import Counters, CrashTestResult
-from jobs.crash_tests.home import CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, crash_test_plan, rendered_counts
 from jobs.crash_tests.job import POLL_SECONDS, BulkProcess, ending_all, kill
 
 KILLS = 4
@@ -18,39 +19,41 @@ OTHER_STAGES = ("CheckStage", "FinishStage", "PackStage")
 
 def kill_workers(n: int, seed: int, say: Say, *, assets: int = ASSETS) -> CrashTestResult:
     """Runs `n` jobs with random kills, and one whose other stages die while images are made."""
-    tally = Counters("worker")
+    counters = Counters("worker")
     with TemporaryDirectory(prefix="atelier-trial-") as folder:
-        undisturbed = run_baseline(Path(folder) / "calm", say, assets=assets)
+        undisturbed = run_baseline(Path(folder) / "baseline", say, assets=assets)
         for number in range(n + 1):
             home = CrashTestHome(Path(folder) / str(number))
             rng = Random(f"worker {seed} {number}") if number < n else None
-            _run_one(home, undisturbed, rng, tally, assets=assets)
-            say(f"worker {number + 1}/{n + 1}: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.result()
+            _run_trial(home, undisturbed, rng, counters, assets=assets)
+            say(f"worker {number + 1}/{n + 1}: {dict(counters.counted)} {counters.notes or ''}")
+    return counters.result()
 
 
-def _run_one(
-    home: CrashTestHome, undisturbed: Baseline, rng: Random | None, tally: Counters, *, assets: int
+def _run_trial(
+    home: CrashTestHome,
+    undisturbed: Baseline,
+    rng: Random | None,
+    counters: Counters,
+    *,
+    assets: int,
 ) -> None:
-    tally.trials += 1
+    counters.trials += 1
     job = BulkProcess(home.write(crash_test_plan(assets)), home.environment(**SLOW))
     with ending_all([job]):
         if rng is None:
-            _kill_other_stages(home, job, 2 * assets, tally)
+            _kill_other_stages(home, job, 2 * assets, counters)
         else:
-            _kill_some(job, undisturbed, rng, tally)
+            _kill_some(job, undisturbed, rng, counters)
         seen = invariants.snapshot(home)
         code, _ = job.end()
-    final = invariants.broken_invariants(home, seen)
-    final["runs that did not end well"] = int(code != 0)
-    final["other results"] = int(invariants.manifest(home) != undisturbed.manifest)
-    painted = [request_id for _, request_id in home.rendered()]
-    repeated = len(painted) - len(set(painted))
-    name = f"trial {tally.trials}" + ("" if rng else " (siege)")
-    tally.add(name, final, images=len(set(painted)), made_twice_amid_a_kill=repeated)
+    final = invariants.broken_at_end(home, seen, code=code, expected=undisturbed.manifest)
+    images, repeated = rendered_counts(home)
+    name = f"trial {counters.trials}" + ("" if rng else " (no checks)")
+    counters.add(name, final, images=images, made_twice_amid_a_kill=repeated)
 
 
-def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, tally: Counters) -> None:
+def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, counters: Counters) -> None:
     """Kills random workers of any stage at random moments."""
     done = 0
     while job.running and done < KILLS:
@@ -58,15 +61,15 @@ def _kill_some(job: BulkProcess, undisturbed: Baseline, rng: Random, tally: Coun
         workers = job.workers()
         if workers and kill(rng.choice(workers)):
             done += 1
-    tally.counted["kills"] += done
+    counters.counted["kills"] += done
 
 
 def _kill_other_stages(
-    home: CrashTestHome, job: BulkProcess, first_round: int, tally: Counters
+    home: CrashTestHome, job: BulkProcess, first_round: int, counters: Counters
 ) -> None:
     """Kills every worker outside generation until the first round's images have all been made."""
     while job.running and len(home.rendered()) < first_round:
         for worker in job.workers(*OTHER_STAGES):
-            tally.counted["kills in the siege"] += kill(worker)
+            counters.counted["kills in the siege"] += kill(worker)
         sleep(POLL_SECONDS)
-    tally.counted["images committed in the siege"] += len(invariants.snapshot(home))
+    counters.counted["images committed in the siege"] += len(invariants.snapshot(home))

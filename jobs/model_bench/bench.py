@@ -19,8 +19,8 @@ from jobs.model_bench.participants import LAST, NamedModel, named_models, oppone
 from jobs.model_bench.record import BenchHistory
 from jobs.model_bench.runner import BenchRunner, ModelRun, Thumbnails
 from jobs.model_bench.workload import Workload
+from jobs.runtime.cluster import joined_cluster
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.ray_data import joined_cluster
 
 Pictures = dict[str, Thumbnails]
 """By reference: the images the report shows."""

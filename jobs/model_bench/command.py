@@ -1,27 +1,37 @@
 """`atelier bench`: one command from a list of models and a prompt file to a table."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from app.cli.output import FAILED, AsJson, exit_codes, print_result, print_results
+from app.cli.input import option_groups
+from app.cli.output import (
+    FAILED,
+    AsJson,
+    exit_codes,
+    make_console,
+    print_result,
+    print_results,
+    say,
+)
 from app.errors import InvalidRequest
 from app.registry.benchmark import BenchTolerance
 from app.settings import Settings
 from jobs.model_bench.participants import BUNDLED
 
 if TYPE_CHECKING:
+    from jobs.model_bench.bench import BenchRequest
     from jobs.model_bench.record import BenchHistory
     from jobs.model_bench.render import StoredBenchmark
     from jobs.model_bench.workload import Workload
 
 
-def bench(
-    models: Annotated[
-        str, typer.Option(help="Bundled names, NAME/VERSION and NAME@ALIAS, by commas.")
-    ] = ",".join(BUNDLED),
+@dataclass(frozen=True)
+class WorkloadOptions:
+    """The options that choose the prompts."""
+
     prompts: Annotated[
         Path | None,
         typer.Option(
@@ -29,19 +39,51 @@ def bench(
             dir_okay=False,
             help="A prompt a line, or JSON with prompt, text, size, kind, labels.",
         ),
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, max=1000, help="Seeds for each prompt.")] = 4,
+    ] = None
+    samples: Annotated[int, typer.Option(min=1, max=1000, help="Seeds for each prompt.")] = 4
+
+    def read(self) -> "Workload":
+        """Reads the prompts, or the representative ones. Raises InvalidRequest."""
+        from jobs.model_bench.workload import REPRESENTATIVE, Workload, read_works
+
+        return Workload(read_works(self.prompts or REPRESENTATIVE), self.samples)
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """The options that choose what the models are compared with."""
+
     against: Annotated[
         str,
         typer.Option(
             help="champion (or another alias, of each one's own name), a model, or last; "
             "exit code 1 when something is worse."
         ),
-    ] = "",
+    ] = ""
     tolerance: Annotated[
         list[str] | None,
         typer.Option(help="How much worse: acceptance=0.05, seconds_share=0.3 ...; repeat."),
-    ] = None,
+    ] = None
+
+    def limits(self) -> BenchTolerance:
+        """Returns the tolerance. Raises InvalidRequest for an unknown figure or no number."""
+        texts = self.tolerance or []
+        try:
+            return BenchTolerance.model_validate(dict(text.split("=", 1) for text in texts))
+        except ValueError as exc:
+            raise InvalidRequest(
+                f"--tolerance {' '.join(texts)} is not understood; write numbers for "
+                f"{', '.join(BenchTolerance.model_fields)}, as in acceptance=0.05"
+            ) from exc
+
+
+@option_groups
+def bench(
+    models: Annotated[
+        str, typer.Option(help="Bundled names, NAME/VERSION and NAME@ALIAS, by commas.")
+    ] = ",".join(BUNDLED),
+    workload: WorkloadOptions = WorkloadOptions(),
+    comparison: ComparisonOptions = ComparisonOptions(),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Of each model at once; one, or one for each GPU.")
     ] = None,
@@ -72,35 +114,34 @@ def bench(
         known = BenchHistory(Settings())
         if rate is not None:
             return print_result(known.rate(*rate), as_json, show_rated)
-        workload = _workload(prompts, samples)
         if history:
-            return _show_history(known, workload, as_json)
-        stored = _run(models, workload, against, _slack(tolerance or []), workers, known)
+            return _show_history(known, workload.read(), as_json)
+        request = _request(models, workload.read(), comparison, workers)
+        stored = _run(request, known)
         print_result(stored, as_json, show_bench)
         if stored.bench.regressions:
             raise typer.Exit(FAILED)
 
 
-def _run(
-    models: str,
-    workload: "Workload",
-    against: str,
-    tolerance: BenchTolerance,
-    workers: int | None,
-    known: "BenchHistory",
-) -> "StoredBenchmark":
+def _request(
+    models: str, workload: "Workload", comparison: ComparisonOptions, workers: int | None
+) -> "BenchRequest":
     from jobs.model_bench.bench import BenchRequest
-    from jobs.model_bench.bench import run_benchmark as run
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    return BenchRequest(names, workload, comparison.against, comparison.limits(), workers)
+
+
+def _run(request: "BenchRequest", known: "BenchHistory") -> "StoredBenchmark":
+    from jobs.model_bench.bench import run_benchmark
     from jobs.model_bench.render import StoredBenchmark
     from jobs.runtime.progress import RunProgress
 
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    asking = BenchRequest(names, workload, against, tolerance, workers)
-    console = Console(stderr=True)
-    if any(work.text for work in workload.works) and not _reader():
-        console.print("no OCR is installed, so no text is accepted: pip install 'atelier[ocr]'")
+    if any(work.text for work in request.workload.works) and not _reader():
+        say("no OCR is installed, so no text is accepted: pip install 'atelier[ocr]'")
     known.open()
-    benchmark, pictures = run(asking, Settings(), RunProgress(console), known)
+    progress = RunProgress(make_console(stderr=True))
+    benchmark, pictures = run_benchmark(request, Settings(), progress, known)
     folder = known.keep(benchmark, pictures)
     return StoredBenchmark(bench=benchmark, report=str(folder / "report.html"))
 
@@ -109,12 +150,6 @@ def _reader() -> bool:
     from app.check.text_readback import can_read
 
     return can_read("a")
-
-
-def _workload(prompts: Path | None, samples: int) -> "Workload":
-    from jobs.model_bench.workload import REPRESENTATIVE, Workload, read_works
-
-    return Workload(read_works(prompts or REPRESENTATIVE), samples)
 
 
 def _show_history(known: "BenchHistory", workload: "Workload", as_json: bool) -> None:
@@ -128,13 +163,3 @@ def _show_history(known: "BenchHistory", workload: "Workload", as_json: bool) ->
             "--samples, or run this one"
         )
     print_results(rows, as_json, show_history)
-
-
-def _slack(texts: list[str]) -> BenchTolerance:
-    try:
-        return BenchTolerance.model_validate(dict(text.split("=", 1) for text in texts))
-    except ValueError as exc:
-        raise InvalidRequest(
-            f"--tolerance {' '.join(texts)} is not understood; write numbers for "
-            f"{', '.join(BenchTolerance.model_fields)}, as in acceptance=0.05"
-        ) from exc

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
+from app.cli.tables import Table, escape, right
 from app.registry.benchmark import BenchmarkResult, ModelFigures, ranked_for
 from app.sheets.bench_report import number, percent, seconds, usd
 from app.types import Value
@@ -39,23 +37,23 @@ def show_bench(stored: StoredBenchmark) -> None:
         out.print(f"none of {len(bench.axes)} figures is worse than {escape(bench.against)} allows")
     machines = dict.fromkeys(str(figure.machine) for figure in bench.figures)
     out.print(f"on {escape('; '.join(machines))}; s alone is the clock's, CPU s the processor's")
-    out.print(f"report  {_near(stored.report)}", soft_wrap=True)
+    out.print(f"report  {escape(_near(stored.report))}", soft_wrap=True)
     out.print(f"rate what you see: atelier bench --rate {bench.id} MODEL 0.9")
 
 
 def _table(rows: Sequence[ModelFigures], title: str) -> Table:
     table = Table(
         "model", "accepted", "agreement", "OCR", "people", "s alone", "p95", "CPU s", "images/s",
-        "MiB", "$/1,000", "$/accepted", box=None, title=title, title_justify="left",
+        "MiB", "$/1,000", "$/accepted", title=title,
     )  # fmt: skip
     for row in rows:
-        table.add_row(
-            escape(row.named), _accepted_of(row), number(row.agreement),
-            percent(row.legibility), _human_score(row),
+        figures = (
+            _accepted_of(row), number(row.agreement), percent(row.legibility), _human_score(row),
             number(row.median_seconds), number(row.p95_seconds), number(row.processor_seconds),
             number(row.images_per_second), _memory(row), usd(row.usd_per_1000),
             usd(row.usd_per_accepted),
         )  # fmt: skip
+        table.add(row.named, *map(right, figures))
     return table
 
 
@@ -102,15 +100,15 @@ def show_history(rows: Sequence[ModelFigures]) -> None:
     """Prints every result of a workload, oldest first, with the change since the previous one."""
     table = Table(
         "benchmark", "model", "version", "accepted", "points", "agreement", "OCR", "people",
-        "alone", "change", "$/1,000", "on", box=None,
+        "alone", "change", "$/1,000", "on",
     )  # fmt: skip
     for row, before in shown_rows(rows):
-        table.add_row(
-            row.bench, escape(row.named), escape(row.reference), percent(row.acceptance),
-            _points(row, before), number(row.agreement), percent(row.legibility), _human_score(row),
-            seconds(row.median_seconds), _slower(row, before), usd(row.usd_per_1000),
-            escape(str(row.machine)),
+        figures = (
+            percent(row.acceptance), _points(row, before), number(row.agreement),
+            percent(row.legibility), _human_score(row), seconds(row.median_seconds),
+            _slower(row, before), usd(row.usd_per_1000),
         )  # fmt: skip
+        table.add(row.bench, row.named, row.reference, *map(right, figures), str(row.machine))
     make_console().print(table)
 
 
@@ -133,7 +131,8 @@ def show_rated(row: ModelFigures) -> None:
     """Prints both scores beside each other."""
     ocr = "was not measured" if row.legibility is None else f"is {percent(row.legibility)}"
     make_console().print(
-        f"{row.named} in {row.bench}: people's score is {percent(row.human_score)}, OCR's {ocr}"
+        f"{escape(row.named)} in {row.bench}: people's score is {percent(row.human_score)}, "
+        f"OCR's {ocr}"
     )
 
 

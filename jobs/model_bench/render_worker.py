@@ -10,7 +10,7 @@ from time import perf_counter, process_time
 
 import psutil
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.engine.results import FailedRequest, RenderedImage
 from app.environment import environment
 from app.generate.renderer import open_renderer

@@ -20,7 +20,7 @@ from jobs.model_bench.check_worker import CheckedImage, CheckWorker
 from jobs.model_bench.participants import NamedModel
 from jobs.model_bench.render_worker import RenderTime, RenderWorker, TimedImage, WorkerUsage
 from jobs.model_bench.workload import WorkloadRequest
-from jobs.runtime.ray_data import cores, gpus
+from jobs.runtime.cluster import cores, gpus
 
 SINGLE, BATCH = 16, 64
 """Images between two rounds of checks, and requests that a worker is given at once."""

@@ -1,15 +1,18 @@
 """Renders forecasts, assets and exports for a person in a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from app.assets.export import ExportResult
 from app.cli.output import make_console
 from app.cli.render.costs import cost_band
-from app.costs.forecast import PlanForecast
+from app.cli.tables import Table, escape, fact_table, styled
 from app.types import AssetRecord, EngineSettings, Status
+
+if TYPE_CHECKING:
+    from app.assets.export import ExportResult
+    from app.costs.forecast import PlanForecast
 
 LISTED = 20
 COLOURS = {
@@ -20,7 +23,7 @@ COLOURS = {
 }
 
 
-def show_forecast(forecast: PlanForecast) -> None:
+def show_forecast(forecast: "PlanForecast") -> None:
     """Prints counts, estimate and warnings first, then the head of the list."""
     out = make_console()
     out.print(
@@ -39,7 +42,7 @@ def show_forecast(forecast: PlanForecast) -> None:
         out.print(f"... and {forecast.asked - LISTED} more; --json lists them all")
 
 
-def _estimate(forecast: PlanForecast) -> str:
+def _estimate(forecast: "PlanForecast") -> str:
     if forecast.seconds is None or forecast.estimate is None:
         return "nothing was measured yet, so there is no estimate of time and cost"
     images = forecast.estimate.images
@@ -56,46 +59,38 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _planned(forecast: PlanForecast) -> Table:
-    table = Table("name", "version", "kind", "sizes", "now", "prompt", box=None)
+def _planned(forecast: "PlanForecast") -> Table:
+    table = Table("name", "version", "kind", "sizes", "now", "prompt")
     for asset in forecast.assets[:LISTED]:
-        sizes = " ".join(map(str, asset.spec.sizes))
-        prompt = escape(asset.spec.request.prompt)
-        table.add_row(
-            asset.name, asset.version, asset.spec.kind, sizes, _status(asset.status), prompt
-        )
+        status = _status(asset.status) if asset.status else "to make"
+        sizes, prompt = " ".join(map(str, asset.spec.sizes)), asset.spec.request.prompt
+        table.add(asset.name, asset.version, asset.spec.kind, sizes, status, prompt)
     return table
 
 
-def _status(status: Status | None) -> str:
-    return f"[{COLOURS[status]}]{status}[/]" if status else "to make"
+def _status(status: Status) -> Text:
+    return styled(status, COLOURS[status])
 
 
 def show_assets(records: Sequence[AssetRecord]) -> None:
     """Prints one row per version."""
-    table = Table("name", "version", "status", "model", "attempts", "made", "reasons", box=None)
+    table = Table("name", "version", "status", "model", "attempts", "made", "reasons")
     for record in records:
-        reasons = escape("; ".join(record.reasons[:2]))
-        table.add_row(
-            record.name, record.version, _status(record.status), record.model, str(record.attempts),
-            record.created_at, reasons,
+        table.add(
+            record.name, record.version, _status(record.status), record.model, record.attempts,
+            record.created_at, "; ".join(record.reasons[:2]),
         )  # fmt: skip
     make_console().print(table if records else "no assets match")
 
 
 def show_asset(record: AssetRecord) -> None:
     """Prints all that is known of one asset."""
-    table = Table(box=None, show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for label, text in _facts(record):
-        table.add_row(label, text if label == "status" else escape(text))
-    make_console().print(table)
+    make_console().print(fact_table(_facts(record)))
 
 
-def _facts(record: AssetRecord) -> list[tuple[str, str]]:
+def _facts(record: AssetRecord) -> list[tuple[str, str | Text]]:
     request = record.spec.request
-    facts = [
+    facts: list[tuple[str, str | Text]] = [
         ("asset", f"{record.name}@{record.version}"),
         ("status", _status(record.status)),
         ("prompt", request.prompt),
@@ -140,9 +135,9 @@ def _engine(engine: EngineSettings | None) -> str:
     )
 
 
-def show_exported(exported: ExportResult) -> None:
+def show_exported(exported: "ExportResult") -> None:
     """Prints how many files were written, and where."""
     out = make_console()
     for file in exported.files[:LISTED]:
-        out.print(file.path, soft_wrap=True, markup=False)
+        out.print(escape(file.path), soft_wrap=True)
     out.print(f"{len(exported.files)} files")

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.accept.calibration import RiskLimits
 from app.accept.distance import FrechetDistance
 from app.accept.drift import DriftReport
 from app.accept.labels import Label
 from app.accept.report import ChecksReport, PendingLabel
 from app.cli.output import make_console
+from app.cli.tables import Table, escape, number, right, styled
 from app.monitor.alerts import Alert
 from app.store.pointers import Pointer
 from app.types import BrandRule, Status, Value
@@ -70,9 +68,9 @@ def show_label(label: LabelResult) -> None:
 
 def show_pending(waiting: Sequence[PendingLabel]) -> None:
     """Prints a line for each image, in the order to look at them."""
-    table = Table("asset", "status", "why", box=None)
+    table = Table("asset", "status", "why")
     for pending in waiting:
-        table.add_row(f"{escape(pending.name)}@{pending.version}", pending.status, pending.why)
+        table.add(f"{pending.name}@{pending.version}", pending.status, pending.why)
     make_console().print(table if waiting else "nothing waits for a person")
 
 
@@ -102,21 +100,21 @@ def show_calibration(result: CalibrationResult) -> None:
 
 def show_brand(rules: Sequence[BrandRule]) -> None:
     """Prints a line for each rule: its place in the brand, its measure, and its limits."""
-    table = Table("brand", "check", "rule", "otherwise", box=None)
+    table = Table("brand", "check", "rule", "otherwise")
     for rule in rules:
         limits = str(rule).partition(": ")[2]
-        table.add_row(rule.pillar, rule.check, limits, rule.otherwise)
+        table.add(rule.pillar, rule.check, limits, rule.otherwise)
     make_console().print(table)
 
 
 def show_drift(result: DriftResult) -> None:
     """Prints a line for each measure with its average's path; those that left come first."""
     out, report = make_console(), result.report
-    table = Table("measure", "was", "now", "its average within the band", "left after", box=None)
+    table = Table("measure", "was", "now", "its average within the band", "left after")
     for drift in report.wanders:
-        left = "" if drift.left_at is None else f"[red]{drift.left_at} images[/]"
-        was = f"{drift.middle:.3g} ± {drift.spread:.2g}"
-        table.add_row(drift.measure, was, f"{drift.now:.3g}", _spark(drift.path, report.band), left)
+        left = "" if drift.left_at is None else styled(f"{drift.left_at} images", "red")
+        was, now = f"{drift.middle:.3g} ± {drift.spread:.2g}", number(drift.now, ".3g")
+        table.add(drift.measure, was, now, _spark(drift.path, report.band), left)
     out.print(table)
     out.print(
         f"{report.images} pictures against {report.reference} before; without any change "
@@ -149,9 +147,9 @@ def show_live_calibration(now: LiveCalibration) -> None:
 def show_calibrations(listed: CalibrationList) -> None:
     """Prints the calibrations, which decides, and the latest changes."""
     out = make_console()
-    table = Table("calibration", "learned", "now", box=None)
+    table = Table("calibration", "learned", "now")
     for digest, moment in listed.kept.items():
-        table.add_row(digest[:12], moment, "decides" if digest == listed.live else "")
+        table.add(digest[:12], moment, "decides" if digest == listed.live else "")
     out.print(table if listed.kept else "nothing was calibrated yet: atelier checks calibrate")
     for change in listed.changes[:10]:
         out.print(f"  {change.moved_at}  {escape(change.reason)}")
@@ -160,11 +158,11 @@ def show_calibrations(listed: CalibrationList) -> None:
 def show_report(report: ChecksReport) -> None:
     """Prints the runs, the escapes with their bound, agreement and shift."""
     out = make_console()
-    table = Table("run", "accepted", "for people", "rejected", box=None)
+    table = Table("run", "accepted", "for people", "rejected")
     for run in report.runs:
         whole = max(run.accepted + run.review + run.rejected, 1)
         shares = (run.accepted, run.review, run.rejected)
-        table.add_row(run.run_id, *(f"{share} ({share / whole:.0%})" for share in shares))
+        table.add(run.run_id, *(right(f"{share} ({share / whole:.0%})") for share in shares))
     out.print(table if report.runs else "no asset was decided yet")
     escapes, agreement = report.escapes, report.agreement
     out.print(

@@ -1,12 +1,11 @@
 """Renders costs for a person in a terminal."""
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
+from app.cli.tables import Cell, Table, escape, number, styled, usd
 from app.costs.estimate import Band, Estimate
 from app.costs.invoice import Reconciliation
-from app.store.costs import Cost, CostGroup, Costs
+from app.store.costs import Cost, Costs
+from app.types import CostGroup
 
 LISTED = 40
 UNKNOWN_NAMES = {
@@ -21,11 +20,11 @@ def show_costs(costs: Costs) -> None:
     """Prints one row per group, the most expensive first, and the total below."""
     table = Table(
         costs.by, "USD", "attempts", "made", "failed", "lost", "seconds", "assets", "accepted",
-        "USD an asset", "USD accepted", box=None,
+        "USD an asset", "USD accepted",
     )  # fmt: skip
     for cost in costs.groups[:LISTED]:
-        table.add_row(escape(cost.name) or UNKNOWN_NAMES[costs.by], *_numbers(cost))
-    table.add_row("[bold]total[/]", *_numbers(costs.total))
+        table.add(cost.name or UNKNOWN_NAMES[costs.by], *_numbers(cost))
+    table.add(styled("total", "bold"), *_numbers(costs.total))
     out = make_console()
     out.print(table if costs.groups else "nothing was booked yet")
     if len(costs.groups) > LISTED:
@@ -36,7 +35,7 @@ def show_bill(bill: Reconciliation) -> None:
     """Prints the sums, and the calls on which invoice and ledger disagree."""
     out = make_console()
     for line in bill.differing[:LISTED]:
-        billed, booked = (_call(usd) for usd in (line.billed_usd, line.booked_usd))
+        billed, booked = map(_call, (line.billed_usd, line.booked_usd))
         out.print(f"{escape(line.key[:16])}  billed {billed}, booked {booked}")
     if len(bill.differing) > LISTED:
         out.print(f"... and {len(bill.differing) - LISTED} more; --json lists them all")
@@ -46,21 +45,16 @@ def show_bill(bill: Reconciliation) -> None:
     )
 
 
-def _call(usd: float | None) -> str:
-    return "nothing" if usd is None else f"${usd:.6f}"
+def _call(dollars: float | None) -> str:
+    return "nothing" if dollars is None else f"${dollars:.6f}"
 
 
-def _numbers(cost: Cost) -> list[str]:
-    counts = (cost.attempts, cost.made, cost.failed, cost.lost)
-    shares = (cost.usd_per_asset, cost.usd_per_accepted)
-    return [
-        f"{cost.usd:.6f}",
-        *map(str, counts),
-        f"{cost.seconds:.1f}",
-        str(cost.assets),
-        str(cost.accepted),
-        *("-" if share is None else f"{share:.6f}" for share in shares),
-    ]
+def _numbers(cost: Cost) -> tuple[Cell, ...]:
+    return (
+        usd(cost.usd), cost.attempts, cost.made, cost.failed, cost.lost,
+        number(cost.seconds, ".1f"), cost.assets, cost.accepted, usd(cost.usd_per_asset),
+        usd(cost.usd_per_accepted),
+    )  # fmt: skip
 
 
 def cost_band(estimate: Estimate) -> str:

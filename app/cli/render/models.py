@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
+from app.cli.tables import Cell, Table, escape, fact_table, number, styled
 from app.registry.promote import GateRow
 from app.store.pointers import Pointer
 from app.types import ModelVersion, Value
@@ -45,24 +43,24 @@ def show_models(models: Sequence[ModelRow]) -> None:
     """Prints one row per version."""
     table = Table(
         "model", "alias", "role", "family", "licence", "acceptance", "s/image", "USD/1000",
-        "can", box=None,
+        "can",
     )  # fmt: skip
     for row in models:
         model, golden = row.version.model, row.version.golden
-        table.add_row(
-            row.reference, " ".join(row.aliases), escape(row.version.role), escape(model.family),
-            escape(model.licence), *_figures(golden), escape(" ".join(model.capabilities)),
+        table.add(
+            row.reference, " ".join(row.aliases), row.version.role, model.family, model.licence,
+            *_figures(golden), " ".join(model.capabilities),
         )  # fmt: skip
     make_console().print(table if models else "no model was registered yet")
 
 
-def _figures(golden: GoldenResult | None) -> tuple[str, str, str]:
+def _figures(golden: GoldenResult | None) -> tuple[Cell, Cell, Cell]:
     if golden is None:
         return "not measured", "", ""
     return (
-        f"{golden.acceptance:.3f}",
-        f"{golden.seconds_per_image:.3f}",
-        f"{golden.usd_per_image * 1000:.4f}",
+        number(golden.acceptance, ".3f"),
+        number(golden.seconds_per_image, ".3f"),
+        number(golden.usd_per_image * 1000, ".4f"),
     )
 
 
@@ -75,12 +73,7 @@ def show_registered(version: RegisteredVersion) -> None:
 
 def show_model(card: ModelCard) -> None:
     """Prints all that is known of one version."""
-    table = Table(box=None, show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for label, text in _facts(card):
-        table.add_row(label, escape(text))
-    make_console().print(table)
+    make_console().print(fact_table(_facts(card)))
 
 
 def _facts(card: ModelCard) -> list[tuple[str, str]]:
@@ -138,12 +131,11 @@ def show_comparison(comparison: Comparison) -> None:
         "asked", comparison.candidate, comparison.champion or "no champion", "required", ""
     )
     for row in comparison.rows:
-        verdict = "[green]holds[/]" if row.holds else "[red]does not hold[/]"
-        table.add_row(*map(escape, (row.asks, row.candidate, row.champion, row.limit)), verdict)
-    make_console().print(table)
-    make_console().print(
-        "it may be promoted" if comparison.promotable else "it may not be promoted"
-    )
+        verdict = styled("holds", "green") if row.holds else styled("does not hold", "red")
+        table.add(row.asks, row.candidate, row.champion, row.limit, verdict)
+    out = make_console()
+    out.print(table)
+    out.print("it may be promoted" if comparison.promotable else "it may not be promoted")
 
 
 def show_pointer(moved: Pointer) -> None:

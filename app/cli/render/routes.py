@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
+from app.cli.tables import Table, escape, number, usd
 from app.route.cascade import AssetRequirements, CascadePlan, Explanation, ModelOption
 from app.route.explain import AssetExplanation, PolicyArm
 from app.route.policy import Policy, Rollout
@@ -67,33 +65,23 @@ def _requirements(wish: AssetRequirements) -> str:
 
 
 def _options(options: Sequence[ModelOption]) -> Table:
-    table = Table("model", "s an image", "USD an image", "known from", box=None)
+    table = Table("model", "s an image", "USD an image", "known from")
     for option in options:
-        table.add_row(
-            escape(option.model),
-            _number(option.seconds),
-            _number(option.usd),
-            option.measured or "nobody knows",
-        )
+        figures = number(option.seconds), usd(option.usd)
+        table.add(option.model, *figures, option.measured or "not known")
     return table
 
 
 def _cascades(plans: Sequence[CascadePlan]) -> Table:
     table = Table(
-        "", "way", "passes", "surely", "images", "s accepted", "USD accepted", "against it",
-        box=None,
-    )  # fmt: skip
+        "", "way", "passes", "surely", "images", "s accepted", "USD accepted", "against it"
+    )
     for at, plan in enumerate(plans):
-        table.add_row(
-            "->" if at == 0 else "",
-            escape(str(plan)),
-            f"{plan.chance:.3f}" if plan.chance else "-",
-            f"{plan.least:.3f}" if plan.chance else "-",
-            f"{plan.images:.2f}",
-            _number(plan.seconds_per_accepted),
-            _number(plan.usd_per_accepted),
-            escape(plan.refused),
-        )
+        table.add(
+            "" if at else "->", str(plan), number(plan.chance or None, ".3f"),
+            number(plan.least if plan.chance else None, ".3f"), number(plan.images, ".2f"),
+            number(plan.seconds_per_accepted), usd(plan.usd_per_accepted), plan.refused,
+        )  # fmt: skip
     return table
 
 
@@ -101,21 +89,20 @@ def show_policy(stored: KeptPolicy) -> None:
     """Prints what a policy knows of each model."""
     out, policy = make_console(), stored.policy
     out.print(f"policy [bold]{stored.digest[:12]}[/], learned from {policy.assets} decided assets")
-    table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image", box=None)
+    table = Table("model", "after", "kind", "passes", "surely", "assets", "s an image")
     for fit in policy.chances.fits:
         for kind in [kind for kind in Kind if f"kind={kind}" in fit.labels]:
             posterior = policy.chances.posterior(fit.model, kind, (), after=fit.after)
             pace = policy.paces.get(fit.model)
-            table.add_row(
-                escape(fit.model), escape(fit.after) or "-", kind,
-                f"{posterior.pass_probability(1):.3f}",
-                f"{posterior.lower_bound(1):.3f}", str(fit.assets),
-                _number(pace.seconds if pace else None),
+            table.add(
+                fit.model, fit.after or "-", kind, number(posterior.pass_probability(1), ".3f"),
+                number(posterior.lower_bound(1), ".3f"), fit.assets,
+                number(pace.seconds if pace else None),
             )  # fmt: skip
     out.print(table)
     if policy.reliability is not None:
         out.print(
-            f"foretold from one half of the assets, the other half came out within "
+            f"predicted from one half of the assets, the other half passed as predicted within "
             f"{policy.reliability.ece:.3f} (expected calibration error)"
         )
 
@@ -123,10 +110,10 @@ def show_policy(stored: KeptPolicy) -> None:
 def show_policies(listed: PolicyList) -> None:
     """Prints the policies with their share of the decisions, and the latest changes."""
     out, rollout = make_console(), listed.rollout
-    table = Table("policy", "learned", "now", box=None)
+    table = Table("policy", "learned", "now")
     for digest, moment in listed.kept.items():
         trial = f"on trial for {rollout.share:.0%}" if digest == rollout.trial else ""
-        table.add_row(digest[:12], moment, "live" if digest == rollout.live else trial)
+        table.add(digest[:12], moment, "live" if digest == rollout.live else trial)
     out.print(table if listed.kept else "no policy was learned yet: atelier policy learn")
     for change in listed.changes[:10]:
         out.print(f"  {change.moved_at}  {escape(change.reason)}")
@@ -136,14 +123,14 @@ def show_arms(arms: Sequence[PolicyArm]) -> None:
     """Prints a row for each policy that decided, and the cost of an accepted asset under it."""
     table = Table(
         "policy", "arm", "assets", "accepted", "images an asset", "s accepted",
-        "the trial otherwise", box=None,
+        "the trial otherwise",
     )  # fmt: skip
     for arm in arms:
         per_accepted = arm.seconds / arm.accepted if arm.accepted else None
-        table.add_row(
-            arm.policy[:12] or "built in", arm.arm, str(arm.assets),
-            f"{arm.accepted / arm.assets:.3f}", f"{arm.images / arm.assets:.2f}",
-            _number(per_accepted), str(arm.other),
+        table.add(
+            arm.policy[:12] or "built in", arm.arm, arm.assets,
+            number(arm.accepted / arm.assets, ".3f"), number(arm.images / arm.assets, ".2f"),
+            number(per_accepted), arm.other,
         )  # fmt: skip
     make_console().print(table if arms else "no asset of a plan with model: auto was decided yet")
 
@@ -151,7 +138,3 @@ def show_arms(arms: Sequence[PolicyArm]) -> None:
 def show_rollout(rollout: Rollout) -> None:
     """Prints which policies decide."""
     make_console().print(f"routing: {rollout}")
-
-
-def _number(number: float | None) -> str:
-    return "-" if number is None else f"{number:.4g}"

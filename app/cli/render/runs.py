@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.assets.repair import RepairResult
 from app.assets.replay import ReplayResult, ReplayVerdict
 from app.cli.output import make_console
 from app.cli.render.costs import estimate_accuracy
+from app.cli.tables import Table, escape, number, right, usd
 from app.monitor.history import RunHistory, state_of
 from app.store.catalog import RunRecord
 from app.store.sweep import SweepReport
@@ -25,11 +23,11 @@ REPLAY_TEXT = {
 
 def show_runs(runs: Sequence[RunRecord]) -> None:
     """Prints one row per run, the newest first."""
-    table = Table("run", "plan", "state", *COUNTS, "seconds", "USD", box=None)
+    table = Table("run", "plan", "state", *COUNTS, "seconds", "USD")
     for run in runs:
         summary = run.summary or {}
-        numbers = [str(summary.get(name, "")) for name in (*COUNTS, "seconds", "cost_usd")]
-        table.add_row(run.run_id, escape(run.plan), state_of(run), *numbers)
+        figures = [right(str(summary.get(name, ""))) for name in (*COUNTS, "seconds", "cost_usd")]
+        table.add(run.run_id, run.plan, state_of(run), *figures)
     make_console().print(table if runs else "no run was begun here yet")
 
 
@@ -44,17 +42,17 @@ def show_run(history: RunHistory) -> None:
     numbers = ", ".join(f"{name} {summary[name]}" for name in COUNTS if name in summary)
     out.print(f"{numbers}; {summary.get('seconds', '?')} s, ${history.cost_usd:.4f}")
     if history.estimate:
-        said_then = estimate_accuracy(
+        accuracy = estimate_accuracy(
             history.estimate, seconds=history.seconds, cost_usd=history.cost_usd
         )
-        out.print(said_then, soft_wrap=True)
+        out.print(accuracy, soft_wrap=True)
     if history.budget:
         out.print(f"{summary.get('cut_short')} assets were cut short: {escape(history.budget)}")
-    table = Table("name", "version", "status", "attempts", "seconds", "USD", "reasons", box=None)
+    table = Table("name", "version", "status", "attempts", "seconds", "USD", "reasons")
     for asset in history.assets[:LISTED]:
-        table.add_row(
-            asset.name, asset.version, asset.status, str(asset.attempts), f"{asset.seconds:.2f}",
-            f"{asset.cost_usd:.5f}", escape("; ".join(asset.reasons[:2])),
+        table.add(
+            asset.name, asset.version, asset.status, asset.attempts, number(asset.seconds, ".2f"),
+            usd(asset.cost_usd), "; ".join(asset.reasons[:2]),
         )  # fmt: skip
     out.print(table)
     if len(history.assets) > LISTED:
@@ -67,9 +65,7 @@ def show_replay(replay: ReplayResult) -> None:
     name = f"{escape(replay.name)}@{replay.version}"
     out.print(f"{name}: [{REPLAY_TEXT[replay.sameness]}]{escape(str(replay))}[/]", soft_wrap=True)
     for change in replay.changes:
-        out.print(
-            f"    {change.field}: {change.then} -> {change.now}", markup=False, soft_wrap=True
-        )
+        out.print(escape(f"    {change.field}: {change.then} -> {change.now}"), soft_wrap=True)
 
 
 def show_differences(differences: Sequence[Difference]) -> None:
@@ -78,7 +74,7 @@ def show_differences(differences: Sequence[Difference]) -> None:
     for difference in differences:
         named = ", ".join(difference.named_by)
         text = f"{difference.kind}: {named} {difference.digest} {difference.detail}"
-        out.print(text, markup=False, soft_wrap=True)
+        out.print(escape(text), soft_wrap=True)
     out.print(
         f"[red]{len(differences)} differences[/]; mend them with: atelier verify --repair"
         if differences
@@ -92,7 +88,7 @@ def show_repairs(repairs: Sequence[RepairResult]) -> None:
     for repair in repairs:
         named = ", ".join(repair.difference.named_by)
         outcome = repair.left or "made again and put back"
-        out.print(f"{named} {repair.difference.digest}: {outcome}", markup=False, soft_wrap=True)
+        out.print(escape(f"{named} {repair.difference.digest}: {outcome}"), soft_wrap=True)
     mended = sum(not repair.left for repair in repairs)
     out.print(f"{mended} of {len(repairs)} differences mended" if repairs else "nothing to mend")
 

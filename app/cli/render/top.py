@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from app.cli.output import make_console
-from app.monitor.report import Report, RunFigures
+from app.cli.tables import Cell, Table, number, plain, right, styled, usd
+from app.monitor.report import Report, RunFigures, TotalFigures
 from app.monitor.service_metrics import BulkMetrics, ServiceSnapshot
 from app.monitor.top import ActiveRun, Frame, ModelProgress
 from app.store.run_statistics import RefusalCount
@@ -20,11 +19,11 @@ DAYS = 40
 def screen(frame: Frame, service: ServiceSnapshot | None) -> RenderableType:
     """Returns one frame: alerts first, then every run with its models, budgets, and the service."""
     alerts = [
-        Text(f"{alert.trouble.value}: {alert.message}", style="bold red") for alert in frame.alerts
+        styled(f"{alert.trouble.value}: {alert.message}", "bold red") for alert in frame.alerts
     ]
     runs = [_run(run) for run in frame.runs] or [Text("no run is under way")]
     budgets = [
-        Text(f"budget of {budget.name}: ${budget.left_usd:.4f} left of ${budget.cap_usd:.4f}")
+        plain(f"budget of {budget.name}: ${budget.left_usd:.4f} left of ${budget.cap_usd:.4f}")
         for budget in frame.budgets
     ]
     return Group(
@@ -43,17 +42,14 @@ def show_report(report: Report) -> None:
         out.print("no run was begun here yet")
         return
     table = Table(
-        "run", "plan", "images", "images an hour", "errors", "USD an image", "half delivered",
-        "95 in 100", "all", box=None,
+        "run", "plan", "images", "images an hour", "% errors", "USD an image",
+        "s until half is delivered", "95 in 100", "all",
     )  # fmt: skip
     for run in report.runs:
-        table.add_row(run.run_id, escape(run.plan), *_figures(run))
-    together = report.together
-    table.add_row(
-        "[bold]together[/]", "", str(together.images), _number(together.images_per_hour, "{:.0f}"),
-        _number(together.error_percent, "{:.2f}%"), _number(together.usd_per_image, "${:.6f}"),
-        _number(together.delivery_seconds, "{:.1f} s"), "", "",
-    )  # fmt: skip
+        times = run.delivery.half, run.delivery.most, run.delivery.last
+        table.add(run.run_id, run.plan, *_figures(run), *(number(s, ".1f") for s in times))
+    half = number(report.together.delivery_seconds, ".1f")
+    table.add(styled("together", "bold"), "", *_figures(report.together), half, "", "")
     out.print(table)
     out.print(_refused(report.refused) if report.refused else "no rule spoke against anything")
 
@@ -61,25 +57,23 @@ def show_report(report: Report) -> None:
 def _run(run: ActiveRun) -> RenderableType:
     of = f" of {run.asked}" if run.asked is not None else ""
     left = f", about {clock(run.left_seconds)} left" if run.left_seconds is not None else ""
-    head = Text.assemble(
-        (run.run_id, "bold"),
+    head = styled(run.run_id, "bold") + plain(
         f" of {run.plan}: {run.decided}{of} decided, {run.images} images, "
-        f"{run.attempts_under_way} at work, ${run.cost_usd:.4f}, {clock(run.seconds)}{left}",
+        f"{run.attempts_under_way} at work, ${run.cost_usd:.4f}, {clock(run.seconds)}{left}"
     )
     table = Table(
         "model", "images", "a minute", "accepted", "review", "rejected", "failed", "errors",
-        "lost", "USD", "rules that spoke", box=None,
+        "lost", "USD", "broken rules",
     )  # fmt: skip
     for model in run.models:
-        table.add_row(*_makes(model), _rules(run, model.model))
+        table.add(*_counts(model), _rules(run, model.model))
     return Group(head, table) if run.models else head
 
 
-def _makes(model: ModelProgress) -> tuple[str, ...]:
-    counts = (model.accepted, model.review, model.rejected, model.gave_up, model.failed, model.lost)
+def _counts(model: ModelProgress) -> tuple[Cell, ...]:
     return (
-        escape(model.model), str(model.images), f"{model.images_per_minute:.0f}",
-        *map(str, counts), f"{model.cost_usd:.4f}",
+        model.model, model.images, number(model.images_per_minute, ".0f"), model.accepted,
+        model.review, model.rejected, model.gave_up, model.failed, model.lost, usd(model.cost_usd),
     )  # fmt: skip
 
 
@@ -90,19 +84,19 @@ def _rules(run: ActiveRun, model: str) -> str:
 
 def _service(service: ServiceSnapshot) -> RenderableType:
     if service.problem:
-        return Text(f"service {service.url}: {service.problem}")
+        return plain(f"service {service.url}: {service.problem}")
     replicas = ", ".join(f"{role} {n:.0f}" for role, n in sorted(service.replicas.items()))
     mean = f", {service.mean_seconds:.2f} s a call" if service.mean_seconds is not None else ""
-    head = Text(
+    head = plain(
         f"service {service.url}: interactive {service.in_flight:.0f} images in flight, "
         f"{service.waiting:.0f} waiting{mean}; {_bulk(service.bulk)}"
         f"{f'; replicas: {replicas}' if replicas else ''}"
     )
-    table = Table("role", "model", "answered", "refused", "shed", "images", box=None)
+    table = Table("role", "model", "answered", "refused", "shed", "images")
     for model in service.models:
         numbers = (model.answered, model.refused, model.shed, model.images)
-        names = (model.role or "(none)", escape(model.model) or "(none)")
-        table.add_row(*names, *(f"{n:.0f}" for n in numbers))
+        names = (model.role or "(none)", model.model or "(none)")
+        table.add(*names, *map(int, numbers))
     return Group(head, table) if service.models else head
 
 
@@ -113,37 +107,21 @@ def _bulk(bulk: BulkMetrics) -> str:
     )
 
 
-def _figures(run: RunFigures) -> tuple[str, ...]:
-    delivery = run.delivery
+def _figures(figures: RunFigures | TotalFigures) -> tuple[Cell, ...]:
     return (
-        str(run.images),
-        _number(run.images_per_hour, "{:.0f}"),
-        _number(run.error_percent, "{:.2f}%"),
-        _number(run.usd_per_image, "${:.6f}"),
-        *(
-            _number(seconds, "{:.1f} s")
-            for seconds in (delivery.half, delivery.most, delivery.last)
-        ),
-    )
+        figures.images, number(figures.images_per_hour, ".0f"),
+        number(figures.error_percent, ".2f"), usd(figures.usd_per_image),
+    )  # fmt: skip
 
 
 def _refused(refused: Sequence[RefusalCount]) -> Table:
-    table = Table("day", "model", "rule", "verdict", "times", "of its assets", box=None)
+    table = Table("day", "model", "rule", "verdict", "times", "of its assets")
     for refusal in refused[:DAYS]:
-        share = f"{refusal.times} in {refusal.assets}"
-        table.add_row(
-            refusal.day,
-            escape(refusal.model),
-            refusal.measure,
-            refusal.verdict,
-            str(refusal.times),
-            share,
-        )
+        table.add(
+            refusal.day, refusal.model, refusal.measure, refusal.verdict, refusal.times,
+            right(f"{refusal.times} in {refusal.assets}"),
+        )  # fmt: skip
     return table
-
-
-def _number(number: float | None, form: str) -> str:
-    return "-" if number is None else form.format(number)
 
 
 def clock(seconds: float) -> str:

@@ -1,10 +1,11 @@
 """How many defects the checks find, how many good images they refuse, and what they cost."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.check.agreement import Critic
+from app.cli.output import Say
 from app.models.bundled import FOLDERS, critic_folder_of, read_version
 from app.types import Measure, Value
 from jobs.bench.checks.costs import ALL_CHECKS, CheckCost, costs, painting
@@ -13,7 +14,6 @@ from jobs.train.defects.registry import SEVERITIES
 from jobs.train.defects.sources import Source, StarterRenderer, seeds
 from jobs.train.defects.world import DefectWorld, WorldExtent, WorldSample
 
-FULL = WorldExtent(count=60, controls=1000)
 QUICK = WorldExtent(count=4, controls=40, texts=2)
 GOAL, ALARM_GOAL = 0.95, 0.02
 MILLISECONDS_GOAL, SHARE_GOAL = 20.0, 0.1
@@ -27,8 +27,6 @@ DETERMINISTIC = frozenset(
 _NEEDS_NEIGHBOURS = frozenset({Measure.DUPLICATE_DISTANCE})
 """What depends on the other images."""
 _ROUNDS = 15
-
-Say = Callable[[str], None]
 
 
 class DefectCell(Value):
@@ -92,14 +90,6 @@ class CheckFigures(Value):
             for row in self.alarms if row.source is Source.DRAWN for spoke in row.limits_that_spoke
         )  # fmt: skip
 
-    @property
-    def missed(self) -> list[DefectCell]:
-        """Returns the cells below their goal: every deterministic defect, 95 % at severity 2."""
-        return [
-            cell for cell in self.cells
-            if cell.by_limits < (1.0 if cell.deterministic else GOAL if cell.severity == 2 else 0)
-        ]  # fmt: skip
-
 
 @dataclass(slots=True)
 class _DefectCounts:
@@ -151,8 +141,8 @@ def starter_critic() -> Critic:
 
 def _cell(tally: _DefectCounts) -> DefectCell:
     sample, judged = tally.first.sample, tally.judged
-    ought = set(sample.ought)
-    beside = [sample.by_reference for sample in judged if sample.by_reference is not None]
+    expected = set(sample.ought)
+    by_reference = [sample.by_reference for sample in judged if sample.by_reference is not None]
     return DefectCell(
         defect=sample.defect,
         severity=sample.severity,
@@ -160,8 +150,8 @@ def _cell(tally: _DefectCounts) -> DefectCell:
         deterministic=sample.deterministic,
         by_rules=_share([bool(sample.by_rules) for sample in judged]),
         by_limits=_share([bool(sample.by_limits) for sample in judged]),
-        by_reference=_share([bool(broken) for broken in beside]) if beside else None,
-        named=_share([bool(sample.by_limits & ought) for sample in judged]),
+        by_reference=_share([bool(broken) for broken in by_reference]) if by_reference else None,
+        named=_share([bool(sample.by_limits & expected) for sample in judged]),
     )
 
 

@@ -56,9 +56,9 @@ def _costs_at(side: int, critic: Critic, rounds: int) -> Iterator[CheckCost]:
     full[..., 3] = 255
     for name, check in _checks(cutout, critic).items():
         yield CheckCost(check=name, side=side, milliseconds=_timed(check, rounds))
-    for picture in (cutout, full):
-        milliseconds = _timed(_run_all_checks(picture, critic), rounds)
-        opaque = picture is full
+    for image in (cutout, full):
+        milliseconds = _timed(_run_all_checks(image, critic), rounds)
+        opaque = image is full
         yield CheckCost(check=ALL_CHECKS, side=side, milliseconds=milliseconds, opaque=opaque)
 
 

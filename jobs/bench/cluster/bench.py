@@ -8,11 +8,13 @@ deleted afterwards, and ends only the processes it started.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from app.cli.output import Say
 from app.types import Value
 from jobs.bench.cluster.cluster_sizes import ClusterSize, run_sizes
 from jobs.bench.cluster.cpu_loss import CpuLoss, run_cpu_loss
@@ -28,7 +30,7 @@ from jobs.bench.cluster.pool import PoolFigures, run_pool
 from jobs.bench.cluster.replicas import Replicas, run_bursts
 from jobs.bench.cluster.scaling import ScalingRun, run_scaling
 from jobs.bench.cluster.scheduled_floor import ScheduledFloor, run_scheduled_floor
-from jobs.crash_tests.baseline import Baseline, Say
+from jobs.crash_tests.baseline import Baseline
 
 
 class Section(StrEnum):
@@ -45,32 +47,22 @@ class Section(StrEnum):
     EXPOSURE = "exposure"
 
 
-class Extent(Value):
-    """The size of each section."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which sections run, and the size of each."""
 
+    sections: tuple[Section, ...]
     nodes: tuple[int, ...]
     images_each: int
     image_seconds: float
-    storm_nodes: int
-    storm_images: int
-    storm_seconds: float
-    blows: int
+    run_nodes: int
+    run_images: int
+    run_image_seconds: float
+    disruptions: int
     assets: int
-    siege_images: int
+    cpu_loss_images: int
     pool_images: int
     burst_calls: int
-
-
-FULL = Extent(
-    nodes=(1, 2, 4, 8), images_each=48, image_seconds=2, storm_nodes=4, storm_images=400,
-    storm_seconds=1, blows=20, assets=24, siege_images=60, pool_images=60,
-    burst_calls=60,
-)  # fmt: skip
-QUICK = Extent(
-    nodes=(1, 2), images_each=16, image_seconds=1, storm_nodes=2, storm_images=40,
-    storm_seconds=0.5, blows=2, assets=6, siege_images=24, pool_images=24,
-    burst_calls=24,
-)  # fmt: skip
 
 
 class CpuLoad(Value):
@@ -106,14 +98,14 @@ class ClusterFigures(Value):
     def holds(self) -> bool:
         """Returns whether no invariant was broken; speed is not an invariant."""
         single = (self.siege, self.pool, self.schedule, self.replicas, self.exposure)
-        tried = [*self.storms, *(section for section in single if section)]
-        return self.same_bytes and all(section.holds for section in tried)
+        measured = [*self.storms, *(section for section in single if section)]
+        return self.same_bytes and all(section.holds for section in measured)
 
 
-def bench_cluster(sections: Sequence[Section], extent: Extent, say: Say) -> ClusterFigures:
+def bench_cluster(extent: Extent, say: Say) -> ClusterFigures:
     """Runs the sections one after the other. Raises BackendError when an undisturbed run fails."""
     bench = _ClusterBench(extent, say)
-    for section in sections:
+    for section in extent.sections:
         before = os.getloadavg()[0]
         say(f"{section}: load {before:.1f}")
         with _folder() as folder:
@@ -131,7 +123,7 @@ class _ClusterBench:
     def __init__(self, extent: Extent, say: Say) -> None:
         self.figures = ClusterFigures(image_seconds=extent.image_seconds)
         self._extent, self._say = extent, say
-        self._calm: Baseline | None = None
+        self._undisturbed: Baseline | None = None
         self.steps: dict[Section, Callable[[Path], None]] = {
             Section.SCALING: self._scaling,
             Section.KILLS: lambda folder: self._disrupted_run(Disruption.KILL, folder),
@@ -151,11 +143,12 @@ class _ClusterBench:
         )
         self.figures = self.figures.replace(scaling=scales)
 
-    def _disrupted_run(self, blow: Disruption, folder: Path) -> None:
+    def _disrupted_run(self, disruption: Disruption, folder: Path) -> None:
         extent = self._extent
-        weather = RunShape(extent.storm_nodes, extent.storm_images, extent.storm_seconds)
-        self._calm = self._calm or run_undisturbed(weather, folder / "c", self._say)
-        result = run_disrupted(weather, [blow] * extent.blows, self._calm, folder / "s", self._say)
+        shape = RunShape(extent.run_nodes, extent.run_images, extent.run_image_seconds)
+        self._undisturbed = self._undisturbed or run_undisturbed(shape, folder / "u", self._say)
+        disruptions = [disruption] * extent.disruptions
+        result = run_disrupted(shape, disruptions, self._undisturbed, folder / "d", self._say)
         self._say(str(result))  # now: the next such run takes minutes and may be interrupted
         self.figures = self.figures.replace(storms=(*self.figures.storms, result))
 
@@ -164,14 +157,14 @@ class _ClusterBench:
         self.figures = self.figures.replace(widths=result)
 
     def _cpu_loss(self, folder: Path) -> None:
-        result = run_cpu_loss(
-            self._extent.siege_images, self._extent.storm_seconds, folder, self._say
-        )
+        extent = self._extent
+        result = run_cpu_loss(extent.cpu_loss_images, extent.run_image_seconds, folder, self._say)
         self._say(str(result))
         self.figures = self.figures.replace(siege=result)
 
     def _pool(self, folder: Path) -> None:
-        result = run_pool(self._extent.pool_images, self._extent.storm_seconds, folder, self._say)
+        extent = self._extent
+        result = run_pool(extent.pool_images, extent.run_image_seconds, folder, self._say)
         self._say(str(result))
         self.figures = self.figures.replace(pool=result)
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from app.cli.output import Say
 from app.digest import digest_bytes
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.machines import machines
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.home import CrashTestHome, crash_test_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 

@@ -1,18 +1,18 @@
-"""CPU loss: every machine with a CPU dies while images are made; a new one starts afterwards."""
+"""Removes every machine with a CPU while images are made, and adds a new one afterwards."""
 
 from pathlib import Path
 from time import monotonic, sleep
 
+from app.cli.output import Say
 from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, machines
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, lenient_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 OTHER_STAGES = ("CheckStage", "FinishStage", "PackStage")
 """The stages other than generation."""
-MAKERS = 2
+GPU_MACHINES = 2
 
 
 class CpuLoss(Value):
@@ -41,30 +41,31 @@ def run_cpu_loss(images: int, seconds: float, folder: Path, say: Say) -> CpuLoss
     """Runs two machines with only a GPU, and one with CPUs that dies once checks have begun."""
     home = CrashTestHome(folder / "h")
     slow = home.environment(ATELIER_ECHO_SECONDS=str(seconds))
-    defaults = {"candidates": 1, "attempts": 1, "sizes": ["32x32"], "rules": list(LENIENT_RULES)}
-    plan = home.write(crash_test_plan(images, **defaults))
+    plan = home.write(lenient_plan(images, sizes=["32x32"]))
     with machines(folder / "m", slow, 0) as cluster:
-        for _ in range(MAKERS):
+        for _ in range(GPU_MACHINES):
             cluster.add(cpus=0)
-        beside = cluster.add(gpus=0)
-        cluster.scale_to(MAKERS + 1)
-        joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=str(MAKERS))
-        job = BulkProcess(plan, joining, workers=MAKERS)
+        cpu_machine = cluster.add(gpus=0)
+        cluster.scale_to(GPU_MACHINES + 1)
+        joining = home.environment(
+            **cluster.join_environment, ATELIER_CLUSTER_GPUS=str(GPU_MACHINES)
+        )
+        job = BulkProcess(plan, joining, workers=GPU_MACHINES)
         with ending_all([job]):
-            while job.running and not (beside.processes("CheckStage") and _images_made(home)):
+            while job.running and not (cpu_machine.processes("CheckStage") and _images_made(home)):
                 sleep(POLL_SECONDS)
-            killed = len(beside.processes(*OTHER_STAGES))
-            cluster.remove(beside)
+            killed = len(cpu_machine.processes(*OTHER_STAGES))
+            cluster.remove(cpu_machine)
             before = _images_made(home)
-            say(f"no CPU is left, at {before} images")
+            say(f"no machine with a CPU is left, at {before} images")
             while job.running and _images_made(home) < images:
                 sleep(POLL_SECONDS)
             without = _images_made(home) - before
-            say(f"{without} images later a machine with CPUs comes")
-            arrived_at = monotonic()
+            say(f"{without} images later a machine with CPUs is added")
+            added_at = monotonic()
             cluster.add(gpus=0)
             code, _ = job.end()
-        caught_up = monotonic() - arrived_at
+        caught_up = monotonic() - added_at
     broken = invariants.broken_invariants(home)
     return CpuLoss(
         images=images,

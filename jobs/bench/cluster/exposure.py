@@ -1,4 +1,4 @@
-"""Exposure: what a cluster's profile answers to somebody on its network without credentials.
+"""Exposure: what a secured cluster answers to a client on its network without credentials.
 
 Every socket on which one of its processes listens is found and called: with each route that Ray's
 servers, our service and MLflow have, and with each method that Ray declares or a server lists.
@@ -16,6 +16,7 @@ from pathlib import Path
 import ray
 import requests
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.port_scan import (
@@ -27,7 +28,6 @@ from jobs.bench.cluster.port_scan import (
     probe_port,
 )
 from jobs.bench.cluster.secured_cluster import ROOT, SecuredCluster, secured_cluster
-from jobs.crash_tests.baseline import Say
 
 HEALTH = frozenset(
     {
@@ -43,7 +43,7 @@ STATED = {
     REFLECTION: "the names of a server's methods, which are published with Ray's source",
     "GET /": "the page itself, which asks for the key or the token",
     "GET /static/x": "files of pages, the same for everybody",
-    "GET /favicon.ico": "a picture",
+    "GET /favicon.ico": "an image",
     "GET /api/authentication_mode": "that a token is asked for",
     "GET /api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
     "GET /ajax-api/3.0/mlflow/server-info": "how MLflow is configured, so that clients can log in",
@@ -86,29 +86,29 @@ class Exposure(Value):
     token_mode: str
     """Of the token's file, as an octal number: 600."""
 
-    def unexpected(self, door: Port) -> list[str]:
+    def unexpected(self, port: Port) -> list[str]:
         """Returns what a port opens that is neither health nor listed."""
-        return [name for name in door.opened if name not in HEALTH and not stated_reason(name)]
+        return [name for name in port.opened if name not in HEALTH and not stated_reason(name)]
 
     @property
     def holds(self) -> bool:
         """Returns whether nothing is open except health and what is listed."""
-        return self.token_mode == "600" and not any(self.unexpected(door) for door in self.doors)
+        return self.token_mode == "600" and not any(self.unexpected(port) for port in self.doors)
 
 
 def scan_exposure(folder: Path, say: Say) -> Exposure:
     """Starts the profile, calls all its ports, and ends it."""
     with secured_cluster(folder) as profile:
-        say("the profile runs")
+        say("the cluster runs")
         routes = _routes(profile)
         count = sum(map(len, routes.values()))
-        doors = []
-        for door in listening_ports(profile.processes):
-            own = routes.get(door.port, routes[0])
-            doors.append(probe_port(door, own))
-            say(str(doors[-1]))
+        ports = []
+        for port in listening_ports(profile.processes):
+            own = routes.get(port.port, routes[0])
+            ports.append(probe_port(port, own))
+            say(str(ports[-1]))
         mode = f"{profile.token.stat().st_mode & 0o777:o}"
-    return Exposure(doors=tuple(doors), routes=count, token_mode=mode)
+    return Exposure(doors=tuple(ports), routes=count, token_mode=mode)
 
 
 def _routes(profile: SecuredCluster) -> dict[int, list[Route]]:
@@ -137,7 +137,8 @@ def _of_service(profile: SecuredCluster) -> list[Route]:
         response = session.get(f"{profile.service_url}/openapi.json", timeout=60)
         if not response.ok:
             raise BackendError(
-                f"the service told {response.status_code} of its routes", backend="serve"
+                f"the service answered {response.status_code} to a request for its routes",
+                backend="serve",
             )
         paths = response.json()["paths"]
     own = [(method.upper(), path) for path, methods in paths.items() for method in methods]
@@ -151,7 +152,7 @@ def _of_mlflow(profile: SecuredCluster) -> list[Route]:
     )  # fmt: skip
     if done.returncode:
         raise BackendError(
-            f"MLflow does not tell its routes: {done.stderr[-500:]}", backend="mlflow"
+            f"the routes of MLflow cannot be listed: {done.stderr[-500:]}", backend="mlflow"
         )
     routes = [(method, path) for method, path in json.loads(done.stdout.splitlines()[-1])]
     return _filled([*routes, *STANDARD_ROUTES])

@@ -1,4 +1,4 @@
-"""Machines are killed and drained under a run and replaced, and nothing may be lost."""
+"""Kills and drains machines under a run, replaces them, and counts what is lost."""
 
 import json
 import signal
@@ -15,19 +15,20 @@ from typing import Any
 
 import psutil
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, Machine, Machines, machines
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Baseline, Say
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.baseline import Baseline
+from jobs.crash_tests.home import CrashTestHome, lenient_plan, rendered_counts
 from jobs.crash_tests.job import BulkProcess, ending_all
 
-MAKERS = "GenerateStage"
+GENERATION = "GenerateStage"
 
 
 class Disruption(StrEnum):
-    """What happens to a machine at work."""
+    """What is done to a machine that generates images."""
 
     KILL = "kill"
     """SIGKILL for its raylet and all of its workers at once."""
@@ -76,13 +77,7 @@ class RunShape:
     @property
     def plan(self) -> dict[str, Any]:
         """Returns a plan of one image per asset, which every check accepts."""
-        defaults = {
-            "candidates": 1,
-            "attempts": 1,
-            "sizes": ["32x32"],
-            "rules": list(LENIENT_RULES),
-        }
-        return crash_test_plan(self.images, **defaults)
+        return lenient_plan(self.images, sizes=["32x32"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,7 @@ class RunOutcome:
     """The outcome of a run, with or without disruptions."""
 
     home: CrashTestHome
-    blows: Counter[str]
+    disruptions: Counter[str]
     code: int | None
     accepted: int
     seconds: float
@@ -99,108 +94,115 @@ class RunOutcome:
 
 
 @dataclass(slots=True)
-class _Departures:
-    """Machines that were told to stop and when, and the seconds that stopped ones took."""
+class _Draining:
+    """When machines were sent SIGTERM, and the seconds until they had ended."""
 
-    told_at: dict[Machine, float] = field(default_factory=dict)
+    signalled_at: dict[Machine, float] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
 
     def poll(self, cluster: Machines) -> None:
         """Removes the machines that have ended."""
-        for node in [machine for machine in self.told_at if not machine.alive]:
-            self.took.append(monotonic() - self.told_at.pop(node))
+        for node in [machine for machine in self.signalled_at if not machine.alive]:
+            self.took.append(monotonic() - self.signalled_at.pop(node))
             cluster.remove(node)
 
 
 def run_disrupted(
-    weather: RunShape, blows: Sequence[Disruption], calm: Baseline, folder: Path, say: Say
+    shape: RunShape,
+    disruptions: Sequence[Disruption],
+    undisturbed: Baseline,
+    folder: Path,
+    say: Say,
 ) -> DisruptedRun:
     """Runs one run under these disruptions, spread over its images; hit machines are replaced."""
-    passed = run(weather, blows, folder, say)
-    home, standing = passed.home, invariants.snapshot(passed.home)
-    broken = invariants.broken_invariants(home, passed.seen)
-    painted = [request_id for _, request_id in home.rendered()]
-    missing = 2 * weather.images - len(standing)  # an image and an asset each
+    outcome = run(shape, disruptions, folder, say)
+    home, committed = outcome.home, invariants.snapshot(outcome.home)
+    broken = invariants.broken_invariants(home, outcome.seen)
+    missing = 2 * shape.images - len(committed)  # an image and an asset each
     again = broken.pop("made again after commit")
     return DisruptedRun(
-        blows=dict(passed.blows),
-        nodes=weather.nodes,
-        images=weather.images,
-        lost=max(missing, broken.pop("lost"), weather.images - passed.accepted),
+        blows=dict(outcome.disruptions),
+        nodes=shape.nodes,
+        images=shape.images,
+        lost=max(missing, broken.pop("lost"), shape.images - outcome.accepted),
         painted_after_commit=again,
-        painted_again=len(painted) - len(set(painted)),
-        other_results=int(invariants.manifest(home) != calm.manifest),
-        other_breaks=sum(broken.values()) + int(passed.code != 0),
-        seconds=round(passed.seconds, 1),
-        added_seconds=round(passed.seconds - calm.seconds, 1),
-        leave_seconds=round(median(passed.leave_seconds), 1) if passed.leave_seconds else None,
+        painted_again=rendered_counts(home)[1],
+        other_results=int(invariants.manifest(home) != undisturbed.manifest),
+        other_breaks=sum(broken.values()) + int(outcome.code != 0),
+        seconds=round(outcome.seconds, 1),
+        added_seconds=round(outcome.seconds - undisturbed.seconds, 1),
+        leave_seconds=round(median(outcome.leave_seconds), 1) if outcome.leave_seconds else None,
     )
 
 
-def run_undisturbed(weather: RunShape, folder: Path, say: Say) -> Baseline:
+def run_undisturbed(shape: RunShape, folder: Path, say: Say) -> Baseline:
     """Runs the undisturbed run. Raises BackendError when it does not end well."""
-    passed = run(weather, (), folder, say)
-    if passed.code != 0:
-        raise BackendError(f"the undisturbed run ended with {passed.code}", backend="bulk")
-    painted = len(passed.home.rendered())
+    outcome = run(shape, (), folder, say)
+    if outcome.code != 0:
+        raise BackendError(f"the undisturbed run ended with {outcome.code}", backend="bulk")
+    rendered = len(outcome.home.rendered())
     return Baseline(
-        invariants.manifest(passed.home),
-        passed.seconds,
-        painted,
-        invariants.count_steps(passed.home),
+        invariants.manifest(outcome.home),
+        outcome.seconds,
+        rendered,
+        invariants.count_steps(outcome.home),
     )
 
 
-def run(weather: RunShape, blows: Sequence[Disruption], folder: Path, say: Say) -> RunOutcome:
+def run(shape: RunShape, disruptions: Sequence[Disruption], folder: Path, say: Say) -> RunOutcome:
     """Runs one run on a cluster of its own."""
-    home, done, leaving = CrashTestHome(folder / "h"), Counter[str](), _Departures()
+    home, done, draining = CrashTestHome(folder / "h"), Counter[str](), _Draining()
     rng = Random("storm")
-    slow = home.environment(ATELIER_ECHO_SECONDS=str(weather.seconds))
-    with machines(folder / "m", slow, weather.nodes) as cluster:
+    slow = home.environment(ATELIER_ECHO_SECONDS=str(shape.seconds))
+    with machines(folder / "m", slow, shape.nodes) as cluster:
         started = monotonic()
         joining = home.environment(
-            **cluster.join_environment, ATELIER_CLUSTER_GPUS=str(weather.nodes)
+            **cluster.join_environment, ATELIER_CLUSTER_GPUS=str(shape.nodes)
         )
-        job = BulkProcess(home.write(weather.plan), joining, workers=weather.nodes)
+        job = BulkProcess(home.write(shape.plan), joining, workers=shape.nodes)
         with ending_all([job]):
-            for number, blow in enumerate(blows, 1):
-                _await(weather.images * number / (len(blows) + 1), job, home, cluster, leaving)
-                if job.running and _disrupt(blow, cluster, leaving, rng):
-                    done[blow] += 1
-                    say(f"{blow} {number}/{len(blows)} at {len(home.rendered())} images")
+            for number, disruption in enumerate(disruptions, 1):
+                _await(shape.images * number / (len(disruptions) + 1), job, home, cluster, draining)
+                if job.running and _disrupt(disruption, cluster, draining, rng):
+                    done[disruption] += 1
+                    say(
+                        f"{disruption} {number}/{len(disruptions)} at {len(home.rendered())} images"
+                    )
             seen = invariants.snapshot(home)
-            while job.running and leaving.told_at:
-                leaving.poll(cluster)
+            while job.running and draining.signalled_at:
+                draining.poll(cluster)
                 sleep(POLL_SECONDS)
             code, output = job.end()
         seconds = monotonic() - started
-    say(f"{weather.images} images on {weather.nodes} nodes in {seconds:.0f} s: {dict(done)}")
+    say(f"{shape.images} images on {shape.nodes} nodes in {seconds:.0f} s: {dict(done)}")
     accepted = json.loads(output)["accepted"] if code == 0 else 0
-    return RunOutcome(home, done, code, accepted, seconds, seen, leaving.took)
+    return RunOutcome(home, done, code, accepted, seconds, seen, draining.took)
 
 
 def _await(
-    images: float, job: BulkProcess, home: CrashTestHome, cluster: Machines, leaving: _Departures
+    images: float, job: BulkProcess, home: CrashTestHome, cluster: Machines, draining: _Draining
 ) -> None:
     while job.running and len({request_id for _, request_id in home.rendered()}) < images:
-        leaving.poll(cluster)
+        draining.poll(cluster)
         sleep(POLL_SECONDS)
 
 
-def _disrupt(blow: Disruption, cluster: Machines, leaving: _Departures, rng: Random) -> bool:
+def _disrupt(disruption: Disruption, cluster: Machines, draining: _Draining, rng: Random) -> bool:
     """Disrupts a machine that makes images now, if there is one, and starts a replacement."""
-    standing = [
-        node for node in cluster.nodes if node not in leaving.told_at and node.processes(MAKERS)
+    working = [
+        node
+        for node in cluster.nodes
+        if node not in draining.signalled_at and node.processes(GENERATION)
     ]
-    if not standing:
+    if not working:
         return False
-    node = rng.choice(standing)
-    if blow is Disruption.TERM:
-        return _send_notice(node.processes(MAKERS)[0])
-    if blow is Disruption.KILL:
+    node = rng.choice(working)
+    if disruption is Disruption.TERM:
+        return _send_notice(node.processes(GENERATION)[0])
+    if disruption is Disruption.KILL:
         cluster.remove(node)
     else:
-        leaving.told_at[node] = monotonic()
+        draining.signalled_at[node] = monotonic()
         node.terminate()
     cluster.add()
     return True

@@ -9,19 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep, time
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.elastic import elastic_cluster, gpu_machines
 from jobs.bench.cluster.machines import POLL_SECONDS
 from jobs.crash_tests import invariants
-from jobs.crash_tests.baseline import Say
-from jobs.crash_tests.home import LENIENT_RULES, CrashTestHome, crash_test_plan
+from jobs.crash_tests.home import CrashTestHome, lenient_plan
 from jobs.crash_tests.job import BulkProcess, ending_all
 
 IDLE_SECONDS = 5
 MAX_MACHINES = 2
 REQUESTED = 4
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 
 
 class PoolFigures(Value):
@@ -58,8 +58,7 @@ def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures
     """Runs a plan that asks for too many machines; finishing goes on after its last image."""
     home = CrashTestHome(folder / "h")
     sizes = [f"{side}x{side}" for side in range(128, 32, -8)]
-    defaults = {"candidates": 1, "attempts": 1, "sizes": sizes, "rules": list(LENIENT_RULES)}
-    plan = home.write(crash_test_plan(images, **defaults))
+    plan = home.write(lenient_plan(images, sizes=sizes))
     slow = home.environment(ATELIER_ECHO_SECONDS=str(seconds))
     counted: list[tuple[float, int]] = []
     with elastic_cluster(folder / "m", slow, MAX_MACHINES, IDLE_SECONDS) as (head, joining):
@@ -67,26 +66,26 @@ def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures
         environment = home.environment(**joining, ATELIER_CLUSTER_GPUS=str(REQUESTED))
         job = BulkProcess(plan, environment, workers=REQUESTED)
 
-        def look() -> int:
+        def poll() -> int:
             counted.append((time(), gpu_machines(head)))
             return counted[-1][1]
 
         with ending_all([job]):
-            _until(lambda: not job.running, look)
+            _until(lambda: not job.running, poll)
             ended = time()
             code, output = job.end()
-            say(f"the run has ended with {code}")
-            _until(lambda: counted[-1][1] == 0, look)
+            say(f"the run ended with {code}")
+            _until(lambda: counted[-1][1] == 0, poll)
     if code != 0:
         raise BackendError(f"the run on the pool: {output}", backend="bulk")
     moments = sorted(when for when, _ in home.rendered())
-    there = [when for when, number in counted if number]
-    gone = next(when for when, number in counted if when > there[-1] and number == 0)
+    present = [when for when, number in counted if number]
+    gone = next(when for when, number in counted if when > present[-1] and number == 0)
     return PoolFigures(
         images=images,
         wished=REQUESTED,
         most=MAX_MACHINES,
-        first_machine_seconds=round(there[0] - began, 1),
+        first_machine_seconds=round(present[0] - began, 1),
         first_image_seconds=round(moments[0] - began, 1),
         most_machines=max(number for _, number in counted),
         last_image_seconds=round(moments[-1] - began, 1),
@@ -100,11 +99,13 @@ def run_pool(images: int, seconds: float, folder: Path, say: Say) -> PoolFigures
     )
 
 
-def _until(done: Callable[[], bool], look: Callable[[], int]) -> None:
+def _until(done: Callable[[], bool], poll: Callable[[], int]) -> None:
     """Polls until `done`; raises BackendError when that never happens."""
     started = monotonic()
     while not done():
-        machines = look()
-        if monotonic() - started > PATIENCE_SECONDS:
-            raise BackendError(f"nothing moves, with {machines} GPU machines", backend="ray")
+        machines = poll()
+        if monotonic() - started > TIMEOUT_SECONDS:
+            raise BackendError(
+                f"the cluster does not change any more, with {machines} GPU machines", backend="ray"
+            )
         sleep(POLL_SECONDS)

@@ -25,7 +25,7 @@ Route: TypeAlias = tuple[str, str]
 WAIT_SECONDS = 20.0
 REFUSED = (401, 403)
 ALL_ROUTES = "everything"
-NO_PATH = "/no-such-door"
+NO_PATH = "/no-such-port"
 GRPC_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 GRPC_SHUT = (*GRPC_REFUSED, grpc.StatusCode.UNIMPLEMENTED)
 METADATA = (("node_id", "f" * 56),)
@@ -73,18 +73,18 @@ class Port(Value):
 
 def listening_ports(processes: Iterable[psutil.Process]) -> list[Port]:
     """Returns the TCP sockets on which these processes listen, each once; skips ended processes."""
-    doors: dict[tuple[str, int], Port] = {}
+    ports: dict[tuple[str, int], Port] = {}
     for process in processes:
         with suppress(psutil.Error):
             for connection in process.net_connections("inet"):
                 if connection.status == psutil.CONN_LISTEN:
-                    door = Port(
+                    port = Port(
                         process=_named(process),
                         address=connection.laddr.ip,
                         port=connection.laddr.port,
                     )
-                    doors.setdefault((door.address, door.port), door)
-    return sorted(doors.values(), key=lambda door: (door.process, door.port, door.address))
+                    ports.setdefault((port.address, port.port), port)
+    return sorted(ports.values(), key=lambda port: (port.process, port.port, port.address))
 
 
 def session_processes(leader: int) -> list[psutil.Process]:
@@ -97,16 +97,16 @@ def session_processes(leader: int) -> list[psutil.Process]:
     return members
 
 
-def probe_port(door: Port, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Port:
+def probe_port(port: Port, routes: Iterable[Route], *, patience: float = WAIT_SECONDS) -> Port:
     """Returns the port with the results of calling every route, or every gRPC method of Ray."""
-    if not _speaks_http(door, patience):
-        return _probe_grpc(door, patience)
-    if _status(door, "GET", NO_PATH, patience) == 200:  # a server of metrics, whatever the path
-        return door.replace(speaks="http", opened=(ALL_ROUTES,))
+    if not _speaks_http(port, patience):
+        return _probe_grpc(port, patience)
+    if _status(port, "GET", NO_PATH, patience) == 200:  # a server of metrics, whatever the path
+        return port.replace(speaks="http", opened=(ALL_ROUTES,))
     statuses = [
-        (f"{method} {path}", _status(door, method, path, patience)) for method, path in routes
+        (f"{method} {path}", _status(port, method, path, patience)) for method, path in routes
     ]
-    return door.replace(
+    return port.replace(
         speaks="http",
         refused=sum(status in REFUSED for _, status in statuses),
         absent=sum(status not in REFUSED and not _opens(status) for _, status in statuses),
@@ -118,15 +118,15 @@ def _opens(status: int) -> bool:
     return 200 <= status < 400
 
 
-def _speaks_http(door: Port, patience: float) -> bool:
+def _speaks_http(port: Port, patience: float) -> bool:
     with suppress(http.client.HTTPException, OSError):
-        _status(door, "GET", "/", patience)
+        _status(port, "GET", "/", patience)
         return True
     return False
 
 
-def _status(door: Port, method: str, path: str, patience: float) -> int:
-    connection = http.client.HTTPConnection(_host(door), door.port, timeout=patience)
+def _status(port: Port, method: str, path: str, patience: float) -> int:
+    connection = http.client.HTTPConnection(_host(port), port.port, timeout=patience)
     try:
         connection.request(method, path)
         return connection.getresponse().status
@@ -134,10 +134,10 @@ def _status(door: Port, method: str, path: str, patience: float) -> int:
         connection.close()
 
 
-def _probe_grpc(door: Port, patience: float) -> Port:
-    with grpc.insecure_channel(f"{_host(door)}:{door.port}") as channel:
+def _probe_grpc(port: Port, patience: float) -> Port:
+    with grpc.insecure_channel(f"{_host(port)}:{port.port}") as channel:
         if not _speaks_grpc(channel, patience):
-            return door.replace(speaks="silence")
+            return port.replace(speaks="silence")
         reflected = _reflected(channel)
         tried = dict.fromkeys((*_methods(), *HEALTH_METHODS, *reflected))
         codes = {name: _code(channel, name, patience) for name in tried}
@@ -145,7 +145,7 @@ def _probe_grpc(door: Port, patience: float) -> Port:
     refused = [name for name, code in codes.items() if code in GRPC_REFUSED]
     opened = [name for name, code in codes.items() if code not in GRPC_SHUT]
     opened += [REFLECTION] if reflected else []
-    return door.replace(
+    return port.replace(
         speaks="grpc", refused=len(refused), absent=absent, opened=tuple(sorted(opened))
     )
 
@@ -194,9 +194,9 @@ def _declared() -> Iterator[str]:
                 yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
 
 
-def _host(door: Port) -> str:
+def _host(port: Port) -> str:
     """Returns where it is reached from here; a socket on all addresses listens on loopback too."""
-    address = ip_address(door.address.removeprefix("::ffff:"))
+    address = ip_address(port.address.removeprefix("::ffff:"))
     return "127.0.0.1" if address.is_unspecified or address.version == 6 else str(address)
 
 

@@ -1,4 +1,4 @@
-"""Replicas: the service scales from none to several and back, twice, while no call is refused.
+"""Scales a role of the service from no replica to several and back, twice; no call may fail.
 
 The service runs as users start it, with the starter model; only its delays are short. Replicas are
 counted as processes from outside, not by what the service reports.
@@ -19,10 +19,10 @@ import psutil
 import requests
 import yaml
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.machines import POLL_SECONDS, free_port, process_title
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.home import CrashTestHome
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ STEPS = 60
 """Steps of one image: enough that a burst lasts until all replicas have started."""
 BURSTS = 2
 ANSWER_SECONDS = 300
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 DELAYS = {
     "target_ongoing_requests": 2,
     "metrics_interval_s": 0.5,
@@ -139,8 +139,8 @@ def _made(url: str, seed: int) -> bool:
     with requests.Session() as session:
         session.trust_env = False
         with suppress(requests.RequestException):
-            door = f"{url}/v1/images/generations"
-            answer = session.post(door, json=body, timeout=ANSWER_SECONDS)
+            endpoint = f"{url}/v1/images/generations"
+            answer = session.post(endpoint, json=body, timeout=ANSWER_SECONDS)
             return bool(answer.ok and answer.json()["data"])
     return False
 
@@ -152,10 +152,10 @@ def _watch(service: _RunningService, answers: Sequence[Future[bool]]) -> None:
 
 
 def _until_none(service: _RunningService) -> None:
-    late = monotonic() + PATIENCE_SECONDS
+    late = monotonic() + TIMEOUT_SECONDS
     while service.poll():
         if monotonic() > late:
-            raise BackendError("replicas without work do not go away", backend="serve")
+            raise BackendError("replicas without work are not stopped", backend="serve")
         sleep(POLL_SECONDS)
 
 
@@ -195,7 +195,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _await_answer(process: subprocess.Popen[bytes], log: Path) -> None:
-    late = monotonic() + PATIENCE_SECONDS
+    late = monotonic() + TIMEOUT_SECONDS
     while " answers" not in log.read_text():
         if process.poll() is not None or monotonic() > late:
             raise BackendError(
@@ -207,7 +207,7 @@ def _await_answer(process: subprocess.Popen[bytes], log: Path) -> None:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
     for leftover in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if os.getsid(leftover.pid) == process.pid:

@@ -7,11 +7,11 @@ all of the simulated ones.
 from pathlib import Path
 from time import time
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.kills_and_drains import RunShape
 from jobs.bench.cluster.machines import Machines, machines
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.home import CrashTestHome
 from jobs.crash_tests.job import BulkProcess, ending_all
 
@@ -37,26 +37,26 @@ def run_scaling(
 ) -> tuple[ScalingRun, ...]:
     """Runs `each` images per machine, on a cluster that grows between the runs."""
     slow = CrashTestHome(folder / "m").environment(ATELIER_ECHO_SECONDS=str(seconds))
-    diary = CrashTestHome(folder / "m").diary
+    log = CrashTestHome(folder / "m").echo_log
     with machines(folder / "m", slow, 0) as cluster:
-        scales = []
+        runs = []
         for number in nodes:
             cluster.scale_to(number)
-            before = len(diary.read_text().splitlines()) if diary.exists() else 0
-            weather = RunShape(number, each * number, seconds)
-            began, ended = _run(weather, cluster, CrashTestHome(folder / str(number)))
-            lines = diary.read_text().splitlines()[before:]
+            before = len(log.read_text().splitlines()) if log.exists() else 0
+            shape = RunShape(number, each * number, seconds)
+            began, ended = _run(shape, cluster, CrashTestHome(folder / str(number)))
+            lines = log.read_text().splitlines()[before:]
             moments = sorted(float(line.split()[0]) for line in lines)
-            scales.append(scaling_run(weather, moments, began, ended))
-            say(f"{number} nodes: {scales[-1]}")
-    return tuple(scales)
+            runs.append(scaling_run(shape, moments, began, ended))
+            say(f"{number} nodes: {runs[-1]}")
+    return tuple(runs)
 
 
-def _run(weather: RunShape, cluster: Machines, home: CrashTestHome) -> tuple[float, float]:
-    nodes = str(weather.nodes)
+def _run(shape: RunShape, cluster: Machines, home: CrashTestHome) -> tuple[float, float]:
+    nodes = str(shape.nodes)
     joining = home.environment(**cluster.join_environment, ATELIER_CLUSTER_GPUS=nodes)
     began = time()
-    job = BulkProcess(home.write(weather.plan), joining, workers=weather.nodes)
+    job = BulkProcess(home.write(shape.plan), joining, workers=shape.nodes)
     with ending_all([job]):
         code, output = job.end()
     if code != 0:
@@ -64,18 +64,18 @@ def _run(weather: RunShape, cluster: Machines, home: CrashTestHome) -> tuple[flo
     return began, time()
 
 
-def scaling_run(weather: RunShape, moments: list[float], began: float, ended: float) -> ScalingRun:
+def scaling_run(shape: RunShape, moments: list[float], began: float, ended: float) -> ScalingRun:
     """Returns the run's figures; `moments` are the images' end times in order."""
     quarter = len(moments) // 4
     first, last = moments[quarter], moments[-quarter - 1]
     steady = (len(moments) - 2 * quarter - 1) / (last - first)
-    making = moments[-1] - moments[0] + weather.seconds
+    making = moments[-1] - moments[0] + shape.seconds
     return ScalingRun(
-        nodes=weather.nodes,
+        nodes=shape.nodes,
         images=len(moments),
         first_image_seconds=round(moments[0] - began, 1),
         making_seconds=round(making, 1),
         total_seconds=round(ended - began, 1),
-        steady_efficiency=round(steady * weather.seconds / weather.nodes, 3),
-        whole_efficiency=round(len(moments) * weather.seconds / weather.nodes / making, 3),
+        steady_efficiency=round(steady * shape.seconds / shape.nodes, 3),
+        whole_efficiency=round(len(moments) * shape.seconds / shape.nodes / making, 3),
     )

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep, time
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.types import Value
 from jobs.bench.cluster.elastic import LABELS, SLOT, elastic_cluster, gpu_machines
 from jobs.bench.cluster.machines import POLL_SECONDS
 from jobs.cluster.min_machines import MachineFloors, MachineWindow
-from jobs.crash_tests.baseline import Say
 from jobs.crash_tests.home import CrashTestHome
 
 MAX_MACHINES = 3
@@ -29,7 +29,7 @@ LEAD_SECONDS = 40
 """The processes that stand for machines start slowly while this machine is busy."""
 MINUTE = 60
 END_SECONDS = 60.0
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 
 
 class ScheduledFloor(Value):
@@ -54,14 +54,14 @@ class ScheduledFloor(Value):
 
     @property
     def holds(self) -> bool:
-        """Returns whether exactly the wanted machines were there before the begin and after."""
+        """Returns whether exactly the requested machines ran from before the begin to the end."""
         return (
             self.all_before_seconds > 0 and self.fewest_inside == self.floor == self.most_machines
         )
 
 
 def run_scheduled_floor(folder: Path, say: Say) -> ScheduledFloor:
-    """Keeps the minimum of one window of a minute, which begins a little later."""
+    """Runs `atelier floor` for one window of a minute, which begins a little later."""
     home = CrashTestHome(folder / "h")
     counted: list[tuple[float, int]] = []
     with elastic_cluster(folder / "m", home.environment(), MAX_MACHINES, IDLE_SECONDS) as (
@@ -70,15 +70,15 @@ def run_scheduled_floor(folder: Path, say: Say) -> ScheduledFloor:
     ):
         window, begin = _next_window(time())
         end = begin + MINUTE
-        with _floor_command(window, folder, home.environment(**joining)) as keeper:
+        with _floor_command(window, folder, home.environment(**joining)) as process:
 
-            def look() -> int:
+            def poll() -> int:
                 counted.append((time(), gpu_machines(head)))
                 return counted[-1][1]
 
-            _until(lambda: look() >= FLOOR or time() > begin, keeper)
+            _until(lambda: poll() >= FLOOR or time() > begin, process)
             say(f"{counted[-1][1]} machines, {begin - time():.1f} s before the window begins")
-            _until(lambda: look() == 0 and time() > end, keeper)
+            _until(lambda: poll() == 0 and time() > end, process)
     return _scheduled_floor(counted, begin, end)
 
 
@@ -108,32 +108,37 @@ def _floor_command(
         yield process
         process.terminate()
         if process.wait(END_SECONDS) != 0:
-            raise BackendError(f"the keeper of the floor: {log.read_text()[-500:]}", backend="ray")
+            raise BackendError(f"the floor command: {log.read_text()[-500:]}", backend="ray")
     finally:
         process.kill()
         process.wait()
 
 
-def _until(done: Callable[[], bool], keeper: subprocess.Popen[bytes]) -> None:
-    """Polls until `done`; raises BackendError when the keeper ends or that never happens."""
-    late = time() + PATIENCE_SECONDS
+def _until(done: Callable[[], bool], command: subprocess.Popen[bytes]) -> None:
+    """Polls until `done`; raises BackendError when the command ends or that never happens."""
+    late = time() + TIMEOUT_SECONDS
     while not done():
-        if keeper.poll() is not None or time() > late:
-            raise BackendError("nothing keeps the floor any more, or it never comes", backend="ray")
+        if command.poll() is not None or time() > late:
+            raise BackendError(
+                "the floor command ended, or the number of machines never became what it should be",
+                backend="ray",
+            )
         sleep(POLL_SECONDS)
 
 
 def _scheduled_floor(counted: list[tuple[float, int]], begin: float, end: float) -> ScheduledFloor:
-    there = [when for when, number in counted if number]
-    all_there = [when for when, number in counted if number >= FLOOR]
-    if not all_there:
-        raise BackendError(f"of {FLOOR} machines {max(n for _, n in counted)} came", backend="ray")
+    present = [when for when, number in counted if number]
+    all_present = [when for when, number in counted if number >= FLOOR]
+    if not all_present:
+        raise BackendError(
+            f"{max(n for _, n in counted)} of {FLOOR} machines were added", backend="ray"
+        )
     return ScheduledFloor(
         floor=FLOOR,
         most=MAX_MACHINES,
         lead_seconds=LEAD_SECONDS,
-        first_before_seconds=round(begin - there[0], 1),
-        all_before_seconds=round(begin - all_there[0], 1),
+        first_before_seconds=round(begin - present[0], 1),
+        all_before_seconds=round(begin - all_present[0], 1),
         fewest_inside=min(number for when, number in counted if begin <= when < end),
         most_machines=max(number for _, number in counted),
         gone_after_seconds=round(counted[-1][0] - end, 1),

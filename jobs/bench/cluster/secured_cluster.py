@@ -112,7 +112,7 @@ def _profile(folder: Path) -> _Profile:
         folder=folder,
         head=_head(folder, token, settings, home, dashboard),
         token=token,
-        key=add_key(home, "studio"),
+        key=add_key(home, "bench"),
         environment=clean | metrics | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"},
         mlflow=clean | _mlflow_environment(folder),
         service_url=f"http://{address}:{service}",
@@ -155,7 +155,7 @@ def _mlflow_environment(folder: Path) -> dict[str, str]:
     lines = {
         "default_permission": "NO_PERMISSIONS",
         "database_uri": f"sqlite:///{folder / 'accounts.db'}",
-        "admin_username": "studio",
+        "admin_username": "bench",
         "admin_password": password,
         "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
     }
@@ -188,10 +188,10 @@ def _deploy(profile: _Profile) -> None:
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {profile.token.read_text()}"
-        door = f"{profile.dashboard_url}/api/serve/applications/"
-        response = session.put(door, json=shape, timeout=ANSWER_SECONDS)
+        endpoint = f"{profile.dashboard_url}/api/serve/applications/"
+        response = session.put(endpoint, json=shape, timeout=ANSWER_SECONDS)
     if not response.ok:
-        raise BackendError(f"the service was not taken: {response.text[-500:]}", backend="serve")
+        raise BackendError(f"the service was not deployed: {response.text[-500:]}", backend="serve")
 
 
 def _start(

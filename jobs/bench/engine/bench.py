@@ -1,17 +1,17 @@
 """The engine's speed on this machine: ratios between contenders within one run.
 
-Contenders alternate in every round, so that a busy machine disturbs all of them alike; on a CPU the
-clock is the process's own CPU time. Runs without Ray.
+Contenders alternate in every round, so that a busy machine disturbs all of them equally; on a CPU
+the clock is the process's own CPU time. Runs without Ray.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from time import process_time
-from typing import TypeAlias
 
 import torch
 
+from app.cli.output import Say
 from app.engine.cost_curve import CostCurve
 from app.engine.row_budget import BUCKETS, GUIDED_ROWS
 from app.models.random_weights import COMPUTE_BOUND, OVERHEAD_BOUND, Sd3Shape, random_sd3
@@ -35,12 +35,18 @@ from jobs.bench.engine.simulated_policies import (
 )
 from jobs.bench.engine.traces import MAX_ROWS, SATURATED, Arrival, CostTable, TraceKind, make_trace
 
-Say: TypeAlias = Callable[[str], None]
 STEPS = 8
 CURVE_BUCKETS = tuple(rows for rows in BUCKETS if rows <= 2 * MAX_ROWS)
 TRACES: tuple[tuple[TraceKind, float], ...] = (("presets", 0.5), ("free", SATURATED))
-TRACE_REQUESTS = 40
 TRACE_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How often the contenders take turns, and the requests of a trace."""
+
+    rounds: int
+    trace_requests: int = 40
 
 
 class Spread(Value):
@@ -102,17 +108,12 @@ def cpu_model(name: str, shape: Sd3Shape, *, side: int, max_sequence_length: int
     return ModelUnderTest(name, pipeline, stock, side, MAX_ROWS, process_time)
 
 
-def bench_engine(
-    subjects: Sequence[ModelUnderTest],
-    rounds: int,
-    say: Say,
-    *,
-    trace_requests: int = TRACE_REQUESTS,
-) -> EngineFigures:
+def bench_engine(subjects: Sequence[ModelUnderTest], extent: Extent, say: Say) -> EngineFigures:
     """Measures curves and throughput of every model, then the traces on the first; some minutes.
 
     The engine's row budget is the knee of the model's own curve, as it is in service.
     """
+    rounds = extent.rounds
     say("seconds of a step by its rows")
     curves = {model.name: measure_curve(model, rounds) for model in subjects}
     budgeted = [
@@ -124,13 +125,11 @@ def bench_engine(
             say(f"pace of the {model.name} model {'with' if guided else 'without'} guidance")
             paces.append(measure_throughput(model, guided, rounds))
     first = budgeted[0]
-    ratios: list[TraceRatio] = []
+    ratios, costs = list[TraceRatio](), _table(curves[first.name])
     for kind, load in TRACES:
         say(f"trace {kind}, {load_name(load)}")
         arrivals = [
-            make_trace(
-                kind, seed=seed, load=load, count=trace_requests, costs=_table(curves[first.name])
-            )
+            make_trace(kind, seed=seed, load=load, count=extent.trace_requests, costs=costs)
             for seed in range(1, min(rounds, TRACE_ROUNDS) + 1)
         ]
         ratios += trace_ratios(first, kind, load, arrivals)

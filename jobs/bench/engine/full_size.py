@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from app.cli.output import Say
 from app.engine.cost_curve import measure
 from app.engine.results import Preview, RenderedImage
 from app.engine.row_budget import GUIDED_ROWS
@@ -36,8 +37,6 @@ from jobs.bench.engine.full_size_models import (
     on_meta,
 )
 from jobs.bench.engine.traces import Arrival
-
-Say: TypeAlias = Callable[[str], None]
 
 
 class Figure(Value):

@@ -1,13 +1,14 @@
 """Which row counts of the starter's forward pass give the same bits here, and what each costs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
 import torch
-from rich.table import Table
 
 from app.cli.output import make_console
+from app.cli.tables import Table, escape, number
 from app.engine.exact_rows import distinct_rows, exact_rows, pick_rows
 from app.engine.pipeline import Pipeline, Rows
 from app.environment import environment
@@ -15,10 +16,19 @@ from app.models.bundled import FOLDERS, bundled_models
 from app.models.load import load
 from app.models.sd3 import Sd3Pipeline
 from app.types import Value
+from jobs.bench.harness import Benchmark
 
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32)
 TIMED = (2, 4, 8, 16, 32)
 SIDE, BUDGET, MICRO_BATCH = 64, 16, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The CPU threads of a pass, and how often each row count is timed."""
+
+    threads: int
+    rounds: int
 
 
 class RowCounts(Value):
@@ -91,15 +101,23 @@ def show_row_counts(figures: RowCounts) -> None:
     """Prints the times, the classes, and what passes of one fixed size would cost."""
     out = make_console()
     mode = figures.blas_mode or "not set"
-    out.print(f"{figures.processor}, MKL_CBWR {mode}, {figures.threads} threads", markup=False)
-    table = Table("rows", *map(str, figures.milliseconds), box=None)
-    table.add_row("ms a pass", *(f"{value:g}" for value in figures.milliseconds.values()))
+    out.print(escape(f"{figures.processor}, MKL_CBWR {mode}, {figures.threads} threads"))
+    table = Table("rows", *map(str, figures.milliseconds))
+    table.add("ms a pass", *(number(value, "g") for value in figures.milliseconds.values()))
     out.print(table)
     same = "; ".join(", ".join(map(str, counts)) for counts in figures.classes)
-    out.print(f"row counts with the same bits: {same}", markup=False)
+    out.print(f"row counts with the same bits: {same}")
     proven = ", ".join(map(str, figures.exact_rows)) or "none"
-    out.print(f"proven for a budget of {BUDGET}: {proven}", markup=False)
+    out.print(f"proven for a budget of {BUDGET}: {proven}")
     out.print(
         f"16 rows in passes of 4 take {figures.micro_batches:.2f} times one pass; 2 rows padded to "
         f"16 take {figures.fixed_budget:.2f} times a pass of 2"
     )
+
+
+BENCHMARK = Benchmark(
+    full=Extent(threads=1, rounds=9),
+    quick=Extent(threads=1, rounds=1),
+    measure=lambda extent, _: measure_row_counts(extent.threads, extent.rounds),
+    show=show_row_counts,
+)

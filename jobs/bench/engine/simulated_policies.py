@@ -107,12 +107,12 @@ def serve_static_batches(arrivals: Batch, run: RunBatch) -> TraceResult:
     It may look through the whole queue, and rows may differ in prompt, seed and guidance scale.
     """
 
-    def alike(queue: Indices) -> list[Indices]:
+    def equal_parameters(queue: Indices) -> list[Indices]:
         first = arrivals[queue[0]]
         same = [index for index in queue if _key(arrivals[index]) == _key(first)]
         return [same[: MAX_ROWS // first.rows]]
 
-    return _in_batches(arrivals, run, alike)
+    return _in_batches(arrivals, run, equal_parameters)
 
 
 def _key(arrival: Arrival) -> Hashable:

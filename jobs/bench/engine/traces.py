@@ -14,7 +14,7 @@ TraceKind: TypeAlias = Literal["drafts", "presets", "free"]
 TRACE_KINDS: tuple[TraceKind, ...] = ("drafts", "presets", "free")
 
 MAX_ROWS = 8
-"""The rows of a full batch, for every policy alike; a load of 1 is what such batches carry."""
+"""The rows of a full batch, for every policy; a load of 1 is what such batches carry."""
 SATURATED = math.inf
 """The load of a trace in which every request is there from the start."""
 

@@ -8,25 +8,35 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from rich.table import Table
-
 from app.backends.echo import EchoBackend
-from app.cli.output import make_console
+from app.cli.output import Say, make_console
+from app.cli.tables import Table, number
 from app.errors import BackendError
 from app.generate.generate import Generator
 from app.models.bundled import ECHO
 from app.store.publish import claim, open_store, release
 from app.types import GenerationRequest, Route, Value
+from jobs.bench.harness import Benchmark, Goal, at_most
 from jobs.generate_only import Generation
 from jobs.runtime.batches import REQUESTS_PER_BATCH
 from jobs.runtime.process_usage import ProcessUsage
 
 SHARE_BATCHES = 32
 MEMORY_FOLDER = Path("/dev/shm")
+GROWTH_GOAL = 1.2
+"""The most CPU time a row of the largest size, as a multiple of the smallest size's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The sizes of the plans, in rows."""
+
+    rows: Sequence[int]
 
 
 class PublishRun(Value):
@@ -51,7 +61,7 @@ class PublishFigures(Value):
     """The same on a file system in memory, where a sync costs nothing; None without one."""
 
 
-def bench_publish(sizes: Sequence[int], say: Callable[[str], None]) -> PublishFigures:
+def bench_publish(sizes: Sequence[int], say: Say) -> PublishFigures:
     """Runs every size once and the costs once. Raises BackendError when a run fails."""
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         lease_ms = _measure_lease_ms(Path(folder))
@@ -101,20 +111,15 @@ def _request(number: int) -> GenerationRequest:
     )
 
 
-def _run(size: int, say: Callable[[str], None]) -> PublishRun:
+def _run(size: int, say: Say) -> PublishRun:
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as folder:
         plan = Path(folder) / "plan.yaml"
         plan.write_text(json.dumps(echo_plan(size)))  # JSON is YAML
         places = {"ATELIER_HOME": folder, "ATELIER_STORE_URL": "", "ATELIER_CATALOG_URL": ""}
         watch = ProcessUsage(
             [
-                sys.executable,
-                "-m",
-                "jobs.commands",
-                "generate",
-                str(plan),
-                "--allow-large",
-                "--json",
+                *(sys.executable, "-m", "jobs.commands", "generate"),
+                *(str(plan), "--allow-large", "--json"),
             ],
             os.environ | places,
         )
@@ -152,12 +157,13 @@ def echo_plan(size: int) -> dict[str, object]:
 
 def show_publish_figures(figures: PublishFigures) -> None:
     """Prints one row per size, then the cost of safety per image."""
-    table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB", box=None)
+    table = Table("rows", "a second", "seconds", "CPU ms a row", "driver MiB")
     for run in figures.runs:
         generation = run.generation
-        table.add_row(
-            str(generation.asked), f"{generation.images_per_second:g}", f"{generation.seconds:.0f}",
-            f"{run.cpu_ms:g}", f"{generation.driver_memory_mib:.0f}",
+        table.add(
+            generation.asked, number(generation.images_per_second, "g"),
+            number(generation.seconds, ".0f"), number(run.cpu_ms, "g"),
+            number(generation.driver_memory_mib, ".0f"),
         )  # fmt: skip
     out = make_console()
     out.print(table)
@@ -169,3 +175,19 @@ def show_publish_figures(figures: PublishFigures) -> None:
 
 def _or_unknown(milliseconds: float | None) -> str:
     return "unknown" if milliseconds is None else f"{milliseconds:g} ms"
+
+
+def _goals(figures: PublishFigures) -> Iterator[Goal]:
+    if len(figures.runs) > 1:
+        by_size = sorted(figures.runs, key=lambda run: run.generation.asked)
+        growth = by_size[-1].cpu_ms / by_size[0].cpu_ms
+        yield at_most("CPU time a row, the largest size over the smallest", growth, GROWTH_GOAL)
+
+
+BENCHMARK = Benchmark(
+    full=Extent(rows=(10_000, 100_000)),
+    quick=Extent(rows=(1000,)),
+    measure=lambda extent, say: bench_publish(extent.rows, say),
+    show=show_publish_figures,
+    goals=_goals,
+)

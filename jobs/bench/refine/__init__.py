@@ -2,6 +2,5 @@
 
 workload.py  the models with their settings, and their plans
 bench.py     the benchmark and its figures
-render.py    prints the figures
-command.py   the command's options
+render.py    prints the figures, and declares the benchmark
 """

@@ -2,35 +2,34 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from app.cli.output import Say
 from app.environment import environment
 from app.models import bundled
 from app.refine.attempts import Refiner
 from app.refine.statistics import RefineStatistics, count_retries
 from app.route.router import RouteChoice
 from app.types import AssetSpec, ModelVersion, Refine, Retry, Status, Value
+from app.types.candidate import DecidedAsset
 from jobs.bench.refine.workload import GOOD_SETTINGS, POOR_SETTINGS, PoorSettings, assets
 from jobs.bench.routing.fleet import PRUNED, pruned
 from jobs.bench.routing.simulator import RunSimulator, SimulatedRun, direct_plan
-from jobs.runtime.batches import DecidedAsset
 
 LEARNING, ASKED = 1, 2
 """The plans' seeds: no asset of the second plan was learned from."""
 BY_SEED, UNLEARNED, LEARNED = "next seed", "reason, nothing learned", "reason, learned"
 RESAMPLED = 2000
-Say = Callable[[str], None]
 
 
-class Extent(Value):
-    """How many assets are made."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many assets are made: every kind of object in this many colours."""
 
     colours: int
-
-
-FULL, QUICK = Extent(colours=10), Extent(colours=1)
 
 
 class RefineRow(Value):
@@ -79,24 +78,24 @@ def bench_refine(extent: Extent, say: Say) -> RefineFigures:
     with TemporaryDirectory(prefix="atelier-refine-") as name:
         folder = Path(name)
         models = {PRUNED: pruned(folder), "starter": bundled.bundled_models()["starter"]}
-        player = RunSimulator(models, folder)
-        worlds = (*POOR_SETTINGS, GOOD_SETTINGS)
+        simulator = RunSimulator(models, folder)
+        all_settings = (*POOR_SETTINGS, GOOD_SETTINGS)
         say("learning")
-        statistics = count_retries(_past(player, worlds, extent))
-        games: dict[tuple[PoorSettings, str], SimulatedRun] = {}
-        for world in worlds:
-            say(f"{world}: making all in {len(_strategies(statistics))} ways")
+        statistics = count_retries(_past(simulator, all_settings, extent))
+        runs: dict[tuple[PoorSettings, str], SimulatedRun] = {}
+        for setting in all_settings:
+            say(f"{setting}: making all in {len(_strategies(statistics))} ways")
             for way, known in _strategies(statistics).items():
-                games[world, way] = _play(player, world, known, seed=ASKED, extent=extent)
+                runs[setting, way] = _run_plan(simulator, setting, known, seed=ASKED, extent=extent)
     pairs = [
-        (games[world, BY_SEED].decided[at], games[world, LEARNED].decided[at])
-        for world in POOR_SETTINGS
-        for at in range(games[world, BY_SEED].asked)
+        (runs[setting, BY_SEED].decided[at], runs[setting, LEARNED].decided[at])
+        for setting in POOR_SETTINGS
+        for at in range(runs[setting, BY_SEED].asked)
     ]
     return RefineFigures(
         processor=environment().processor,
         learned_from=statistics.retries,
-        rows=tuple(_row(world, way, played) for (world, way), played in games.items()),
+        rows=tuple(_row(setting, way, run) for (setting, way), run in runs.items()),
         saved=saving(pairs),
         saved_within=_resampled(pairs),
     )
@@ -106,16 +105,19 @@ def _strategies(statistics: RefineStatistics) -> Mapping[str, RefineStatistics |
     return {BY_SEED: None, UNLEARNED: RefineStatistics(), LEARNED: statistics}
 
 
-def _past(player: RunSimulator, worlds: Sequence[PoorSettings], extent: Extent) -> list[Retry]:
-    games = [
-        _play(player, world, RefineStatistics(), seed=LEARNING, extent=extent) for world in worlds
+def _past(
+    simulator: RunSimulator, all_settings: Sequence[PoorSettings], extent: Extent
+) -> list[Retry]:
+    runs = [
+        _run_plan(simulator, setting, RefineStatistics(), seed=LEARNING, extent=extent)
+        for setting in all_settings
     ]
-    return [retry for played in games for asset in played.decided for retry in asset.retries]
+    return [retry for run in runs for asset in run.decided for retry in asset.retries]
 
 
-def _play(
-    player: RunSimulator,
-    world: PoorSettings,
+def _run_plan(
+    simulator: RunSimulator,
+    setting: PoorSettings,
     known: RefineStatistics | None,
     *,
     seed: int,
@@ -127,11 +129,11 @@ def _play(
     Assets do not affect each other, whichever strategy is used.
     """
     refine = Refine.SEED if known is None else Refine.REASON
-    refiner = None if known is None else Refiner(known, player.models)
-    specs = assets(world, refine, player.models, seed=seed, colours=extent.colours)
-    played = player.run([(spec,) for spec in specs], _named(player.models), refiner=refiner)
-    played.decided.sort(key=lambda asset: asset.index)
-    return played
+    refiner = None if known is None else Refiner(known, simulator.models)
+    specs = assets(setting, refine, simulator.models, seed=seed, colours=extent.colours)
+    run = simulator.run([(spec,) for spec in specs], _named(simulator.models), refiner=refiner)
+    run.decided.sort(key=lambda asset: asset.index)
+    return run
 
 
 def _named(
@@ -140,17 +142,17 @@ def _named(
     return lambda variants, _: direct_plan(variants[0], models[variants[0].model])
 
 
-def _row(world: PoorSettings, way: str, played: SimulatedRun) -> RefineRow:
-    retries = [retry for asset in played.decided for retry in asset.retries]
+def _row(setting: PoorSettings, way: str, run: SimulatedRun) -> RefineRow:
+    retries = [retry for asset in run.decided for retry in asset.retries]
     tried = Counter(retry.change for retry in retries)
     passed = Counter(retry.change for retry in retries if retry.passed)
     return RefineRow(
-        world=str(world),
+        world=str(setting),
         way=way,
-        asked=played.asked,
-        accepted=played.accepted,
-        attempts=sum(asset.attempts for asset in played.decided),
-        cpu_seconds=sum(played.cpu_seconds.values()),
+        asked=run.asked,
+        accepted=run.accepted,
+        attempts=sum(asset.attempts for asset in run.decided),
+        cpu_seconds=sum(run.cpu_seconds.values()),
         changes={change: (tried[change], passed[change]) for change, _ in tried.most_common()},
     )
 

@@ -1,10 +1,21 @@
 """Prints the figures of `bench-refine`."""
 
-from rich.markup import escape
-from rich.table import Table
+from collections.abc import Iterator
 
 from app.cli.output import make_console
-from jobs.bench.refine.bench import BY_SEED, LEARNED, RefineFigures, RefineRow
+from app.cli.tables import Table, number, percent
+from jobs.bench.harness import Benchmark, Goal, at_least
+from jobs.bench.refine.bench import (
+    BY_SEED,
+    LEARNED,
+    Extent,
+    RefineFigures,
+    RefineRow,
+    bench_refine,
+)
+
+GOAL = 0.30
+"""The share of attempts for an accepted asset that a learned reason should save."""
 
 
 def show_refine_figures(figures: RefineFigures) -> None:
@@ -12,14 +23,14 @@ def show_refine_figures(figures: RefineFigures) -> None:
     out = make_console()
     table = Table(
         "asked with", "tried again by", "assets", "accepted", "attempts", "for one accepted",
-        "CPU s for one", "to people", "changes: tried, passed", box=None,
+        "CPU s for one", "to people", "changes: tried, passed",
     )  # fmt: skip
     for row in figures.rows:
-        table.add_row(
-            escape(row.world) if row.way == BY_SEED else "", escape(row.way), str(row.asked),
-            str(row.accepted), str(row.attempts), _number(row.attempts_per_accepted),
-            _number(row.cpu_seconds / row.accepted if row.accepted else None),
-            f"{row.to_people:.1%}", _changes(row),
+        table.add(
+            row.world if row.way == BY_SEED else "", row.way, row.asked, row.accepted,
+            row.attempts, number(row.attempts_per_accepted, ".3g"),
+            number(row.cpu_seconds / row.accepted if row.accepted else None, ".3g"),
+            percent(row.to_people), _changes(row),
         )  # fmt: skip
     out.print(table)
     out.print(f"learned from {figures.learned_from} further attempts at other assets")
@@ -36,5 +47,15 @@ def _changes(row: RefineRow) -> str:
     return ", ".join(f"{name} {tried}, {passed}" for name, (tried, passed) in row.changes.items())
 
 
-def _number(number: float | None) -> str:
-    return "-" if number is None else f"{number:.3g}"
+def _goals(figures: RefineFigures) -> Iterator[Goal]:
+    if figures.saved is not None:
+        yield at_least("attempts saved for an accepted asset", figures.saved, GOAL, ".0%")
+
+
+BENCHMARK = Benchmark(
+    full=Extent(colours=10),
+    quick=Extent(colours=1),
+    measure=bench_refine,
+    show=show_refine_figures,
+    goals=_goals,
+)

@@ -33,7 +33,7 @@ GOOD_SETTINGS = PoorSettings(model="starter", steps=4, guidance=1)
 
 
 def assets(
-    world: PoorSettings,
+    setting: PoorSettings,
     refine: Refine,
     models: Mapping[str, ModelVersion],
     *,
@@ -46,14 +46,14 @@ def assets(
             "atelier": 1,
             "name": "refine",
             "seed": seed,
-            "model": world.model,
+            "model": setting.model,
             "defaults": {
                 "kind": "icon",
                 "candidates": 1,
                 "attempts": ATTEMPTS,
                 "refine": refine,
-                "num_inference_steps": world.steps,
-                "guidance_scale": world.guidance,
+                "num_inference_steps": setting.steps,
+                "guidance_scale": setting.guidance,
                 "rules": [{"check": "duplicate_distance", "at_least": 0}],
             },
             "assets": [

@@ -5,11 +5,10 @@ In every round people look at what the gate leaves them and at spot checks, and 
 their labels calibrate the gate of the next round.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import TypeAlias
 
 import numpy as np
 
@@ -19,13 +18,13 @@ from app.accept.labels import SPOT_CHECKS, random_prefix, sampling_key
 from app.accept.risk_bounds import binomial_tail
 from app.accept.risk_model import own_scores
 from app.check.agreement import Critic
+from app.cli.output import Say
 from app.digest import digest
 from app.plan.schema import AcceptPlan
 from app.types import Measure, QualityReport, Value, Verdict
 from jobs.train.defects.judging import SampleJudge
 from jobs.train.defects.labels import label, mixed_samples
 
-Say: TypeAlias = Callable[[str], None]
 ROUNDS = 3
 
 
@@ -45,10 +44,6 @@ class ReviewSettings:
     world: int = 40
     false_accepts: float = 0.05
     confidence: float = 0.9
-
-
-FULL = ReviewSettings()
-QUICK = ReviewSettings(pictures=900, each=200, resamples=2, false_accepts=0.1)
 
 
 class RoundFigures(Value):
@@ -142,7 +137,7 @@ def run_rounds(pool: Sequence[PooledImage], setting: ReviewSettings) -> ReviewFi
     return ReviewFigures(
         pictures=setting.pictures,
         passed=len(pool),
-        bad=sum(picture.bad for picture in pool),
+        bad=sum(image.bad for image in pool),
         resamples=setting.resamples,
         errors=setting.errors,
         false_accepts=setting.false_accepts,
@@ -173,18 +168,16 @@ def _rounds(pool: Sequence[PooledImage], setting: ReviewSettings, number: int) -
     for at in range(ROUNDS):
         shown = order[at * each :][:each]
         # Sampling is by key: with the resample in it, each resample draws its own spot checks.
-        keys = [digest([number, picture.key]) for picture in shown]
-        words = [
-            _gate_verdict(gate, picture, key) for picture, key in zip(shown, keys, strict=True)
-        ]
+        keys = [digest([number, image.key]) for image in shown]
+        words = [_gate_verdict(gate, image, key) for image, key in zip(shown, keys, strict=True)]
         looked = {
-            key: picture
-            for picture, key, verdict in zip(shown, keys, words, strict=True)
+            key: image
+            for image, key, verdict in zip(shown, keys, words, strict=True)
             if verdict is Verdict.REVIEW or sampling_key(key) < SPOT_CHECKS
         }
         accepted = [
-            picture.bad
-            for picture, verdict in zip(shown, words, strict=True)
+            image.bad
+            for image, verdict in zip(shown, words, strict=True)
             if verdict is Verdict.ACCEPT
         ]
         known += _labels(looked, random_prefix(keys, looked.keys()), setting.errors, rng)
@@ -204,8 +197,8 @@ def _rounds(pool: Sequence[PooledImage], setting: ReviewSettings, number: int) -
     return rounds
 
 
-def _gate_verdict(gate: AcceptanceGate, picture: PooledImage, key: str) -> Verdict:
-    report = gate.apply_reject_limit(QualityReport(scores=picture.scores, verdict=Verdict.ACCEPT))
+def _gate_verdict(gate: AcceptanceGate, image: PooledImage, key: str) -> Verdict:
+    report = gate.apply_reject_limit(QualityReport(scores=image.scores, verdict=Verdict.ACCEPT))
     assert report is not None
     if report.verdict is not Verdict.ACCEPT:
         return report.verdict
@@ -214,11 +207,7 @@ def _gate_verdict(gate: AcceptanceGate, picture: PooledImage, key: str) -> Verdi
 
 def _accepted_automatically(held: Sequence[PooledImage], gate: AcceptanceGate) -> list[bool]:
     """Returns whether each held-out image that is accepted without a person is bad."""
-    return [
-        picture.bad
-        for picture in held
-        if _gate_verdict(gate, picture, picture.key) is Verdict.ACCEPT
-    ]
+    return [image.bad for image in held if _gate_verdict(gate, image, image.key) is Verdict.ACCEPT]
 
 
 def _labels(
@@ -229,13 +218,13 @@ def _labels(
     return [
         LabelledImage(
             key=key,
-            scores=picture.scores,
-            good=picture.bad == bool(errs),
+            scores=image.scores,
+            good=image.bad == bool(errs),
             model=_SORT.model,
             style=_SORT.style,
             fair=key in sample,
         )
-        for (key, picture), errs in zip(looked.items(), wrong, strict=True)
+        for (key, image), errs in zip(looked.items(), wrong, strict=True)
     ]
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.check.scores import score_image
 from app.check.text_readback import read_back
+from app.cli.output import Say
 from app.engine.pipeline import Pixels
 from app.engine.results import RenderedImage
 from app.errors import EngineError
@@ -51,6 +52,7 @@ class Ablation(Value):
 class _AblationBench:
     engines: dict[str, Backend]
     store: dict[str, Pixels]
+    prompts: Sequence[str]
 
     def made(self, model: str, requests: Sequence[GenerationRequest]) -> list[RenderedImage]:
         """Returns images in the requests' order; raises EngineError when one failed."""
@@ -62,7 +64,7 @@ class _AblationBench:
         return [outcomes[request.id] for request in requests]
 
 
-def run_ablations(folder: Path, say: Callable[[str], None]) -> tuple[Ablation, ...]:
+def run_ablations(folder: Path, heroes: int, say: Say) -> tuple[Ablation, ...]:
     """Runs each in turn; CPU time of this process, after a warm-up image of each model."""
     store: dict[str, Pixels] = {}
     settings = Settings(home=folder / "home")
@@ -75,6 +77,7 @@ def run_ablations(folder: Path, say: Callable[[str], None]) -> tuple[Ablation, .
             for name in ("starter", "polish", "typography")
         },
         store,
+        PROMPTS[:heroes],
     )
     rows = []
     for contrast in (_latency, _typography, _best_of_candidates):
@@ -87,8 +90,8 @@ def _latency(bench: _AblationBench) -> Ablation:
     """Compares a 256 px image by polish's own steps with a quick draft, enlarged."""
     usual = bundled_models()["polish"]
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
-    slow = [_request(p, SIDE, steps=steps, guidance=guidance) for p in PROMPTS]
-    quick = [_request(p, SIDE, steps=DRAFT_STEPS, guidance=1) for p in PROMPTS]
+    slow = [_request(p, SIDE, steps=steps, guidance=guidance) for p in bench.prompts]
+    quick = [_request(p, SIDE, steps=DRAFT_STEPS, guidance=1) for p in bench.prompts]
     bench.made("polish", [*slow[:1], *quick[:1]])
     before = _seconds(lambda: [bench.made("polish", [request]) for request in slow]) / len(slow)
     after = _seconds(lambda: [bench.made("polish", [request]) for request in quick]) / len(quick)
@@ -129,13 +132,13 @@ def _best_of_candidates(bench: _AblationBench) -> Ablation:
     steps, guidance = usual.num_inference_steps, usual.guidance_scale
     heroes = [
         _request(prompt, SIDE, seed=seed, steps=steps, guidance=guidance)
-        for prompt in PROMPTS
+        for prompt in bench.prompts
         for seed in range(DRAFTS)
     ]
     before = _seconds(lambda: bench.made("polish", heroes))
 
     def split() -> None:
-        drafts = [_request(p, 64, seed=seed, steps=DRAFT_STEPS, guidance=1) for p in PROMPTS
+        drafts = [_request(p, 64, seed=seed, steps=DRAFT_STEPS, guidance=1) for p in bench.prompts
                   for seed in range(DRAFTS)]  # fmt: skip
         made = bench.made("starter", drafts)
         shown = [made[at : at + DRAFTS] for at in range(0, len(made), DRAFTS)]
@@ -145,8 +148,8 @@ def _best_of_candidates(bench: _AblationBench) -> Ablation:
     return Ablation(
         what=f"a hero out of {DRAFTS} candidates: all polished, or the winner alone",
         unit="CPU s",
-        before=before / len(PROMPTS),
-        after=after / len(PROMPTS),
+        before=before / len(bench.prompts),
+        after=after / len(bench.prompts),
         published="cost per hero asset $0.90 -> $0.52 (-42 %)",
         note=f"1 of {DRAFTS} pictures went to the costly model",
     )

@@ -1,9 +1,11 @@
 """The benchmark of routing: one plan, its models chosen by every strategy, and the results."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.cli.output import Say
 from app.digest import digest
 from app.environment import environment
 from app.fleet.prices import Price, PriceSheet
@@ -24,18 +26,17 @@ LEARNING, ASKED = 1, 2
 """The plans' seeds: no asset of the second plan was learned from."""
 USD_PER_CPU_SECOND = 0.05 / 3600
 """What a rented core costs; another price changes all rows alike."""
-Say = Callable[[str], None]
 Assets = Sequence[tuple[AssetSpec, ...]]
 
 
-class Extent(Value):
-    """How many assets are made."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many assets are made: colours of each kind of object, words of posters, and heroes."""
 
     colours: int
     posters: int
-
-
-FULL, QUICK = Extent(colours=10, posters=6), Extent(colours=2, posters=1)
+    heroes: int
+    """Heroes that the ablations polish."""
 
 
 class RoutingRow(Value):
@@ -87,42 +88,43 @@ def bench_routing(extent: Extent, say: Say) -> RoutingFigures:
     with TemporaryDirectory(prefix="atelier-routing-") as name:
         folder = Path(name)
         models = fleet(folder)
-        player = RunSimulator(models, folder)
+        simulator = RunSimulator(models, folder)
         catalog = Catalog.open(f"sqlite:///{folder / 'policies.db'}")
         unlearned = Catalog.open(f"sqlite:///{folder / 'nothing.db'}")
-        policy = learn_policy(list(_past(player, unlearned, extent, say)))
+        policy = learn_policy(list(_past(simulator, unlearned, extent, say)))
         promote_policy(catalog, keep_policy(catalog, policy))
         variants = _assets(models, seed=ASKED, extent=extent)
-        played = {
-            way: player.run(variants, choose) for way, choose in _strategies(models, catalog, say)
+        runs = {
+            way: simulator.run(variants, choose)
+            for way, choose in _strategies(models, catalog, say)
         }
-        error, foretold = _calibration(policy, list(played.values()))
+        error, predicted = _calibration(policy, list(runs.values()))
         figures = RoutingFigures(
             processor=environment().processor,
             learned_from=policy.assets,
             calibration_error=error,
-            foretold=foretold,
-            rows=tuple(_row(way, result) for way, result in played.items()),
-            contrasts=run_ablations(folder, say),
+            foretold=predicted,
+            rows=tuple(_row(way, result) for way, result in runs.items()),
+            contrasts=run_ablations(folder, extent.heroes, say),
         )
         catalog.close()
     return figures
 
 
 def _past(
-    player: RunSimulator, unlearned: Catalog, extent: Extent, say: Say
+    simulator: RunSimulator, unlearned: Catalog, extent: Extent, say: Say
 ) -> Iterator[AssetRecord]:
     """Yields records: every model at all it can make, and light before heavy where both can."""
-    assets = _assets(player.models, seed=LEARNING, extent=extent)
+    assets = _assets(simulator.models, seed=LEARNING, extent=extent)
     for name in workload.MODELS:
         say(f"learning from {name}")
-        yield from player.run(assets, _only(name, player.models)).records
+        yield from simulator.run(assets, _only(name, simulator.models)).records
     say("learning from pruned, then starter")
     pair = [variants for variants in assets if variants[0].name.startswith("icon")]
     terms = RoutePlan(models=("pruned", "starter"))
-    routing = ModelRouter(terms, player.models, unlearned, PriceSheet(), keeps=False)
+    routing = ModelRouter(terms, simulator.models, unlearned, PriceSheet(), keeps=False)
     two = [tuple(spec for spec in variants if spec.model in terms.models) for variants in pair]
-    yield from player.run(two, routing.choose).records
+    yield from simulator.run(two, routing.choose).records
 
 
 def _assets(models: Mapping[str, ModelVersion], *, seed: int, extent: Extent) -> Assets:
@@ -163,32 +165,32 @@ def _drawn(
     return spec, models[spec.model]
 
 
-def _row(way: str, played: SimulatedRun) -> RoutingRow:
-    seconds = sum(played.cpu_seconds.values())
+def _row(way: str, run: SimulatedRun) -> RoutingRow:
+    seconds = sum(run.cpu_seconds.values())
     price = Price(cpu_second=USD_PER_CPU_SECOND)
     usd = price.attempt_usd(seconds, gpu=False)
     return RoutingRow(
         way=way,
-        asked=played.asked,
-        refused=played.asked - len(played.decided),
-        accepted=played.accepted / played.asked,
-        first_accepted=played.first_accepted / played.asked,
-        images=played.images.total(),
-        by_model=dict(played.images),
+        asked=run.asked,
+        refused=run.asked - len(run.decided),
+        accepted=run.accepted / run.asked,
+        first_accepted=run.first_accepted / run.asked,
+        images=run.images.total(),
+        by_model=dict(run.images),
         cpu_seconds=seconds,
         usd=usd,
-        usd_per_accepted=usd / played.accepted if played.accepted else None,
+        usd_per_accepted=usd / run.accepted if run.accepted else None,
     )
 
 
-def _calibration(policy: Policy, games: Sequence[SimulatedRun]) -> tuple[float, int]:
+def _calibration(policy: Policy, runs: Sequence[SimulatedRun]) -> tuple[float, int]:
     """Compares the predicted with the actual passing of each stage's first image."""
-    turns = [(asset, turn) for game in games for asset in game.decided for turn in asset.turns]
-    foretold = [
+    turns = [(asset, turn) for run in runs for asset in run.decided for turn in asset.turns]
+    predicted = [
         policy.chances.posterior(
             turn.model, asset.spec.kind, asset.spec.labels, after=turn.after
         ).pass_probability(1)
         for asset, turn in turns
     ]
     passed = [turn.passed > 0 and turn.tried == 1 for _, turn in turns]
-    return reliability(foretold, passed).ece, len(turns)
+    return reliability(predicted, passed).ece, len(turns)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
-from jobs.bench.routing.bench import RoutingFigures, RoutingRow
+from app.cli.tables import Table, number, right, usd
+from jobs.bench.harness import Benchmark
+from jobs.bench.routing.bench import Extent, RoutingFigures, bench_routing
 
 INCHES, DPI = (7.5, 4.2), 110
 ROUTED, SINGLE, CHANCE = "#c2410c", "#2563eb", "#64748b"
@@ -17,13 +16,14 @@ def show_routing_figures(figures: RoutingFigures) -> None:
     out = make_console()
     table = Table(
         "models chosen", "asked", "refused", "accepted", "at first", "images", "CPU s",
-        "USD per 1,000 accepted", "images by", box=None,
+        "USD per 1,000 accepted", "images by",
     )  # fmt: skip
     for row in figures.rows:
-        table.add_row(
-            escape(row.way), str(row.asked), str(row.refused), f"{row.accepted:.3f}",
-            f"{row.first_accepted:.3f}", str(row.images), f"{row.cpu_seconds:.1f}",
-            _thousand(row), " ".join(f"{name} {count}" for name, count in row.by_model.items()),
+        table.add(
+            row.way, row.asked, row.refused, number(row.accepted, ".3f"),
+            number(row.first_accepted, ".3f"), row.images, number(row.cpu_seconds, ".1f"),
+            usd(None if row.usd_per_accepted is None else 1000 * row.usd_per_accepted),
+            " ".join(f"{name} {count}" for name, count in row.by_model.items()),
         )  # fmt: skip
     out.print(table)
     single, routed = figures.best_single, figures.rows[-1]
@@ -33,24 +33,20 @@ def show_routing_figures(figures: RoutingFigures) -> None:
             f"at {routed.accepted:.3f} accepted against {single.accepted:.3f}"
         )
     out.print(
-        f"learned from {figures.learned_from} assets of another plan; of {figures.foretold} "
-        f"chances foretold for this one the expected calibration error is "
+        f"learned from {figures.learned_from} assets of another plan; the expected calibration "
+        f"error of {figures.foretold} chances predicted for this one is "
         f"{figures.calibration_error:.3f}"
     )
     out.print(_contrasts(figures))
 
 
-def _thousand(row: RoutingRow) -> str:
-    return "-" if row.usd_per_accepted is None else f"{1000 * row.usd_per_accepted:.4f}"
-
-
 def _contrasts(figures: RoutingFigures) -> Table:
-    table = Table("contrast", "before", "after", "", "others published", "note", box=None)
+    table = Table("contrast", "before", "after", "", "others published", "note")
     for row in figures.contrasts:
         ratio = f"{max(row.ratio, 1 / row.ratio):.1f}x" if row.ratio else "-"
-        table.add_row(
-            row.what, f"{row.before:.3g} {row.unit}", f"{row.after:.3g}", ratio, row.published,
-            row.note,
+        table.add(
+            row.what, right(f"{row.before:.3g} {row.unit}"), number(row.after, ".3g"),
+            right(ratio), row.published, row.note,
         )  # fmt: skip
     return table
 
@@ -85,3 +81,12 @@ def draw_routing_figures(figures: RoutingFigures, file: Path) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     page.savefig(file, format="png")
+
+
+BENCHMARK = Benchmark(
+    full=Extent(colours=10, posters=6, heroes=4),
+    quick=Extent(colours=1, posters=1, heroes=1),
+    measure=bench_routing,
+    show=show_routing_figures,
+    draw=draw_routing_figures,
+)

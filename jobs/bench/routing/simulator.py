@@ -22,9 +22,10 @@ from app.route.router import RouteChoice, asset_key, routes_of
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import AssetRecord, AssetSpec, ModelVersion, Status, version_of
-from jobs.runtime.batches import DecidedAsset
+from app.types.candidate import DecidedAsset
+from jobs.runtime.decisions import decide_items
 from jobs.runtime.summary import Outcomes
-from jobs.runtime.waves import Item, decide_items
+from jobs.runtime.waves import Item, ItemState
 
 RouteChooser = Callable[[tuple[AssetSpec, ...], str], RouteChoice | None]
 """Chooses a route from the specs that can be made and the asset's key; None: it cannot be made."""
@@ -69,10 +70,10 @@ class RunSimulator:
 
     def __init__(self, models: Mapping[str, ModelVersion], folder: Path) -> None:
         self.models = models
-        self._folder, self._games = folder, count()
+        self._folder, self._runs = folder, count()
         settings = Settings(home=folder / "home")
         self._engines = {
-            name: load_engine(model, settings, mode=settings.engine_mode, images=self._picture)
+            name: load_engine(model, settings, mode=settings.engine_mode, images=self._image)
             for name, model in models.items()
         }
         self._critics = {name: _critic(model) for name, model in models.items()}
@@ -87,19 +88,20 @@ class RunSimulator:
         refiner: Refiner | None = None,
     ) -> SimulatedRun:
         """Makes the assets by the chosen routes; calls `seen` with the number of decided ones."""
-        played = SimulatedRun(len(assets))
+        run = SimulatedRun(len(assets))
         pending = list(self._items(assets, choose, refiner))
         seen(len(assets) - len(pending))
-        home = self._folder / f"game-{next(self._games)}"
+        home = self._folder / f"run-{next(self._runs)}"
         home.mkdir()
         self._store = open_store((home / "blobs").as_uri(), f"sqlite:///{home / 'catalog.db'}")
         while pending:
-            self._round(pending, played)
-            played.decided += decide_items(pending, Neighbours(), Outcomes(len(assets)))
-            seen(sum(item.ended for item in pending))
-            pending = [item for item in pending if not item.ended]
+            self._round(pending, run)
+            run.decided += decide_items(pending, Neighbours(), Outcomes(len(assets)))
+            undecided = [item for item in pending if item.state is not ItemState.ENDED]
+            seen(len(pending) - len(undecided))
+            pending = undecided
         self._store.catalog.close()
-        return played
+        return run
 
     def _items(
         self,
@@ -116,7 +118,7 @@ class RunSimulator:
             if choice is not None:
                 yield Item(index, variants, refiner=refiner, key=key, choice=choice)
 
-    def _round(self, pending: Sequence[Item], played: SimulatedRun) -> None:
+    def _round(self, pending: Sequence[Item], run: SimulatedRun) -> None:
         """Runs one round of all items, model by model; CPU time is that of this process."""
         assert self._store is not None
         by_model: defaultdict[str, list[Item]] = defaultdict(list)
@@ -133,13 +135,13 @@ class RunSimulator:
             )
             began = process_time()
             outcomes = iter(generator.generate([request for some in asked for request in some]))
-            played.cpu_seconds[name] += process_time() - began
-            played.images[name] += sum(map(len, asked))
+            run.cpu_seconds[name] += process_time() - began
+            run.images[name] += sum(map(len, asked))
             for item, requests in zip(items, asked, strict=True):
                 made = [next(outcomes) for _ in requests]
                 item.candidates += examine(made, item.spec, self._store, self._critics[name])
 
-    def _picture(self, digest: str) -> Start:
+    def _image(self, digest: str) -> Start:
         assert self._store is not None
         return read_init_image(self._store.blobs.get(digest))
 

@@ -1,4 +1,4 @@
-"""The service's speed on this machine: over HTTP, beside others with the same model and arrivals.
+"""The service's speed over HTTP on this machine, compared with others that serve the same model.
 
 Services run in turn, each in processes of its own, and each is compared with the bare engine in the
 same minute, so that a machine that changes its pace favours none. All get the same arrivals: a load
@@ -9,19 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from time import process_time
-from typing import TypeAlias
 
 import numpy as np
 
+from app.cli.output import Say
 from app.errors import BackendError
 from app.image.png import read_png
-from app.types import Value
 from jobs.bench.engine.bench import spread
 from jobs.bench.engine.traces import TraceKind
 from jobs.bench.serve.arrivals import TimedRequest, lone_draft, timed_requests
 from jobs.bench.serve.client import HttpClient, ImageClient, closed_loop, new_client, open_loop
 from jobs.bench.serve.figures import (
-    GOAL_LOAD,
     LoadCell,
     Overhead,
     Overload,
@@ -34,34 +32,29 @@ from jobs.bench.serve.figures import (
 from jobs.bench.serve.in_process import InProcessEngine
 from jobs.bench.serve.servers import OTHERS, OURS, RunningServer, Server, document, running_server
 
-Say: TypeAlias = Callable[[str], None]
 TRACES: tuple[TraceKind, ...] = ("presets", "free")
 CLIENTS = 16
 """Clients at once where a service is to be saturated: two full batches of eight."""
 OVERLOAD = 5.0
 OVERLOAD_TRACE: TraceKind = "presets"
 PATIENCE = 10
-"""In mean latencies of a lone request: after this a client of an overloaded service hangs up."""
+"""In mean latencies of a lone request: the timeout of a client of an overloaded service."""
 WARM_UP = 24
 MIN_REQUESTS = 10
 """Requests of any measurement."""
 
 
-class Extent(Value):
-    """How much is measured: seconds a cell, loads, and the requests of everything else."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What is measured: seconds a cell, loads, the requests of everything else, and the others."""
 
     seconds: float
     loads: tuple[float, ...]
-    flood_seconds: float
+    overload_seconds: float
     saturating: int
     rounds: int
     lone: int
-
-
-FULL = Extent(
-    seconds=12, loads=(0.3, GOAL_LOAD, 0.85), flood_seconds=8, saturating=64, rounds=2, lone=80
-)
-QUICK = Extent(seconds=4, loads=(GOAL_LOAD,), flood_seconds=3, saturating=24, rounds=1, lone=10)
+    others: tuple[Server, ...] = OTHERS
 
 
 @dataclass(slots=True)
@@ -87,9 +80,7 @@ class _ServeBench:
     measured: _Measurements
 
 
-async def bench_serve(
-    extent: Extent, say: Say, *, others: Sequence[Server] = OTHERS
-) -> ServeFigures:
+async def bench_serve(extent: Extent, say: Say) -> ServeFigures:
     """Measures our service, then each of the others; one that is absent or fails is in `missing`.
 
     Raises BackendError when ours does not start, or refuses requests it should serve.
@@ -101,7 +92,7 @@ async def bench_serve(
     bench = _ServeBench(engine, extent, capacity, patience, say, _Measurements())
     await _measure(bench, OURS)
     missing = {
-        server.name: why for server in others if (why := await _measure_other(bench, server))
+        server.name: why for server in extent.others if (why := await _measure_other(bench, server))
     }
     await engine.close()
     assert bench.measured.overhead is not None
@@ -242,7 +233,7 @@ async def _measure_overload(bench: _ServeBench, server: Server, call: ImageClien
     """Measures overload; the capacity is what the engine made in this service's turns."""
     rate = OVERLOAD * bench.capacity[OVERLOAD_TRACE]
     wanted = timed_requests(
-        OVERLOAD_TRACE, _count(bench.extent.flood_seconds, rate), images_per_second=rate
+        OVERLOAD_TRACE, _count(bench.extent.overload_seconds, rate), images_per_second=rate
     )
     outcomes = await open_loop(call, wanted, patience_seconds=bench.patience_seconds)
     where = (server.name, OVERLOAD_TRACE)
@@ -254,7 +245,7 @@ async def _measure_overload(bench: _ServeBench, server: Server, call: ImageClien
         images_per_second=pace.in_process,
         patience_seconds=bench.patience_seconds,
     )
-    bench.say(f"{server.name}: flooded, {measured.image_share:.0%} of capacity served in time")
+    bench.say(f"{server.name}: overloaded, {measured.image_share:.0%} of capacity served in time")
     return measured
 
 

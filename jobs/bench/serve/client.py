@@ -29,7 +29,7 @@ GAVE_UP, BROKEN = 0, -1
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status, the PNG where there is one, and when the first preview came, if one did."""
+    """A status, the PNG where there is one, and when the first preview arrived, if one did."""
 
     status: int
     png: bytes = b""
@@ -59,7 +59,7 @@ class RequestOutcome:
 
     @property
     def served(self) -> bool:
-        """Returns whether an image came."""
+        """Returns whether an image was received."""
         return self.status == 200
 
 
@@ -111,7 +111,7 @@ async def open_loop(
 ) -> list[RequestOutcome]:
     """Sends every request at its time, whatever the earlier ones do; outcomes in order of arrival.
 
-    After `patience_seconds` a client hangs up.
+    After `patience_seconds` a client closes its connection.
     """
     started = monotonic()
 
@@ -152,6 +152,7 @@ async def _ask_all(call: ImageClient, waiting: Iterator[TimedRequest]) -> None:
         reply = await call(wanted)
         if reply.status != 200:
             raise BackendError(
-                f"a request came to {reply.status} where none is to be shed; look at the service",
+                f"a request was answered {reply.status} where none may be refused; read the log of "
+                "the service",
                 backend="http",
             )

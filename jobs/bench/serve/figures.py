@@ -22,7 +22,7 @@ class LatencyFigures(Value):
 
 
 class Overhead(Value):
-    """The path through HTTP, router and replica beside the bare engine, measured in turns."""
+    """The path through HTTP, router and replica against the bare engine, measured in turns."""
 
     requests: int
     in_process: LatencyFigures
@@ -67,10 +67,10 @@ class Throughput(Value):
 
 
 class Overload(Value):
-    """A service under several times its capacity; every client hangs up after a time.
+    """A service under several times its capacity; every client has a timeout.
 
     Shares of capacity are of images (short ones count as much as long ones) and of work (rows times
-    steps). `shed_p95` is how soon refused callers are told.
+    steps). `shed_p95` is how soon a request is refused.
     """
 
     service: str

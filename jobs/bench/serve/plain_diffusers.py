@@ -37,11 +37,11 @@ class PlainDiffusers:
         groups: dict[tuple[Any, Any], list[int]] = {}
         for index, body in enumerate(bodies):
             groups.setdefault((body.steps, body.guidance), []).append(index)
-        painted: dict[int, Image] = {}
+        rendered: dict[int, Image] = {}
         for indices in groups.values():
             images = self._render_batch([bodies[index] for index in indices])
-            painted |= zip(indices, images, strict=True)
-        return [painted[index] for index in range(len(bodies))]
+            rendered |= zip(indices, images, strict=True)
+        return [rendered[index] for index in range(len(bodies))]
 
     def _render_batch(self, bodies: Sequence[ImagesRequest]) -> list[Image]:
         images: list[Image] = self._pipeline(

@@ -3,7 +3,6 @@
 https://docs.ray.io/en/latest/serve/tutorials/stable-diffusion.html
 """
 
-import argparse
 import logging
 import signal
 from contextlib import suppress
@@ -19,7 +18,7 @@ from ray.serve.handle import DeploymentHandle
 from app.api.requests import ImagesRequest
 from app.ray_environment import quiet_start
 from jobs.bench.serve.plain_diffusers import openai_answer
-from jobs.runtime.ray_data import OBJECT_STORE_BYTES, cores
+from jobs.runtime.cluster import OBJECT_STORE_BYTES, cores
 
 LOGICAL_CPUS = 4
 INGRESS = {"num_cpus": 0.1}
@@ -44,14 +43,6 @@ class Ingress:
             return openai_answer(await self._model.generate.remote(body))
 
         return app
-
-
-def port() -> int:
-    """Returns the port of the command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    chosen: int = parser.parse_args().port
-    return chosen
 
 
 def serve_until_stopped(model: Any, port: int) -> None:

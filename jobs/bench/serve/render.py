@@ -1,15 +1,21 @@
 """Prints and draws the figures of `bench-serve`."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.text import Text
 
 from app.cli.output import make_console
+from app.cli.tables import Table, escape, number, percent, right
+from jobs.bench.engine.bench import Spread
 from jobs.bench.engine.traces import TraceKind
+from jobs.bench.harness import Benchmark, Goal, at_least, at_most
+from jobs.bench.serve.bench import Extent, bench_serve
 from jobs.bench.serve.figures import (
     DRAFT_GOAL,
+    GOAL_LOAD,
     PACE_GOAL,
     PATH_GOAL,
     LoadCell,
@@ -17,37 +23,34 @@ from jobs.bench.serve.figures import (
     draft_ratio,
     pace_ratio,
 )
-from jobs.bench.serve.servers import OURS
+from jobs.bench.serve.servers import OTHERS, OURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from jobs.bench.engine.bench import Spread
-
 
 def show_serve_figures(figures: ServeFigures) -> None:
-    """Prints the overhead, every cell, the throughput, the overload, and the goals."""
+    """Prints the overhead, every cell, the throughput, the overload, and what is missing."""
     out = make_console()
     for table in (_overhead(figures), *_cells(figures), _paces(figures), _overloads(figures)):
         out.print(table)
     for trace in figures.capacity:
-        out.print(f"{trace}: beside the services the engine made {_machine(figures, trace)}")
+        out.print(f"{trace}: between the services the engine made {_machine(figures, trace)}")
     for name, difference in figures.largest_pixel_difference.items():
-        out.print(f"{name}'s picture differs from the engine's by at most {difference} of 255")
-    for why in figures.missing.values():
-        out.print(why, markup=False)
-    for line in _goals(figures):
-        out.print(line)
+        out.print(f"{name}'s image differs from the engine's by at most {difference} of 255")
+    for name, why in figures.missing.items():
+        for line in f"{name}: {why}".splitlines():
+            out.print(escape(line), soft_wrap=True)
 
 
 def _overhead(figures: ServeFigures) -> Table:
     overhead = figures.overhead
     table = Table(
-        "", "p50 ms", "p99 ms", box=None,
+        "", "p50 ms", "p99 ms",
         title=f"a draft of 8 steps, alone, {overhead.requests} times",
     )  # fmt: skip
     for name, delay in (("engine in process", overhead.in_process), ("over HTTP", overhead.http)):
-        table.add_row(name, f"{1000 * delay.p50:.1f}", f"{1000 * delay.p99:.1f}")
+        table.add(name, number(1000 * delay.p50, ".1f"), number(1000 * delay.p99, ".1f"))
     return table
 
 
@@ -55,42 +58,40 @@ def _cells(figures: ServeFigures) -> Iterator[Table]:
     for trace, capacity in figures.capacity.items():
         table = Table(
             "service", "load", "of its own", "mean s", "p95 s", "draft p95 s",
-            "first preview p50 s", "p95 s", "dropped", box=None,
-            title=f"\ntrace {trace}, {figures.seconds_a_cell:g} s a cell; load 1 is "
+            "first preview p50 s", "p95 s", "dropped",
+            title=f"trace {trace}, {figures.seconds_a_cell:g} s a cell; load 1 is "
             f"{capacity:.1f} images/s, which the engine makes in process",
         )  # fmt: skip
         for cell in figures.cells:
             if cell.trace == trace:
-                table.add_row(
-                    cell.service, f"{cell.load:g}", _share_of_capacity(figures, cell),
-                    _format(cell.mean), _format(cell.p95), _format(cell.draft_p95),
-                    _format(cell.first_preview_p50), _format(cell.first_preview_p95),
-                    f"{cell.dropped_share:.1%}",
+                table.add(
+                    cell.service, number(cell.load), _share_of_capacity(figures, cell),
+                    _seconds(cell.mean), _seconds(cell.p95), _seconds(cell.draft_p95),
+                    _seconds(cell.first_preview_p50), _seconds(cell.first_preview_p95),
+                    percent(cell.dropped_share),
                 )  # fmt: skip
-        _missing(table, figures)
         yield table
 
 
-def _share_of_capacity(figures: ServeFigures, cell: LoadCell) -> str:
+def _share_of_capacity(figures: ServeFigures, cell: LoadCell) -> Text:
     """Returns the load as a share of what this service can make: beyond 1 it only falls behind."""
     where = (cell.service, cell.trace)
     (pace,) = (pace for pace in figures.paces if (pace.service, pace.trace) == where)
     asked = cell.load * figures.capacity[cell.trace]
-    return f"{asked / pace.images_per_second.median:.2f}"
+    return number(asked / pace.images_per_second.median, ".2f")
 
 
 def _paces(figures: ServeFigures) -> Table:
     table = Table(
         "service", "trace", "images/s", "of the engine's in process", "CPU ms an image",
-        "in process", box=None,
-        title=f"\n{figures.clients} clients, each asking again at once",
+        "in process",
+        title=f"{figures.clients} clients, each asking again at once",
     )  # fmt: skip
     for pace in figures.paces:
-        table.add_row(
+        table.add(
             pace.service, pace.trace, _spread(pace.images_per_second), _spread(pace.of_in_process),
-            f"{pace.cpu_ms:.0f}", f"{pace.in_process_cpu_ms:.0f}",
+            number(pace.cpu_ms, ".0f"), number(pace.in_process_cpu_ms, ".0f"),
         )  # fmt: skip
-    _missing(table, figures)
     return table
 
 
@@ -103,55 +104,43 @@ def _machine(figures: ServeFigures, trace: TraceKind) -> str:
 def _overloads(figures: ServeFigures) -> Table:
     first = figures.overloads[0]
     table = Table(
-        "service", "images served in time", "work", "turned away", "told within s (p95)",
-        "hung up", "broken", box=None,
-        title=f"\nload {first.load:g}, {first.requests} requests, clients hang up after "
+        "service", "images served in time", "work", "shed", "answered within s (p95)",
+        "timed out", "broken",
+        title=f"load {first.load:g}, {first.requests} requests, clients time out after "
         f"{first.patience_seconds:.1f} s; the first two are shares of capacity",
     )  # fmt: skip
-    for flood in figures.overloads:
-        table.add_row(
-            flood.service, f"{flood.image_share:.2f}", f"{flood.work_share:.2f}",
-            f"{flood.shed_share:.1%}", _format(flood.shed_p95), f"{flood.gave_up_share:.1%}",
-            f"{flood.broken_share:.1%}",
+    for overload in figures.overloads:
+        table.add(
+            overload.service, number(overload.image_share, ".2f"),
+            number(overload.work_share, ".2f"), percent(overload.shed_share),
+            _seconds(overload.shed_p95), percent(overload.gave_up_share),
+            percent(overload.broken_share),
         )  # fmt: skip
-    _missing(table, figures)
     return table
 
 
-def _missing(table: Table, figures: ServeFigures) -> None:
-    for name, why in figures.missing.items():
-        table.add_row(name, why.splitlines()[0].partition(";")[0])
-
-
-def _goals(figures: ServeFigures) -> Iterator[str]:
+def serve_goals(figures: ServeFigures) -> Iterator[Goal]:
+    """Yields the goals against the engine in process, and against the best of the others."""
     ours = OURS.name
     for pace in figures.paces:
         if pace.service == ours:
             share = pace.of_in_process.median
-            yield _goal(
-                f"{pace.trace}: images/s of the engine's in process", share, PATH_GOAL, least=True
-            )
+            yield at_least(f"{pace.trace}: images/s of the engine's in process", share, PATH_GOAL)
     for trace in figures.capacity:
         ratio = draft_ratio(figures, trace, ours)
         if ratio is not None:
-            yield _goal(f"{trace}: drafts' p95 of the best other's", ratio, DRAFT_GOAL, least=False)
+            yield at_most(f"{trace}: drafts' p95 of the best other's", ratio, DRAFT_GOAL)
     ratio = pace_ratio(figures, "free", ours)
     if ratio is not None:
-        yield _goal("free: images/s of the best other's", ratio, PACE_GOAL, least=True)
+        yield at_least("free: images/s of the best other's", ratio, PACE_GOAL)
 
 
-def _goal(what: str, value: float, goal: float, *, least: bool) -> str:
-    reached = value >= goal if least else value <= goal
-    bound = "at least" if least else "at most"
-    return f"{'reached' if reached else 'missed '}  {what}: {value:.2f}, {bound} {goal:g} wanted"
+def _seconds(seconds: float | None) -> Text:
+    return number(seconds, ".2f")
 
 
-def _format(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.2f}"
-
-
-def _spread(spread: "Spread") -> str:
-    return f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})"
+def _spread(spread: Spread) -> Text:
+    return right(f"{spread.median:.2f} ({spread.low:.2f}-{spread.high:.2f})")
 
 
 INCHES, DPI = (11.0, 7.0), 110
@@ -217,3 +206,19 @@ def _plain(axes: "Axes", title: str) -> None:
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+BENCHMARK = Benchmark(
+    full=Extent(
+        seconds=12, loads=(0.3, GOAL_LOAD, 0.85), overload_seconds=8, saturating=64, rounds=2,
+        lone=80,
+    ),
+    quick=Extent(
+        seconds=2, loads=(GOAL_LOAD,), overload_seconds=2, saturating=16, rounds=1, lone=5,
+        others=OTHERS[:1],
+    ),
+    measure=lambda extent, say: asyncio.run(bench_serve(extent, say)),
+    show=show_serve_figures,
+    goals=serve_goals,
+    draw=draw_serve_figures,
+)  # fmt: skip

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import psutil
 import yaml
 
 from app.errors import BackendError
+from jobs.bench.cluster.machines import free_port
 
 
 def missing_package(package: str) -> str:
@@ -44,6 +44,7 @@ class Server:
     path: str
     needs: str = ""
     ours: bool = False
+    options: tuple[str, ...] = ()
 
     @property
     def missing(self) -> str:
@@ -54,7 +55,7 @@ class Server:
 OURS = Server("atelier", "deployments", "/v1/images/generations", ours=True)
 OTHERS = (
     Server("ray serve", "jobs.bench.serve.ray_serve", "/generate"),
-    Server("serve.batch", "jobs.bench.serve.ray_serve_batched", "/generate"),
+    Server("serve.batch", "jobs.bench.serve.ray_serve", "/generate", options=("--batched",)),
     Server("litserve", "jobs.bench.serve.lit_serve", "/generate", needs="litserve"),
 )
 
@@ -93,7 +94,7 @@ def running_server(server: Server) -> Iterator[RunningServer]:
     """Yields the service once it answers; raises BackendError with the end of its log."""
     # Ray puts its sockets into such a folder, and their path must be short.
     with TemporaryDirectory(prefix="atelier-bench-", ignore_cleanup_errors=True) as folder:
-        port = _free_port()
+        port = free_port()
         log = Path(folder) / "log"
         with log.open("w") as log_file:
             process = subprocess.Popen(
@@ -113,7 +114,7 @@ def running_server(server: Server) -> Iterator[RunningServer]:
 
 def _arguments(server: Server, folder: Path, port: int) -> list[str]:
     if not server.ours:
-        return ["--port", str(port)]
+        return ["--port", str(port), *server.options]
     config = folder / "serve.yaml"
     config.write_text(yaml.safe_dump(document()))
     return ["serve", "--config", str(config), "--port", str(port)]
@@ -137,7 +138,9 @@ def _wait(server: Server, process: subprocess.Popen[bytes], url: str, log: Path)
                 return
         sleep(0.25)
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    raise BackendError(f"{server.name} does not answer; it said last:\n{last}", backend=server.name)
+    raise BackendError(
+        f"{server.name} does not answer; the end of its log:\n{last}", backend=server.name
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -154,10 +157,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,14 +4,14 @@ All but the last part is in virtual time, so the figures are the same everywhere
 the starter model for real, each contender in turn, in CPU time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import TypeAlias
 
+from app.cli.output import Say
 from app.engine.engine import Engine, Mode
 from app.errors import InvalidRequest
 from app.generate.renderer import load_engine
@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.types import Value
 from jobs.bench.engine.simulated_policies import percentile
 from jobs.bench.engine.traces import MAX_ROWS, MODEL_B, Arrival, CostTable, make_trace
+from jobs.bench.harness import Goal
 from jobs.bench.shares.real_engine import SharedEngine
 from jobs.bench.shares.simulation import (
     Backlog,
@@ -33,7 +34,6 @@ from jobs.bench.shares.simulation import (
     simulate_mixed,
 )
 
-Say: TypeAlias = Callable[[str], None]
 TEAMS = (Backlog("ui", 1, 2, 4), Backlog("props", 2, 1, 28), Backlog("heroes", 3, 2, 8))
 """Three teams by weight; the costs of their requests differ, so that shares are not trivial."""
 WEIGHTS = {team.team: team.share for team in TEAMS}
@@ -52,6 +52,14 @@ WARM_UP_SECONDS, BULK_SECONDS = 1.0, 10.0
 
 MAX_OFF, MAX_P95, MAX_LOSS, MIN_REDUCTION = 0.1, 1.5, 0.15, 3.0
 """The goals: a share's relative error, a preview's p95 over that alone, what bulk loses, loads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Previews of a round with the real model, and the rounds; without rounds it does not run."""
+
+    previews: int
+    rounds: int
 
 
 class TeamFigure(Value):
@@ -125,23 +133,23 @@ class SharesFigures(Value):
     missed: tuple[str, ...]
 
 
-def bench_shares(say: Say, *, previews: int = 40, rounds: int = 3) -> SharesFigures:
-    """Measures the virtual figures in seconds; with `rounds` the starter too, for minutes."""
+def bench_shares(extent: Extent, say: Say) -> SharesFigures:
+    """Measures the virtual figures in seconds; with rounds the starter too, for minutes."""
     say("teams, previews and models in virtual time")
     teams = (*_of_engine(), *_of_run())
     waits = tuple(_previews(mode, load) for mode in MODES for load in PREVIEW_LOADS)
     loaded = tuple(_loads(workers) for workers in (1, 2, 3))
     real = None
-    if rounds:
-        say(f"the starter: bulk alone, previews alone, both; {rounds} rounds")
+    if extent.rounds:
+        say(f"the starter: bulk alone, previews alone, both; {extent.rounds} rounds")
         with TemporaryDirectory() as home:
-            real = _real(Path(home), previews, rounds)
+            real = _real(Path(home), extent)
     return SharesFigures(
         teams=teams,
         previews=waits,
         loads=loaded,
         real=real,
-        missed=missed_goals(teams, waits, loaded, real),
+        missed=tuple(goal.text for goal in goals(teams, waits, loaded, real) if not goal.met),
     )
 
 
@@ -204,46 +212,40 @@ def _loads(workers: int) -> LoadFigure:
     )
 
 
-def missed_goals(
+def goals(
     teams: Sequence[TeamFigure],
     waits: Sequence[PreviewFigure],
     loaded: Sequence[LoadFigure],
     real: RealFigure | None,
-) -> tuple[str, ...]:
-    """Returns the goals that these figures miss, a sentence each."""
-    return (
-        *(
-            f"{team.team} was given {team.given:.1%} of the {team.where}, {team.due:.1%} are due"
-            for team in teams
-            if team.off > MAX_OFF
-        ),
-        *(
-            f"{what} in mode {row.mode} at load {row.load:g}, {at_most:g} at most was the goal"
-            for row in waits
-            if row.load == LOAD
-            for what, value, at_most in (
-                (f"previews' p95 is {row.p95:.2f} of that alone", row.p95, MAX_P95),
-                (f"bulk loses {row.bulk_loss:.1%}", row.bulk_loss, MAX_LOSS),
+) -> Iterator[Goal]:
+    """Yields every goal, with a sentence for those who miss it."""
+    for team in teams:
+        yield Goal(
+            f"{team.team} was given {team.given:.1%} of the {team.where}, {team.due:.1%} are due",
+            team.off <= MAX_OFF,
+        )
+    for row in waits:
+        if row.load == LOAD:
+            where = f"in mode {row.mode} at load {row.load:g}"
+            yield _at_most(
+                f"previews' p95 is {row.p95:.2f} of that alone {where}", row.p95, MAX_P95
             )
-            if value > at_most
-        ),
-        *(
-            f"{figure.workers} workers: {figure.as_they_come} loads in order of arrival, ours are "
-            f"{figure.ordered}, {MIN_REDUCTION:g} times fewer was the goal"
-            for figure in loaded
-            if figure.as_they_come < MIN_REDUCTION * figure.ordered
-        ),
-        *(_missed_in_real_run(real) if real else ()),
-    )
+            yield _at_most(f"bulk loses {row.bulk_loss:.1%} {where}", row.bulk_loss, MAX_LOSS)
+    for load in loaded:
+        yield Goal(
+            f"{load.workers} workers: {load.as_they_come} loads in order of arrival, ours are "
+            f"{load.ordered}, {MIN_REDUCTION:g} times fewer was the goal",
+            load.as_they_come >= MIN_REDUCTION * load.ordered,
+        )
+    if real:
+        yield Goal(
+            f"{real.model}: previews' p95 is {real.p95:.2f} of that alone", real.p95 <= MAX_P95
+        )
+        yield Goal(f"{real.model}: bulk loses {real.bulk_loss:.1%}", real.bulk_loss <= MAX_LOSS)
 
 
-def _missed_in_real_run(real: RealFigure) -> list[str]:
-    problems = []
-    if real.p95 > MAX_P95:
-        problems.append(f"{real.model}: previews' p95 is {real.p95:.2f} of that alone")
-    if real.bulk_loss > MAX_LOSS:
-        problems.append(f"{real.model}: bulk loses {real.bulk_loss:.1%}")
-    return problems
+def _at_most(text: str, figure: float, limit: float) -> Goal:
+    return Goal(f"{text}, {limit:g} at most was the goal", figure <= limit)
 
 
 def _at_load(arrivals: Sequence[Arrival], pace: float) -> list[Arrival]:
@@ -252,7 +254,7 @@ def _at_load(arrivals: Sequence[Arrival], pace: float) -> list[Arrival]:
     return [replace(arrival, at=arrival.at * wanted / arrivals[-1].at) for arrival in arrivals]
 
 
-def _real(home: Path, previews: int, rounds: int) -> RealFigure:
+def _real(home: Path, extent: Extent) -> RealFigure:
     """Measures bulk alone, previews alone, both; previews ask for a tenth of bulk's last pace."""
     version = bundled_models()["starter"]
     engine = load_engine(version, Settings(home=home), mode=SERVED, clock=process_time)
@@ -261,11 +263,11 @@ def _real(home: Path, previews: int, rounds: int) -> RealFigure:
     shared = SharedEngine(engine, version.sizes[0].width)
     alone, under, bulk_alone, bulk_both = list[float](), list[float](), [], []
     shared.serve((), bulk=True, seconds=WARM_UP_SECONDS)
-    for seed in range(1, rounds + 1):
+    for seed in range(1, extent.rounds + 1):
         pace = shared.serve((), bulk=True, seconds=BULK_SECONDS).bulk_row_steps_per_second
         flat = CostTable(tuple((rows, MAX_ROWS / pace) for rows in (1, MAX_ROWS)))
         arrivals = _at_load(
-            make_trace("drafts", seed=seed, load=LOAD, count=previews, costs=flat), pace
+            make_trace("drafts", seed=seed, load=LOAD, count=extent.previews, costs=flat), pace
         )
         alone += shared.serve(arrivals, bulk=False).waits.values()
         both = shared.serve(arrivals, bulk=True)

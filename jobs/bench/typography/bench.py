@@ -5,18 +5,19 @@ for text; OCR reads the result. What OCR misreads in plain print too, black on a
 error of OCR alone and is counted apart.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TypeAlias
 
 import cv2
 import numpy as np
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.check.legibility import cer, read_text
 from app.check.planes import Pixels
+from app.cli.output import Say, make_console
+from app.cli.tables import escape
 from app.engine.results import FailedRequest
 from app.fleet.versions import resolve
 from app.generate.renderer import load_engine
@@ -27,8 +28,8 @@ from app.registry.references import available_models
 from app.settings import Settings
 from app.types import GenerationRequest, ModelVersion, TextLayer, Value
 from app.types.text_layer import with_boxes
+from jobs.bench.harness import Benchmark, Goal
 
-Say: TypeAlias = Callable[[str], None]
 DRAFTED, SET = "drafted", "set"
 SIDE, MARGIN = 256, 8
 TEXTS = Path(__file__).parents[2] / "prompts" / "texts.txt"
@@ -76,6 +77,14 @@ class TypographyFigures(Value):
     def of(self, way: str) -> LegibilityFigures:
         """Returns the figures of one method."""
         return next(result for result in self.ways if result.way == way)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many texts are read, and the folder for pictures of those that are misread."""
+
+    count: int
+    out: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +189,26 @@ def _save_picture(pixels: Pixels, folder: Path | None, name: str) -> str:
     return str(folder / name)
 
 
-def lines(figures: TypographyFigures) -> Iterator[str]:
-    """Yields the figures as lines for a person; then each miss of the text that is set."""
+def show_typography_figures(figures: TypographyFigures) -> None:
+    """Prints a line for each method; then each miss of the text that is set."""
+    out = make_console()
     for result in figures.ways:
-        yield (
+        out.print(
             f"{result.way}: {result.exact:.0%} of {result.texts} texts read exactly, "
             f"{result.error_rate:.1%} of the characters wrong"
         )
     for miss in figures.of(SET).misses:
         where = f" ({miss.picture})" if miss.picture else ""
         why = ", and in plain print too it is not read as it is" if miss.readers else ""
-        yield f"  {miss.text!r} was read {miss.read!r}{where}{why}"
+        out.print(escape(f"  {miss.text!r} was read {miss.read!r}{where}{why}"), soft_wrap=True)
+
+
+BENCHMARK = Benchmark(
+    full=Extent(count=100),
+    quick=Extent(count=3),
+    measure=lambda extent, say: bench_typography(texts()[: extent.count], say, keep=extent.out),
+    show=show_typography_figures,
+    goals=lambda figures: [
+        Goal("set text is read where plain print is", not figures.of(SET).own_misses, required=True)
+    ],
+)

@@ -94,16 +94,18 @@ def test_machines_are_told_drained_and_killed_and_the_result_is_that_of_one_proc
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     need("bash")
-    weather = RunShape(nodes=2, images=28, seconds=0.4)
+    shape = RunShape(nodes=2, images=28, seconds=0.4)
     alone = CrashTestHome(tmp_path_factory.mktemp("alone"))
     assert (
-        run_in_process(processes(), run_all_steps, alone.write(weather.plan), alone.environment())
+        run_in_process(processes(), run_all_steps, alone.write(shape.plan), alone.environment())
         == 0
     )
-    calm = Baseline(invariants.manifest(alone), seconds=0, images=weather.images, steps=0)
-    blows = [Disruption.TERM, Disruption.DRAIN, Disruption.KILL]
+    undisturbed = Baseline(invariants.manifest(alone), seconds=0, images=shape.images, steps=0)
+    disruptions = [Disruption.TERM, Disruption.DRAIN, Disruption.KILL]
     lines: list[str] = []
-    result = run_disrupted(weather, blows, calm, tmp_path_factory.mktemp("s"), lines.append)
+    result = run_disrupted(
+        shape, disruptions, undisturbed, tmp_path_factory.mktemp("s"), lines.append
+    )
     assert result.holds, (result, lines)
     assert result.blows == {"term": 1, "drain": 1, "kill": 1}
     assert result.leave_seconds is not None

@@ -13,7 +13,7 @@ import pytest
 
 from app.models.sd3 import Sd3Pipeline
 from jobs.bench.engine.baselines import ModelUnderTest, replay_trace
-from jobs.bench.engine.bench import BUCKETS, bench_engine
+from jobs.bench.engine.bench import BUCKETS, Extent, bench_engine
 from jobs.bench.engine.full_size import TINY, bench_full_size
 from jobs.bench.engine.render import show_engine_figures, show_full_size_figures
 from jobs.bench.engine.row_counts import COUNTS, measure_row_counts
@@ -30,7 +30,7 @@ def test_every_contender_runs_and_every_ratio_is_a_number(
     model: ModelUnderTest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines: list[str] = []
-    figures = bench_engine([model], 1, lines.append, trace_requests=8)
+    figures = bench_engine([model], Extent(rounds=1, trace_requests=8), lines.append)
     assert set(figures.curves["tiny"].seconds) == {rows for rows in BUCKETS if rows <= 16}
     assert [(pace.model, pace.guided) for pace in figures.pace] == [("tiny", False), ("tiny", True)]
     assert {(trace.trace, trace.load) for trace in figures.traces} == {

@@ -8,7 +8,7 @@ from app.models.bundled import FOLDERS, read_version
 from app.refine.attempts import Refiner
 from app.refine.statistics import RefineStatistics
 from app.types import Refine, Status
-from app.types.candidate import Decision
+from app.types.candidate import DecidedAsset, Decision
 from jobs.bench.refine.bench import (
     BY_SEED,
     LEARNED,
@@ -19,7 +19,6 @@ from jobs.bench.refine.bench import (
 from jobs.bench.refine.render import show_refine_figures
 from jobs.bench.refine.workload import POOR_SETTINGS, PoorSettings, assets
 from jobs.bench.routing.simulator import RunSimulator, direct_plan
-from jobs.runtime.batches import DecidedAsset
 from tests.values import spec_with
 
 STARTER = read_version(FOLDERS["starter"])

@@ -9,7 +9,7 @@ from app.accept.risk_model import own_scores
 from app.errors import InvalidRequest
 from jobs.bench.checks.bench import starter_critic
 from jobs.bench.review.bench import PooledImage, ReviewFigures, ReviewSettings, run_rounds
-from jobs.bench.review.command import show_review_figures
+from jobs.bench.review.render import review_goals, show_review_figures
 from jobs.train.defects.judging import SampleJudge
 from jobs.train.defects.labels import mixed_samples, write_labels
 from jobs.train.defects.world import CONTROL, WorldExtent
@@ -50,8 +50,11 @@ def test_more_resamples_beyond_the_rate_than_the_confidence_allows_are_told(
     spoilt = figures.rounds[-1].replace(beyond=4)
     worse = figures.replace(rounds=(*figures.rounds[:-1], spoilt))
     assert not worse.within_rate
+    assert [goal.met for goal in review_goals(figures)] == [True, True]
+    missed = [goal.text for goal in review_goals(worse) if not goal.met]
+    assert missed == ["the rate of false accepts is kept"]
     show_review_figures(worse)
-    assert "the rate is not kept" in capsys.readouterr().out
+    assert f"4 of {SETTING.resamples}" in capsys.readouterr().out
 
 
 def test_a_mixed_world_is_mostly_good_and_the_same_again() -> None:
@@ -71,5 +74,5 @@ def test_a_world_of_defects_becomes_a_calibration_at_the_door(home: Path) -> Non
     assert {label.model for label in labelled} >= {"drawn"}
     answer = run_json("checks", "calibrate", "--from", str(file), "--false-accepts", "0.3")
     assert answer["labels"] == len(labelled)
-    with pytest.raises(InvalidRequest, match="there already"):
+    with pytest.raises(InvalidRequest, match="already exists"):
         write_labels(file, extent, SampleJudge(starter_critic()))

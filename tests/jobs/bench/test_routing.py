@@ -124,7 +124,7 @@ def test_the_heavier_model_goes_on_from_the_lighter_ones_latents(tmp_path: Path)
         ("pruned/1", "", 0), ("starter-icons/1", "pruned/1~0.6", 1),
     ]  # fmt: skip
     store = open_store(
-        (tmp_path / "game-0" / "blobs").as_uri(), f"sqlite:///{tmp_path / 'game-0' / 'catalog.db'}"
+        (tmp_path / "run-0" / "blobs").as_uri(), f"sqlite:///{tmp_path / 'run-0' / 'catalog.db'}"
     )
     (light,) = store.catalog.find_images(model="pruned/1")
     (heavy,) = store.catalog.find_images(model="starter-icons/1")

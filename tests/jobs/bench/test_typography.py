@@ -10,7 +10,7 @@ from jobs.bench.typography.bench import (
     SET,
     TypographyFigures,
     bench_typography,
-    lines,
+    show_typography_figures,
     texts,
 )
 
@@ -33,13 +33,15 @@ def test_what_is_set_is_read_and_what_is_drawn_is_not(both: TypographyFigures) -
     assert both.of(DRAFTED).error_rate > 0.5
 
 
-def test_every_miss_has_its_picture(both: TypographyFigures) -> None:
+def test_every_miss_has_its_picture(
+    both: TypographyFigures, capsys: pytest.CaptureFixture[str]
+) -> None:
     misses = both.of(DRAFTED).misses
     assert [miss.text for miss in misses] == ["Order 48-1093", "Café Crème"]
     assert not any(miss.readers for miss in misses)
     for miss in misses:
         assert read_png(Path(miss.picture).read_bytes()).shape == (256, 256, 4)
     worse = TypographyFigures(ways=(both.of(SET).replace(misses=misses),))
-    assert f"'Café Crème' was read {misses[1].read!r} ({misses[1].picture})" in "\n".join(
-        lines(worse)
-    )
+    show_typography_figures(worse)
+    printed = capsys.readouterr().out
+    assert f"'Café Crème' was read {misses[1].read!r} ({misses[1].picture})" in printed

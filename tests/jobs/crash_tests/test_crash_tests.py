@@ -32,8 +32,10 @@ from jobs.crash_tests.worker import kill_workers
 from jobs.crash_tests.workload import processes, run_all_steps, run_in_process
 from jobs.crash_tests.writers import concurrent_writers
 from jobs.runtime.batches import REQUESTS_PER_BATCH
-from jobs.runtime.ray_data import MAX_GENERATION_DEATHS, NO_PROGRESS_SECONDS
+from jobs.runtime.cluster import NO_PROGRESS_SECONDS
+from jobs.runtime.ray_data import MAX_GENERATION_DEATHS
 from tests.programs import need
+from tests.scale import scaled, size
 from tests.store.servers import need_postgresql
 from tests.values import ROUTE, request_with
 
@@ -42,10 +44,12 @@ def say(_: str) -> None:
     """Nobody listens."""
 
 
+@scaled
 def test_a_death_at_a_named_point_leaves_nothing_that_the_same_work_does_not_mend() -> None:
-    done = kill_at_points(4, 1, say)
+    points = size(2, 8)
+    done = kill_at_points(points, 1, say)
     assert done.holds, done.notes
-    assert (done.trials, done.counted["kills"]) == (4, 4)
+    assert (done.trials, done.counted["kills"]) == (points, points)
 
 
 def test_a_publish_killed_or_failed_at_a_system_call_is_mended_by_the_same_work() -> None:
@@ -66,13 +70,15 @@ def test_without_strace_the_trials_say_so_and_do_not_pass(monkeypatch: pytest.Mo
     assert "apt-get install strace" in done.notes[0]
 
 
+@scaled
 def test_writers_killed_at_random_lose_nothing_that_was_acknowledged() -> None:
     need_postgresql()
-    done = concurrent_writers(10, 1, say)
+    done = concurrent_writers(size(3, 20), 1, say)
     assert done.holds, done.notes
     assert done.trials == 4  # both catalogs, undisturbed and killed
 
 
+@scaled
 def test_every_damaged_blob_is_found_and_none_is_let_out() -> None:
     done = corrupt_files(20, 1, say)
     assert done.holds, done.notes
@@ -155,8 +161,8 @@ def test_a_finished_home_breaks_no_law(home: CrashTestHome) -> None:
 
 def test_an_image_painted_after_its_commit_is_counted(home: CrashTestHome) -> None:
     _, request_id = home.rendered()[0]
-    with home.diary.open("a") as diary:
-        diary.write(f"4000000000.0 {request_id}\n")
+    with home.echo_log.open("a") as echo_log:
+        echo_log.write(f"4000000000.0 {request_id}\n")
     assert invariants.broken_invariants(home)["made again after commit"] == 1
 
 
