@@ -1,4 +1,4 @@
-"""From typed arguments to the Serve application: the router, and one deployment per role."""
+"""Builds the Serve application from its arguments: the router, and a deployment for each role."""
 
 from typing import Any
 
@@ -23,9 +23,7 @@ NAMES = {Role.DRAFT: "draft", Role.FINAL: "polish", Role.TYPOGRAPHY: "typography
 def build(args: ServiceArgs) -> Application:
     """Returns the Serve application; raises NoRoute for a model that is not on this machine.
 
-    `serve.run(build(args))` and a Serve config that names this function deploy the same
-    application. An alias of the registry is resolved here and followed by the replicas from then
-    on.
+    Serve configs name this function. An alias is resolved here and then followed by the replicas.
     """
     settings = Settings()
     models = available_models(settings)
@@ -42,7 +40,7 @@ def build(args: ServiceArgs) -> Application:
         for role, renderer in args.renderers.items()
     )
     retry_after = args.router.limits.retry_after_seconds
-    painters = {
+    role_deployments = {
         model.role: _role_deployment(model.role, args.renderers[model.role], retry_after).bind(
             args.renderers[model.role], model.model, settings, args.follow
         )
@@ -50,7 +48,7 @@ def build(args: ServiceArgs) -> Application:
     }
     router = _router(args.router, retry_after)
     application: Application = router.bind(
-        args.router, served, read_keys(settings.home), painters, settings, args.follow
+        args.router, served, read_keys(settings.home), role_deployments, settings, args.follow
     )
     return application
 

@@ -1,4 +1,4 @@
-"""The typed arguments of the application: every number of `serve.yaml`; none has a default here."""
+"""The typed arguments of the application: the numbers of `serve.yaml`, without defaults here."""
 
 from typing import Annotated, Self, TypeAlias
 
@@ -18,11 +18,11 @@ from app.types import Size, Steps, Value
 from app.types.schedule import ReplicaWindow
 
 CpuShare: TypeAlias = Annotated[float, Field(gt=0, le=64)]
-"""Set explicitly everywhere: Serve would reserve a whole core for each replica."""
+"""Always set explicitly: Serve's default is a whole core for each replica."""
 
 
 class Replicas(Value):
-    """How many replicas run, by load; the fields have the names of Serve's autoscaling options."""
+    """Serve's autoscaling options, under Serve's names."""
 
     min_replicas: NonNegativeInt
     max_replicas: PositiveInt
@@ -32,26 +32,26 @@ class Replicas(Value):
     upscale_delay_s: NonNegativeFloat
     downscale_delay_s: PositiveFloat
     downscale_to_zero_delay_s: PositiveFloat | None = None
-    """How long the last replica stays without work, where `min_replicas` is 0."""
+    """How long the last replica stays idle, if `min_replicas` is 0."""
 
 
 class CallLimits(Value):
-    """What one call may send, and how much is kept to answer repeated calls."""
+    """Limits on the size of a call, and on the router's memory of results and images."""
 
     body_bytes: PositiveInt
     body_seconds: PositiveFloat
     header_bytes: PositiveInt
     retry_after_seconds: PositiveInt
-    """The `Retry-After` of callers who are refused for lack of room."""
+    """`Retry-After` of calls that are refused for lack of capacity."""
     kept_answers: PositiveInt
     kept_bytes: PositiveInt
-    """For the answers under Idempotency-Key, and as much again for recent images to start from."""
+    """For the results under Idempotency-Key, and as much again for recent images."""
     picture_bytes: PositiveInt
-    """The limit of a body that carries images."""
+    """The limit of a body with uploaded images."""
 
 
 class RouterArgs(Value):
-    """The deployment that every call enters by; one replica, whose memory holds the keyed calls."""
+    """The router's deployment, which has one replica."""
 
     num_cpus: CpuShare
     max_ongoing_requests: PositiveInt
@@ -62,24 +62,24 @@ class RouterArgs(Value):
 
 
 class RendererArgs(Value):
-    """The deployment of one role: one engine per replica."""
+    """A role's deployment, with one engine per replica."""
 
     model: str
-    """A bundled model, a registered one as `name/number`, or `name@alias`, which is followed."""
+    """A bundled model, a registered version as `name/number`, or an alias as `name@alias`."""
     residency: str
-    """Where its images are computed and stored, in the words that callers use."""
+    """Where its images are rendered, in the words of callers."""
     size: Size
-    """The size of an image when the caller does not give one."""
+    """The size of images of calls without a size."""
     mode: Mode
-    """How far a step is padded: see `app/engine/engine.py`. `exact` keeps a CPU's bits."""
+    """How far a step is padded: see `app/engine/engine.py`."""
     steps: Steps
     max_steps: Steps
     threads: PositiveInt
     capacity: Annotated[int, Field(ge=MAX_IMAGES)]
-    """Most images in flight in one replica; a call of up to ten images is accepted as a whole."""
+    """At most this many images in flight per replica; a call's images are accepted together."""
     stuck_seconds: PositiveFloat
     usd_per_hour: NonNegativeFloat
-    """What an hour of one replica costs; every image is charged its share."""
+    """Price of an hour of one replica; each image is charged its share."""
     num_cpus: CpuShare
     num_gpus: Annotated[float, Field(ge=0, le=8)]
     max_ongoing_requests: PositiveInt
@@ -89,31 +89,31 @@ class RendererArgs(Value):
     graceful_shutdown_timeout_s: PositiveFloat
     replicas: Replicas
     schedule: tuple[ReplicaWindow, ...] = ()
-    """Replicas kept ready before a known spike; where windows overlap, the largest counts."""
+    """Minimum replicas at times of known load; of overlapping windows the largest counts."""
 
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
-        most = self.replicas.max_replicas
+        limit = self.replicas.max_replicas
         for window in self.schedule:
-            if window.min_replicas > most:
+            if window.min_replicas > limit:
                 raise ValueError(
-                    f"the window {window} wants min_replicas {window.min_replicas}, beyond "
-                    f"max_replicas {most} of this role; raise max_replicas, or want fewer"
+                    f"the window {window} has min_replicas {window.min_replicas}, more than "
+                    f"max_replicas {limit} of this role; raise max_replicas or lower min_replicas"
                 )
         return self
 
 
 class AliasFollowing(Value):
-    """How a role that is deployed by an alias (draft@champion) follows it."""
+    """How a role that is deployed by an alias (draft@champion) follows the alias."""
 
     look_seconds: PositiveFloat
-    """How often the catalog is asked where the alias points."""
+    """Time between two reads of the alias from the catalog."""
     retry_seconds: PositiveFloat
-    """When a version that was refused is tried again, if the alias still points at it."""
+    """Time until a refused version is tried again, if the alias still points at it."""
 
 
 class ServiceArgs(Value):
-    """The arguments of the whole service; a role that is left out is not deployed."""
+    """The arguments of the service; a role that is left out is not deployed."""
 
     router: RouterArgs
     follow: AliasFollowing

@@ -1,4 +1,4 @@
-"""Ray and Serve on this machine: started quietly, on loopback, and shut down cleanly."""
+"""Starts Ray and Serve on this machine, with Ray's sockets on loopback, and shuts them down."""
 
 import logging
 import os
@@ -25,16 +25,16 @@ from deployments.args import ServiceArgs
 
 CONFIG = Path(__file__).parent / "serve.yaml"
 LOGICAL_CPUS = 4
-"""The minimum: replicas ask for fractions, and none may wait because a machine has few cores."""
+"""At least this many, so that no replica waits on a machine with few cores: they use fractions."""
 OBJECT_STORE_BYTES = 200 * 2**20
 
 
 def read_config(file: Path = CONFIG) -> ServeDeploySchema:
-    """Returns the Serve config, checked by Ray's own schema; raises InvalidRequest."""
+    """Returns the Serve config, validated by Ray's schema; raises InvalidRequest."""
     try:
         return ServeDeploySchema.model_validate(yaml.safe_load(file.read_text()))
     except (OSError, ValueError, yaml.YAMLError) as exc:
-        raise InvalidRequest(f"{file} is no Serve config: {exc}") from exc
+        raise InvalidRequest(f"{file} is not a Serve config: {exc}") from exc
 
 
 def args_of(config: ServeDeploySchema) -> ServiceArgs:
@@ -43,26 +43,26 @@ def args_of(config: ServeDeploySchema) -> ServiceArgs:
     try:
         return ServiceArgs.model_validate(application.args)
     except ValueError as exc:
-        raise InvalidRequest(f"the args of {application.name} are faulty: {exc}") from exc
+        raise InvalidRequest(f"the args of {application.name} are not valid: {exc}") from exc
 
 
 @contextmanager
 def running_service(
     config: ServeDeploySchema, *, host: str, port: int, folder: Path
 ) -> Iterator[str]:
-    """Yields the address of the running service; on exit, running calls are finished first.
+    """Yields the address of the running service; finishes running calls on exit.
 
-    `folder` takes Ray's own files; its path must be short because it holds sockets.
+    `folder` is for Ray's files; its path must be short because of its sockets.
 
     Raises InvalidRequest, before anything is started, when the port is taken, or when other
-    machines could reach it and there are no keys.
+    machines can reach the host and there are no keys.
     """
     check_exposure(host, Settings().home)
     check_free(host, port)
-    (shape,) = config.applications
+    (application_config,) = config.applications
     application = build(args_of(config))
     options = config.http_options.model_dump() | {"host": host, "port": port}
-    with _ray(folder), redirect_stdout(sys.stderr):  # Ray prints its raylet's reports here
+    with _ray(folder), redirect_stdout(sys.stderr):  # Ray prints reports of its raylet
         try:
             serve.start(
                 proxy_location=config.proxy_location,
@@ -71,20 +71,20 @@ def running_service(
             )
             serve.run(
                 application,
-                name=shape.name,
-                route_prefix=shape.route_prefix,
+                name=application_config.name,
+                route_prefix=application_config.route_prefix,
                 logging_config=config.logging_config,
             )
             yield f"http://{host}:{port}"
         finally:
-            with redirect_stdout(StringIO()):  # Serve reports the controller's end
-                _finish(shape.name)
+            with redirect_stdout(StringIO()):  # Serve prints the end of its controller
+                _finish(application_config.name)
 
 
 def _finish(application: str) -> None:
-    """Deletes the application first: shutting Serve down would cut the proxy's connections at once.
+    """Deletes the application first: `serve.shutdown` alone would cut all connections at once.
 
-    Its replicas take nothing new and finish what they have, within their graceful shutdown timeout.
+    Its replicas accept nothing new and finish their calls within the graceful shutdown timeout.
     """
     try:
         serve.delete(application)
@@ -93,16 +93,16 @@ def _finish(application: str) -> None:
 
 
 def check_exposure(host: str, home: Path) -> None:
-    """Raises InvalidRequest for a host that other machines can reach while there are no keys."""
+    """Raises InvalidRequest when other machines can reach the host and there are no keys."""
     if not _is_loopback(host) and not read_keys(home).owners:
         raise InvalidRequest(
-            f"host {host} can be reached from other machines and {home} holds no keys; "
-            "make one first: atelier keys add NAME"
+            f"other machines can reach host {host} and {home} has no keys; "
+            "create a key first: atelier keys add NAME"
         )
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises InvalidRequest when the port cannot be bound, before Ray spends time on starting."""
+    """Raises InvalidRequest when the port cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

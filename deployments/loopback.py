@@ -1,4 +1,4 @@
-"""Keeps the replicas' gRPC socket, which Serve opens on every interface, on loopback."""
+"""Binds the gRPC server of a Serve replica to loopback; Serve binds it to all interfaces."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -11,9 +11,9 @@ from ray.serve._private import replica
 def keep_on_loopback() -> None:
     """Binds this replica's gRPC server to loopback; call it in the replica's constructor.
 
-    Serve 2.60 binds the gRPC server by which replicas may call each other to every interface, after
-    the replica's constructor. The server asks for Ray's token, but no other machine needs to reach
-    it. On a node with an address of its own nothing is changed: other nodes' replicas call there.
+    Serve 2.60 starts the server after the constructor, for calls between replicas. It asks for
+    Ray's token, but on a single machine no other machine needs to reach it. On a node with its own
+    address nothing is changed: replicas of other nodes call it there.
     """
     if ip_address(ray.util.get_node_ip_address()).is_loopback:
         vars(replica)["add_port_to_grpc_server"] = _on_loopback

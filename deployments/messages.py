@@ -1,4 +1,4 @@
-"""The messages between a router and a replica: jobs, the events of a render, and states."""
+"""The messages between router and replica: jobs, their events, and the state of a replica."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Literal, Protocol, TypeAlias
@@ -10,33 +10,33 @@ from app.types import Digest, GenerationRequest, ModelVersion, Value
 
 
 class RenderJob(Value):
-    """The images of one call: all are rendered or none is."""
+    """The images of one call; a replica accepts all of them or none."""
 
     requests: Annotated[tuple[GenerationRequest, ...], Field(min_length=1)]
     preview_every: Annotated[int, Field(ge=0)] = 0
-    """A preview after every so many steps; 0 asks for none."""
+    """Steps from one preview to the next; 0 for no previews."""
     files: dict[Digest, bytes] = Field(default_factory=dict)
-    """The images or latents that the requests name, by digest."""
+    """The input images or latents of the requests, by digest."""
     deadline_ms: Annotated[int, Field(ge=1)] | None = None
-    """Counted from when a replica accepts the job; what is not done by then is dropped."""
+    """Counted from when a replica accepts the job; images not finished by then are dropped."""
     share: Annotated[float, Field(gt=0)] = 1.0
-    """The weight of the requests' team while requests of other teams wait too."""
+    """The weight of the requests' team while other teams wait too."""
     call: str = ""
-    """The call's id, for the log; it never changes what is rendered."""
+    """The id of the call for the log; it never changes an image."""
     bulk: bool = False
-    """Whether nobody waits for it: it has a capacity of its own and uses rows that are free."""
+    """Whether it is of class bulk, which has its own capacity and takes the rows that are left."""
     version: str | None = None
-    """The one version that may render it, as draft/7; None: whichever the replica has."""
+    """The only version that may render it, such as draft/7; None: any version."""
 
 
 class Started(Value):
-    """Comes before the first event of a replica's images: the version that renders them."""
+    """The version that renders the job; it comes before the job's other events."""
 
     model: ModelVersion
 
 
 class PartialImage(Value):
-    """A preview of one image as a PNG at full size; images are counted from 0."""
+    """A preview of one image as a PNG at full size; `index` counts the job's images from 0."""
 
     index: int
     step: int
@@ -44,16 +44,16 @@ class PartialImage(Value):
 
 
 class ImageDone(Value):
-    """One finished image, counted from 0."""
+    """One finished image; `index` counts the job's images from 0."""
 
     index: int
     image: ServedImage
     stages: dict[str, float] = Field(default_factory=dict)
-    """Seconds in the replica: queue (all waiting), engine, encode."""
+    """Seconds on the replica: queue (all waiting), engine, encode."""
 
 
 class Refused(Value):
-    """Why no more events come: no capacity, no time left, a faulty request, or our own failure."""
+    """The end of a job that was refused or failed, and the reason."""
 
     reason: Literal["capacity", "queue", "invalid", "lost", "late", "moved", "failed"]
     message: str
@@ -63,41 +63,40 @@ RenderEvent: TypeAlias = Started | PartialImage | ImageDone | Refused
 
 
 class RejectedVersion(Value):
-    """A version that the alias points at and that is not used here, and why."""
+    """A version that the alias points at but the replica does not use."""
 
     model: str
     reason: str
-    """A fixed sentence; the details are in the log."""
+    """A fixed text without details, which are in the log."""
 
 
 class ReplicaState(Value):
-    """What one replica has in flight and has done since it started."""
+    """The state of one replica; the counters start with it."""
 
     model: ModelVersion
     """The version that renders new jobs."""
     as_of: int = 0
-    """The last move of the alias that was followed or refused; 0: none, or there is no alias."""
+    """Number of the last move of the alias that was followed or refused; 0: none, or no alias."""
     refused: RejectedVersion | None = None
     in_flight: int = 0
     bulk_in_flight: int = 0
-    """Those of them that are bulk."""
+    """The bulk images among those in flight."""
     forward_passes: int = 0
     row_steps: int = 0
     exact_rows: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    """By size (64x64): the row counts of a step that are proven to give the same bits here."""
+    """By size (64x64): the row counts of a step that are proven to give the same bits."""
     asleep: bool = False
-    """No replica runs: the next call waits until one does."""
+    """True if no replica runs: the next call waits until one has started."""
 
 
 class Renderer(Protocol):
-    """Anything that renders jobs: a replica, or all replicas of a deployment."""
+    """Renders jobs: one replica, or all replicas of a deployment."""
 
     def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Yields events as they arrive; the last is the last image or a `Refused`.
+        """Yields events as they arrive; the last one is the last image or a `Refused`.
 
-        Closing it early frees what the job holds. Safe to repeat: the same requests give the same
-        bytes.
+        Closing it early cancels the job. Safe to repeat: the same requests give the same bytes.
         """
 
     async def state(self) -> ReplicaState:
-        """Returns what is in flight; raises the error that keeps it from answering."""
+        """Returns the state; raises CallRefused when no replica answers."""

@@ -1,4 +1,4 @@
-"""Errors as callers see them: each becomes a status, a fixed code and a fixed sentence."""
+"""Errors as HTTP responses: each becomes a status, a code and a message without private details."""
 
 import logging
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ CODES: tuple[tuple[type[AtelierError], int, str], ...] = (
     (OutOfBounds, 422, "out_of_bounds"),
     (InvalidRequest, 422, "invalid_request"),
 )
-"""Their messages are written for callers; those of all other errors stay in the log."""
+"""Errors whose messages are written for callers; those of all others only go to the log."""
 FAILED = Problem(
-    status=500, code="internal_error", message="something broke here; ask again, and report it"
+    status=500, code="internal_error", message="internal error; retry, and report it if it stays"
 )
 
 
 def problem_of(error: Exception) -> Problem:
-    """Returns the problem a caller is shown for an error; anything private goes to the log only."""
+    """Returns the problem for an error; an unexpected error is logged and not described."""
     if isinstance(error, CallRefused):
         return error.problem
     for kind, status, code in CODES:
@@ -37,15 +37,16 @@ def problem_of(error: Exception) -> Problem:
 
 
 def problem_of_http(error: HTTPException) -> Problem:
-    """Returns the problem of an unknown path, a wrong method, or a body that is not text."""
+    """Returns the problem of an unknown path, a wrong method, or a body that is no UTF-8."""
     if error.status_code == 400:
-        return Problem(status=400, code="invalid_body", message="the body is no JSON in UTF-8")
+        return Problem(status=400, code="invalid_body", message="the body is not JSON in UTF-8")
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return Problem(status=error.status_code, code=code, message=f"{error.detail}; GET / names all")
+    message = f"{error.detail}; GET /openapi.json lists the endpoints"
+    return Problem(status=error.status_code, code=code, message=message)
 
 
 def problem_of_fields(errors: Sequence[Any]) -> Problem:
-    """Returns the problem of the first wrong field, without repeating its value."""
+    """Returns the problem of the first faulty field, without repeating its value."""
     first = errors[0]
     field = ".".join(str(part) for part in first["loc"] if part != "body")
     return Problem(

@@ -1,4 +1,4 @@
-"""The deployment that every call enters by: the HTTP application before the roles' replicas."""
+"""The ingress deployment: the HTTP application in front of the roles' replicas."""
 
 import asyncio
 from asyncio import CancelledError
@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError
-from ray.serve._private.common import ReplicaState as Standing
+from ray.serve._private.common import ReplicaState as ReplicaStatus
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
@@ -18,11 +18,8 @@ from app.api.responses import Problem
 from app.route.by_role import DeployedModel, Role
 from app.settings import Settings
 from deployments.args import AliasFollowing, RouterArgs
-from deployments.calls.call_service import CallService
-from deployments.calls.idempotency import CallRefused, IdempotencyCache
+from deployments.calls.idempotency import CallRefused
 from deployments.calls.live_fleet import LiveFleet
-from deployments.calls.rate_limit import RateLimiter
-from deployments.calls.recent_images import RecentImages
 from deployments.http.app import create_app
 from deployments.http.auth import AuthMiddleware
 from deployments.http.live_keys import LiveKeys
@@ -38,17 +35,18 @@ from deployments.messages import (
     Started,
 )
 from deployments.monitoring.metrics import Metrics
+from deployments.preview_service import PreviewService
 from deployments.replica.alias import Alias, follow
 
 NOT_READY = Problem(
-    status=503, code="not_ready", message="a role does not answer; ask again", retry_after_seconds=1
+    status=503, code="not_ready", message="a role does not answer; retry", retry_after_seconds=1
 )
 TRIES = 2
-"""A job whose replica died is rendered once more by another one, with the same bytes."""
+"""A job whose replica died is rendered again by another one, with the same bytes."""
 
 
 class Router:
-    """The ingress deployment; `handles` has the handle of each deployed role."""
+    """Serves HTTP; `handles` has the handle of each role's deployment."""
 
     def __init__(
         self,
@@ -60,31 +58,27 @@ class Router:
         following: AliasFollowing,
     ) -> None:
         keep_on_loopback()
-        limits = args.limits
         live, metrics = LiveFleet(fleet), Metrics()
         asleep = SleepingDeployments(_sleeping_deployments)
-        remote: dict[Role, Renderer] = {
+        renderers: dict[Role, Renderer] = {
             model.role: RemoteRenderer(handles[model.role], model.role, live, asleep, metrics)
             for model in fleet
         }
-        self._desk = CallService(
+        self._service = PreviewService.build(
             live,
-            remote,
-            IdempotencyCache(max_answers=limits.kept_answers, max_bytes=limits.kept_bytes),
-            RecentImages(max_bytes=limits.kept_bytes),
-            RateLimiter(),
+            renderers,
             settings,
-            retry_after_seconds=limits.retry_after_seconds,
+            args.limits,
+            max_bulk_calls=max(args.max_ongoing_requests // 2, 1),
             metrics=metrics,
             replicas=lambda: _replicas(handles),
-            max_bulk_calls=max(args.max_ongoing_requests // 2, 1),
         )
-        self._limits, self._keys = limits, keys
+        self._limits, self._keys = args.limits, keys
         self._following = [
             asyncio.get_running_loop().create_task(
                 follow(
                     alias,
-                    partial(live.follow_move, model.role, remote[model.role]),
+                    partial(live.follow_move, model.role, renderers[model.role]),
                     look_seconds=following.look_seconds,
                 )
             )
@@ -95,11 +89,11 @@ class Router:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Returns the ASGI application; Serve calls this once the replica is constructed."""
         keys = LiveKeys(self._keys)
-        return AuthMiddleware(create_app(self._desk, keys), limits=self._limits, keys=keys)
+        return AuthMiddleware(create_app(self._service, keys), limits=self._limits, keys=keys)
 
 
 class RemoteRenderer:
-    """The replicas of one deployment as one renderer."""
+    """Renders with the replicas of one deployment, through its handle."""
 
     def __init__(
         self,
@@ -110,41 +104,41 @@ class RemoteRenderer:
         metrics: Metrics,
     ) -> None:
         self._handle = handle
-        self._rerenders = metrics.repaints.labels(role)
+        self._rerenders = metrics.rerenders.labels(role)
         self._role, self._fleet, self._asleep = role, fleet, asleep
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Yields events as they arrive.
+        """Yields events as they arrive, and Serve's errors as `Refused`.
 
         After a replica dies the job is retried once; events already yielded are not repeated.
         """
-        sent: set[tuple[Any, ...]] = set()
-        for again in range(TRIES):
-            if again:
+        yielded: set[tuple[Any, ...]] = set()
+        for attempt in range(TRIES):
+            if attempt:
                 self._rerenders.inc()
-            words: Any = self._handle.options(stream=True).render.remote(job)
+            events: Any = self._handle.options(stream=True).render.remote(job)
             try:
-                async for word in words:
-                    if _event_key(word) not in sent:
-                        sent.add(_event_key(word))
-                        yield word
+                async for event in events:
+                    if (key := _event_key(event)) not in yielded:
+                        yielded.add(key)
+                        yield event
                 return
             except BackPressureError:
-                yield Refused(reason="queue", message="the queue is full; ask again later")
+                yield Refused(reason="queue", message="the queue is full; retry later")
                 return
             except DeploymentUnavailableError:
                 break
             except RayActorError:
                 continue
-            except (CancelledError, GeneratorExit):  # the caller went away
-                words.cancel()
+            except (CancelledError, GeneratorExit):  # the caller disconnected
+                events.cancel()
                 raise
-        yield Refused(reason="lost", message="the replicas went away; ask again later")
+        yield Refused(reason="lost", message="no replica is left to render this; retry later")
 
     async def state(self) -> ReplicaState:
-        """Returns what one of the replicas has in flight; raises CallRefused when none answers.
+        """Returns the state of one replica; raises CallRefused when none answers.
 
-        When the deployment has no replica, none is started for the question.
+        A deployment without replicas is not started for this.
         """
         if self._handle.deployment_name in await self._asleep():
             return ReplicaState(model=self._fleet.model(self._role), asleep=True)
@@ -156,45 +150,45 @@ class RemoteRenderer:
 
 
 class SleepingDeployments:
-    """The deployments that have no replica now; concurrent callers share one status request."""
+    """Finds the deployments without a replica; concurrent callers share one request."""
 
-    def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
-        self._ask = ask
-        self._question: asyncio.Task[frozenset[str]] | None = None
+    def __init__(self, request: Callable[[], frozenset[str]]) -> None:
+        self._request = request
+        self._pending: asyncio.Task[frozenset[str]] | None = None
 
     async def __call__(self) -> frozenset[str]:
         """Returns their names; cancelling one caller does not cancel the others."""
-        if self._question is None or self._question.done():
-            self._question = asyncio.create_task(asyncio.to_thread(self._ask))
-        return await asyncio.shield(self._question)
+        if self._pending is None or self._pending.done():
+            self._pending = asyncio.create_task(asyncio.to_thread(self._request))
+        return await asyncio.shield(self._pending)
 
 
 async def _replicas(handles: Mapping[Role, DeploymentHandle[Any]]) -> dict[Role, int]:
-    """Returns how many replicas of each role run now."""
-    running = await asyncio.to_thread(_running)
-    return {role: running.get(handle.deployment_name, 0) for role, handle in handles.items()}
-
-
-def _running() -> dict[str, int]:
+    """Returns the number of running replicas of each role."""
+    states = await asyncio.to_thread(_replica_states)
     return {
-        name: deployment.replica_states.get(Standing.RUNNING, 0)
+        role: states.get(handle.deployment_name, {}).get(ReplicaStatus.RUNNING, 0)
+        for role, handle in handles.items()
+    }
+
+
+def _sleeping_deployments() -> frozenset[str]:
+    return frozenset(name for name, states in _replica_states().items() if not any(states.values()))
+
+
+def _replica_states() -> dict[str, dict[ReplicaStatus, int]]:
+    """Returns the number of replicas in each state, by deployment."""
+    return {
+        name: deployment.replica_states
         for application in serve.status().applications.values()
         for name, deployment in application.deployments.items()
     }
 
 
-def _sleeping_deployments() -> frozenset[str]:
-    return frozenset(
-        name
-        for application in serve.status().applications.values()
-        for name, deployment in application.deployments.items()
-        if not any(deployment.replica_states.values())
-    )
-
-
 def _event_key(event: RenderEvent) -> tuple[Any, ...]:
+    """Returns the same key for an event of the first attempt and its repetition."""
     if isinstance(event, Started):
-        return ("begun", event.model.reference)
+        return (Started, event.model.reference)
     if isinstance(event, PartialImage):
-        return ("sketch", event.index, event.step)
-    return ("picture", event.index) if isinstance(event, ImageDone) else ("turned",)
+        return (PartialImage, event.index, event.step)
+    return (ImageDone, event.index) if isinstance(event, ImageDone) else (Refused,)

@@ -1,1 +1,1 @@
-"""The HTTP API: requests and responses, keys, and keeping a chosen image."""
+"""The HTTP API: request and response bodies, API keys, and keeping an image as an asset."""

@@ -1,7 +1,7 @@
-"""Keep: publishes an image that a person chose as an asset of the catalog, by the usual flow.
+"""Publishes a rendered image that a person chose as an asset of the catalog.
 
-The person who keeps it is its judge, so no rules of a plan apply. Its scores are measured and
-recorded, and its files are finished and published with the provenance that the replica wrote.
+It passes through the flow of a run without rules: it is measured, finished and published with the
+provenance that the replica wrote.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from app.types.candidate import Outcome
 
 
 class KeptAsset(Value):
-    """The asset that an image became, and whether it existed before."""
+    """The asset of a kept image, and whether it existed before."""
 
     record: AssetRecord
     already: bool
@@ -38,7 +38,7 @@ class KeptAsset(Value):
 
 @dataclass(frozen=True, slots=True)
 class ChosenImage:
-    """A rendered image: its file, its provenance, and the input files that its request names."""
+    """A rendered image: its file, its provenance, and the input files of its request by digest."""
 
     png: bytes
     provenance: Provenance
@@ -51,7 +51,8 @@ class ChosenImage:
 def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> KeptAsset:
     """Publishes the image as an asset of this name; repeated, it returns the existing asset.
 
-    Raises StoreError when another process is making it, KeyConflict when the name has other bytes.
+    Raises StoreError when another process is publishing it, KeyConflict when its key has other
+    bytes.
     """
     request = chosen.provenance.request
     spec = AssetSpec(
@@ -64,8 +65,8 @@ def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> K
         model=chosen.model.reference,
     )
     route = Route(backend="engine", model=chosen.model, reason="somebody chose the picture")
-    standing = store.catalog.asset_records([route.key(spec.digest)])
-    for record in standing.values():
+    existing = store.catalog.asset_records([route.key(spec.digest)])
+    for record in existing.values():
         if record.status is Status.ACCEPTED:
             return KeptAsset(record=record, already=True)
     run_id = new_run_id()
@@ -77,7 +78,7 @@ def keep_image(chosen: ChosenImage, store: Store, *, name: str, usage: str) -> K
 
 @dataclass(frozen=True, slots=True)
 class _ChosenImageSource:
-    """An image source for the flow whose only image exists already."""
+    """An image source for the flow; its only image is rendered already."""
 
     route: Route
     store: Store
@@ -85,7 +86,7 @@ class _ChosenImageSource:
     chosen: ChosenImage
 
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Outcome]:
-        """Returns the image, committed under its key; raises StoreError if another run holds it."""
+        """Returns the image, committed under its key; raises StoreError if a run has claimed it."""
         (request,) = requests
         key = self.route.key(request.id)
         claimed = claim(self.store, [key], owner=self.owner, seconds=LEASE_SECONDS)
@@ -93,7 +94,7 @@ class _ChosenImageSource:
             return [Outcome(request=request, image=claimed.committed[key])]
         if key not in claimed.won:
             raise StoreError(
-                f"another run is making request {request.id[:12]}; keep it again later"
+                f"a run is rendering request {request.id[:12]} now; keep the image again later"
             )
         (image,) = publish_images(
             self.store,

@@ -1,4 +1,4 @@
-"""API keys: only their digests are stored, so the file that lists them gives no access."""
+"""API keys: the file stores only their digests, so reading it gives no access."""
 
 import fcntl
 import os
@@ -14,16 +14,13 @@ from app.errors import InvalidRequest
 from app.types import Digest, Name, Value
 
 FILE = "keys"
-"""Below `ATELIER_HOME`: a line of JSON for each key, with its sha256."""
+"""In `ATELIER_HOME`: a line of JSON for each key, with its sha256."""
 PREFIX = "atelier-"
 BYTES = 32
 
 
 class KeyOwner(Value):
-    """A caller and its rate limits; None is no limit.
-
-    Without name and limits, it is any caller where no key is needed.
-    """
+    """A caller and its limits; None is no limit. The default is a caller without a key."""
 
     name: str = ""
     team: str = ""
@@ -51,7 +48,7 @@ class KeyRing(Value):
     file: Path | None = None
     """The file it was read from."""
     closed: bool = False
-    """Whether every call needs a key, even when no key is left."""
+    """Whether calls need a key even when there is none."""
 
     @property
     def required(self) -> bool:
@@ -61,7 +58,7 @@ class KeyRing(Value):
     def owner(self, key: str) -> KeyOwner | None:
         """Returns the owner of the key; None for an unknown key.
 
-        Looking up a digest does not reveal how close a guess was.
+        Digests are compared, so the time of a look-up tells nothing about the keys.
         """
         return self.owners.get(digest_bytes(key.encode()))
 
@@ -69,8 +66,8 @@ class KeyRing(Value):
 def read_keys(home: Path) -> KeyRing:
     """Reads the keys of a home. Raises InvalidRequest for a damaged file.
 
-    A home without the file needs no keys. Once the file exists, keys are needed, even when the last
-    one was revoked; only removing the file opens the service again.
+    Without the file no keys are needed. Once it exists calls need a key, also after the last one is
+    revoked; only removing the file opens the service again.
     """
     file = home.absolute() / FILE
     entries = _entries(file)
@@ -87,9 +84,9 @@ def add_key(
     images_per_minute: int | None = None,
     images_at_once: int | None = None,
 ) -> str:
-    """Makes a key and stores its digest; the returned key is not stored anywhere.
+    """Adds a key and returns it; only its digest is stored.
 
-    `team` defaults to the name. Raises InvalidRequest when the name has a key.
+    `team` defaults to the name. Raises InvalidRequest when the name has a key already.
     """
     key = PREFIX + token_urlsafe(BYTES)
     try:
@@ -101,12 +98,12 @@ def add_key(
             digest=digest_bytes(key.encode()),
         )
     except ValidationError as exc:
-        raise InvalidRequest(_invalid_key_file(exc)) from exc
+        raise InvalidRequest(_invalid_field(exc)) from exc
 
     def add(entries: list[KeyEntry]) -> list[KeyEntry]:
         if any(entry.name == name for entry in entries):
             raise InvalidRequest(
-                f"{name} has a key; take another name, or first: atelier keys revoke {name}"
+                f"{name} has a key already; use another name, or first: atelier keys revoke {name}"
             )
         return [*entries, added]
 
@@ -123,7 +120,7 @@ def revoke_key(home: Path, name: str) -> None:
     def remove(entries: list[KeyEntry]) -> list[KeyEntry]:
         left = [entry for entry in entries if entry.name != name]
         if len(left) == len(entries):
-            raise InvalidRequest(f"no key is called {name!r}; atelier keys list names all")
+            raise InvalidRequest(f"there is no key {name!r}; atelier keys list shows all")
         return left
 
     _change(home, remove)
@@ -140,7 +137,7 @@ def _change(home: Path, change: Callable[[list[KeyEntry]], list[KeyEntry]]) -> N
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """Locks a separate file, because each writer replaces the file of keys."""
+    """Locks a separate file, because each writer replaces the keys' file."""
     lock = os.open(home / f"{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -150,7 +147,7 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _write(file: Path, text: str) -> None:
-    """Writes the file atomically; the next writer overwrites a `.new` left by a crash."""
+    """Writes the file atomically; a `.new` left by a crash is overwritten by the next writer."""
     new = file.with_name(f"{FILE}.new")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as lines:
         os.fchmod(lines.fileno(), 0o600)
@@ -183,14 +180,14 @@ def _entry(file: Path, number: int, line: bytes) -> KeyEntry:
         return KeyEntry.model_validate_json(line)
     except ValidationError as exc:
         raise InvalidRequest(
-            f"{file}:{number} is no key as `atelier keys add` writes it; remove the line, and "
-            "give its owner a new key"
+            f"{file}:{number} is not a key as `atelier keys add` writes it; remove the line and "
+            "create a new key for its owner"
         ) from exc
 
 
-def _invalid_key_file(error: ValidationError) -> str:
+def _invalid_field(error: ValidationError) -> str:
     first = error.errors()[0]
     field = str(first["loc"][0])
     if field in ("name", "team"):
-        return f"{first['input']!r} is no {field} for a key; use lower case: team-a"
-    return f"{field} cannot be {first['input']!r}; give at least 1, or nothing for no limit"
+        return f"{first['input']!r} is not a {field} for a key; write it like team-a"
+    return f"{field} cannot be {first['input']!r}; give at least 1, or leave it out for no limit"

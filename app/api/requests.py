@@ -1,4 +1,4 @@
-"""The request bodies of the HTTP API: OpenAI's images API with our own fields."""
+"""The request bodies of the HTTP API: those of OpenAI's images API, with further fields."""
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -26,10 +26,10 @@ from app.types import (
 
 MAX_IMAGES = 10
 MAX_PARTIAL_IMAGES = 3
-"""Both limits are those of OpenAI's API."""
+"""Both are the limits of OpenAI's API."""
 MAX_TEXT_LAYERS = 8
 MAX_SIDE = 2048
-"""In pixels: a laptop can hold several such images at once."""
+"""In pixels: a laptop has memory for several such images."""
 
 Prompt: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]
@@ -39,11 +39,11 @@ WrittenSize: TypeAlias = Annotated[
 
 
 class ImagesRequest(Value):
-    """The body of POST /v1/images/generations: OpenAI's parameters, then ours."""
+    """The body of POST /v1/images/generations: OpenAI's fields up to `user`, then our own."""
 
     prompt: Prompt
     model: Annotated[str, Field(min_length=1, max_length=120)] | None = None
-    """A role, or a model as GET /v1/models names it."""
+    """A role, or an `id` or `version` of GET /v1/models."""
     n: Annotated[int, Field(ge=1, le=MAX_IMAGES, strict=True)] = 1
     size: WrittenSize = "auto"
     response_format: Literal["b64_json"] = "b64_json"
@@ -54,7 +54,7 @@ class ImagesRequest(Value):
     user: Annotated[str, Field(max_length=120)] = ""
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     seed: Annotated[Seed, Field(strict=True)] | None = None
-    """Seed of the first image; the others follow by one. Drawn at random when not given."""
+    """Seed of the first image; each further image adds 1. Random by default."""
     steps: Annotated[Steps, Field(strict=True)] | None = None
     guidance: Annotated[GuidanceScale, Field(strict=True)] | None = None
     sampler: Sampler = Sampler.EULER
@@ -62,28 +62,28 @@ class ImagesRequest(Value):
     confidence: Annotated[float, Field(ge=0, le=1, strict=True)] | None = None
     constraint: Constraint | None = None
     explain: Flag = False
-    """Report every rule that was evaluated in choosing the model."""
+    """List every rule that was evaluated to choose the model."""
     draft: Digest | None = None
-    """The `request_id` of an image rendered here recently, to continue from. Fields that are not
-    given keep its values, the seed too."""
+    """The `request_id` of a recently rendered image to continue from. Fields that are not given
+    keep its values, including the seed."""
     strength: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
-    """With `draft`: the share of it that is rendered anew. Without it, the same image is made."""
+    """With `draft`: the share of it that is rendered again. Without: the same image is rendered."""
     text_layers: Annotated[tuple[TextLayer, ...], Field(max_length=MAX_TEXT_LAYERS)] = ()
     deadline_ms: Annotated[int, Field(ge=1, le=600_000, strict=True)] | None = None
     residency: Annotated[str, Field(min_length=1, max_length=120)] | None = None
-    """Where the image may be made; no model elsewhere is used."""
+    """Where the image must be rendered; models with another residency are left out."""
 
     @model_validator(mode="after")
     def _check_consistent(self) -> Self:
         if type(self) is ImagesRequest and self.strength is not None and self.draft is None:
-            raise ValueError("strength needs a draft to start from; name one, or send a picture")
+            raise ValueError("strength needs an image to start from; set draft, or upload an image")
         if any(layer.font_digest for layer in self.text_layers):
-            raise ValueError("font_digest is not a caller's to give; name the font")
+            raise ValueError("font_digest cannot be set in a call; set font")
         return self
 
     @property
     def role_preferences(self) -> RolePreferences:
-        """Returns what routing needs to know."""
+        """Returns the fields that choose the model."""
         return RolePreferences(
             model=self.model,
             constraint=self.constraint,
@@ -95,20 +95,20 @@ class ImagesRequest(Value):
 
 
 class EditRequest(ImagesRequest):
-    """The fields of POST /v1/images/edits: those of a generation, and a strength."""
+    """The fields of POST /v1/images/edits: those of a generation, with a default strength."""
 
     strength: Annotated[float, Field(gt=0, le=1)] = 0.6
-    """The share of the image that is rendered anew; with a mask the default is 1."""
+    """The share of the image that is rendered again; with a mask the default is 1."""
 
     @model_validator(mode="after")
     def _require_strength(self) -> Self:
         if self.draft is not None:
-            raise ValueError("an edit starts from its picture; leave the draft out")
+            raise ValueError("an edit starts from its uploaded image; leave draft out")
         return self
 
 
 class KeepRequest(Value):
-    """The body of POST /v1/images/keep: an image rendered here recently, and its name."""
+    """The body of POST /v1/images/keep: a recently rendered image, and the name of the asset."""
 
     request_id: Digest
     name: Name
@@ -116,9 +116,9 @@ class KeepRequest(Value):
 
 
 class InitImageSource(Value):
-    """What a request continues from: an earlier request, or an uploaded image.
+    """The image that a request continues from; `request` is None for an uploaded image.
 
-    `start` is the digest of the file of the image or of its latents.
+    `start` is the digest of the image's file, or of its latents.
     """
 
     request: GenerationRequest | None
@@ -127,7 +127,7 @@ class InitImageSource(Value):
 
 
 class GenerateRequest(Value):
-    """The body of POST /generate: one preview, answered with its latency."""
+    """The body of POST /generate: one preview."""
 
     prompt: Prompt
     width: Annotated[Pixels, Field(strict=True)]
@@ -153,12 +153,10 @@ def to_generation_requests(
     team: str = "",
     origin: InitImageSource | None = None,
 ) -> tuple[GenerationRequest, ...]:
-    """Returns one request per image, with consecutive seeds; `seed` is used when the body has none.
+    """Returns one request per image, with consecutive seeds; `seed` is used if the body has none.
 
-    `layers` are the text layers with their fonts resolved.
-
-    Raises OutOfBounds when the model does not support the size, the background, the steps or the
-    text.
+    `layers` are the text layers with resolved fonts. Raises OutOfBounds when the model does not
+    support the size, the background, the steps or the text.
     """
     size = size_of(body.size, served)
     _check_background(body, served.model)
@@ -167,7 +165,7 @@ def to_generation_requests(
         "num_inference_steps": served.steps,
         "guidance_scale": served.model.guidance_scale,
         "seed": seed,
-        **_continue_from(origin, anew=body.strength is not None),
+        **_inherited_fields(origin, new_image=body.strength is not None),
         **_explicit_fields(body),
         "prompt": prompt,
         "width": size.width,
@@ -193,33 +191,33 @@ _NAMES = {
     "seed": "seed",
     "strength": "strength",
 }
-"""Our fields and their names in a request."""
+"""Fields of a body, and their names in a request."""
 
 
-def _continue_from(origin: InitImageSource | None, *, anew: bool) -> dict[str, Any]:
-    """Returns the fields inherited from the origin; with a strength, its image is the start."""
+def _inherited_fields(origin: InitImageSource | None, *, new_image: bool) -> dict[str, Any]:
+    """Returns the fields of the origin; a new image starts from its file, with its own steps."""
     if origin is None:
         return {}
-    before = origin.request
-    fields = {name: getattr(before, name) for name in _INHERITED_FIELDS} if before else {}
-    if not anew:
+    request = origin.request
+    fields = {name: getattr(request, name) for name in _INHERITED_FIELDS} if request else {}
+    if not new_image:
         return fields
-    steps = {"num_inference_steps", "guidance_scale"}  # the model's own, not the draft's
-    kept = {name: value for name, value in fields.items() if name not in steps}
-    return kept | {"init_image": origin.start, "mask_image": origin.mask}
+    for name in ("num_inference_steps", "guidance_scale"):  # the new model has its own defaults
+        fields.pop(name, None)
+    return fields | {"init_image": origin.start, "mask_image": origin.mask}
 
 
 def _explicit_fields(body: ImagesRequest) -> dict[str, Any]:
-    """Returns only the fields the caller set explicitly; `strength` is included if it is set."""
-    explicit = [ours for ours in _NAMES if ours in body.model_fields_set or ours == "strength"]
-    values = {_NAMES[ours]: getattr(body, ours) for ours in explicit}
+    """Returns the fields that the caller set, and `strength` also if it is a default."""
+    explicit = [name for name in _NAMES if name in body.model_fields_set or name == "strength"]
+    values = {_NAMES[name]: getattr(body, name) for name in explicit}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def preview_every(body: ImagesRequest, steps: int) -> int:
-    """Returns the interval of previews in steps, so that no more come than requested; 0: none."""
-    wanted = body.partial_images if body.stream else 0
-    return -(-steps // (wanted + 1)) if wanted else 0
+    """Returns the steps between previews, so that at most `partial_images` are sent; 0: none."""
+    previews = body.partial_images if body.stream else 0
+    return -(-steps // (previews + 1)) if previews else 0
 
 
 def background_of(model: ModelVersion) -> Literal["transparent", "opaque"]:
@@ -233,15 +231,19 @@ def size_of(written: str, served: DeployedModel) -> Size:
     if written == "auto":
         auto = served.size or next(iter(model.sizes), None)
         if auto is None:
-            raise OutOfBounds(f"size auto means nothing to {model.reference}; write 512x512, say")
+            raise OutOfBounds(
+                f"{model.reference} has no default size for auto; write a size such as 512x512"
+            )
         return auto
     width, height = (int(side) for side in written.split("x"))
     if max(width, height) > MAX_SIDE:
-        raise OutOfBounds(f"size {written} is beyond {MAX_SIDE} pixels a side; ask for less")
+        raise OutOfBounds(
+            f"size {written} is larger than {MAX_SIDE} pixels a side; request a smaller one"
+        )
     size = Size(width=width, height=height)
     if model.sizes and size not in model.sizes:
         known = " or ".join(map(str, model.sizes))
-        raise OutOfBounds(f"size {written} is none that {model.reference} paints; ask for {known}")
+        raise OutOfBounds(f"{model.reference} does not support size {written}; use {known}")
     return size
 
 
@@ -249,8 +251,7 @@ def _check_background(body: ImagesRequest, model: ModelVersion) -> None:
     only = background_of(model)
     if body.background not in ("auto", only):
         raise OutOfBounds(
-            f"background {body.background} is none that {model.reference} paints on; "
-            f"ask for {only} or auto"
+            f"{model.reference} does not support background {body.background}; use {only} or auto"
         )
 
 
@@ -259,23 +260,23 @@ def _prompt_and_layers(
 ) -> tuple[str, tuple[TextLayer, ...]]:
     """Returns the prompt and the layers for this model.
 
-    A typography model that sets no text draws it: the text is added to the prompt and may be
-    anywhere. Raises OutOfBounds when another model sets no text.
+    A model of the role typography without text setting renders the text from the prompt, at any
+    place. Raises OutOfBounds when a model of another role cannot set text.
     """
     if not layers or "text" in served.model.capabilities:
         return prompt, layers
     if served.role is not Role.TYPOGRAPHY:
         raise OutOfBounds(
-            f"{served.model.reference} sets no text; leave the model open, or ask for typography"
+            f"{served.model.reference} cannot set text; leave model out, or use typography"
         )
     whole = Rect(x=0, y=0, width=size.width, height=size.height)
-    words = " and ".join(f'"{layer.text}"' for layer in layers)
-    return f"{prompt}, with the text {words}", tuple(layer.replace(box=whole) for layer in layers)
+    texts = " and ".join(f'"{layer.text}"' for layer in layers)
+    return f"{prompt}, with the text {texts}", tuple(layer.replace(box=whole) for layer in layers)
 
 
 def _check_steps(steps: int, served: DeployedModel) -> None:
     if steps > served.max_steps:
         raise OutOfBounds(
-            f"steps {steps} are more than {served.reference} is deployed for; "
-            f"ask for at most {served.max_steps}"
+            f"steps {steps} are more than the {served.max_steps} that {served.reference} allows; "
+            "request fewer"
         )

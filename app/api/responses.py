@@ -1,4 +1,4 @@
-"""The response bodies of the HTTP API, in the form that OpenAI's clients read."""
+"""The response bodies of the HTTP API, in the form of OpenAI's images API."""
 
 from base64 import b64encode
 from typing import Annotated, Any, Literal, Self
@@ -19,12 +19,12 @@ class ServedImage(Value):
     png: bytes
     provenance: Provenance
     seconds: float
-    """The engine's seconds, without waiting."""
+    """Engine time, without waiting."""
     cost_usd: float = 0.0
     latents: bytes | None = None
-    """The file of the latents from which the image was decoded."""
+    """The file of the latents that the image was decoded from."""
     text: tuple[TextRead, ...] = ()
-    """The text that OCR read where text was set."""
+    """For each text layer, the text that OCR read."""
 
     @property
     def bytes(self) -> int:
@@ -47,7 +47,7 @@ class CallResult(Value):
 
 
 class RouteTaken(Value):
-    """Which model served the call, and why."""
+    """The model that rendered the call, and the reason of the choice."""
 
     role: str
     model: str
@@ -56,7 +56,7 @@ class RouteTaken(Value):
 
     @classmethod
     def from_choice(cls, choice: RoleChoice, *, explain: bool) -> Self:
-        """Returns the choice as callers see it; the rules only when `explain` is set."""
+        """Returns the choice as callers see it; with the evaluated rules if `explain` is set."""
         return cls(
             role=choice.served.role,
             model=choice.served.model.reference,
@@ -66,7 +66,7 @@ class RouteTaken(Value):
 
 
 class ImageResponse(Value):
-    """One image of a response; everything but `b64_json` is our addition."""
+    """One image of a response; all fields but `b64_json` are additions to OpenAI's API."""
 
     b64_json: str
     seed: int
@@ -75,10 +75,10 @@ class ImageResponse(Value):
     seconds: float
     cost_usd: float
     model: str
-    """The version that rendered this image, as draft/7."""
+    """The version that rendered this image, such as draft/7."""
     text: tuple[TextRead, ...] | None = None
     provenance: str | None = None
-    """The image's Provenance as JSON for a run to record; only in responses to bulk."""
+    """The image's Provenance as JSON; only for class bulk, whose runs store it."""
 
 
 class KeptFile(Value):
@@ -89,21 +89,21 @@ class KeptFile(Value):
 
 
 class KeptResponse(Value):
-    """The response of POST /v1/images/keep: the asset as the catalog has it."""
+    """The response of POST /v1/images/keep: the asset in the catalog."""
 
     name: str
     version: str
     status: str
     digest: str
-    """Of the image as it was rendered."""
+    """Digest of the rendered image."""
     files: tuple[KeptFile, ...]
     already: bool
-    """Whether it was an asset before."""
+    """True if it was an asset before."""
 
     @classmethod
-    def from_kept(cls, stored: KeptAsset) -> Self:
+    def from_kept(cls, kept: KeptAsset) -> Self:
         """Returns the main fields of the record."""
-        record = stored.record
+        record = kept.record
         return cls(
             name=record.name,
             version=record.version,
@@ -113,12 +113,12 @@ class KeptResponse(Value):
                 KeptFile(size=str(file.size), digest=file.digest)
                 for file in (record.asset.files if record.asset else ())
             ),
-            already=stored.already,
+            already=kept.already,
         )
 
 
 class ImagesResponse(Value):
-    """The response of POST /v1/images/generations; `route` is our addition."""
+    """The response of POST /v1/images/generations; `route` is an addition to OpenAI's API."""
 
     created: int
     background: Literal["transparent", "opaque"]
@@ -142,7 +142,7 @@ class GenerateResponse(Value):
 
 
 class ModelResponse(Value):
-    """One model of GET /v1/models; the fields from `role` on are our additions."""
+    """One model of GET /v1/models; the fields from `role` on are additions to OpenAI's API."""
 
     id: str
     object: Literal["model"] = "model"
@@ -151,9 +151,9 @@ class ModelResponse(Value):
     role: str
     version: str
     sizes: tuple[str, ...]
-    """The sizes it renders; empty when any size is possible."""
+    """The supported sizes; empty if any size is."""
     size: str | None = None
-    """The size it renders when a call names none."""
+    """The size of images of calls without a size."""
     residency: str
     capabilities: tuple[str, ...]
     steps: int
@@ -168,7 +168,7 @@ class ModelsResponse(Value):
 
 
 class Problem(Value):
-    """Why a call failed; the message is our own text, never a foreign error's."""
+    """The error of a call; the message is never that of a library."""
 
     status: Annotated[int, Field(ge=400, le=599)]
     code: str
@@ -190,7 +190,7 @@ class Problem(Value):
 
 
 class ErrorFields(Value):
-    """An error as OpenAI's clients read it."""
+    """An error in the form of OpenAI's API."""
 
     message: str
     type: str
@@ -199,25 +199,25 @@ class ErrorFields(Value):
 
 
 class ErrorResponse(Value):
-    """The body of every response that is not a success."""
+    """The body of every error response."""
 
     error: ErrorFields
 
 
-def images_response(made: CallResult, *, explain: bool, origin: bool = False) -> ImagesResponse:
-    """Returns the response without streaming; with `origin`, each image's provenance too."""
+def images_response(result: CallResult, *, explain: bool, origin: bool = False) -> ImagesResponse:
+    """Returns the response of a call without `stream`; with `origin` including provenance."""
     return ImagesResponse(
-        created=made.created,
-        background=background_of(made.choice.served.model),
-        size=_size_text(made.images[0].request),
-        data=tuple(_image(image, origin=origin) for image in made.images),
-        route=RouteTaken.from_choice(made.choice, explain=explain),
+        created=result.created,
+        background=background_of(result.choice.served.model),
+        size=_size_text(result.images[0].request),
+        data=tuple(_image(image, origin=origin) for image in result.images),
+        route=RouteTaken.from_choice(result.choice, explain=explain),
     )
 
 
-def generate_response(made: CallResult, *, latency_seconds: float) -> GenerateResponse:
+def generate_response(result: CallResult, *, latency_seconds: float) -> GenerateResponse:
     """Returns the response of POST /generate."""
-    (image,) = made.images
+    (image,) = result.images
     return GenerateResponse(
         b64_json=_base64(image.png),
         width=image.request.width,
@@ -226,7 +226,7 @@ def generate_response(made: CallResult, *, latency_seconds: float) -> GenerateRe
         request_id=image.request.id,
         engine_seconds=image.seconds,
         latency_seconds=latency_seconds,
-        route=RouteTaken.from_choice(made.choice, explain=False),
+        route=RouteTaken.from_choice(result.choice, explain=False),
     )
 
 
@@ -247,18 +247,18 @@ def partial_event(
 
 
 def completed_event(
-    painted: ServedImage, choice: RoleChoice, *, image: int, created: int, explain: bool
+    done: ServedImage, choice: RoleChoice, *, image: int, created: int, explain: bool
 ) -> dict[str, Any]:
     """Returns an `image_generation.completed` with the fields of an `ImageResponse`."""
-    event = _event("image_generation.completed", painted.request, choice, painted.png, created)
+    event = _event("image_generation.completed", done.request, choice, done.png, created)
     route = RouteTaken.from_choice(choice, explain=explain)
-    nothing = {"image_tokens": 0, "text_tokens": 0}  # clients expect them; not counted
+    details = {"image_tokens": 0, "text_tokens": 0}  # required by OpenAI's clients, not counted
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     return event | {
-        "usage": usage | {"input_tokens_details": nothing},
+        "usage": usage | {"input_tokens_details": details},
         "image_index": image,
         "route": route.model_dump(mode="json", exclude_none=True),
-        **_image(painted).model_dump(mode="json", exclude_none=True),
+        **_image(done).model_dump(mode="json", exclude_none=True),
     }
 
 

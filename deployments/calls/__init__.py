@@ -1,1 +1,1 @@
-"""One call from the request's body to its images: routing, idempotency, rate limits."""
+"""A call from its body to its images: admission (route, requests, limits), then rendering."""

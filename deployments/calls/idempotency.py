@@ -1,8 +1,7 @@
-"""Idempotency keys of one router: same key and body, same answer; kept in memory, within bounds.
+"""Idempotency keys: a repeated call with the same key and body gets the stored result.
 
-The cache belongs to one router: with several routers a repeated call may reach one that does not
-know it. The draft IETF standard `Idempotency-Key` (httpapi-idempotency-key-header-07) gives the
-codes.
+The cache is in one router's memory: another router would not know the key. The status codes are
+those of the draft IETF standard `Idempotency-Key` (httpapi-idempotency-key-header-07).
 """
 
 from collections import OrderedDict
@@ -15,7 +14,7 @@ from app.errors import AtelierError
 
 
 class CallRefused(AtelierError):
-    """A call that is refused, with the problem its caller is shown."""
+    """A refused call, with the problem that its caller gets."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -24,7 +23,7 @@ class CallRefused(AtelierError):
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """The key's owner, the key, and the digest of the path and body it came with."""
+    """An idempotency key, its owner, and the digest of the path and body it was sent with."""
 
     owner: str
     key: str
@@ -32,87 +31,73 @@ class CallKey:
 
 
 @dataclass(slots=True)
-class _Entry:
+class Claim:
+    """A key's entry in the cache; the call that sets `result` answers all its repetitions."""
+
     fingerprint: str
-    made: CallResult | None = None
+    result: CallResult | None = None
 
 
 class IdempotencyCache:
-    """The results of keyed calls: at most `max_answers` of `max_bytes`, the oldest dropped first.
+    """The results of calls with a key, at most `max_answers` and `max_bytes`.
 
-    Calls in flight are never dropped. A call without a result is forgotten, so that it may be made
-    again.
+    The least recently used are dropped first, calls in flight never. A call that ends without a
+    result is dropped at once, so that it can be repeated.
     """
 
     def __init__(self, *, max_answers: int, max_bytes: int) -> None:
-        self._answers = max_answers
+        self._max_answers = max_answers
         self._max_bytes = max_bytes
-        self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+        self._claims: OrderedDict[tuple[str, str], Claim] = OrderedDict()
 
     @contextmanager
-    def claim(self, call: CallKey | None) -> Iterator["Claim"]:
-        """Yields a claim: the right to answer the key's call, or the result it already has.
+    def claim(self, call: CallKey | None) -> Iterator[Claim]:
+        """Yields the claim to the call's key; its result is set if the call was answered before.
 
-        Raises CallRefused: 422 for a key that came with another body before, 409 while the first
-        call is in flight.
+        Raises CallRefused: 422 for a key that was used with another body, 409 while the first call
+        is in flight.
         """
         if call is None:
-            yield Claim(_Entry(""))
+            yield Claim("")
             return
-        place = (call.owner, call.key)
-        entry = self._entry(place, call.fingerprint)
+        owner_and_key = (call.owner, call.key)
+        claim = self._claim(owner_and_key, call.fingerprint)
         try:
-            yield Claim(entry)
+            yield claim
         finally:
-            if entry.made is None:
-                del self._entries[place]
+            if claim.result is None:
+                del self._claims[owner_and_key]
             self._shrink()
 
-    def _entry(self, place: tuple[str, str], fingerprint: str) -> _Entry:
-        entry = self._entries.get(place)
-        if entry is None:
-            entry = self._entries[place] = _Entry(fingerprint)
-            return entry
-        if entry.fingerprint != fingerprint:
-            raise CallRefused(_reused(place[1]))
-        if entry.made is None:
-            raise CallRefused(_under_way(place[1]))
-        self._entries.move_to_end(place)
-        return entry
+    def _claim(self, owner_and_key: tuple[str, str], fingerprint: str) -> Claim:
+        claim = self._claims.get(owner_and_key)
+        if claim is None:
+            claim = self._claims[owner_and_key] = Claim(fingerprint)
+            return claim
+        if claim.fingerprint != fingerprint:
+            raise CallRefused(_reused(owner_and_key[1]))
+        if claim.result is None:
+            raise CallRefused(_in_use(owner_and_key[1]))
+        self._claims.move_to_end(owner_and_key)
+        return claim
 
     @property
     def held(self) -> int:
-        """Returns the number of results kept."""
-        return len(self._made)
+        """Returns the number of stored results."""
+        return len(self._results)
 
     @property
     def held_bytes(self) -> int:
-        """Returns the bytes of the images kept."""
-        return sum(made.bytes for made in self._made.values())
+        """Returns the size of the stored images in bytes."""
+        return sum(result.bytes for result in self._results.values())
 
     @property
-    def _made(self) -> dict[tuple[str, str], CallResult]:
-        return {place: entry.made for place, entry in self._entries.items() if entry.made}
+    def _results(self) -> dict[tuple[str, str], CallResult]:
+        return {key: claim.result for key, claim in self._claims.items() if claim.result}
 
     def _shrink(self) -> None:
-        while self.held > self._answers or self.held_bytes > self._max_bytes:
-            del self._entries[next(iter(self._made))]
-
-
-class Claim:
-    """A call's entry in the cache; `made` is set when it was answered before."""
-
-    def __init__(self, entry: _Entry) -> None:
-        self._entry = entry
-
-    @property
-    def made(self) -> CallResult | None:
-        """Returns the result of the same call, or None."""
-        return self._entry.made
-
-    def keep(self, made: CallResult) -> None:
-        """Stores the result: the same call is answered with it from now on."""
-        self._entry.made = made
+        while self.held > self._max_answers or self.held_bytes > self._max_bytes:
+            del self._claims[next(iter(self._results))]
 
 
 def _reused(key: str) -> Problem:
@@ -120,15 +105,15 @@ def _reused(key: str) -> Problem:
         status=422,
         code="idempotency_key_reused",
         param="Idempotency-Key",
-        message=f"the key {key!r} came with another body before; give every call a key of its own",
+        message=f"the key {key!r} was used with another body; use a new key for every call",
     )
 
 
-def _under_way(key: str) -> Problem:
+def _in_use(key: str) -> Problem:
     return Problem(
         status=409,
         code="idempotency_key_in_use",
         param="Idempotency-Key",
-        message=f"the first call with the key {key!r} is under way; ask again when it has ended",
+        message=f"the first call with the key {key!r} is still running; retry when it has finished",
         retry_after_seconds=1,
     )

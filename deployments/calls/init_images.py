@@ -1,7 +1,9 @@
-"""The image a call starts from: one that was sent along, or one rendered here recently."""
+"""The image a call starts from: an uploaded image, or one rendered here recently."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from app.api.requests import ImagesRequest, InitImageSource, size_of
 from app.api.responses import Problem
@@ -14,35 +16,35 @@ from deployments.calls.idempotency import CallRefused
 from deployments.calls.recent_images import RecentImage
 
 CLEAR = 128
-"""Alpha below this is transparent: there a mask asks for new pixels, as in OpenAI's API."""
+"""Alpha below this is transparent: there the image is rendered again, as in OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True)
-class SentFiles:
-    """The files that were sent with a call, unchanged."""
+class UploadedFiles:
+    """The files of an edit, as they were uploaded."""
 
-    picture: bytes
+    image: bytes
     mask: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InitImage:
-    """Where requests start, and the files that they name."""
+    """The image that a call's requests start from, and its files by digest."""
 
     origin: InitImageSource | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def from_sent_files(body: ImagesRequest, sent: SentFiles, served: DeployedModel) -> InitImage:
-    """Starts from the caller's image, resized to the requested size; raises BadImage."""
+def from_upload(body: ImagesRequest, upload: UploadedFiles, served: DeployedModel) -> InitImage:
+    """Returns the uploaded image, resized to the requested size. Raises BadImage, CallRefused."""
     size = size_of(body.size, served)
-    picture = _fitted(read_any_png(sent.picture), size)
-    mask = None if sent.mask is None else _fitted(_mask_from_alpha(sent.mask), size)
-    files = {digest_bytes(file): file for file in (picture, mask) if file is not None}
+    image = _resized(read_any_png(upload.image), size)
+    mask = None if upload.mask is None else _resized(_mask_from_alpha(upload.mask), size)
+    files = {digest_bytes(file): file for file in (image, mask) if file is not None}
     return InitImage(
         InitImageSource(
             request=None,
-            start=digest_bytes(picture),
+            start=digest_bytes(image),
             mask=None if mask is None else digest_bytes(mask),
         ),
         files,
@@ -50,9 +52,9 @@ def from_sent_files(body: ImagesRequest, sent: SentFiles, served: DeployedModel)
 
 
 def from_recent(body: ImagesRequest, recent: RecentImage, served: DeployedModel) -> InitImage:
-    """Starts from an image rendered here: the same image, or a new one with a strength.
+    """Returns a recent image to continue from; with a strength, a new image starts from it.
 
-    Its latents are used by a model of the same latent space; any other model gets its pixels.
+    It starts from its latents if both models share a latent space, otherwise from its pixels.
     """
     image = recent.image
     if body.strength is None:
@@ -61,22 +63,9 @@ def from_recent(body: ImagesRequest, recent: RecentImage, served: DeployedModel)
     if image.latents is not None and _same_space(recent.served, served):
         file = image.latents
     else:
-        file = _fitted(read_png(image.png), size_of(body.size, served))
+        file = _resized(read_png(image.png), size_of(body.size, served))
     origin = InitImageSource(request=image.request, start=digest_bytes(file))
     return InitImage(origin, {digest_bytes(file): file})
-
-
-def unknown_image(code: str, what: str) -> CallRefused:
-    """Returns the refusal for an image that is not among those rendered recently."""
-    return CallRefused(
-        Problem(
-            status=404,
-            code=code,
-            param=what,
-            message=f"the picture named as {what} is not at hand, or no longer; paint it again, "
-            "with the same prompt and seed it is the same",
-        )
-    )
 
 
 def _same_space(model: DeployedModel, other: DeployedModel) -> bool:
@@ -84,23 +73,22 @@ def _same_space(model: DeployedModel, other: DeployedModel) -> bool:
     return bool(space) and space == other.model.latent_space
 
 
-def _fitted(pixels: Pixels, size: Size) -> bytes:
+def _resized(pixels: Pixels, size: Size) -> bytes:
     return png_bytes(resize(pixels, size), text={})
 
 
 def _mask_from_alpha(data: bytes) -> Pixels:
     mask = read_any_png(data)
-    clear = mask[..., 3] < CLEAR
-    if not clear.any():
+    transparent = mask[..., 3] < CLEAR
+    if not transparent.any():
         raise CallRefused(
             Problem(
                 status=422,
                 code="invalid_mask",
                 param="mask",
-                message="the mask is nowhere clear; clear (alpha 0) what is to be painted anew",
+                message="the mask has no transparent pixel; set alpha to 0 where to render again",
             )
         )
-    white = mask.copy()
-    white[...] = 255
-    white[~clear, :3] = 0
+    white = np.full_like(mask, 255)
+    white[~transparent, :3] = 0
     return white

@@ -1,4 +1,4 @@
-"""The deployed roles as callers see them: the version each renders with, as its replicas report."""
+"""The deployed roles and the model version that each renders with, as its replicas report it."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from deployments.messages import Renderer
 
 
 class LiveFleet:
-    """The current version of each role; it changes once a replica renders with the new one."""
+    """The current version of each role; it changes when a replica renders with the new one."""
 
     def __init__(self, served: Sequence[DeployedModel]) -> None:
         self._served = {model.role: model for model in served}
@@ -24,16 +24,16 @@ class LiveFleet:
         """Returns the model version of one role."""
         return self._served[role].model
 
-    async def follow_move(self, role: Role, renderer: Renderer, pointed: Pointer) -> None:
-        """Asks the replicas for the version of a role whose alias moved, until they have followed.
+    async def follow_move(self, role: Role, renderer: Renderer, move: Pointer) -> None:
+        """Reads a role's version from its replicas after a move of its alias.
 
-        A replica that is behind, or a role without replicas, is asked again at the next poll; a
-        replica that refused the version has handled the move. Raises the error that keeps the
-        renderer from answering.
+        A replica that has not handled the move yet, or a role without replicas, is asked again at
+        the next poll; a replica that refused the version has handled it. Raises what
+        `renderer.state` raises.
         """
-        if pointed.number == self._as_of[role]:
+        if move.number == self._as_of[role]:
             return
         state = await renderer.state()
-        if state.as_of == pointed.number:
+        if state.as_of == move.number:
             self._served[role] = self._served[role].replace(model=state.model)
             self._as_of[role] = state.as_of

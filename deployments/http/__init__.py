@@ -1,1 +1,1 @@
-"""The HTTP application: endpoints, keys, limits, server-sent events and the page."""
+"""The HTTP application: endpoints, authentication, server-sent events and the page."""

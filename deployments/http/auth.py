@@ -1,8 +1,8 @@
-"""The ASGI middleware before every endpoint: who may call, from where, and with how large a body.
+"""The ASGI middleware in front of all endpoints: API keys, local access, and the limits of a call.
 
-A body is counted while it is read and is passed on whole, so that no endpoint waits for a slow
-caller. Without keys only this machine may call, by a loopback name and from no page of another
-origin: a browser that a hostile page sends here names that page's origin.
+It reads the whole body, within its limit, before an endpoint is called, so that endpoints never
+wait for a slow caller. Without keys only this machine may call, by a loopback name and not from
+pages of other origins: a browser sends the origin of the page that makes the request.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from deployments.calls.idempotency import CallRefused
 from deployments.problems import respond
 
 OPEN_ENDPOINTS = frozenset({"/", "/healthz", "/readyz"})
-"""Answered without a key, and without a body: a page has yet to ask for the key."""
+"""They need no key and take no body: the page itself asks the user for the key."""
 OPEN_FILES = "/static/"
 IMAGE_ENDPOINTS = frozenset({"/v1/images/edits"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 OWNER = "atelier.owner"
-"""The scope's entry for the key's owner: a `KeyOwner`, `ANONYMOUS` where no key was needed."""
+"""The entry of the ASGI scope for the key's owner; `ANONYMOUS` where no key is needed."""
 ANONYMOUS = KeyOwner()
 
 
 class Keys(Protocol):
-    """Looks up the owner of a key: a `KeyRing`, or `LiveKeys` that follow their file."""
+    """Looks up the owner of a key: a `KeyRing`, or `LiveKeys` that re-read their file."""
 
     @property
     def required(self) -> bool:
@@ -39,12 +39,12 @@ class Keys(Protocol):
         ...
 
     def owner(self, key: str) -> KeyOwner | None:
-        """Returns the owner of a key; None when it belongs to nobody."""
+        """Returns the owner of a key; None for an unknown key."""
         ...
 
 
 class AuthMiddleware:
-    """Passes to `app` what `limits` and `keys` allow, and answers the rest itself."""
+    """Passes calls that `limits` and `keys` allow to `app`, and refuses the others."""
 
     def __init__(self, app: ASGIApp, *, limits: CallLimits, keys: Keys) -> None:
         self._app = app
@@ -52,7 +52,7 @@ class AuthMiddleware:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one call; lifespan messages are passed on."""
+        """Handles a call; passes on everything but HTTP."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class AuthMiddleware:
             raise _refused(
                 431,
                 "headers_too_large",
-                f"the headers are beyond {self._limits.header_bytes} bytes",
+                f"the headers are larger than {self._limits.header_bytes} bytes",
             )
         return Headers(scope=scope)
 
@@ -84,11 +84,15 @@ class AuthMiddleware:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         owner = self._keys.owner(key.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
-            raise _refused(401, "invalid_api_key", "no such key; send Authorization: Bearer KEY")
+            raise _refused(
+                401,
+                "invalid_api_key",
+                "the API key is missing or unknown; send Authorization: Bearer KEY",
+            )
         return owner
 
     def _max_body(self, path: str) -> int:
-        """Returns the limit in bytes: 0 for unknown callers, more where an image is sent."""
+        """Returns the limit in bytes: 0 where no key is needed, more where images are uploaded."""
         if is_open(path):
             return 0
         return self._limits.picture_bytes if path in IMAGE_ENDPOINTS else self._limits.body_bytes
@@ -109,14 +113,14 @@ class AuthMiddleware:
                         raise _too_large(limit)
                     if not message.get("more_body", False):
                         return bytes(body)
-        except TimeoutError as slow:
+        except TimeoutError as exc:
             raise _refused(
                 408, "slow_body", f"the body took over {self._limits.body_seconds:g} s"
-            ) from slow
+            ) from exc
 
 
 class _ReplayedBody:
-    """The body as one message, then whatever else the connection sends."""
+    """Sends the body as one message, then the further messages of the connection."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._messages: Iterator[dict[str, Any]] = iter(
@@ -135,17 +139,17 @@ def is_open(path: str) -> bool:
 
 
 def _check_local(scope: Scope, headers: Headers) -> None:
-    """Raises CallRefused for a caller of another machine, name or origin."""
-    advice = "make a key first: atelier keys add NAME"
+    """Raises CallRefused for another machine, host name or origin."""
+    remedy = "create a key first: atelier keys add NAME"
     client = scope.get("client")
     if client and client[0] and not _is_loopback(client[0]):
-        raise _refused(403, "keys_required", f"only this machine may call without keys; {advice}")
+        raise _refused(403, "keys_required", f"without keys only this machine may call; {remedy}")
     host = headers.get("host", "")
     if _host_name(host) not in LOOPBACK_NAMES:
-        raise _refused(403, "unknown_host", f"without keys only localhost is served; {advice}")
+        raise _refused(403, "unknown_host", f"without keys the host must be localhost; {remedy}")
     origin = headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != host:
-        raise _refused(403, "foreign_origin", f"pages of other origins may not call; {advice}")
+        raise _refused(403, "foreign_origin", f"pages of other origins may not call; {remedy}")
 
 
 def _is_loopback(address: str) -> bool:
@@ -165,12 +169,12 @@ def _host_name(host: str) -> str | None:
 def _declared_length(headers: Headers) -> int:
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit():
-        raise _refused(400, "invalid_length", "Content-Length is no number")
+        raise _refused(400, "invalid_length", "Content-Length is not a number")
     return int(length)
 
 
 def _too_large(limit: int) -> CallRefused:
-    return _refused(413, "body_too_large", f"the body is beyond {limit} bytes")
+    return _refused(413, "body_too_large", f"the body is larger than {limit} bytes")
 
 
 def _refused(status: int, code: str, message: str) -> CallRefused:

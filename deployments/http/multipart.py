@@ -1,4 +1,4 @@
-"""The multipart body of an edit: images, and fields that are all text."""
+"""The multipart body of an edit: image files, and fields as text."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from starlette.requests import Request
 
 from app.api.requests import MAX_TEXT_LAYERS, EditRequest
 from app.types.text_layer import TextLayer
-from deployments.calls.init_images import SentFiles
+from deployments.calls.init_images import UploadedFiles
 
 MAX_FIELDS = 40
 FILES = ("image", "image[]", "mask")
 _LAYERS: TypeAdapter[list[TextLayer]] = TypeAdapter(list[TextLayer])
 
 
-async def read_edit(request: Request) -> tuple[EditRequest, SentFiles]:
-    """Reads the fields and the files; raises RequestValidationError naming the wrong field."""
+async def read_edit(request: Request) -> tuple[EditRequest, UploadedFiles]:
+    """Reads the fields and the files. Raises RequestValidationError, which names the field."""
     try:
         async with request.form(max_files=len(FILES), max_fields=MAX_FIELDS) as form:
-            pictures = [*form.getlist("image"), *form.getlist("image[]")]
-            picture = await _file("image", pictures, needed=True)
-            mask = await _file("mask", form.getlist("mask"), needed=False)
+            images = [*form.getlist("image"), *form.getlist("image[]")]
+            image = await _file("image", images, required=True)
+            mask = await _file("mask", form.getlist("mask"), required=False)
             body = _fields(form, masked=mask is not None)
     except HTTPException as exc:
-        raise _fault("body", "it is no multipart form of at most "
-                     f"{MAX_FIELDS} fields and {len(FILES)} files") from exc  # fmt: skip
-    assert picture is not None
-    return body, SentFiles(picture=picture, mask=mask)
+        limits = f"at most {MAX_FIELDS} fields and {len(FILES)} files"
+        raise _fault("body", f"it must be a multipart form of {limits}") from exc
+    assert image is not None
+    return body, UploadedFiles(image=image, mask=mask)
 
 
 def edit_body() -> dict[str, Any]:
@@ -43,14 +43,14 @@ def edit_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
-async def _file(name: str, given: list[Any], *, needed: bool) -> bytes | None:
-    if len(given) > 1:
-        raise _fault(name, "one picture is taken, not several")
-    if not given and not needed:
+async def _file(name: str, values: list[Any], *, required: bool) -> bytes | None:
+    if len(values) > 1:
+        raise _fault(name, "only one image is allowed")
+    if not values and not required:
         return None
-    if not given or not isinstance(given[0], UploadFile):
+    if not values or not isinstance(values[0], UploadFile):
         raise _fault(name, "send a PNG as a file")
-    return await given[0].read()
+    return await values[0].read()
 
 
 def _fields(form: FormData, *, masked: bool) -> EditRequest:
@@ -59,18 +59,18 @@ def _fields(form: FormData, *, masked: bool) -> EditRequest:
         for name, value in form.items()
         if name not in FILES and isinstance(value, str)
     }
-    written = texts.pop("text_layers", None)
+    layers_json = texts.pop("text_layers", None)
     if "tags" in texts:
         texts["tags"] = [value for name in ("tags", "tags[]") for value in form.getlist(name)]
     if masked:
         texts.setdefault("strength", "1")
     try:
         body = EditRequest.model_validate_strings(texts)
-        layers = () if written is None else tuple(_LAYERS.validate_json(written))
+        layers = () if layers_json is None else tuple(_LAYERS.validate_json(layers_json))
     except ValidationError as exc:
         raise RequestValidationError(exc.errors()) from exc
     if len(layers) > MAX_TEXT_LAYERS:
-        raise _fault("text_layers", f"at most {MAX_TEXT_LAYERS} are taken")
+        raise _fault("text_layers", f"at most {MAX_TEXT_LAYERS} are allowed")
     return body.replace(text_layers=layers) if layers else body
 
 

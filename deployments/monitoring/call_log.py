@@ -1,8 +1,7 @@
-"""The log of calls: a call's id from endpoint to engine step, seconds per stage, and the outcome.
+"""The log of calls: one line of JSON for each call, and one for each image.
 
-One line of JSON for each call and one for each image, in the service's own log; the call's id joins
-them. The id never changes what is made: the same request gives the same bytes for every caller. A
-caller may set the id with `x-request-id`; Serve returns it, given or generated.
+A call's id joins its lines. Callers may set it with `x-request-id`; Serve sends it back. It never
+changes what is rendered: the same request gives the same bytes for every caller.
 """
 
 import json
@@ -20,39 +19,40 @@ from deployments.problems import CODES, FAILED
 
 ID_LENGTH = 64
 SHORT = 12
-"""Characters of a request's digest, as everywhere else."""
+"""Characters of a request's digest, as in other messages."""
 COMPLETED, LEFT = "answered", "left"
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """Filled while the call is handled; seconds by stage are summed over its images."""
+    """A call's line of the log, filled in while the call is handled."""
 
     id: str = field(default_factory=lambda: uuid4().hex)
-    door: str = ""
+    endpoint: str = ""
     began: float = field(default_factory=perf_counter)
     role: str = ""
     model: str = ""
     requests: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    """By stage, summed over the call's images."""
     outcome: str = ""
     bulk: bool = False
 
     def complete(self) -> None:
-        """Marks the call as answered: everything asked for was sent."""
+        """Marks the call as answered in full."""
         self.outcome = COMPLETED
 
     @classmethod
-    def begin(cls, given: str, door: str, *, bulk: bool = False) -> "CallRecord":
-        """Creates a record with the given id, shortened to ID_LENGTH; with a new id otherwise."""
-        return cls(id=given[:ID_LENGTH] or uuid4().hex, door=door, bulk=bulk)
+    def begin(cls, given: str, endpoint: str, *, bulk: bool = False) -> "CallRecord":
+        """Creates a record with the given id, cut to ID_LENGTH characters, or with a new id."""
+        return cls(id=given[:ID_LENGTH] or uuid4().hex, endpoint=endpoint, bulk=bulk)
 
 
 @contextmanager
 def observe_call(record: CallRecord, metrics: Metrics) -> Iterator[None]:
-    """Counts the call and logs it when it ends; the outcome `answered` means success.
+    """Counts and logs the call when the context ends.
 
-    A caller who has received all events closes the stream, which does not count as leaving.
+    The outcome is `answered`, `left` (the caller disconnected before) or the error's code.
     """
     try:
         yield
@@ -68,19 +68,26 @@ def observe_call(record: CallRecord, metrics: Metrics) -> Iterator[None]:
         _log_call(record)
 
 
+def observe_stage(record: CallRecord, metrics: Metrics, stage: str, seconds: float) -> None:
+    """Adds seconds to a stage of the call; the metric covers interactive calls only."""
+    record.seconds[stage] = record.seconds.get(stage, 0.0) + seconds
+    if not record.bulk:
+        metrics.stage_seconds.labels(record.role, stage).observe(seconds)
+
+
 def _count(record: CallRecord, metrics: Metrics) -> None:
-    """Counts a call; of bulk only the number: nobody waits for it, and shedding some is normal."""
+    """Counts a call; bulk calls separately and without latency, as refusing some is normal."""
     if record.bulk:
         metrics.bulk_calls.labels(record.role, record.model, record.outcome).inc()
         return
-    metrics.requests.labels(record.door, record.role, record.model, record.outcome).inc()
+    metrics.requests.labels(record.endpoint, record.role, record.model, record.outcome).inc()
     if record.outcome == COMPLETED:
-        seconds = metrics.request_seconds.labels(record.door, record.role)
+        seconds = metrics.request_seconds.labels(record.endpoint, record.role)
         seconds.observe(record.seconds["total"])
 
 
 def code_of(error: Exception) -> str:
-    """Returns the error's code as the caller sees it."""
+    """Returns the code of the error that the caller gets."""
     if isinstance(error, CallRefused):
         return error.problem.code
     codes = (code for kind, _, code in CODES if isinstance(error, kind))
@@ -90,7 +97,7 @@ def code_of(error: Exception) -> str:
 def log_image(
     call: str, request: str, ticket: int, ending: str, seconds: Mapping[str, float]
 ) -> None:
-    """Logs one line about one image, where it was rendered; the ticket is the engine's."""
+    """Logs one line about an image on its replica; `ticket` is the engine's request number."""
     fields = {"call": call, "request": request[:SHORT], "ticket": ticket, "ending": ending}
     _log_line(fields | {"ms": _milliseconds(seconds)})
 
@@ -99,7 +106,7 @@ def _log_call(record: CallRecord) -> None:
     _log_line(
         {
             "call": record.id,
-            "door": record.door,
+            "door": record.endpoint,
             "role": record.role,
             "model": record.model,
             "outcome": record.outcome,
@@ -111,11 +118,11 @@ def _log_call(record: CallRecord) -> None:
 
 
 def _milliseconds(seconds: Mapping[str, float]) -> dict[str, float]:
-    return {stage: round(1000 * took, 1) for stage, took in seconds.items()}
+    return {stage: round(1000 * value, 1) for stage, value in seconds.items()}
 
 
 def _log_line(line: Mapping[str, object]) -> None:
-    """Logs at INFO although the service's own level, meant for Serve's messages, is higher."""
+    """Logs at INFO: the configured level is for Serve's own messages, and is higher."""
     log = logging.getLogger("ray.serve.calls")
     if log.level == logging.NOTSET:
         log.setLevel(logging.INFO)

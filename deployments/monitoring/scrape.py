@@ -1,4 +1,4 @@
-"""The text of GET /metrics: what the router counted, and what the catalog holds."""
+"""The text of GET /metrics: the counters of the router, and the statistics of the catalog."""
 
 import asyncio
 import logging
@@ -25,14 +25,14 @@ log = logging.getLogger("ray.serve")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FRESH_SECONDS = 5.0
-"""How long the result of one catalog query is reused, however many callers ask."""
+"""How long the statistics of the catalog are reused."""
 Labels: TypeAlias = tuple[str, ...]
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 Replicas = Callable[[], Awaitable[Mapping[Role, int]]]
 
 
 class MetricsPage:
-    """All metrics in Prometheus' format; without the catalog only its part is missing."""
+    """All metrics in Prometheus' format; if the catalog fails, only its metrics are missing."""
 
     def __init__(
         self,
@@ -44,108 +44,102 @@ class MetricsPage:
     ) -> None:
         self._metrics, self._settings, self._replicas = metrics, settings, replicas
         self._clock = clock
-        self._booked = _CatalogMetrics(metrics)
-        metrics.registry.register(self._booked)
-        self._looked: float | None = None
+        self._lock = asyncio.Lock()
+        self._catalog_metrics = _CatalogMetrics(metrics)
+        metrics.registry.register(self._catalog_metrics)
+        self._read_at: float | None = None
 
     async def text(self) -> bytes:
         """Returns Prometheus' text format, version 0.0.4; its media type is `CONTENT_TYPE`."""
-        async with self._looking:
-            if self._looked is None or self._clock() - self._looked >= FRESH_SECONDS:
-                self._booked.caps = await asyncio.to_thread(self._caps)
-                self._booked.books = await asyncio.to_thread(self._read_catalog)
-                self._looked = self._clock()
+        async with self._lock:
+            if self._read_at is None or self._clock() - self._read_at >= FRESH_SECONDS:
+                self._catalog_metrics.budgets = await asyncio.to_thread(self._read_budgets)
+                self._catalog_metrics.statistics = await asyncio.to_thread(self._read_catalog)
+                self._read_at = self._clock()
         if self._replicas is not None:
             for role, number in (await self._replicas()).items():
                 self._metrics.replicas.labels(role).set(number)
         return generate_latest(self._metrics.registry)
 
-    def _caps(self) -> Budgets:
-        """Reads the file each time, as people change it; a faulty one hides only its metrics."""
+    def _read_budgets(self) -> Budgets:
+        """Reads the file again, since it may change; a faulty file hides only its own metrics."""
         try:
             return budgets(self._settings)
         except InvalidRequest as error:
-            log.warning("the budgets' metrics are missing: %s", error)
+            log.warning("the metrics of the budgets are missing: %s", error)
             return Budgets()
 
     def _read_catalog(self) -> Statistics | None:
         try:
             return self._statistics_reader.read()
         except CatalogError as error:
-            log.warning("the catalog's metrics are missing: %s", error)
+            log.warning("the metrics of the catalog are missing: %s", error)
             return None
 
     @cached_property
-    def _looking(self) -> asyncio.Lock:
-        return asyncio.Lock()
-
-    @cached_property
     def _statistics_reader(self) -> StatisticsReader:
-        """Opens the catalog on first use."""
         return StatisticsReader(Catalog.open(self._settings.catalog))
 
 
 class _CatalogMetrics(Collector):
-    """The catalog's statistics as metric families."""
+    """The statistics of the catalog as metric families."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.books: Statistics | None = None
-        self.caps = Budgets()
+        self.statistics: Statistics | None = None
+        self.budgets = Budgets()
         self._metrics = metrics
 
     def describe(self) -> list[Family]:
-        """Returns no families: nothing is looked up to be registered."""
+        """Returns no families, so that registering reads nothing."""
         return []
 
     def collect(self) -> Iterator[Family]:
-        """Yields every metric of the catalog; without a catalog only CATALOG_UP and IN_FLIGHT."""
-        yield _family(metrics.CATALOG_UP, {(): float(self.books is not None)})
+        """Yields all metrics of the catalog; without statistics only CATALOG_UP and IN_FLIGHT."""
+        yield _family(metrics.CATALOG_UP, {(): float(self.statistics is not None)})
         yield _family(metrics.IN_FLIGHT, self._in_flight())
-        if self.books is not None:
-            yield from _of_ledger(self.books)
-            yield from _of_assets(self.books)
-            yield _family(metrics.RUNS_OPEN, {(): len(self.books.runs)})
-            yield from self._of_budgets(self.books)
+        if self.statistics is not None:
+            yield from _of_ledger(self.statistics)
+            yield from _of_assets(self.statistics)
+            yield _family(metrics.RUNS_OPEN, {(): len(self.statistics.runs)})
+            yield from self._of_budgets(self.statistics)
 
     def _in_flight(self) -> Counter[Labels]:
-        under_way: Counter[Labels] = Counter()
-        under_way.update(self._metrics.in_flight)
-        for active in self.books.under_way if self.books else ():
-            under_way[BULK, active.model] += active.attempts
-        return under_way
+        images: Counter[Labels] = Counter(self._metrics.in_flight)
+        for active in self.statistics.under_way if self.statistics else ():
+            images[BULK, active.model] += active.attempts
+        return images
 
     def _of_budgets(self, statistics: Statistics) -> Iterator[Family]:
-        spent = {
+        spent: dict[Labels, int] = {
             (spending.scope, spending.name): spending.nano_usd for spending in statistics.purses
         }
-        today = next((name for scope, name in spent if scope == "day"), "")
-        caps: dict[Labels, float] = {("team", team): cap for team, cap in self.caps.teams.items()}
-        left: dict[Labels, float] = {
-            ("team", team): cap - usd(spent.get(("team", team), 0))
-            for team, cap in self.caps.teams.items()
+        today = next((labels[1] for labels in spent if labels[0] == "day"), "")
+        limits: dict[Labels, float] = {
+            ("team", team): limit for team, limit in self.budgets.teams.items()
         }
-        if self.caps.day is not None:
-            caps["day", "day"] = self.caps.day
-            left["day", "day"] = self.caps.day - usd(spent.get(("day", today), 0))
-        yield _family(metrics.BUDGET, caps)
+        left = {labels: limit - usd(spent.get(labels, 0)) for labels, limit in limits.items()}
+        if self.budgets.day is not None:
+            limits["day", "day"] = self.budgets.day
+            left["day", "day"] = self.budgets.day - usd(spent.get(("day", today), 0))
+        yield _family(metrics.BUDGET, limits)
         yield _family(metrics.BUDGET_LEFT, left)
 
 
 def _of_ledger(statistics: Statistics) -> Iterator[Family]:
     images: Counter[Labels] = Counter()
-    again: Counter[Labels] = Counter()
-    nano: Counter[Labels] = Counter()
+    retries: Counter[Labels] = Counter()
+    nano_usd: Counter[Labels] = Counter()
     seconds: dict[Labels, float] = {}
     for attempt in statistics.tried:
-        place = (attempt.model, attempt.team)
-        images[*place, attempt.ending] += attempt.attempts
-        again[place] += attempt.again
-        nano[place] += attempt.nano_usd
-        seconds[place] = seconds.get(place, 0.0) + attempt.seconds
+        labels = (attempt.model, attempt.team)
+        images[*labels, attempt.ending] += attempt.attempts
+        retries[labels] += attempt.again
+        nano_usd[labels] += attempt.nano_usd
+        seconds[labels] = seconds.get(labels, 0.0) + attempt.seconds
     yield _family(metrics.IMAGES, images)
-    yield _family(metrics.RETRIES, again)
+    yield _family(metrics.RETRIES, retries)
     yield _family(metrics.GENERATION_SECONDS, seconds)
-    yield _family(metrics.COST, {place: usd(amount) for place, amount in nano.items()})
+    yield _family(metrics.COST, {labels: usd(amount) for labels, amount in nano_usd.items()})
 
 
 def _of_assets(statistics: Statistics) -> Iterator[Family]:

@@ -1,1 +1,1 @@
-"""A replica of one role: its engine, and the alias whose versions it follows."""
+"""A replica of one role: its engine, and the alias whose model versions it follows."""

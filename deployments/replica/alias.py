@@ -1,4 +1,4 @@
-"""The alias that a role was deployed by, and where it points in the catalog now."""
+"""The alias that a role was deployed by, and its moves in the catalog."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger("ray.serve")
 
 
 class Alias:
-    """`name@alias`; opens the catalog on first use. All but `read` raise CatalogError."""
+    """`name@alias`; opens the catalog on first use. All methods but `read` raise CatalogError."""
 
     def __init__(self, reference: str, settings: Settings) -> None:
         self.reference = reference
@@ -22,11 +22,11 @@ class Alias:
 
     @classmethod
     def read(cls, reference: str, settings: Settings) -> "Alias | None":
-        """Returns the alias a reference names; None for a bundled model and for `name/number`."""
+        """Returns the alias of a reference; None for a bundled model and for `name/number`."""
         return cls(reference, settings) if "@" in reference else None
 
     def newest_move(self) -> Pointer | None:
-        """Returns the newest move; None when the alias never pointed anywhere."""
+        """Returns the newest move; None when the alias was never set."""
         return pointer(self._catalog, self._name, self._alias)
 
     def moves(self) -> list[Pointer]:
@@ -39,22 +39,22 @@ class Alias:
 
 
 async def follow(
-    alias: Alias, look: Callable[[Pointer], Awaitable[None]], *, look_seconds: float
+    alias: Alias, on_move: Callable[[Pointer], Awaitable[None]], *, look_seconds: float
 ) -> None:
-    """Calls `look` with the newest move, again and again, until the task is cancelled.
+    """Polls the alias and calls `on_move` with its newest move, until the task is cancelled.
 
-    Errors are logged once per streak and the next poll tries again: a catalog that does not answer
-    must not stop the service.
+    An error is logged once until it changes, and the next poll tries again: a catalog that does not
+    answer must not stop the service.
     """
     last_error = ""
     while True:
         try:
-            pointed = await asyncio.to_thread(alias.newest_move)
-            if pointed is not None:
-                await look(pointed)
+            move = await asyncio.to_thread(alias.newest_move)
+            if move is not None:
+                await on_move(move)
             last_error = ""
         except Exception as error:
             if str(error) != last_error:
-                log.exception("%s could not be followed and is looked at again", alias.reference)
+                log.exception("%s could not be followed; the next poll retries", alias.reference)
             last_error = str(error)
         await asyncio.sleep(look_seconds)

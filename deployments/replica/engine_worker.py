@@ -1,19 +1,21 @@
-"""One engine that serves many callers: jobs in, previews and images out; does not know Ray."""
+"""Renders jobs of many callers with one engine; does not know Ray."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from time import monotonic, perf_counter
 
 from app.api.responses import ServedImage
 from app.check.text_readback import read_back
 from app.engine.async_engine import AsyncEngine, RequestHandle
 from app.engine.engine import Engine
+from app.engine.pipeline import Start
 from app.engine.results import Preview, RenderedImage
 from app.engine.state import Delivery, ServiceClass
 from app.errors import AtelierError, EngineError, InvalidRequest, OutOfCapacity
 from app.generate.provenance import provenance_of
-from app.image.init_image import latents_bytes
+from app.image.init_image import latents_bytes, read_init_image
 from app.image.png import png_bytes
 from app.image.resize import resize
 from app.store.png_metadata import image_text, page_text
@@ -27,23 +29,45 @@ from deployments.messages import (
     ReplicaState,
 )
 from deployments.monitoring.call_log import log_image
-from deployments.replica.inputs import InputFiles
 
 DEADLINE_PASSED = Refused(
-    reason="late", message="the deadline passed before the pictures were done"
+    reason="late", message="the deadline passed before all images were finished"
 )
-FAILED_MESSAGE = (
-    "the engine could not paint this; ask again, and if it stays so tell whoever runs it"
-)
+FAILED_MESSAGE = "the engine failed on this call; retry, and report it if it stays"
+
+
+class InputFiles:
+    """The images and latents that jobs in flight start from, by digest."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+        self._users: Counter[str] = Counter()
+
+    def __call__(self, digest: str) -> Start:
+        """Returns the pixels or latents. Raises InvalidRequest if missing, BadImage if faulty."""
+        if digest not in self._files:
+            raise InvalidRequest(f"image {digest[:12]} was not sent with the request; send it too")
+        return read_init_image(self._files[digest])
+
+    @contextmanager
+    def holding(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """Holds the files until the context ends, or longer if another job uses them."""
+        self._files |= files
+        self._users.update(files.keys())
+        try:
+            yield
+        finally:
+            self._users.subtract(files.keys())
+            for digest in [digest for digest in files if not self._users[digest]]:
+                del self._files[digest], self._users[digest]
 
 
 class EngineWorker:
-    """Renders with one engine, each job as a whole or not at all.
+    """Renders jobs with one engine; accepts all images of a job or none.
 
-    At most `capacity` interactive images are in flight, and as many of bulk, which has a capacity
-    of its own so that it never takes theirs. An engine with work in flight that makes no step and
-    no image for `stuck_seconds` is stuck. `input_files` is where the engine looks for the images
-    that requests start from.
+    At most `capacity` interactive images are in flight, and as many of class bulk. An engine with
+    images in flight that ends no step and no image for `stuck_seconds` is stuck. `input_files` is
+    what the engine was given to read input images from.
     """
 
     def __init__(
@@ -65,52 +89,47 @@ class EngineWorker:
         self._input_files = input_files or InputFiles()
         self._usd_per_hour = usd_per_hour
         self._clock = clock
-        self._ended = 0
+        self._ended_images = 0
         self._broken: EngineError | None = None
         self._progress = (0, 0)
         self._progress_at = clock()
 
     @property
     def model(self) -> ModelVersion:
-        """Returns the version that this engine renders with."""
+        """Returns the model version of the engine."""
         return self._route.model
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
         """Yields events as they arrive; closing it frees the job's rows before the next step."""
         with self._input_files.holding(job.files):
-            async with aclosing(self._render(job)) as events:
-                async for event in events:
+            try:
+                handles = self._accept(job)
+            except AtelierError as error:
+                yield self._refused(error)
+                return
+            events: asyncio.Queue[RenderEvent] = asyncio.Queue()
+            tasks = [
+                asyncio.create_task(self._encode_events(index, handle, events, job.call))
+                for index, handle in enumerate(handles)
+            ]
+            deadline = _deadline_timer(job, events)
+            try:
+                missing = len(tasks)
+                while missing:
+                    event = await events.get()
+                    missing -= isinstance(event, ImageDone)
+                    if isinstance(event, Refused):
+                        missing = 0
                     yield event
-
-    async def _render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        events: asyncio.Queue[RenderEvent] = asyncio.Queue()
-        try:
-            handles = self._accept(job)
-        except AtelierError as error:
-            yield self._refused(error)
-            return
-        hands = [
-            asyncio.create_task(self._forward_events(index, handle, events, job.call))
-            for index, handle in enumerate(handles)
-        ]
-        due = _deadline_timer(job, events)
-        try:
-            missing = len(hands)
-            while missing:
-                event = await events.get()
-                missing = (
-                    0 if isinstance(event, Refused) else missing - isinstance(event, ImageDone)
-                )
-                yield event
-        finally:
-            if due:
-                due.cancel()
-            for hand in hands:
-                hand.cancel()
-            await asyncio.gather(*hands, return_exceptions=True)
+            finally:
+                if deadline:
+                    deadline.cancel()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def state(self) -> ReplicaState:
-        """Returns what is in flight, and the engine's counters."""
+        """Returns the images in flight and the engine's counters."""
         return ReplicaState(
             model=self.model,
             in_flight=self._async_engine.in_flight,
@@ -124,16 +143,16 @@ class EngineWorker:
         )
 
     def check(self) -> None:
-        """Raises EngineError when the engine broke, or makes no progress with work in flight."""
+        """Raises EngineError when the engine broke or is stuck."""
         if self._broken is not None:
             raise self._broken
-        now, seen = self._clock(), (self._engine.forward_passes, self._ended)
-        if seen != self._progress or not self._async_engine.in_flight:
-            self._progress, self._progress_at = seen, now
+        now, progress = self._clock(), (self._engine.forward_passes, self._ended_images)
+        if progress != self._progress or not self._async_engine.in_flight:
+            self._progress, self._progress_at = progress, now
         if now - self._progress_at > self._stuck_seconds:
             raise EngineError(
-                f"the engine holds {self._async_engine.in_flight} images and has not moved for "
-                f"{now - self._progress_at:.0f} s; replace this replica"
+                f"the engine has {self._async_engine.in_flight} images in flight and made no "
+                f"progress for {now - self._progress_at:.0f} s; replace this replica"
             )
 
     async def drain(self) -> None:
@@ -141,13 +160,13 @@ class EngineWorker:
         await self._async_engine.drain()
 
     def _accept(self, job: RenderJob) -> list[RequestHandle]:
-        """Submits all requests or none; only this loop submits, so the capacity stays free."""
-        wanted, service = len(job.requests), _service_class(job)
-        under_way = self._async_engine.in_flight_of(service)
-        if under_way + wanted > self._capacity:
+        """Submits all requests or none: nothing is awaited between the check and the submits."""
+        images, service = len(job.requests), _service_class(job)
+        in_flight = self._async_engine.in_flight_of(service)
+        if in_flight + images > self._capacity:
             raise OutOfCapacity(
-                f"{under_way} images{' of bulk' if job.bulk else ''} of at most "
-                f"{self._capacity} are under way and {wanted} more do not fit; ask again later"
+                f"{in_flight} of at most {self._capacity} {'bulk' if job.bulk else 'interactive'} "
+                f"images are in flight, so {images} more do not fit; retry later"
             )
         return [
             self._async_engine.submit(request, self._delivery(request, job))
@@ -155,10 +174,10 @@ class EngineWorker:
         ]
 
     def _delivery(self, request: GenerationRequest, job: RenderJob) -> Delivery:
-        due = job.deadline_ms
+        deadline_ms = job.deadline_ms
         return Delivery(
             service=_service_class(job),
-            deadline=None if due is None else self._clock() + due / 1000,
+            deadline=None if deadline_ms is None else self._clock() + deadline_ms / 1000,
             preview_every=job.preview_every,
             keep_latents=True,
             team=request.tags.team,
@@ -166,28 +185,28 @@ class EngineWorker:
             priority=request.tags.priority,
         )
 
-    async def _forward_events(
+    async def _encode_events(
         self, index: int, handle: RequestHandle, events: "asyncio.Queue[RenderEvent]", call: str
     ) -> None:
-        began, ending, seconds = perf_counter(), "cancelled", dict[str, float]()
+        """Puts one request's previews and image into the queue as PNG, encoded in threads."""
+        started_at, ending, seconds = perf_counter(), "cancelled", dict[str, float]()
         try:
-            async with aclosing(handle.events()) as stream:
-                async for event in stream:
-                    if isinstance(event, Preview):
-                        events.put_nowait(
-                            await asyncio.to_thread(self._partial_image, index, event)
-                        )
+            async with aclosing(handle.events()) as results:
+                async for result in results:
+                    if isinstance(result, Preview):
+                        preview = await asyncio.to_thread(self._partial_image, index, result)
+                        events.put_nowait(preview)
                     else:
-                        seconds = _stages(perf_counter() - began, event)
-                        picture = await asyncio.to_thread(self._image_done, index, event)
-                        seconds["encode"] = perf_counter() - began - sum(seconds.values())
-                        events.put_nowait(picture.replace(stages=seconds))
+                        seconds = _stages(perf_counter() - started_at, result)
+                        done = await asyncio.to_thread(self._image_done, index, result)
+                        seconds["encode"] = perf_counter() - started_at - sum(seconds.values())
+                        events.put_nowait(done.replace(stages=seconds))
                         ending = "made"
         except AtelierError as error:
             ending = type(error).__name__
             events.put_nowait(self._refused(error))
         finally:
-            self._ended += 1
+            self._ended_images += 1
             log_image(call, handle.request.id, handle.ticket, ending, seconds)
 
     def _partial_image(self, index: int, preview: Preview) -> PartialImage:
@@ -196,7 +215,7 @@ class EngineWorker:
         return PartialImage(index=index, step=preview.step, png=png)
 
     def _image_done(self, index: int, rendered: RenderedImage) -> ImageDone:
-        """Returns an image with the same bytes as a run of a plan writes for this request."""
+        """Returns the image, with the bytes that a run of a plan writes for this request."""
         provenance = provenance_of(rendered, self._route, attempt=1)
         image = ServedImage(
             request=rendered.request,
@@ -210,7 +229,7 @@ class EngineWorker:
         return ImageDone(index=index, image=image)
 
     def _refused(self, error: AtelierError) -> Refused:
-        if type(error) is EngineError:  # not of one request: the engine itself is broken
+        if type(error) is EngineError:  # the engine itself, not one request
             self._broken = error
         if isinstance(error, OutOfCapacity):
             return Refused(reason="capacity", message=str(error))
@@ -223,9 +242,9 @@ def _service_class(job: RenderJob) -> ServiceClass:
     return ServiceClass.BULK if job.bulk else ServiceClass.INTERACTIVE
 
 
-def _stages(passed: float, rendered: RenderedImage) -> dict[str, float]:
-    """Returns seconds by stage; all that is not the engine's work on this image counts as queue."""
-    return {"queue": max(passed - rendered.seconds, 0.0), "engine": rendered.seconds}
+def _stages(elapsed: float, rendered: RenderedImage) -> dict[str, float]:
+    """Returns seconds by stage; all time without engine work on this image counts as queue."""
+    return {"queue": max(elapsed - rendered.seconds, 0.0), "engine": rendered.seconds}
 
 
 def _deadline_timer(

@@ -1,8 +1,7 @@
-"""A replica of one role: one engine on one model, shared by the requests of all callers."""
+"""The Serve deployment of a role: the engine workers of one replica, and the alias it follows."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from functools import partial
 
 from app.errors import ModelNotFound, RegistryError
 from app.registry.references import find_registered
@@ -10,19 +9,19 @@ from app.settings import Settings
 from app.types import ModelVersion
 from deployments.args import AliasFollowing, RendererArgs
 from deployments.loopback import keep_on_loopback
-from deployments.messages import RenderEvent, RenderJob, ReplicaState
+from deployments.messages import ReplicaState
 from deployments.replica.alias import Alias, follow, log
-from deployments.replica.engine_worker import EngineWorker
-from deployments.replica.inputs import InputFiles
+from deployments.replica.engine_worker import EngineWorker, InputFiles
 from deployments.replica.probe import load_probed_engine
 from deployments.replica.rollover import EngineWorkers, VersionRollover
 
 
-class Replica:
-    """The Serve deployment of a role; `model` is what the reference meant at deployment.
+class Replica(EngineWorkers):
+    """The workers of one replica; Serve calls `render`, `state`, `check_health` and `__del__`.
 
-    An alias may point at another version by now: then the replica starts with that version and
-    follows each move of the alias. Must be constructed in the event loop that it serves in.
+    `model` is the version that the reference meant at deployment. If the reference is an alias, the
+    replica starts with the version that the alias points at now, and follows its moves. It must be
+    constructed in the event loop that it serves in.
     """
 
     def __init__(
@@ -30,57 +29,46 @@ class Replica:
     ) -> None:
         keep_on_loopback()
         self._args, self._settings = args, settings
-        self._succession: VersionRollover | None = None
+        self._rollover: VersionRollover | None = None
         self._following: asyncio.Task[None] | None = None
         alias = Alias.read(args.model, settings)
         if alias is None:
-            self._workers = EngineWorkers(self._open_worker(model))
-        else:
-            self._follow(alias, model, following)
-
-    async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Yields events as they arrive."""
-        async with aclosing(self._workers.render(job)) as events:
-            async for event in events:
-                yield event
+            super().__init__(self._open_worker(model))
+            return
+        rollover = self._rollover = self._rollover_of(alias, model, following)
+        self._load_registry(model)
+        super().__init__(rollover.open_first())
+        on_move = partial(rollover.follow_move, self)
+        self._following = asyncio.get_running_loop().create_task(
+            follow(alias, on_move, look_seconds=following.look_seconds)
+        )
 
     async def state(self) -> ReplicaState:
-        """Returns what is in flight here, and which version takes new jobs."""
-        state = await self._workers.state()
-        if self._succession is None:
+        """Returns the state of all workers, and the last move of the alias."""
+        state = await super().state()
+        if self._rollover is None:
             return state
-        return state.replace(as_of=self._succession.as_of, refused=self._succession.refused)
-
-    def check_health(self) -> None:
-        """Raises EngineError when the engine broke or is stuck; Serve then replaces the replica."""
-        self._workers.check()
+        return state.replace(as_of=self._rollover.as_of, refused=self._rollover.refused)
 
     async def __del__(self) -> None:
-        """Drains the engine; Serve calls this when nothing is in flight or at its timeout."""
+        """Drains the workers; Serve calls this when no call is running, or at its timeout."""
         if self._following is not None:
             self._following.cancel()
-        await self._workers.drain()
+        await self.drain()
 
-    def _follow(self, alias: Alias, model: ModelVersion, following: AliasFollowing) -> None:
-        rollover = self._succession = VersionRollover(
+    def _rollover_of(
+        self, alias: Alias, model: ModelVersion, following: AliasFollowing
+    ) -> VersionRollover:
+        return VersionRollover(
             alias,
             model,
             find=lambda reference: find_registered(reference, self._settings).model,
             open_worker=self._open_worker,
             retry_seconds=following.retry_seconds,
         )
-        self._load_registry(model)
-        workers = self._workers = EngineWorkers(rollover.open_first())
-        self._following = asyncio.get_running_loop().create_task(
-            follow(
-                alias,
-                lambda pointed: rollover.follow_move(workers, pointed),
-                look_seconds=following.look_seconds,
-            )
-        )
 
     def _load_registry(self, model: ModelVersion) -> None:
-        """Loads MLflow, which takes seconds, now and not when the alias moves and callers wait."""
+        """Imports MLflow, which takes seconds, before callers wait for a move of the alias."""
         try:
             find_registered(model.reference, self._settings)
         except (ModelNotFound, RegistryError) as error:

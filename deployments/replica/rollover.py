@@ -1,4 +1,4 @@
-"""The version a replica renders with: the one its alias points at, if it passes its probe."""
+"""The model version of a replica: the one its alias points at, if it passes its probe."""
 
 import asyncio
 import gc
@@ -23,51 +23,60 @@ from deployments.replica.alias import Alias
 from deployments.replica.engine_worker import EngineWorker
 from deployments.replica.probe import check_fit, reason_of
 
+log = logging.getLogger("ray.serve")
+
+MAX_PREDECESSORS = 3
+"""How many earlier versions a replica tries when it starts and the newest one fails."""
+
 
 class EngineWorkers:
-    """The workers of a replica as one; each job is rendered by the worker that accepted it."""
+    """Renders with the current version's worker; those of earlier versions finish their jobs."""
 
     def __init__(self, worker: EngineWorker) -> None:
-        self._present = worker
-        self._leaving: list[EngineWorker] = []
-        self._forward_passes = self._row_steps = 0
+        self._current = worker
+        self._draining: list[EngineWorker] = []
+        self._forward_passes = self._row_steps = 0  # of workers that have drained
 
     @property
     def model(self) -> ModelVersion:
-        """Returns the version that takes new jobs."""
-        return self._present.model
+        """Returns the version that renders new jobs."""
+        return self._current.model
 
     async def render(self, job: RenderJob) -> AsyncGenerator[RenderEvent]:
-        """Yields events as they arrive; before the first image event, the version that renders.
+        """Yields events as they arrive; before the first one of an image, the version that renders.
 
-        Nothing is awaited between choosing the worker and its accepting the job, so that no job
-        reaches a worker that has begun to drain.
+        Nothing is awaited between the choice of the worker and its acceptance of the job, so that
+        no job reaches a draining worker.
         """
-        worker = self._present
+        worker = self._current
         if job.version not in (None, worker.model.reference):
-            yield _moved_refusal(str(job.version), worker.model.reference)
+            yield Refused(
+                reason="moved",
+                message=f"{job.version} was replaced by {worker.model.reference}; retry, or name "
+                "the role",
+            )
             return
-        begun = False
+        started = False
         async with aclosing(worker.render(job)) as events:
             async for event in events:
-                if not begun and not isinstance(event, Refused):
-                    begun = True
+                if not started and not isinstance(event, Refused):
+                    started = True
                     yield Started(model=worker.model)
                 yield event
 
     async def switch_to(self, worker: EngineWorker) -> None:
-        """Sends new jobs to this worker from now on; returns when the previous one has drained."""
-        before, self._present = self._present, worker
-        self._leaving.append(before)
-        await before.drain()
-        self._leaving.remove(before)
-        ended = await before.state()
-        self._forward_passes += ended.forward_passes
-        self._row_steps += ended.row_steps
+        """Renders new jobs with this worker; returns when the previous one has drained."""
+        previous, self._current = self._current, worker
+        self._draining.append(previous)
+        await previous.drain()
+        self._draining.remove(previous)
+        state = await previous.state()
+        self._forward_passes += state.forward_passes
+        self._row_steps += state.row_steps
 
     async def state(self) -> ReplicaState:
-        """Returns what is in flight in all workers; the counters include ended workers."""
-        states = [await worker.state() for worker in (self._present, *self._leaving)]
+        """Returns the state of all workers; the counters include those that have drained."""
+        states = [await worker.state() for worker in self._workers]
         return states[0].replace(
             in_flight=sum(state.in_flight for state in states),
             bulk_in_flight=sum(state.bulk_in_flight for state in states),
@@ -75,36 +84,27 @@ class EngineWorkers:
             row_steps=self._row_steps + sum(state.row_steps for state in states),
         )
 
-    def check(self) -> None:
-        """Raises EngineError when a worker broke, or makes no progress with work in flight."""
-        for worker in (self._present, *self._leaving):
+    def check_health(self) -> None:
+        """Raises EngineError when a worker's engine broke or is stuck."""
+        for worker in self._workers:
             worker.check()
 
     async def drain(self) -> None:
         """Refuses new jobs and waits for those in flight."""
-        for worker in (self._present, *self._leaving):
+        for worker in self._workers:
             await worker.drain()
 
-
-def _moved_refusal(wanted: str, present: str) -> Refused:
-    return Refused(
-        reason="moved",
-        message=f"{wanted} does not paint here, {present} does; ask again, or by another name",
-    )
-
-
-log = logging.getLogger("ray.serve")
-
-MAX_PREDECESSORS = 3
-"""How many versions before the newest a replica tries when it starts and the newest fails."""
+    @property
+    def _workers(self) -> tuple[EngineWorker, ...]:
+        return (self._current, *self._draining)
 
 
 class VersionRollover:
     """Starts with the version that the alias points at, and follows the alias.
 
-    `find` returns the version behind `name/number`, `open_worker` a worker whose engine passed its
-    probe; both block and are called in threads. A version is loaded beside the present one, so
-    there are two at most: the next is not considered before the previous one has ended.
+    `find` returns the version of `name/number`, `open_worker` a worker whose engine passed its
+    probe; both block and are called in threads. A new version is loaded beside the current one; the
+    next move is followed only after the previous version was unloaded, so at most two are loaded.
     """
 
     def __init__(
@@ -124,14 +124,13 @@ class VersionRollover:
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._retry_at = 0.0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trial")
-        """One thread for all probes: what a thread allocates to load a model stays with it."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
+        """One thread for all probes: a thread keeps memory that it allocated to load a model."""
         self.as_of = 0
         self.refused: RejectedVersion | None = None
 
     def open_first(self) -> EngineWorker:
-        """Returns a worker of the newest version that passes; else of an earlier target of the
-        alias.
+        """Returns a worker of the newest version that passes its probe, else of an earlier one.
 
         Raises the newest version's error when none passes.
         """
@@ -139,9 +138,9 @@ class VersionRollover:
         for target in _targets(moves, self._deployed.reference):
             try:
                 worker = self._probe(target)
-            except Exception as error:  # whatever a version does, an earlier one may render
+            except Exception as error:  # of any kind: an earlier version may work
                 if _unknown(error):
-                    return self._open_worker(self._deployed)  # the first poll tries again
+                    return self._open_worker(self._deployed)  # the first poll retries
                 self.refused = self.refused or self._refusal(target, error)
                 failures.append(error)
             else:
@@ -149,34 +148,34 @@ class VersionRollover:
                 return worker
         raise failures[0]
 
-    async def follow_move(self, workers: EngineWorkers, pointed: Pointer) -> None:
-        """Follows this move of the alias, unless it was handled; a failed probe changes nothing.
+    async def follow_move(self, workers: EngineWorkers, move: Pointer) -> None:
+        """Follows this move of the alias unless it was handled; a failed probe changes nothing.
 
         Raises CatalogError or RegistryError when the version cannot be looked up.
         """
-        if pointed.number == self.as_of and not self._retry_due:
+        if move.number == self.as_of and not self._retry_due:
             return
-        if pointed.target == workers.model.reference:
-            self.as_of, self.refused = pointed.number, None
+        if move.target == workers.model.reference:
+            self.as_of, self.refused = move.number, None
             return
-        await self._follow(workers, pointed)
+        await self._follow(workers, move)
         await asyncio.to_thread(gc.collect)  # an engine's reference cycles keep it alive
 
-    async def _follow(self, workers: EngineWorkers, pointed: Pointer) -> None:
-        began = self._clock()
+    async def _follow(self, workers: EngineWorkers, move: Pointer) -> None:
+        started_at = self._clock()
         try:
             loop = asyncio.get_running_loop()
-            worker = await loop.run_in_executor(self._thread, self._probe, pointed.target)
-        except Exception as error:  # whatever a version does, the present one goes on
+            worker = await loop.run_in_executor(self._thread, self._probe, move.target)
+        except Exception as error:  # of any kind: the current version continues
             if _unknown(error):
                 raise
-            self.as_of, self.refused = pointed.number, self._refusal(pointed.target, error)
+            self.as_of, self.refused = move.number, self._refusal(move.target, error)
             return
-        if await asyncio.to_thread(self._alias.newest_move) != pointed:
-            await worker.drain()  # the alias moved on during the probe
+        if await asyncio.to_thread(self._alias.newest_move) != move:
+            await worker.drain()  # the alias moved again during the probe
             return
-        log.info("%s took %.1f s to be ready", pointed.target, self._clock() - began)
-        self.as_of, self.refused = pointed.number, None
+        log.info("%s was ready after %.1f s", move.target, self._clock() - started_at)
+        self.as_of, self.refused = move.number, None
         await workers.switch_to(worker)
 
     @property
@@ -192,21 +191,24 @@ class VersionRollover:
         try:
             return self._alias.moves()
         except CatalogError:
-            log.exception("%s is not known now; it begins as deployed", self._alias.reference)
+            log.exception(
+                "the moves of %s cannot be read; starting with the deployed version",
+                self._alias.reference,
+            )
             return []
 
     def _refusal(self, target: str, error: Exception) -> RejectedVersion:
-        log.error("%s does not become %s", target, self._alias.reference, exc_info=error)
+        log.error("%s is refused as %s", target, self._alias.reference, exc_info=error)
         self._retry_at = self._clock() + self._retry_seconds
         return RejectedVersion(model=target, reason=reason_of(error))
 
 
 def _targets(moves: list[Pointer], deployed: str) -> list[str]:
-    """Returns the alias' targets, the newest first and each once, and last the version deployed."""
+    """Returns the alias' distinct targets, the newest first, then the deployed version."""
     targets = list(dict.fromkeys(move.target for move in moves))[: 1 + MAX_PREDECESSORS]
     return list(dict.fromkeys([*targets, deployed]))
 
 
 def _unknown(error: Exception) -> bool:
-    """Returns whether the error says nothing of the version: catalog or registry did not answer."""
+    """Returns whether the catalog or registry did not answer, so the version is not to blame."""
     return isinstance(error, CatalogError | RegistryError) and not isinstance(error, ModelNotFound)

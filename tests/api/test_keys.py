@@ -104,7 +104,7 @@ def test_a_torn_file_is_refused_and_left_as_it_is(tmp_path: Path, torn: object) 
     before = file.read_bytes()
     number = len(before.splitlines())
     for change in (read_keys, lambda home: add_key(home, "b"), lambda home: revoke_key(home, "b")):
-        with pytest.raises(InvalidRequest, match=rf"keys:{number} is no key .* remove the line"):
+        with pytest.raises(InvalidRequest, match=rf"keys:{number} is not a key .* remove the line"):
             change(tmp_path)
     assert file.read_bytes() == before
 
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "Team A", "a\nb", "../x", "x" * 121])
 def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidRequest, match="no name for a key"):
+    with pytest.raises(InvalidRequest, match="is not a name for a key"):
         add_key(tmp_path, name)
     with pytest.raises(InvalidRequest, match="for a key"):
         add_key(tmp_path, "team-a", team=name or " ")

@@ -113,7 +113,7 @@ def test_a_role_without_a_schedule_keeps_serves_own_policy(tmp_path: Path) -> No
     ("change", "message"),
     [
         ({"zone": "Mars/Olympus"}, "zone 'Mars/Olympus' is not in the time zone database"),
-        ({"min_replicas": 5}, "min_replicas 5, beyond max_replicas 4 of this role"),
+        ({"min_replicas": 5}, "min_replicas 5, more than max_replicas 4 of this role"),
         ({"min_replicas": 0}, "min_replicas"),
         ({"to": "08:30"}, "from 08:30 to 08:30 is empty"),
         ({"max_replicas": 9}, "max_replicas"),

@@ -81,7 +81,7 @@ def _bulk(plan: Path, home: Path, url: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_a_run_through_the_door_is_a_local_one_byte_for_byte_and_nobody_is_turned_away(
+def test_a_run_through_the_endpoint_is_a_local_one_byte_for_byte_and_nobody_is_turned_away(
     service: Service, plan: Path, tmp_path: Path
 ) -> None:
     ended = Event()

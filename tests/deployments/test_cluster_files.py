@@ -135,8 +135,8 @@ def asked() -> list[tuple[float, float]]:
     from deployments.launch import args_of, read_config
 
     args = args_of(read_config())
-    painters = [(role_args.num_cpus, role_args.num_gpus) for role_args in args.renderers.values()]
-    return [(args.router.num_cpus, 0.0), *painters]
+    deployments = [(own.num_cpus, own.num_gpus) for own in args.renderers.values()]
+    return [(args.router.num_cpus, 0.0), *deployments]
 
 
 def test_bulk_takes_spot_before_on_demand_and_the_draft_class_before_the_other() -> None:

@@ -48,15 +48,15 @@ def test_the_application_is_built_with_the_numbers_of_the_file() -> None:
 
     args = args_of(read_config())
     router = build(args)._bound_deployment
-    painters = {
+    deployments = {
         role: deployment._bound_deployment for role, deployment in router.init_args[3].items()
     }
-    assert [deployment.name for deployment in painters.values()] == [
+    assert [deployment.name for deployment in deployments.values()] == [
         "draft",
         "polish",
         "typography",
     ]
-    built = [(painters[role], own) for role, own in args.renderers.items()]
+    built = [(deployments[role], own) for role, own in args.renderers.items()]
     for deployment, own in ((router, args.router), *built):
         assert deployment.ray_actor_options["num_cpus"] == own.num_cpus
         assert deployment.max_ongoing_requests == own.max_ongoing_requests
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_serve_config_is_refused(tmp_path: Path, text: str) ->
 
     file = tmp_path / "serve.yaml"
     file.write_text(text)
-    with pytest.raises(InvalidRequest, match="no Serve config"):
+    with pytest.raises(InvalidRequest, match="not a Serve config"):
         read_config(file)
 
 

@@ -32,8 +32,8 @@ def service() -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         started = Service(Path(folder), _with_small_limits)
         try:
-            alone = "this machine alone, for there are no keys"
-            assert started.said == f"{started.url} answers {alone}; Ctrl-C stops it\n"
+            callers = "only this machine, because there are no keys"
+            assert started.said == f"{started.url} answers {callers}; Ctrl-C stops it\n"
             yield started
             _ends_in_good_order(started)
         finally:
@@ -50,7 +50,7 @@ def _ends_in_good_order(service: Service) -> None:
             sleep(0.05)
         output = service.stop()
         assert read_png(last.result()).shape == (64, 64, 4)
-    assert (service.process.returncode, output) == (0, "finishing what is under way\n")
+    assert (service.process.returncode, output) == (0, "finishing running calls\n")
     assert psutil.wait_procs(tree, timeout=60)[1] == []
 
 
@@ -204,7 +204,7 @@ def test_the_same_call_under_a_key_is_made_once(service: Service) -> None:
     assert service.state()["forward_passes"] == passes
 
 
-def test_other_names_other_pages_and_large_bodies_are_refused_at_the_door(
+def test_other_names_other_pages_and_large_bodies_are_refused_at_the_endpoint(
     service: Service,
 ) -> None:
     with service.client() as client:

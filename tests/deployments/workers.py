@@ -1,4 +1,4 @@
-"""Studios over the tiny pipeline, and what is said in them."""
+"""Engine workers over the tiny pipeline, and the service over them without Ray."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -18,16 +18,13 @@ from app.route.by_role import DeployedModel, Role
 from app.settings import Settings
 from app.types import GenerationRequest, ModelVersion, Size
 from deployments.args import CallLimits
-from deployments.calls.call_service import CallService
-from deployments.calls.idempotency import IdempotencyCache
 from deployments.calls.live_fleet import LiveFleet
-from deployments.calls.rate_limit import RateLimiter
-from deployments.calls.recent_images import RecentImages
 from deployments.http.app import create_app
 from deployments.http.auth import AuthMiddleware
 from deployments.messages import Renderer, RenderEvent, RenderJob
-from deployments.replica.engine_worker import EngineWorker
-from deployments.replica.inputs import InputFiles
+from deployments.monitoring.metrics import Metrics
+from deployments.preview_service import PreviewService
+from deployments.replica.engine_worker import EngineWorker, InputFiles
 from tests.engine.engines import LENGTH, engine_in_exact_mode
 
 SIDE = 16
@@ -87,29 +84,33 @@ class Twice:
         return pixels.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def call_service_of(
-    workers: Mapping[Role, Renderer], fleet: Sequence[DeployedModel], home: Path
-) -> CallService:
-    """A desk before these studios; what is kept stands in this home."""
-    return CallService(
+def service_of(
+    workers: Mapping[Role, Renderer],
+    fleet: Sequence[DeployedModel],
+    home: Path,
+    *,
+    budgets: Path | None = None,
+    max_bulk_calls: int = 64,
+) -> PreviewService:
+    """The service over these workers; what is kept is stored in this home."""
+    return PreviewService.build(
         LiveFleet(fleet),
         workers,
-        IdempotencyCache(max_answers=LIMITS.kept_answers, max_bytes=LIMITS.kept_bytes),
-        RecentImages(max_bytes=LIMITS.kept_bytes),
-        RateLimiter(),
-        Settings(home=home),
-        retry_after_seconds=LIMITS.retry_after_seconds,
+        Settings(home=home, budgets=budgets),
+        LIMITS,
+        max_bulk_calls=max_bulk_calls,
+        metrics=Metrics(),
     )
 
 
-def authenticated(service: CallService) -> AuthMiddleware:
-    """The whole service but for Ray: doors, and what stands before them."""
+def authenticated(service: PreviewService) -> AuthMiddleware:
+    """The whole service but for Ray: the endpoints behind authentication."""
     return AuthMiddleware(create_app(service, KeyRing()), limits=LIMITS, keys=KeyRing())
 
 
 @asynccontextmanager
-async def three_roles(stock: Any, home: Path) -> AsyncGenerator[CallService]:
-    """A desk with draft, polish and typography over one tiny model."""
+async def three_roles(stock: Any, home: Path) -> AsyncGenerator[PreviewService]:
+    """The service with draft, polish and typography over one tiny model."""
     base = Sd3Pipeline(stock, max_sequence_length=LENGTH)
     polish = PolishedPipeline(base, Twice(), TINY.sizes[0])
     letters = TypesetPipeline(polish, Fonts())
@@ -124,14 +125,14 @@ async def three_roles(stock: Any, home: Path) -> AsyncGenerator[CallService]:
         worker_of(letters, model=TYPOGRAPHY) as (typography, _),
     ):
         workers = {Role.DRAFT: draft, Role.FINAL: final, Role.TYPOGRAPHY: typography}
-        yield call_service_of(workers, fleet, home)
+        yield service_of(workers, fleet, home)
 
 
 @asynccontextmanager
 async def worker_of(
     pipeline: Pipeline, *, capacity: int = 8, model: ModelVersion = TINY, **options: Any
 ) -> AsyncGenerator[tuple[EngineWorker, Engine]]:
-    """A studio and its engine, drained at the end."""
+    """A worker and its engine, drained at the end."""
     input_files = InputFiles()
     engine = engine_in_exact_mode(pipeline, images=input_files)
     worker = EngineWorker(
@@ -152,9 +153,9 @@ def render_job(*requests: GenerationRequest, preview_every: int = 0) -> RenderJo
     return RenderJob(requests=requests, preview_every=preview_every)
 
 
-async def rendered(worker: EngineWorker, asked: RenderJob) -> list[RenderEvent]:
-    """Every word of a commission."""
-    return [event async for event in worker.render(asked)]
+async def rendered(worker: Renderer, job: RenderJob) -> list[RenderEvent]:
+    """All events of a job."""
+    return [event async for event in worker.render(job)]
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:

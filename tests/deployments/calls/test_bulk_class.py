@@ -24,10 +24,11 @@ from tests.deployments.workers import (
     LIMITS,
     SIDE,
     TINY,
-    call_service_of,
+    authenticated,
     render_job,
     rendered,
     run,
+    service_of,
 )
 from tests.deployments.workers import worker_of as opened
 from tests.engine.test_async_engine import Gated
@@ -152,6 +153,35 @@ def test_a_run_that_is_cancelled_frees_its_rows(stock: Any) -> None:
     run(story)
 
 
+def test_bulk_calls_beyond_the_limit_are_refused_and_interactive_calls_are_not(
+    stock: Any, tmp_path: Path
+) -> None:
+    pipeline = Gated(stock)
+    pipeline.gate.clear()
+
+    async def story() -> None:
+        async with opened(pipeline) as (worker, _):
+            service = service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path, max_bulk_calls=1)
+            transport = httpx.ASGITransport(authenticated(service))
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
+                bulk = asyncio.create_task(client.post(IMAGES, json=body(), headers=BULK_HEADER))
+                while not await _bulk(client):
+                    await asyncio.sleep(0)
+                refused = await client.post(IMAGES, json=body(), headers=BULK_HEADER)
+                error = (refused.status_code, refused.json()["error"]["code"])
+                assert error == (429, "queue_full")
+                assert refused.headers["retry-after"] == str(LIMITS.retry_after_seconds)
+                interactive = asyncio.create_task(client.post(IMAGES, json=body()))
+                pipeline.gate.set()
+                assert [(await call).status_code for call in (bulk, interactive)] == [200, 200]
+                again = await client.post(IMAGES, json=body(), headers=BULK_HEADER)
+                assert again.status_code == 200
+
+    run(story)
+
+
 def test_bulk_counts_against_the_quota_of_its_key(stock: Any, tmp_path: Path) -> None:
     owner = KeyOwner(name="anna", team="art", images_at_once=2, images_per_minute=4)
     keys = KeyRing(owners={digest_bytes(b"secret"): owner})
@@ -159,7 +189,7 @@ def test_bulk_counts_against_the_quota_of_its_key(stock: Any, tmp_path: Path) ->
 
     async def story() -> None:
         async with opened(Gated(stock)) as (worker, _):
-            service = call_service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
+            service = service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
             guard = AuthMiddleware(create_app(service, keys), limits=LIMITS, keys=keys)
             transport = httpx.ASGITransport(guard)
             async with httpx.AsyncClient(

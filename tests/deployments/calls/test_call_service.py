@@ -278,7 +278,7 @@ def test_a_deadline_that_has_passed_frees_what_was_under_way(run_story: Any) -> 
     run_story(story)
 
 
-def test_the_document_of_the_doors_names_them_all(run_story: Any) -> None:
+def test_the_document_of_the_endpoints_names_them_all(run_story: Any) -> None:
     async def story(client: httpx.AsyncClient) -> None:
         document = (await client.get("/openapi.json")).json()
         assert {IMAGES, EDITS, KEEP, "/generate", "/v1/models"} <= set(document["paths"])

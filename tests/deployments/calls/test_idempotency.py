@@ -29,12 +29,12 @@ def call(key: str = "k", body: str = "body", owner: str = "") -> CallKey:
     return CallKey(owner=owner, key=key, fingerprint=body)
 
 
-def answer(ledger: IdempotencyCache, key: CallKey | None, size: int = 1) -> bool:
+def answer(cache: IdempotencyCache, key: CallKey | None, size: int = 1) -> bool:
     """Make the call, or take what was made; True when it was there already."""
-    with ledger.claim(key) as claim:
-        if claim.made is not None:
+    with cache.claim(key) as claim:
+        if claim.result is not None:
             return True
-        claim.keep(made(size))
+        claim.result = made(size)
         return False
 
 
@@ -42,59 +42,59 @@ def cache_of(answers: int = 4, max_bytes: int = 100) -> IdempotencyCache:
     return IdempotencyCache(max_answers=answers, max_bytes=max_bytes)
 
 
-def refusal(ledger: IdempotencyCache, key: CallKey) -> int:
+def refusal(cache: IdempotencyCache, key: CallKey) -> int:
     with ExitStack() as held:
         with pytest.raises(CallRefused) as refused:
-            held.enter_context(ledger.claim(key))
+            held.enter_context(cache.claim(key))
         return refused.value.problem.status
 
 
 def test_the_same_call_is_made_once() -> None:
-    ledger = cache_of()
-    assert [answer(ledger, call()) for _ in range(3)] == [False, True, True]
+    cache = cache_of()
+    assert [answer(cache, call()) for _ in range(3)] == [False, True, True]
 
 
 def test_another_body_under_the_key_is_refused() -> None:
-    ledger = cache_of()
-    answer(ledger, call())
-    assert refusal(ledger, call(body="other")) == 422
-    assert answer(ledger, call())
+    cache = cache_of()
+    answer(cache, call())
+    assert refusal(cache, call(body="other")) == 422
+    assert answer(cache, call())
 
 
 def test_while_the_first_call_is_under_way_the_key_is_in_use() -> None:
-    ledger = cache_of()
-    with ledger.claim(call()) as claim:
-        assert refusal(ledger, call()) == 409
-        assert refusal(ledger, call(body="other")) == 422
-        claim.keep(made())
-    assert answer(ledger, call())
+    cache = cache_of()
+    with cache.claim(call()) as claim:
+        assert refusal(cache, call()) == 409
+        assert refusal(cache, call(body="other")) == 422
+        claim.result = made()
+    assert answer(cache, call())
 
 
 def test_a_call_that_came_to_nothing_may_be_made_again() -> None:
-    ledger = cache_of()
-    with pytest.raises(ZeroDivisionError), ledger.claim(call()):
+    cache = cache_of()
+    with pytest.raises(ZeroDivisionError), cache.claim(call()):
         raise ZeroDivisionError
-    assert not answer(ledger, call(body="other"))
+    assert not answer(cache, call(body="other"))
 
 
 def test_calls_without_a_key_are_each_made() -> None:
-    ledger = cache_of()
-    assert [answer(ledger, None) for _ in range(2)] == [False, False]
+    cache = cache_of()
+    assert [answer(cache, None) for _ in range(2)] == [False, False]
 
 
 def test_two_owners_do_not_meet_under_one_key() -> None:
-    ledger = cache_of()
-    assert not answer(ledger, call(owner="a"))
-    assert not answer(ledger, call(owner="b", body="other"))
+    cache = cache_of()
+    assert not answer(cache, call(owner="a"))
+    assert not answer(cache, call(owner="b", body="other"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), max_size=40))
 def test_it_never_holds_more_than_its_bounds_and_keeps_the_latest(
     calls: list[tuple[int, int]],
 ) -> None:
-    ledger = cache_of(answers=3, max_bytes=100)
+    cache = cache_of(answers=3, max_bytes=100)
     for key, size in calls:
-        answer(ledger, call(str(key)), size)
-        assert ledger.held <= 3
-        assert ledger.held_bytes <= 100
-        assert answer(ledger, call(str(key)))
+        answer(cache, call(str(key)), size)
+        assert cache.held <= 3
+        assert cache.held_bytes <= 100
+        assert answer(cache, call(str(key)))

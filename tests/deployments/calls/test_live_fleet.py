@@ -23,7 +23,7 @@ from deployments.messages import Refused, RenderEvent, RenderJob, ReplicaState
 from deployments.replica.engine_worker import EngineWorker
 from deployments.replica.rollover import EngineWorkers
 from tests.deployments.http.test_app import events
-from tests.deployments.workers import TINY, authenticated, call_service_of, run
+from tests.deployments.workers import TINY, authenticated, run, service_of
 from tests.engine.engines import LENGTH
 
 IMAGES = "/v1/images/generations"
@@ -35,7 +35,7 @@ SERVED = DeployedModel(
 )
 
 
-def studio_of(model: ModelVersion) -> EngineWorker:
+def worker_of(model: ModelVersion) -> EngineWorker:
     stock = random_sd3(Sd3Shape(), seed=int(model.version))
     engine = Engine(
         Sd3Pipeline(stock, max_sequence_length=LENGTH), mode="exact", knee=lambda w, h: 16
@@ -45,15 +45,15 @@ def studio_of(model: ModelVersion) -> EngineWorker:
 
 @asynccontextmanager
 async def moved_behind_the_service(home: Path) -> AsyncGenerator[httpx.AsyncClient]:
-    """A service whose desk knows the first version while its studios have gone on to the second."""
-    workers = EngineWorkers(studio_of(FIRST))
+    """A service whose fleet knows the first version while its workers render with the second."""
+    workers = EngineWorkers(worker_of(FIRST))
     transport = httpx.ASGITransport(
-        authenticated(call_service_of({Role.DRAFT: workers}, (SERVED,), home))
+        authenticated(service_of({Role.DRAFT: workers}, (SERVED,), home))
     )
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             await client.post(IMAGES, json=asked(seed=7), headers={"Idempotency-Key": "early"})
-            await workers.switch_to(studio_of(SECOND))
+            await workers.switch_to(worker_of(SECOND))
             yield client
     finally:
         await workers.drain()

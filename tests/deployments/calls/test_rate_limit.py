@@ -106,7 +106,7 @@ def test_a_burst_as_large_as_the_limit_is_given_and_then_one_by_one() -> None:
     refused = claim_images(limiter, owner, 1)
     assert refused is not None
     assert refused.retry_after_seconds == 10
-    assert "team-a may ask for 6 images a minute" in refused.message
+    assert "team-a allows 6 images a minute" in refused.message
     clock.now += 9.9
     assert claim_images(limiter, owner, 1) is not None
     clock.now += 0.1

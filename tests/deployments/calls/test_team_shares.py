@@ -7,13 +7,9 @@ from typing import Any
 from app.api.keys import KeyOwner
 from app.api.requests import ImagesRequest
 from app.route.by_role import Role
-from app.settings import Settings
-from deployments.calls.call_service import Call, CallService, CompletedImageEvent
-from deployments.calls.idempotency import IdempotencyCache
-from deployments.calls.live_fleet import LiveFleet
-from deployments.calls.rate_limit import RateLimiter
-from deployments.calls.recent_images import RecentImages
-from tests.deployments.workers import DRAFT, run, worker_of
+from deployments.calls.admission import Call
+from deployments.calls.call_renderer import CompletedImageEvent
+from tests.deployments.workers import DRAFT, run, service_of, worker_of
 from tests.engine.test_async_engine import Gated
 
 IMAGES, ROOM = 10, 8
@@ -29,18 +25,13 @@ def test_the_team_of_a_key_gets_its_share_of_the_rows(stock: Any, tmp_path: Path
         pipeline, ended = Gated(stock), list[str]()
         pipeline.gate.clear()
         async with worker_of(pipeline, capacity=2 * IMAGES) as (worker, engine):
-            service = CallService(
-                LiveFleet((DRAFT,)), {Role.DRAFT: worker},
-                IdempotencyCache(max_answers=8, max_bytes=10**6),
-                RecentImages(max_bytes=10**6), RateLimiter(),
-                Settings(home=tmp_path, budgets=weights), retry_after_seconds=1,
-            )  # fmt: skip
+            service = service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path, budgets=weights)
 
             async def ask(team: str) -> None:
                 prompt = f"a potion of {team}"
                 body = ImagesRequest(prompt=prompt, model="draft", n=IMAGES, guidance=4, steps=8)
                 call = Call(owner=KeyOwner(name=f"ann of {team}", team=team))
-                async for event in service.stream(body, call):
+                async for event in service.calls.render(body, call):
                     if isinstance(event, CompletedImageEvent):
                         ended.append(team)
 

@@ -14,9 +14,9 @@ import uvicorn
 from playwright.sync_api import Locator, Page, Request, expect
 
 from app.api.keys import KeyOwner
-from deployments.calls.call_service import CallService
 from deployments.http.app import create_app
 from deployments.http.auth import AuthMiddleware
+from deployments.preview_service import PreviewService
 from tests.deployments.workers import LIMITS
 
 IMAGES = "/v1/images/generations"
@@ -80,7 +80,7 @@ class Visit:
         expect(self.at("#make")).to_be_visible()
 
     def sent(self, path: str = IMAGES) -> dict[str, Any]:
-        """The last body that the page sent to this door."""
+        """The last body that the page sent to this endpoint."""
         bodies = [request.post_data for request in self.requests if request.url.endswith(path)]
         body: dict[str, Any] = json.loads(bodies[-1] or "")
         return body
@@ -109,14 +109,14 @@ class Visit:
 
 @contextmanager
 def served(
-    desks: Callable[[], AbstractAsyncContextManager[CallService]], lock: Lock
+    services: Callable[[], AbstractAsyncContextManager[PreviewService]], lock: Lock
 ) -> Generator[str]:
-    """The service over a desk at an address of this machine, in a thread of its own."""
+    """The service at an address of this machine, in a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
     servers: list[uvicorn.Server] = []
 
     async def serve() -> None:
-        async with desks() as service:
+        async with services() as service:
             guard = AuthMiddleware(create_app(service, lock), limits=LIMITS, keys=lock)
             config = uvicorn.Config(guard, lifespan="off", log_level="warning", ws="none")
             servers.append(uvicorn.Server(config))

@@ -1,4 +1,4 @@
-"""The doors, from outside over HTTP, with a real engine behind them and no Ray."""
+"""The endpoints, from outside over HTTP, over a real engine and without Ray."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from app.engine.pipeline import Rows
 from app.image.png import read_png
 from app.models.sd3 import Sd3Pipeline
 from app.route.by_role import Role
-from tests.deployments.workers import DRAFT, SIDE, authenticated, call_service_of, run, worker_of
+from tests.deployments.workers import DRAFT, SIDE, authenticated, run, service_of, worker_of
 from tests.engine.engines import LENGTH
 from tests.engine.test_async_engine import Gated
 
@@ -29,10 +29,10 @@ IMAGES = "/v1/images/generations"
 
 @asynccontextmanager
 async def app_of(pipeline: Any, *, capacity: int = 8) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of the whole surface over one studio."""
+    """A client of all endpoints over one worker."""
     with TemporaryDirectory() as home:
         async with worker_of(pipeline, capacity=capacity) as (worker, _):
-            service = call_service_of({Role.DRAFT: worker}, (DRAFT,), Path(home))
+            service = service_of({Role.DRAFT: worker}, (DRAFT,), Path(home))
             transport = httpx.ASGITransport(authenticated(service))
             base_url = "http://localhost"
             async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
@@ -40,7 +40,7 @@ async def app_of(pipeline: Any, *, capacity: int = 8) -> AsyncGenerator[httpx.As
 
 
 def run_with_client(stock: Any, story: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
-    """Tell a story to the doors of the tiny model."""
+    """Run a story with a client of the tiny model's endpoints."""
 
     async def begun() -> None:
         async with app_of(Sd3Pipeline(stock, max_sequence_length=LENGTH)) as client:
@@ -75,7 +75,7 @@ def test_text_to_image_with_its_way_and_its_seeds(stock: Any) -> None:
     run_with_client(stock, story)
 
 
-def test_the_preview_door_answers_the_shortest_call_with_its_latency(stock: Any) -> None:
+def test_the_preview_endpoint_answers_the_shortest_call_with_its_latency(stock: Any) -> None:
     async def story(client: httpx.AsyncClient) -> None:
         asked = {"prompt": "a gem", "width": SIDE, "height": SIDE}
         answer = await client.post("/generate", json=asked)
@@ -129,7 +129,7 @@ def test_what_is_refused_has_a_status_a_code_and_says_why(
     run_with_client(stock, story)
 
 
-def test_a_body_that_is_no_json_and_a_door_that_is_none(stock: Any) -> None:
+def test_a_body_that_is_no_json_and_an_endpoint_that_is_none(stock: Any) -> None:
     async def story(client: httpx.AsyncClient) -> None:
         headers = {"content-type": "application/json"}
         torn = await client.post(IMAGES, content=b'{"prompt', headers=headers)
@@ -152,7 +152,7 @@ def test_an_error_repeats_nothing_of_what_was_sent(stock: Any) -> None:
     run_with_client(stock, story)
 
 
-def test_the_looking_doors(stock: Any) -> None:
+def test_the_read_endpoints(stock: Any) -> None:
     async def story(client: httpx.AsyncClient) -> None:
         assert (await client.get("/")).headers["content-type"].startswith("text/html")
         (model,) = (await client.get("/v1/models")).json()["data"]
@@ -270,15 +270,15 @@ REQUESTS = st.tuples(
 )
 
 
-def test_no_body_breaks_a_door_and_every_answer_is_a_documented_one(stock: Any) -> None:
+def test_no_body_breaks_an_endpoint_and_every_answer_is_a_documented_one(stock: Any) -> None:
     with asyncio.Runner() as runner:
-        doors = app_of(Sd3Pipeline(stock, max_sequence_length=LENGTH))
-        client = runner.run(doors.__aenter__())
+        endpoints = app_of(Sd3Pipeline(stock, max_sequence_length=LENGTH))
+        client = runner.run(endpoints.__aenter__())
         paths = runner.run(client.get("/openapi.json")).json()["paths"]
 
         @given(REQUESTS)
-        def knock(knocked: tuple[str, bytes]) -> None:
-            path, content = knocked
+        def call(path_and_body: tuple[str, bytes]) -> None:
+            path, content = path_and_body
             headers = {"content-type": "application/json"}
             answer = runner.run(client.post(path, content=content, headers=headers))
             assert str(answer.status_code) in paths[path]["post"]["responses"]
@@ -288,8 +288,8 @@ def test_no_body_breaks_a_door_and_every_answer_is_a_documented_one(stock: Any) 
                 "no_capacity",
             )
 
-        knock()
-        runner.run(doors.__aexit__(None, None, None))
+        call()
+        runner.run(endpoints.__aexit__(None, None, None))
 
 
 async def _in_flight(client: httpx.AsyncClient) -> int:

@@ -1,4 +1,4 @@
-"""Before the doors: who may knock, from where, and how much they may bring."""
+"""In front of the endpoints: keys, local access, and the limits of headers and bodies."""
 
 import asyncio
 from collections.abc import Iterable
@@ -189,7 +189,7 @@ def test_the_page_and_what_watches_need_no_key_and_have_no_owner(path: str) -> N
     assert Caller(path=path, host="evil.example").call(InnerApp()) == 403
 
 
-def test_doors_without_a_key_take_no_body_so_that_strangers_fill_no_memory() -> None:
+def test_endpoints_without_a_key_take_no_body_so_that_strangers_fill_no_memory() -> None:
     caller = Caller(b"x" for _ in range(1000))
     caller.scope["path"] = "/healthz"
     assert caller.call(InnerApp(), keys=KEYS) == 413

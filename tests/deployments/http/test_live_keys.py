@@ -92,8 +92,8 @@ def test_a_torn_file_opens_nothing_until_it_is_whole(
     with caplog.at_level(logging.ERROR):
         assert keys.required
         assert keys.owner(key) is None
-    assert "nobody is let in" in caplog.text
-    assert "keys:1 is no key" in caplog.text
+    assert "all keys are refused" in caplog.text
+    assert "keys:1 is not a key" in caplog.text
     (tmp_path / FILE).write_text(whole)
     clock.now += POLL_SECONDS
     assert keys.owner(key) is not None

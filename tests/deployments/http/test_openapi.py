@@ -1,4 +1,4 @@
-"""The service keeps what its OpenAPI document says: schemathesis knocks at every door of it."""
+"""The service keeps what its OpenAPI document says: schemathesis calls every endpoint."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.keys import KeyOwner, KeyRing
 from app.digest import digest_bytes
-from deployments.http.app import create_app
+from deployments.http.app import DocumentedApp, create_app
 from deployments.http.auth import AuthMiddleware, is_open
-from deployments.http.openapi import DocumentedApp
 from tests.deployments.workers import LIMITS, SIDE, three_roles
 
 HOST = "http://localhost"
 EXAMPLES = 50
-"""Of each door, beside one for each corner of its parameters."""
+"""Per endpoint, beside one for each boundary value of its parameters."""
 KEY = {"Authorization": "Bearer secret"}
 KEYS = KeyRing(owners={digest_bytes(b"secret"): KeyOwner(name="anna", team="team-a")})
 WIDE_LIMITS = LIMITS.replace(body_bytes=2**20, header_bytes=2**18, picture_bytes=2**19)
@@ -60,24 +59,24 @@ class Service:
 
 @dataclass
 class Report:
-    """What was found fault with, and the statuses of the answers, door by door."""
+    """The faults, and the statuses of the answers, by endpoint."""
 
-    doors: tuple[str, ...]
+    endpoints: tuple[str, ...]
     faults: dict[tuple[str, str], str] = field(default_factory=dict)
-    """The first of each door and check."""
+    """The first of each endpoint and check."""
     statuses: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def note(self, event: events.ScenarioFinished) -> None:
         """Take up the calls of one scenario."""
-        door = event.recorder.label
+        endpoint = event.recorder.label
         for call in event.recorder.interactions.values():
             assert call.response is not None
-            self.statuses[door].add(call.response.status_code)
+            self.statuses[endpoint].add(call.response.status_code)
         for check in (check for checks in event.recorder.checks.values() for check in checks):
             if check.failure_info is not None:
                 failure, sample = check.failure_info.failure, check.failure_info.code_sample
                 words = f"{failure.title}: {failure.message}\n{sample}"
-                self.faults.setdefault((door, check.name), words)
+                self.faults.setdefault((endpoint, check.name), words)
 
 
 def report_on(
@@ -85,7 +84,7 @@ def report_on(
     headers: Mapping[str, str] | None = None,
     words: Mapping[str, Sequence[Any]] | None = None,
 ) -> Report:
-    """All that schemathesis checks, at every door; `words` are values that fields may well have."""
+    """All checks of schemathesis at every endpoint; `words` are likely values of fields."""
     words = words or {}
     config = SchemathesisConfig.from_dict(
         {
@@ -138,13 +137,13 @@ def document_of(app: ASGIApp) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("keys", "headers"), [(KeyRing(), {}), (KEYS, KEY)], ids=["open", "keyed"])
-def test_every_door_keeps_what_the_document_says(
+def test_every_endpoint_keeps_what_the_document_says(
     stock: Any, tmp_path: Path, keys: KeyRing, headers: dict[str, str]
 ) -> None:
     service = Service(stock, tmp_path, keys)
     report = report_on(service, headers, known_words(service))
     assert not report.faults, "\n\n".join(map(str, report.faults.items()))
-    unanswered = [door for door in report.doors if 200 not in report.statuses[door]]
+    unanswered = [endpoint for endpoint in report.endpoints if 200 not in report.statuses[endpoint]]
     assert not unanswered, f"never answered: {unanswered}; known_words lacks what they need"
 
 
@@ -152,14 +151,14 @@ def test_every_door_keeps_what_the_document_says(
 def test_a_caller_without_a_key_learns_nothing_but_that(stock: Any, tmp_path: Path) -> None:
     report = report_on(Service(stock, tmp_path, KEYS))
     assert not report.faults, "\n\n".join(map(str, report.faults.items()))
-    for door in report.doors:
-        expected = 200 if is_open(door.partition(" ")[2]) else 401
-        assert expected in report.statuses[door]
-        assert expected == 200 or report.statuses[door] == {401}
+    for endpoint in report.endpoints:
+        expected = 200 if is_open(endpoint.partition(" ")[2]) else 401
+        assert expected in report.statuses[endpoint]
+        assert expected == 200 or report.statuses[endpoint] == {401}
 
 
 class DivisionBody(BaseModel):
-    """What the planted doors take."""
+    """The body of the faulty endpoints."""
 
     divisor: PositiveInt
 
@@ -191,7 +190,7 @@ class DivisionAnswer(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("door", "check"),
+    ("endpoint", "check"),
     [
         (a_500, "not_a_server_error"),
         (an_undocumented_status, "status_code_conformance"),
@@ -199,13 +198,15 @@ class DivisionAnswer(BaseModel):
         (another_body, "response_schema_conformance"),
     ],
 )
-def test_a_door_that_does_not_is_found(door: Callable[[DivisionBody], Any], check: str) -> None:
+def test_an_endpoint_that_does_not_is_found(
+    endpoint: Callable[[DivisionBody], Any], check: str
+) -> None:
     app = FastAPI()
-    app.post("/quotients", response_model=DivisionAnswer)(door)
+    app.post("/quotients", response_model=DivisionAnswer)(endpoint)
     assert ("POST /quotients", check) in report_on(app).faults
 
 
-def test_a_door_that_takes_what_it_should_refuse_is_found() -> None:
+def test_an_endpoint_that_takes_what_it_should_refuse_is_found() -> None:
     app = FastAPI()
     schema = {"schema": DivisionBody.model_json_schema()}
     app.post(
@@ -216,7 +217,7 @@ def test_a_door_that_takes_what_it_should_refuse_is_found() -> None:
     assert ("POST /quotients", "negative_data_rejection") in report_on(app).faults
 
 
-def test_a_door_that_breaks_is_found() -> None:
+def test_an_endpoint_that_breaks_is_found() -> None:
     app = FastAPI()
 
     @app.post("/quotients", response_model=DivisionAnswer)
@@ -227,19 +228,19 @@ def test_a_door_that_breaks_is_found() -> None:
         report_on(app)
 
 
-def test_a_door_that_does_not_ask_for_the_key_it_says_it_needs_is_found() -> None:
+def test_an_endpoint_that_does_not_ask_for_the_key_it_says_it_needs_is_found() -> None:
     app = DocumentedApp(keys=KEYS)
     app.get("/secrets", response_model=DivisionAnswer)(lambda: {"quotient": 6.0})
     assert ("GET /secrets", "ignored_auth") in report_on(app, KEY).faults
 
 
-def test_the_document_says_which_doors_need_a_key_as_long_as_one_is_needed(
+def test_the_document_says_which_endpoints_need_a_key_as_long_as_one_is_needed(
     stock: Any, tmp_path: Path
 ) -> None:
     assert "securitySchemes" not in document_of(Service(stock, tmp_path, KeyRing()))["components"]
     document = document_of(Service(stock, tmp_path, KEYS))
     (scheme,) = document["components"]["securitySchemes"].items()
     assert scheme[1]["scheme"] == "bearer"
-    for path, doors in document["paths"].items():
-        for door in doors.values():
-            assert door["security"] == ([] if is_open(path) else [{scheme[0]: []}])
+    for path, endpoints in document["paths"].items():
+        for endpoint in endpoints.values():
+            assert endpoint["security"] == ([] if is_open(path) else [{scheme[0]: []}])

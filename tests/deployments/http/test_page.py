@@ -17,12 +17,12 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from pydantic import TypeAdapter
 
 from app.image.png import read_png
-from app.review.page import POLICY
+from app.review import POLICY
 from app.route.by_role import Role
 from app.types import Name
-from deployments.calls.call_service import CallService
+from deployments.preview_service import PreviewService
 from tests.deployments.http.browser import PROMPT, WAIT, Lock, Visit, served
-from tests.deployments.workers import DRAFT, SIDE, call_service_of, three_roles, worker_of
+from tests.deployments.workers import DRAFT, SIDE, service_of, three_roles, worker_of
 from tests.engine.test_async_engine import Gated
 from tests.programs import need
 
@@ -52,11 +52,11 @@ def gated(stock: Any, lock: Lock, tmp_path: Path) -> Generator[tuple[str, Gated]
     pipeline = Gated(stock)
 
     @asynccontextmanager
-    async def desks() -> AsyncGenerator[CallService]:
+    async def services() -> AsyncGenerator[PreviewService]:
         async with worker_of(pipeline) as (worker, _):
-            yield call_service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
+            yield service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
 
-    with served(desks, lock) as address:
+    with served(services, lock) as address:
         try:
             yield address, pipeline
         finally:
@@ -104,7 +104,7 @@ def test_the_page_and_its_files_come_with_what_a_browser_must_not_do(url: str) -
         assert answer.headers["referrer-policy"] == "no-referrer"
         again = httpx.get(answer.url, headers={"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
-    for name in ("page.py", "..%2fpage.py", "%2e%2e/page.py", "previews.html"):
+    for name in ("__init__.py", "..%2f__init__.py", "%2e%2e/page.py", "previews.html"):
         missing = httpx.get(f"{url}/static/{name}")
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unknown_url")
     assert "/static/{name}" not in httpx.get(f"{url}/openapi.json").json()["paths"]
@@ -311,7 +311,7 @@ def test_a_refusal_is_told_in_the_services_words_with_when_to_ask_again(
     page.at("#more summary").click()
     page.at("#steps").fill("99")
     page.press("Control+Enter")
-    expect(problem).to_contain_text("steps 99 are more than tiny-typography is deployed for")
+    expect(problem).to_contain_text("steps 99 are more than the 8 that tiny-typography allows")
     assert len(page.complaints) == 2  # the browser's own words on the two statuses
     page.complaints.clear()
 
@@ -323,7 +323,7 @@ def test_a_service_with_keys_is_given_one_which_is_kept_in_the_tab_alone(
     try:
         page = visit(url)
         expect(page.at("#key-dialog")).to_be_visible()
-        expect(page.at("#key-why")).to_contain_text("no such key")
+        expect(page.at("#key-why")).to_contain_text("the API key is missing or unknown")
         assert page.complaints
         page.complaints.clear()
         page.at("#key-text").fill(lock.key)

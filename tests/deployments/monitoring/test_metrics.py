@@ -16,11 +16,10 @@ from app.api.keys import KeyOwner, KeyRing
 from app.api.requests import ImagesRequest
 from app.digest import digest_bytes
 from app.settings import Settings
-from app.store.costs import CostGroup
 from app.store.ledger import Account, AttemptCost
 from app.store.publish import Store, claim, open_store, publish_assets, publish_images, release
-from app.types import Status
-from deployments.calls.call_service import Call
+from app.types import CostGroup, Status
+from deployments.calls.admission import Call
 from deployments.http.app import create_app
 from deployments.http.auth import AuthMiddleware
 from deployments.monitoring import metrics
@@ -267,7 +266,7 @@ def test_every_name_and_label_that_is_given_is_declared(run_story: Any) -> None:
     run_story(story)
 
 
-def test_a_call_is_followed_by_its_id_from_the_door_to_the_engines_ticket(
+def test_a_call_is_followed_by_its_id_from_the_endpoint_to_the_engines_ticket(
     run_story: Any, log_records: LogRecorder
 ) -> None:
     async def story(client: httpx.AsyncClient) -> None:
@@ -297,11 +296,12 @@ def test_a_caller_who_goes_away_has_left(
     async def story() -> None:
         async with three_roles(stock, tmp_path) as service:
             body = ImagesRequest(prompt="a gem", model="tiny", stream=True, partial_images=3)
-            events = service.stream(body, Call(record=CallRecord.begin("order-8", IMAGES)))
+            call = Call(record=CallRecord.begin("order-8", IMAGES))
+            events = service.calls.render(body, call)
             await anext(events)
-            before = samples((await service.metrics()).decode())
+            before = await scraped(service.metrics)
             await events.aclose()
-            after = samples((await service.metrics()).decode())
+            after = await scraped(service.metrics)
             assert (value(before, metrics.IN_FLIGHT), value(after, metrics.IN_FLIGHT)) == (1, 0)
             assert value(after, metrics.REQUESTS, outcome="left") == 1
 

@@ -17,8 +17,7 @@ from app.types import ModelVersion, Size
 from deployments.args import RendererArgs
 from deployments.messages import ImageDone
 from deployments.replica.alias import Alias
-from deployments.replica.engine_worker import EngineWorker
-from deployments.replica.inputs import InputFiles
+from deployments.replica.engine_worker import EngineWorker, InputFiles
 from deployments.replica.probe import load_probed_engine
 from deployments.replica.rollover import EngineWorkers, VersionRollover
 from tests.deployments.replica.test_engine_worker import Clock
@@ -50,11 +49,11 @@ class RolloverHarness:
         self.engines: list[weakref.ref[Engine]] = []
         self.clock = Clock()
         self.alias = Alias("draft@champion", self.settings)
-        self.succession = self.replica(find=find)
-        self.studios = EngineWorkers(self.succession.open_first())
+        self.rollover = self.replica(find=find)
+        self.workers = EngineWorkers(self.rollover.open_first())
 
     def replica(self, deployed: str = "draft/1", *, find: Find | None = None) -> VersionRollover:
-        """What a replica of this house goes by, deployed while the alias was there."""
+        """The rollover of a replica that was deployed with this version."""
         return VersionRollover(
             self.alias,
             self.versions[deployed],
@@ -67,7 +66,7 @@ class RolloverHarness:
     def find(self, reference: str) -> ModelVersion:
         """What the registry would say."""
         if reference not in self.versions:
-            raise ModelNotFound(f"no registered model stands under {reference!r}")
+            raise ModelNotFound(f"no registered model {reference!r}")
         return self.versions[reference]
 
     def open(self, model: ModelVersion) -> EngineWorker:
@@ -92,22 +91,22 @@ class RolloverHarness:
         """One look; returns the version that serves after it."""
         pointed = self.alias.newest_move()
         assert pointed is not None
-        await self.succession.follow_move(self.studios, pointed)
-        return self.studios.model.reference
+        await self.rollover.follow_move(self.workers, pointed)
+        return self.workers.model.reference
 
-    async def painter(self, request: Any) -> str:
-        """Who paints a picture now, as the picture says."""
-        picture = (await rendered(self.studios, render_job(request)))[-1]
+    async def rendered_by(self, request: Any) -> str:
+        """The version that renders now, by the provenance of an image."""
+        picture = (await rendered(self.workers, render_job(request)))[-1]
         assert isinstance(picture, ImageDone)
         return picture.image.provenance.model
 
 
 @asynccontextmanager
 async def rollover_harness(home: Path, *given: Any) -> AsyncGenerator[RolloverHarness]:
-    """A house that is left in order."""
+    """A harness whose workers are drained at the end."""
     harness = RolloverHarness(home, *given)
     try:
         yield harness
     finally:
-        await harness.studios.drain()
+        await harness.workers.drain()
         harness.catalog.close()

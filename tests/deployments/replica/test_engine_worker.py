@@ -170,7 +170,7 @@ def test_what_cannot_start_is_turned_away_with_its_reason(stock: Any, request_of
     run(story)
 
 
-def test_a_studio_that_drains_finishes_what_it_has_and_takes_no_more(
+def test_a_draining_worker_finishes_its_jobs_and_accepts_no_more(
     stock: Any, request_of: Any
 ) -> None:
     pipeline = Gated(stock)
@@ -237,7 +237,7 @@ def test_a_stuck_engine_is_noticed_and_an_idle_or_busy_one_is_not(
             assert await asyncio.to_thread(pipeline.standing.wait, 60)
             look(worker, 0)
             look(worker, 9)
-            with pytest.raises(EngineError, match="has not moved for"):
+            with pytest.raises(EngineError, match="made no progress for"):
                 look(worker, 9)
             pipeline.gate.set()
             await events.aclose()

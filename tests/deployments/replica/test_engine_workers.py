@@ -1,4 +1,4 @@
-"""One studio succeeds another: nobody is turned away, every answer names who painted it."""
+"""A worker replaces another: no job is refused, every job names the version that renders it."""
 
 import asyncio
 import gc
@@ -33,16 +33,16 @@ def stocks() -> list[Any]:
 
 
 class WorkersHarness:
-    """Studios that begin with the first version, and what each version's engine goes through."""
+    """Workers that start with the first version, and the engine of each version."""
 
     def __init__(self, stocks: list[Any], **options: Any) -> None:
         self._stocks, self._options = stocks, {"stuck_seconds": 60.0} | options
         self.gates: list[Gated] = []
         self.engines: list[weakref.ref[Engine]] = []
-        self.studios = EngineWorkers(self.open(0))
+        self.workers = EngineWorkers(self.open(0))
 
     def open(self, version: int) -> EngineWorker:
-        """A studio of its own for this version."""
+        """A worker of this version."""
         gate = Gated(self._stocks[version])
         engine = engine_in_exact_mode(gate)
         self.gates.append(gate)
@@ -52,24 +52,24 @@ class WorkersHarness:
 
 @asynccontextmanager
 async def scene(stocks: list[Any], **options: Any) -> AsyncGenerator[WorkersHarness]:
-    """Studios that are drained at the end, whatever stands in their way."""
+    """Workers that are drained at the end."""
     scene = WorkersHarness(stocks, **options)
     try:
         yield scene
     finally:
         for gate in scene.gates:
             gate.gate.set()
-        await scene.studios.drain()
+        await scene.workers.drain()
 
 
 def version_and_image(events: list[RenderEvent]) -> tuple[ModelVersion, bytes]:
-    """Who painted a commission of one picture by its own word, and the file."""
-    begun, picture = events
-    assert isinstance(begun, Started)
-    assert isinstance(picture, ImageDone)
-    assert picture.image.provenance.model == begun.model.reference
-    assert picture.image.provenance.weights_digest == begun.model.weights_digest
-    return begun.model, picture.image.png
+    """The version that rendered a job of one image, and the file."""
+    started, done = events
+    assert isinstance(started, Started)
+    assert isinstance(done, ImageDone)
+    assert done.image.provenance.model == started.model.reference
+    assert done.image.provenance.weights_digest == started.model.weights_digest
+    return started.model, done.image.png
 
 
 def test_what_comes_before_during_and_after_a_change_is_painted_by_who_took_it(
@@ -78,14 +78,14 @@ def test_what_comes_before_during_and_after_a_change_is_painted_by_who_took_it(
     async def story() -> None:
         async with scene(stocks) as opened:
             asked = render_job(request_of())
-            before = version_and_image(await rendered(opened.studios, asked))
+            before = version_and_image(await rendered(opened.workers, asked))
             opened.gates[0].gate.clear()
-            during = [asyncio.create_task(rendered(opened.studios, asked)) for _ in range(3)]
+            during = [asyncio.create_task(rendered(opened.workers, asked)) for _ in range(3)]
             await asyncio.sleep(0)  # all of them were taken
-            change = asyncio.create_task(opened.studios.switch_to(opened.open(1)))
+            change = asyncio.create_task(opened.workers.switch_to(opened.open(1)))
             await asyncio.sleep(0)
-            after = version_and_image(await rendered(opened.studios, asked))
-            assert (await opened.studios.state()).in_flight == 3
+            after = version_and_image(await rendered(opened.workers, asked))
+            assert (await opened.workers.state()).in_flight == 3
             assert not change.done()
             opened.gates[0].gate.set()
             assert [version_and_image(events) for events in await asyncio.gather(*during)] == [
@@ -104,9 +104,9 @@ def test_who_leaves_is_freed_once_it_has_ended_and_not_before(
     async def story() -> None:
         async with scene(stocks) as opened:
             opened.gates[0].gate.clear()
-            last = asyncio.create_task(rendered(opened.studios, render_job(request_of())))
+            last = asyncio.create_task(rendered(opened.workers, render_job(request_of())))
             await asyncio.sleep(0)
-            change = asyncio.create_task(opened.studios.switch_to(opened.open(1)))
+            change = asyncio.create_task(opened.workers.switch_to(opened.open(1)))
             await asyncio.sleep(0)
             gc.collect()
             assert opened.engines[0]() is not None
@@ -126,12 +126,12 @@ def test_there_and_back_is_as_if_nothing_had_been(stocks: list[Any], request_of:
         async with scene(stocks) as opened:
             asked, seen, passes = render_job(request_of()), [], 0
             for version in (1, 0, 1):
-                seen.append(version_and_image(await rendered(opened.studios, asked)))
-                await opened.studios.switch_to(opened.open(version))
-                state = await opened.studios.state()
+                seen.append(version_and_image(await rendered(opened.workers, asked)))
+                await opened.workers.switch_to(opened.open(version))
+                state = await opened.workers.state()
                 assert state.forward_passes > passes  # counted over all who painted here
                 passes = state.forward_passes
-            seen.append(version_and_image(await rendered(opened.studios, asked)))
+            seen.append(version_and_image(await rendered(opened.workers, asked)))
             assert seen[0] == seen[2] != seen[1] == seen[3]
 
     run(story)
@@ -143,9 +143,9 @@ def test_one_who_asks_for_a_version_gets_that_one_or_none(
     async def story() -> None:
         async with scene(stocks) as opened:
             first = render_job(request_of()).replace(version="tiny/1")
-            assert version_and_image(await rendered(opened.studios, first))[0] == VERSIONS[0]
-            await opened.studios.switch_to(opened.open(1))
-            (refused,) = await rendered(opened.studios, first)
+            assert version_and_image(await rendered(opened.workers, first))[0] == VERSIONS[0]
+            await opened.workers.switch_to(opened.open(1))
+            (refused,) = await rendered(opened.workers, first)
             assert isinstance(refused, Refused)
             assert refused.reason == "moved"
             assert "tiny/2" in refused.message
@@ -159,16 +159,16 @@ def test_one_who_leaves_and_stands_still_is_noticed(stocks: list[Any], request_o
     async def story() -> None:
         async with scene(stocks, stuck_seconds=10.0, clock=lambda: now[0]) as opened:
             opened.gates[0].gate.clear()
-            last = asyncio.create_task(rendered(opened.studios, render_job(request_of())))
+            last = asyncio.create_task(rendered(opened.workers, render_job(request_of())))
             await asyncio.sleep(0)
-            change = asyncio.create_task(opened.studios.switch_to(opened.open(1)))
+            change = asyncio.create_task(opened.workers.switch_to(opened.open(1)))
             await asyncio.sleep(0)
-            opened.studios.check()
+            opened.workers.check_health()
             now[0] += 11
-            with pytest.raises(EngineError, match="has not moved for"):
-                opened.studios.check()
+            with pytest.raises(EngineError, match="made no progress for"):
+                opened.workers.check_health()
             opened.gates[0].gate.set()
             await asyncio.gather(last, change)
-            opened.studios.check()
+            opened.workers.check_health()
 
     run(story)

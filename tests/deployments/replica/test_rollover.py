@@ -16,8 +16,7 @@ from app.store.catalog import Catalog
 from app.store.pointers import pointer
 from app.types import ModelVersion, Size
 from deployments.replica.alias import Alias
-from deployments.replica.engine_worker import EngineWorker
-from deployments.replica.inputs import InputFiles
+from deployments.replica.engine_worker import EngineWorker, InputFiles
 from deployments.replica.probe import load_probed_engine
 from deployments.replica.rollover import EngineWorkers, VersionRollover
 from tests.deployments.replica.rollover_harness import (
@@ -43,7 +42,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelVersion]:
 
 @pytest.fixture
 def lived(tmp_path: Path, good: dict[str, ModelVersion]) -> Callable[[Story], None]:
-    """Tell a story in a house of three good versions."""
+    """Run a story with a harness of three good versions."""
 
     def live(story: Story) -> None:
         async def run_story() -> None:
@@ -81,14 +80,14 @@ def test_a_promotion_and_a_rollback_of_the_registry_are_followed(
             return find_registered(reference, settings).model
 
         async with rollover_harness(settings.home, good, find) as harness:
-            seen = [await harness.painter(request_of())]
+            seen = [await harness.rendered_by(request_of())]
             move_on()
-            seen.append(await harness.painter(request_of()))  # nobody has looked yet
+            seen.append(await harness.rendered_by(request_of()))  # nobody has looked yet
             await harness.follow_alias()
-            seen.append(await harness.painter(request_of()))
+            seen.append(await harness.rendered_by(request_of()))
             roll_back_version(catalog, "draft", mirror=registry.mirror)
             await harness.follow_alias()
-            seen.append(await harness.painter(request_of()))
+            seen.append(await harness.rendered_by(request_of()))
             assert seen == ["draft/1", "draft/1", "draft/2", "draft/1"]
 
     promote_version(catalog, first, None, None, mirror=registry.mirror)
@@ -111,7 +110,7 @@ def test_what_was_dealt_with_is_not_looked_at_again(lived: Any) -> None:
 def test_no_more_is_loaded_than_what_paints(lived: Any, request_of: Any) -> None:
     async def story(harness: RolloverHarness) -> None:
         for target in ("draft/2", "draft/1", "draft/3"):
-            await harness.painter(request_of())
+            await harness.rendered_by(request_of())
             harness.point(target)
             await harness.follow_alias()
             assert harness.loaded == 1
@@ -126,7 +125,7 @@ def gone(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "changes", "reason"),
     [
-        (gone, {}, "its files are not there"),
+        (gone, {}, "its files are missing"),
         (cut_weights, {}, "its files are not those that were registered"),
         (spoil_numbers, {}, "its files are not those that were registered"),
         (None, {"latent_space": "another"}, "it does not fit this role"),
@@ -146,8 +145,8 @@ def test_a_version_that_is_not_what_it_should_be_leaves_the_old_one(
         if damage:
             damage(folder)
         harness.point("draft/4")
-        assert await harness.follow_alias() == await harness.painter(request_of()) == "draft/1"
-        refused = harness.succession.refused
+        assert await harness.follow_alias() == await harness.rendered_by(request_of()) == "draft/1"
+        refused = harness.rollover.refused
         assert refused is not None
         assert (refused.model, refused.reason) == ("draft/4", reason)
 
@@ -156,7 +155,7 @@ def test_a_version_that_is_not_what_it_should_be_leaves_the_old_one(
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
-    [(cut_weights, "it does not load"), (spoil_numbers, "it does not paint")],
+    [(cut_weights, "it does not load"), (spoil_numbers, "it does not render")],
 )
 def test_a_version_that_was_registered_broken_leaves_the_old_one(
     tmp_path: Path, lived: Any, request_of: Any, damage: Damage, reason: str
@@ -166,8 +165,8 @@ def test_a_version_that_was_registered_broken_leaves_the_old_one(
         damage(tmp_path / "4")
         harness.versions["draft/4"] = described(tmp_path / "4", 4)
         harness.point("draft/4")
-        assert await harness.follow_alias() == await harness.painter(request_of()) == "draft/1"
-        refused = harness.succession.refused
+        assert await harness.follow_alias() == await harness.rendered_by(request_of()) == "draft/1"
+        refused = harness.rollover.refused
         assert refused is not None
         assert (refused.model, refused.reason) == ("draft/4", reason)
 
@@ -193,12 +192,12 @@ def test_what_was_refused_is_tried_again_after_the_pause_or_when_the_alias_moves
         assert await harness.follow_alias() == "draft/1"
         harness.clock.now += 1
         assert await harness.follow_alias() == "draft/4"
-        assert harness.succession.refused is None
+        assert harness.rollover.refused is None
         harness.point("draft/9")
         assert await harness.follow_alias() == "draft/4"
         harness.point("draft/1")
         assert await harness.follow_alias() == "draft/1"
-        assert harness.succession.refused is None
+        assert harness.rollover.refused is None
 
     lived(story)
 
@@ -211,8 +210,8 @@ def test_a_version_that_nobody_wants_any_more_when_it_is_ready_is_not_taken(
         late = harness.alias.newest_move()
         assert late is not None
         harness.point("draft/3")
-        await harness.succession.follow_move(harness.studios, late)
-        assert harness.studios.model == good["draft/1"]
+        await harness.rollover.follow_move(harness.workers, late)
+        assert harness.workers.model == good["draft/1"]
         assert await harness.follow_alias() == "draft/3"
 
     lived(story)
@@ -233,7 +232,7 @@ def test_a_registry_that_does_not_answer_is_asked_again(
             harness.point("draft/2")
             with pytest.raises(RegistryError):
                 await harness.follow_alias()
-            assert harness.studios.model == good["draft/1"]
+            assert harness.workers.model == good["draft/1"]
             assert harness.replica(find=find).open_first().model == good["draft/1"]
             down.clear()
             assert await harness.follow_alias() == "draft/2"
@@ -300,12 +299,12 @@ def test_a_catalog_that_cannot_be_read_changes_nothing(
         alias.newest_move()
 
     async def story() -> None:
-        def open_studio(model: ModelVersion) -> EngineWorker:
+        def open_worker(model: ModelVersion) -> EngineWorker:
             engine = load_probed_engine(draft_args(), model, Settings(home=home), InputFiles())
             return EngineWorker(engine, model, capacity=8, stuck_seconds=60)
 
         rollover = VersionRollover(
-            alias, good["draft/1"], find=good.__getitem__, open_worker=open_studio, retry_seconds=1
+            alias, good["draft/1"], find=good.__getitem__, open_worker=open_worker, retry_seconds=1
         )
         worker = rollover.open_first()
         assert worker.model == good["draft/1"]
