@@ -6,56 +6,52 @@ results stay: the same command continues where the last one stopped.
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
-from ray.data import Dataset
-
-from app.plan.expand import expand, expand_variants
-from app.plan.schema import Plan
-from app.registry.references import available_models, pin_references
+from app.flow.prepare import PreparedPlan
 from app.route.router import asset_key
 from app.settings import Settings
-from app.types import AtlasPage, Status
-from app.types.candidate import Candidate, Outcome
+from app.types import AtlasPage
+from app.types.candidate import Candidate, DecidedAsset, Outcome
 from jobs.runtime.batches import (
     CompletedBatch,
-    DecidedAsset,
     ExaminedBatch,
     GenerateRow,
     decided_batches,
     generate_batches,
 )
+from jobs.runtime.cluster import generation_workers, gpus
 from jobs.runtime.progress import RunProgress
-from jobs.runtime.ray_data import (
-    MAX_GENERATION_DEATHS,
-    from_dataset,
-    generation_workers,
-    gpus,
-    run_stage,
-    to_dataset,
-)
+from jobs.runtime.ray_data import MAX_GENERATION_DEATHS, from_dataset, run_stage, to_dataset
 from jobs.runtime.run import Run, finish_run, start_run
 from jobs.runtime.summary import Summary
-from jobs.runtime.waves import Item, decide_items, waves
+from jobs.runtime.waves import Item, ItemState, waves
 from jobs.stages.check import CheckStage
 from jobs.stages.finish import FinishStage
 from jobs.stages.generate import GenerateStage
 from jobs.stages.pack import PackedAtlas, PackStage, atlases
 
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
 
 def bulk(
-    plan: Plan, settings: Settings, progress: RunProgress, *, workers: int | None = None
+    prepared: PreparedPlan,
+    settings: Settings,
+    progress: RunProgress,
+    *,
+    workers: int | None = None,
 ) -> Summary:
     """Makes every asset of a plan that does not exist yet, and packs what was accepted.
 
     The driver's memory does not grow with the plan, except for a few numbers per accepted asset.
     Safe to repeat. Raises InvalidRequest before any work is spent, Stopped when interrupted.
     """
-    models = available_models(settings)
-    plan = pin_references(plan, models, settings)
-    run = start_run(plan, models, settings, progress, workers=workers)
-    drafts = expand(run.drafts, models) if run.drafts else None
+    run = start_run(prepared, settings, progress, workers=workers)
+    refiner = run.decisions.refiner
+    coming = waves(prepared.assets(), drafts=prepared.draft_specs(), refiner=refiner)
     with run.running():
-        _run_rounds(run, waves(expand_variants(plan, models), drafts=drafts, refiner=run.refiner))
+        _run_rounds(run, coming)
         return finish_run(run, pack(run))
 
 
@@ -67,41 +63,25 @@ def _run_rounds(run: Run, coming: Iterator[list[Item]]) -> None:
     pending: list[Item] = []
     for wave in chain(coming, repeat([])):
         load_existing(run, wave)
-        choose_routes(run, wave)
-        run.forecast.add_all(
-            item.spec for item in wave if item.existing is None and item.choice is None
-        )
+        run.decisions.choose_routes(wave)
         pending += wave
         if not pending:
             return
-        _examine(run, [item for item in pending if item.existing is None])
-        complete(run, list(decide_items(pending, run.neighbours, run.outcomes, gate=run.gate)))
-        run.outcomes.cut_short(
-            [item.cut_short for item in pending if item.ended and item.cut_short]
-        )
-        pending = [item for item in pending if not item.ended]
-        load_existing(run, [item for item in pending if item.just_drafted])
+        _examine(run, [item for item in pending if item.state is ItemState.OPEN])
+        complete(run, list(run.decisions.decide(pending, run.outcomes)))
+        ended = [item for item in pending if item.state is ItemState.ENDED]
+        run.outcomes.cut_short([item.cut_short for item in ended if item.cut_short])
+        pending = [item for item in pending if item.state is not ItemState.ENDED]
+        load_existing(run, [item for item in pending if item.state is ItemState.NEW])
 
 
 def load_existing(run: Run, wave: Sequence[Item]) -> None:
-    """Sets `existing` for assets with a final decision in the catalog; failed is not final."""
+    """Looks the items up in the catalog by the keys of their assets."""
     for item in wave:
-        item.key = asset_key(item.variants, run.models)
+        item.key = asset_key(item.variants, run.prepared.models)
     records = run.store.catalog.asset_records(item.key for item in wave)
     for item in wave:
-        record = records.get(item.key)
-        if record is not None and record.status is not Status.FAILED:
-            item.existing = record
-
-
-def choose_routes(run: Run, wave: Sequence[Item]) -> None:
-    """Chooses models for the assets that name none, by the success rates known now."""
-    run.router.refresh()
-    for item in wave:
-        if len(item.variants) > 1 and item.existing is None:
-            item.choice = run.router.choose(item.variants, item.key)
-            plan = item.choice.plan
-            run.forecast.expect(plan.images, plan.seconds, plan.usd)
+        item.look_up(records.get(item.key))
 
 
 def _examine(run: Run, items: Sequence[Item]) -> None:
@@ -114,7 +94,13 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
         for item in items
     ]
     missing = {item.spec.name: item for item in rows}
-    dataset = run_stage(generated(run, rows), CheckStage, workers=1, settings=run.settings)
+    dataset = run_stage(
+        generated(run, rows),
+        CheckStage,
+        workers=1,
+        settings=run.settings,
+        models=tuple(route.model for route in run.prepared.routes.values()),
+    )
     with run.progress.stage("images", sum(len(item.requests) for item in rows)) as stage:
         for batch in from_dataset(dataset, ExaminedBatch):
             run.progress.loads += batch.loads
@@ -126,12 +112,16 @@ def _examine(run: Run, items: Sequence[Item]) -> None:
         by_name[item.spec.name].candidates += _lost_candidates(item)
 
 
-def generated(run: Run, rows: Sequence[GenerateRow]) -> Dataset:
+def generated(run: Run, rows: Sequence[GenerateRow]) -> "Dataset":
     """Returns a dataset of generated images from warm workers, one micro-batch per row."""
     run.start_ray()
     images = sum(len(item.requests) for item in rows)
     workers = generation_workers(run.workers, images)
-    batches = list(generate_batches(rows, run.routes, workers=workers, share=run.budgets.share))
+    batches = list(
+        generate_batches(
+            rows, run.prepared.routes, workers=workers, share=run.prepared.budgets.share
+        )
+    )
     return run_stage(
         to_dataset(batches),
         GenerateStage,
@@ -157,7 +147,7 @@ def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
     indices = {asset.spec.name: asset.index for asset in decided}
     specs = {asset.spec.name: asset.spec for asset in decided}
     dataset = run_stage(
-        to_dataset(decided_batches(decided, run.routes)),
+        to_dataset(decided_batches(decided, run.prepared.routes)),
         FinishStage,
         workers=1,
         settings=run.settings,
@@ -174,7 +164,8 @@ def complete(run: Run, decided: Sequence[DecidedAsset]) -> None:
 
 def pack(run: Run) -> list[AtlasPage]:
     """Returns the pages of every atlas: those packed before are reused, the rest are packed."""
-    wanted = atlases(run.plan.name, run.outcomes.sprites, run.plan.pack)
+    plan = run.prepared.plan
+    wanted = atlases(plan.name, run.outcomes.sprites, plan.pack)
     packed = {atlas.id: run.store.catalog.pages(atlas.id) for atlas in wanted}
     missing = [atlas for atlas in wanted if not _is_complete(run, packed[atlas.id])]
     if missing:

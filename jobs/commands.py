@@ -12,7 +12,6 @@ from rich.console import Console
 from app.cli.output import FAILED, AllowLarge, AsJson, PlanFile, exit_codes, print_result
 from app.environment import use_strict_blas
 from app.plan.read import read_plan
-from app.plan.schema import Plan
 from app.settings import Settings
 from jobs.cluster.command import stop_command, submit_command
 from jobs.cluster.min_machines_command import floor_command
@@ -22,6 +21,7 @@ from jobs.render import show_stages, show_summary
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
+    from app.flow.prepare import PreparedPlan
     from jobs.runtime.progress import RunProgress
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -48,8 +48,8 @@ def bulk(
     up, 130 interrupted.
     """
     with exit_codes(as_json):
-        written = _read(plan, allow_large)  # before Ray is even imported
-        summary = _run(written, workers)
+        prepared = _prepare(plan, allow_large)  # before Ray is even imported
+        summary = _run(prepared, workers)
         print_result(summary, as_json, show_summary)
     raise typer.Exit(summary.exit_code)
 
@@ -63,11 +63,11 @@ def generate_stage(
 ) -> None:
     """Make only the images of PLAN's first round; check, finish and pack them later."""
     with exit_codes(as_json):
-        written = _read(plan, allow_large)
+        prepared = _prepare(plan, allow_large)
         from jobs.generate_only import generate_only
         from jobs.render import show_generation
 
-        generation = generate_only(written, Settings(), _progress(), workers=workers)
+        generation = generate_only(prepared, Settings(), _progress(), workers=workers)
         print_result(generation, as_json, show_generation)
     raise typer.Exit(0 if generation.adds_up and not generation.failed else FAILED)
 
@@ -138,16 +138,20 @@ def _progress() -> "RunProgress":
     return RunProgress(Console(stderr=True))
 
 
-def _read(plan: Path, allow_large: bool) -> Plan:
+def _prepare(plan: Path, allow_large: bool) -> "PreparedPlan":
+    from app.flow.prepare import prepare
     from app.registry.references import available_models
 
-    return read_plan(plan, allow_large=allow_large, models=available_models(Settings()))
+    settings = Settings()
+    models = available_models(settings)
+    written = read_plan(plan, allow_large=allow_large, models=models)
+    return prepare(written, settings, models=models)
 
 
-def _run(plan: Plan, workers: int | None) -> Summary:
+def _run(prepared: "PreparedPlan", workers: int | None) -> Summary:
     from jobs.bulk import bulk as run_bulk
 
-    return run_bulk(plan, Settings(), _progress(), workers=workers)
+    return run_bulk(prepared, Settings(), _progress(), workers=workers)
 
 
 @commands.command("stages", hidden=True)
@@ -156,7 +160,7 @@ def stages(plan: PlanFile, allow_large: AllowLarge = False, as_json: AsJson = Fa
     with exit_codes(as_json):
         from jobs.stages.graph import stage_graph
 
-        graph = stage_graph(_read(plan, allow_large), Settings())
+        graph = stage_graph(_prepare(plan, allow_large).plan, Settings())
         print_result(graph, as_json, show_stages)
 
 

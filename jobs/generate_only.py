@@ -2,16 +2,15 @@
 
 import resource
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 from app.errors import InvalidRequest
-from app.plan.expand import expand_variants, model_variants
-from app.plan.schema import Plan
+from app.flow.prepare import PreparedPlan
+from app.plan.expand import model_variants
 from app.refine import next_attempts
-from app.registry.references import available_models, pin_references
 from app.settings import Settings
-from app.types import AssetSpec, ModelVersion, Value
+from app.types import AssetSpec, Value
 from app.types.candidate import Outcome
 from jobs.bulk import generated
 from jobs.runtime.batches import GeneratedBatch, GenerateRow
@@ -47,20 +46,22 @@ class Generation(Value):
 
 
 def generate_only(
-    plan: Plan, settings: Settings, progress: RunProgress, *, workers: int | None = None
+    prepared: PreparedPlan,
+    settings: Settings,
+    progress: RunProgress,
+    *,
+    workers: int | None = None,
 ) -> Generation:
     """Makes the candidates of a plan's first round that are not stored yet.
 
     The driver's memory does not grow with the plan. Safe to repeat. Raises InvalidRequest before
     any work is spent, Stopped when interrupted.
     """
-    models = available_models(settings)
-    plan = pin_references(plan, models, settings)
-    run = start_run(plan, models, settings, progress, workers=workers)
+    run = start_run(prepared, settings, progress, workers=workers)
     counts: Counter[str] = Counter()
     budget = ""
     with run.running():
-        for wave in waves(_named(plan, models), size=ASSETS_AT_A_TIME):
+        for wave in waves(_named(prepared), size=ASSETS_AT_A_TIME):
             outcome_kinds, refusal = _generated(run, wave)
             counts += outcome_kinds
             budget = refusal or budget
@@ -69,13 +70,13 @@ def generate_only(
     return generation
 
 
-def _named(plan: Plan, models: Mapping[str, ModelVersion]) -> Iterator[tuple[AssetSpec, ...]]:
-    if len(model_variants(plan)) > 1:
+def _named(prepared: PreparedPlan) -> Iterator[tuple[AssetSpec, ...]]:
+    if len(model_variants(prepared.plan)) > 1:
         raise InvalidRequest(
             "which of the plan's models makes an asset is decided by what the checks say, and here "
             "nothing is checked; run the whole plan (bulk), or name one model"
         )
-    return expand_variants(plan, models)
+    return prepared.assets()
 
 
 def _generated(run: Run, wave: Sequence[Item]) -> tuple[Counter[str], str]:

@@ -8,28 +8,26 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from app.plan.expand import expand_variants
+from app.flow.prepare import PreparedPlan, prepare
 from app.plan.inherit import merge_rules
 from app.plan.schema import Plan, PlanAsset
-from app.registry.references import available_models
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import AssetRecord, GeneratedImage, GenerationRequest, Rule, Size
-from app.types.candidate import Candidate, Decision, Outcome
+from app.types.candidate import Candidate, DecidedAsset, Decision, Outcome
 from jobs.bulk import complete, load_existing, pack
 from jobs.options import PackOptions
 from jobs.runtime.batches import (
     REQUESTS_PER_BATCH,
-    DecidedAsset,
     ExaminedBatch,
     GeneratedBatch,
     GeneratedRow,
 )
 from jobs.runtime.progress import RunProgress
 from jobs.runtime.ray_data import from_dataset, run_stage, to_dataset
-from jobs.runtime.run import Run, finish_run, first_variants, start_run
+from jobs.runtime.run import Run, finish_run, start_run
 from jobs.runtime.summary import Summary
-from jobs.runtime.waves import Item, decide_items, waves
+from jobs.runtime.waves import Item, waves
 from jobs.stages.check import CheckStage
 
 Stage = Callable[[Run, Sequence[Item], Sequence[Item]], None]
@@ -43,10 +41,10 @@ def recheck(
 
     Raises CatalogError for a run that is not known.
     """
-    plan = _plan_of(run_id, settings)
+    prepared = _prepared(run_id, settings)
+    plan = prepared.plan
     assets = [asset.replace(rules=merge_rules(asset.rules, rules)) for asset in plan.assets]
-    changed = plan.replace(assets=tuple(assets))
-    return _rerun(plan, changed, settings, progress, _check)
+    return _rerun(prepared, plan.replace(assets=tuple(assets)), settings, progress, _check)
 
 
 def refinish(
@@ -56,48 +54,46 @@ def refinish(
 
     Raises CatalogError for a run that is not known.
     """
-    plan = _plan_of(run_id, settings)
-    assets = [_resized(plan, asset, sizes, settings) for asset in plan.assets]
+    prepared = _prepared(run_id, settings)
+    plan = prepared.plan
+    assets = [_resized(prepared, asset, sizes) for asset in plan.assets]
     changed = plan.replace(assets=tuple(assets), pack=plan.pack.replace(sizes=None))
-    return _rerun(plan, changed, settings, progress, _finish)
+    return _rerun(prepared, changed, settings, progress, _finish)
 
 
 def repack(
     run_id: str, settings: Settings, progress: RunProgress, *, options: PackOptions
 ) -> Summary:
     """Packs what a run accepted with other options. Raises CatalogError for an unknown run."""
-    plan = _plan_of(run_id, settings)
-    changed = plan.replace(pack=plan.pack.replace(**options.given))
-    return _rerun(plan, changed, settings, progress, _count)
+    prepared = _prepared(run_id, settings)
+    changed = prepared.plan.replace(pack=prepared.plan.pack.replace(**options.given))
+    return _rerun(prepared, changed, settings, progress, _count)
 
 
-def _resized(plan: Plan, asset: PlanAsset, sizes: Sequence[Size], settings: Settings) -> PlanAsset:
+def _resized(prepared: PreparedPlan, asset: PlanAsset, sizes: Sequence[Size]) -> PlanAsset:
     """Returns the asset with other sizes; its images are generated at the size they had."""
-    variants = first_variants(plan, asset, available_models(settings))
+    variants = prepared.entry_specs(asset)
     if not variants:
         return asset
     frame = variants[0].request
     return asset.replace(sizes=tuple(sizes), width=frame.width, height=frame.height)
 
 
-def _plan_of(run_id: str, settings: Settings) -> Plan:
+def _prepared(run_id: str, settings: Settings) -> PreparedPlan:
     """Returns the plan as the run stored it."""
     store = open_store(settings.blobs, settings.catalog)
     document = store.blobs.get(store.catalog.run(run_id).plan_digest)
-    return Plan.model_validate(json.loads(document))
+    return prepare(Plan.model_validate(json.loads(document)), settings)
 
 
 def _rerun(
-    plan: Plan, changed: Plan, settings: Settings, progress: RunProgress, stage: Stage
+    prepared: PreparedPlan, plan: Plan, settings: Settings, progress: RunProgress, stage: Stage
 ) -> Summary:
-    models = available_models(settings)
-    run = start_run(changed, models, settings, progress)
+    """Runs one stage for `plan`, the changed form of a plan that was run before."""
+    changed = prepare(plan, settings, models=prepared.models)
+    run = start_run(changed, settings, progress)
     with run.running():
-        both = zip(
-            waves(expand_variants(changed, models)),
-            waves(expand_variants(plan, models)),
-            strict=True,
-        )
+        both = zip(waves(changed.assets()), waves(prepared.assets()), strict=True)
         for wave, before in both:
             load_existing(run, before)
             load_existing(run, wave)
@@ -178,9 +174,7 @@ def _check(run: Run, wave: Sequence[Item], before: Sequence[Item]) -> None:
     for item in todo.values():
         if not item.candidates:
             _undecided(run, item)
-    complete(
-        run, list(decide_items(judged, run.neighbours, run.outcomes, gate=run.gate, last=True))
-    )
+    complete(run, list(run.decisions.decide(judged, run.outcomes, last=True)))
 
 
 def _stored(
@@ -197,7 +191,7 @@ def _stored(
         with_images = [item for item in generated if item.outcomes]
         for start in range(0, len(with_images), REQUESTS_PER_BATCH):
             piece = tuple(with_images[start : start + REQUESTS_PER_BATCH])
-            yield GeneratedBatch(route=run.routes[model], items=piece)
+            yield GeneratedBatch(route=run.prepared.routes[model], items=piece)
 
 
 def _chosen_images(run: Run, record: AssetRecord) -> list[GeneratedImage]:
@@ -210,7 +204,7 @@ def _chosen_images(run: Run, record: AssetRecord) -> list[GeneratedImage]:
 def _requests(run: Run, item: Item, kept: Sequence[GeneratedImage]) -> dict[str, GenerationRequest]:
     """Returns every request the item's attempts allow, by key, and those whose images were kept."""
     requests = [item.spec.candidate(index) for index in range(item.spec.attempts)]
-    by_key = {run.routes[item.spec.model].key(request.id): request for request in requests}
+    by_key = {run.prepared.routes[item.spec.model].key(request.id): request for request in requests}
     return by_key | {image.key: image.provenance.request for image in kept}
 
 

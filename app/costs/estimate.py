@@ -1,4 +1,4 @@
-"""Estimates: what assets may take, from what the same models took before, with an error band."""
+"""Estimates: time and cost of assets, with error bands, from earlier attempts of the models."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,15 @@ from math import isclose, sqrt
 from statistics import fmean, variance
 
 from app.fleet.prices import Price, PriceSheet
+from app.generate.terms import MIN_SAMPLES
 from app.route.by_name import route_by_name
 from app.store.catalog import Catalog
-from app.store.costs import AttemptTime
 from app.types import AssetSpec, ModelVersion, Route, Status, Value
 
 SAMPLE = 200
 """Latest assets of a model that are examined for how many attempts they took."""
-MIN_SAMPLES = 5
-"""With fewer assets or images their spread means nothing."""
 DEVIATIONS = 1.96
 """Standard deviations on either side that hold 95% of a normal distribution."""
-ASSUMED_SECONDS = 60.0
-"""Seconds assumed for an attempt when nothing at all is known."""
 
 
 class Band(Value):
@@ -41,22 +37,6 @@ class Estimate(Value):
     cost_usd: Band
     basis: tuple[str, ...]
     """By model, where the numbers come from."""
-
-
-def max_attempt_seconds(model: ModelVersion, price: Price, tried: Sequence[AttemptTime]) -> float:
-    """Returns the longest time in seconds for which money is reserved for an attempt.
-
-    It is the price sheet's limit; else twice the longest of the latest attempts, or with few of
-    them four times what the version declares; else `ASSUMED_SECONDS`. An attempt that takes longer
-    still costs what it takes; a cap can be exceeded by that much.
-    """
-    if price.at_most_seconds is not None:
-        return price.at_most_seconds
-    if len(tried) >= MIN_SAMPLES:
-        return 2 * max(attempt.seconds for attempt in tried)
-    if model.seconds_per_image is not None:
-        return 4 * model.seconds_per_image
-    return ASSUMED_SECONDS
 
 
 class Estimator:
@@ -201,7 +181,7 @@ class _CascadeEstimate:
 
     @property
     def basis(self) -> tuple[str, ...]:
-        return (f"{self.assets} assets by the ways chosen for them",) if self.assets else ()
+        return (f"{self.assets} assets by their chosen cascades",) if self.assets else ()
 
     def add(self, images: float, seconds: float | None, usd: float | None) -> None:
         self.assets += 1
@@ -237,7 +217,7 @@ def _pace(route: Route, catalog: Catalog) -> _ModelHistory:
         seconds = _Sample(model.seconds_per_image, 0.0, 1)
         basis = f"{model.reference}: seconds as its version declares them"
     if rounds is None:
-        basis += ", first candidates to last attempts, for hardly any asset was decided yet"
+        basis += ", first candidates to last attempts, because few assets are decided yet"
     else:
         basis += f" and {rounds.size} decided assets"
     gpu = bool(tried) and tried[0].gpu

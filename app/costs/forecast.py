@@ -1,10 +1,10 @@
-"""The forecast of a plan: its assets, which of them exist already, and what the rest may take."""
+"""The forecast of a plan: which of its assets exist, and the time and cost of the rest."""
 
 from collections.abc import Mapping, Sequence
 
 from app.costs.estimate import Estimate, Estimator
-from app.fleet.prices import PriceSheet
-from app.plan.schema import Budget, RoutePlan
+from app.flow.prepare import PreparedPlan
+from app.plan.schema import Plan
 from app.plan.templates import unknown_words
 from app.route.router import ModelRouter, asset_key, routes_of
 from app.store.catalog import Catalog
@@ -39,31 +39,21 @@ class PlanForecast(Value):
     assets: tuple[PlannedAsset, ...]
 
 
-def forecast_plan(
-    name: str,
-    expanded: Sequence[tuple[AssetSpec, ...]],
-    models: Mapping[str, ModelVersion],
-    catalog: Catalog,
-    *,
-    workers: int,
-    prices: PriceSheet,
-    budget: Budget | None = None,
-    terms: RoutePlan | None = None,
-) -> PlanForecast:
+def forecast_plan(prepared: PreparedPlan, catalog: Catalog, *, workers: int) -> PlanForecast:
     """Looks up every asset in the catalog and forecasts the rest.
 
-    `expanded` holds for each asset its spec for every model that may make it; `terms` say how one
-    of several is chosen. Makes nothing. Raises NoRoute and OutOfBounds as a run would.
+    Makes nothing. Raises NoRoute and OutOfBounds as a run would.
     """
+    plan, models, prices = prepared.plan, prepared.models, prepared.prices
     forecast = Estimator(models, catalog, prices)
-    routing = ModelRouter(terms, models, catalog, prices, keeps=False) if terms else None
-    assets = _planned(expanded, models, catalog, forecast, routing)
+    routing = ModelRouter(plan.route, models, catalog, prices, keeps=False) if plan.route else None
+    assets = _planned(list(prepared.assets()), models, catalog, forecast, routing)
     specs = [asset.spec for asset in assets]
     todo = [asset.spec for asset in assets if asset.status in (None, Status.FAILED)]
     estimate = forecast.estimate()
     work = estimate.seconds.expected if estimate else None
     return PlanForecast(
-        plan=name,
+        plan=plan.name,
         asked=len(specs),
         standing=len(specs) - len(todo),
         to_make=len(todo),
@@ -71,7 +61,7 @@ def forecast_plan(
         images_at_most=sum(spec.attempts for spec in todo),
         seconds=None if work is None else work / workers + STARTUP_SECONDS,
         estimate=estimate,
-        warnings=(*_warnings(specs, models), *_budget_warning(name, budget, estimate, catalog)),
+        warnings=(*_warnings(specs, models), *_budget_warning(plan, estimate, catalog)),
         assets=assets,
     )
 
@@ -110,7 +100,7 @@ def _refuse_impossible(
 def _forecast(
     variants: tuple[AssetSpec, ...], key: str, forecast: Estimator, routing: ModelRouter | None
 ) -> AssetSpec:
-    """Forecasts one asset; returns its spec for the model that would be asked first."""
+    """Forecasts one asset; returns its spec for the model that would be used first."""
     if routing is None or len(variants) == 1:
         forecast.add_all(variants[:1])
         return variants[0]
@@ -127,27 +117,26 @@ def _warnings(specs: Sequence[AssetSpec], models: Mapping[str, ModelVersion]) ->
             first, count = strange.get(word, (spec.name, 0))
             strange[word] = (first, count + 1)
     return [
-        f"{word!r} is outside what the model knows (first in {first}, {count} assets): "
+        f"{word!r} is unknown to the model (first in {first}, {count} assets): "
         "the agreement check will most likely reject them"
         for word, (first, count) in strange.items()
     ]
 
 
-def _budget_warning(
-    name: str, budget: Budget | None, estimate: Estimate | None, catalog: Catalog
-) -> list[str]:
+def _budget_warning(plan: Plan, estimate: Estimate | None, catalog: Catalog) -> list[str]:
     """Returns a warning when the plan's budget may not suffice."""
+    budget = plan.budget
     if budget is None or estimate is None:
         return []
     if estimate.cost_usd.high == 0:
         return [
-            "nothing that the plan asks for has a price here, so its budget never ends it; "
+            "no model of the plan has a price, so the budget has no effect; "
             "name a price sheet in ATELIER_PRICES, or set ATELIER_USD_PER_HOUR"
         ]
-    left = budget.usd - catalog.spent_usd("plan", name)
+    left = budget.usd - catalog.spent_usd("plan", plan.name)
     if estimate.cost_usd.high <= left:
         return []
     return [
         f"${max(left, 0):.4f} of the plan's budget of ${budget.usd:.4f} are left, and the rest may "
-        f"cost up to ${estimate.cost_usd.high:.4f}; raise budget.usd, or ask for less"
+        f"cost up to ${estimate.cost_usd.high:.4f}; raise budget.usd, or remove assets"
     ]

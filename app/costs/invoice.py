@@ -89,9 +89,9 @@ def _nano(text: str | None, bill: Path, number: int) -> int:
     try:
         amount = Decimal((text or "").strip())
     except InvalidOperation as exc:
-        raise InvalidRequest(f"{bill}, line {number}: usd is {text!r}; write 0.04, say") from exc
+        raise InvalidRequest(f"{bill}, line {number}: usd is {text!r}; write e.g. 0.04") from exc
     if not amount.is_finite():
-        raise InvalidRequest(f"{bill}, line {number}: usd is {text!r}; write 0.04, say")
+        raise InvalidRequest(f"{bill}, line {number}: usd is {text!r}; write e.g. 0.04")
     return round(amount * NANO)
 
 

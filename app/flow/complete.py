@@ -12,35 +12,22 @@ from app.types import (
     FinishedFile,
     GeneratedImage,
     Provenance,
-    Retry,
     Route,
-    StageResult,
     Status,
     version_of,
 )
-from app.types.candidate import Decision
+from app.types.candidate import DecidedAsset
 
 
 def complete(
-    spec: AssetSpec,
-    route: Route,
-    decision: Decision,
-    store: Store,
-    *,
-    run_id: str,
-    attempts: int,
-    key: str | None = None,
-    turns: tuple[StageResult, ...] = (),
-    retries: tuple[Retry, ...] = (),
-    explained: str | None = None,
+    decided: DecidedAsset, route: Route, store: Store, *, run_id: str
 ) -> tuple[AssetRecord, tuple[bytes, ...]]:
     """Returns the asset's record and its files' bytes, ready for `publish_assets`.
 
     Accepted and review images are finished; for others the record keeps the image and the reasons.
-    `key` is the asset's own key where several models may make it. Raises StoreError when the
-    image's bytes are missing or damaged.
+    Raises StoreError when the image's bytes are missing or damaged.
     """
-    key = key or route.key(spec.digest)
+    spec, decision, key = decided.spec, decided.decision, decided.key
     image = decision.winner.outcome.image if decision.winner else None
     keeps = decision.status in (Status.ACCEPTED, Status.REVIEW)
     provenance = _provenance(image) if image and keeps else None
@@ -57,12 +44,12 @@ def complete(
         image=image,
         asset=_asset(spec, key, files) if files else None,
         provenance=provenance,
-        attempts=attempts,
+        attempts=decided.attempts,
         phash=decision.winner.phash if decision.winner else 0,
         run_id=run_id,
-        turns=turns,
-        retries=retries,
-        explained=explained,
+        turns=decided.turns,
+        retries=decided.retries,
+        explained=decided.explained,
     )
     return record, tuple(data for _, data in files)
 

@@ -15,7 +15,7 @@ from app.refine.attempts import Refiner
 from app.route.stages import next_requests, retries_of
 from app.store.publish import Store, publish_assets
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Route
-from app.types.candidate import Candidate, Outcome
+from app.types.candidate import Candidate, DecidedAsset, Outcome
 
 
 class Source(Protocol):
@@ -55,11 +55,13 @@ def make(
         outcomes = generator.generate(next_requests(spec, (), candidates, refiner))
         candidates += examine(outcomes, spec, generator.store, critic)
         decision = decide(spec, candidates, neighbours)
-    route, store, run_id = generator.route, generator.store, generator.owner
-    retries = retries_of(lambda _: spec, (), candidates, decision, refiner)
-    made = complete(
-        spec, route, decision, store,
-        run_id=run_id, attempts=len(candidates), retries=retries,
-    )  # fmt: skip
-    (record,) = publish_assets(store, [made])
+    decided = DecidedAsset(
+        key=generator.route.key(spec.digest),
+        spec=spec,
+        decision=decision,
+        attempts=len(candidates),
+        retries=retries_of(lambda _: spec, (), candidates, decision, refiner),
+    )
+    made = complete(decided, generator.route, generator.store, run_id=generator.owner)
+    (record,) = publish_assets(generator.store, [made])
     return record

@@ -5,17 +5,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic, process_time, sleep, thread_time
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.digest import digest_bytes
 from app.engine.results import FailedRequest, RenderedImage
 from app.errors import AtelierError
-from app.fleet.prices import Price, on_gpu
+from app.fleet.prices import on_gpu
 from app.generate.heartbeat import Heartbeat
 from app.generate.provenance import provenance_of
+from app.generate.terms import GenerationTerms
 from app.image.init_image import latents_bytes
 from app.image.png import png_bytes
-from app.store.budgets import Caps
-from app.store.ledger import Account, AttemptCost
+from app.store.ledger import AttemptCost
 from app.store.png_metadata import image_text
 from app.store.publish import (
     Claim,
@@ -44,31 +44,6 @@ class WorkerLeaving(AtelierError):
 
 def _never_leaving() -> bool:
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationTerms:
-    """Who pays for images, at what price, and within which budgets."""
-
-    who: str = ""
-    plan: str = ""
-    price: Price = field(default_factory=Price)
-    most_seconds: float = 0.0
-    """The upper bound in seconds of one attempt, used when money is reserved for it."""
-    caps: Caps = field(default_factory=Caps)
-    assets: Mapping[str, str] = field(default_factory=dict)
-    """The asset of each request, by request id; used only in the ledger."""
-
-    def account(self, request: GenerationRequest, route: Route) -> Account:
-        """Returns the account that an attempt at the request is charged to."""
-        return Account(
-            who=self.who,
-            plan=self.plan,
-            team=request.tags.team,
-            model=route.model.reference,
-            asset=self.assets.get(request.id),
-            most_usd=self.price.max_usd(self.most_seconds),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.environment import use_strict_blas
 from app.errors import InvalidRequest, NoRoute
 from app.fleet.hosted_requests import SEEDED

@@ -1,4 +1,4 @@
-"""Alerts: tells an outage that passes from a regression of a model's images; pure.
+"""Alerts: distinguishes temporary outages from regressions of a model's images; pure.
 
 An outage shows in attempts that fail or take far longer, a regression in images that are made and
 not accepted; each has its own evidence, so one does not hide the other. The newest images are
@@ -36,7 +36,7 @@ class AlertKind(StrEnum):
     OUTAGE = "outage"
     """A backend fails or is slow; its images are as good as before: wait, or use another model."""
     REGRESSION = "regression"
-    """Images are made as usual and fewer are accepted: stop and look before spending more."""
+    """Images are made as usual and fewer are accepted: check the images before spending more."""
     DRIFT = "drift"
     """Images differ from those made before, whether or not they are accepted."""
     BUDGET = "budget"
@@ -44,7 +44,7 @@ class AlertKind(StrEnum):
 
 
 class Alert(Value):
-    """One thing that somebody should know."""
+    """One alert: its kind, its subject, and the message."""
 
     trouble: AlertKind
     subject: str
@@ -87,19 +87,19 @@ def drift_alert(run_id: str, *, measures: Sequence[str], after: int) -> Alert | 
     if not measures:
         return None
     message = (
-        f"from image {after} on, {run_id} wanders from the runs before it in "
-        f"{', '.join(measures)}; look at its contact sheet"
+        f"from image {after} on, {run_id} drifts from earlier runs in {', '.join(measures)}; "
+        "check its contact sheet"
     )
     return Alert(trouble=AlertKind.DRIFT, subject=run_id, message=message)
 
 
 def stalled_alert(run_id: str, *, still_seconds: float) -> Alert | None:
-    """Returns an alert when an open run has booked nothing for a quarter of an hour; else None."""
+    """Returns an alert when an open run recorded no attempt for a quarter of an hour; else None."""
     if still_seconds < STALLED_SECONDS:
         return None
     message = (
-        f"{run_id} has booked nothing for {still_seconds / 60:.0f} min; it waits, or was killed: "
-        "run its plan again to go on"
+        f"{run_id} has recorded no attempt for {still_seconds / 60:.0f} min; it waits or was "
+        "killed: run its plan again to continue"
     )
     return Alert(trouble=AlertKind.STALLED, subject=run_id, message=message)
 
@@ -115,9 +115,7 @@ def _failing(model: str, failures: Sequence[bool]) -> Alert | None:
     if worst is None:
         return None
     bad, of = worst
-    message = (
-        f"{bad} of the last {of} attempts of {model} came to nothing: the backend, not the look"
-    )
+    message = f"{bad} of the last {of} attempts of {model} made no image: its backend fails"
     return Alert(trouble=AlertKind.OUTAGE, subject=model, message=message)
 
 
@@ -139,7 +137,7 @@ def _acceptance_drop(model: str, acceptances: Sequence[bool]) -> Alert | None:
     bad, of = worst
     message = (
         f"{of - bad} of the last {of} images of {model} were accepted, far fewer than before; "
-        "look at them before more is spent"
+        "check them before spending more"
     )
     return Alert(trouble=AlertKind.REGRESSION, subject=model, message=message)
 

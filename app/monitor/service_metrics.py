@@ -76,7 +76,7 @@ def read_service(url: str, *, key: str = "") -> ServiceSnapshot | None:
         error.close()
         return ServiceSnapshot(url=url, problem=_refused(error.code))
     except TimeoutError:
-        return ServiceSnapshot(url=url, problem=f"it said nothing within {WAIT_SECONDS:g} s")
+        return ServiceSnapshot(url=url, problem=f"it did not answer within {WAIT_SECONDS:g} s")
     except (OSError, HTTPException):
         return None
     return parse_metrics(url, text)
@@ -140,5 +140,5 @@ def _model(
 
 def _refused(status: int) -> str:
     if status in (401, 403):
-        return "it asks for a key: set ATELIER_KEY"
-    return f"its metrics door answered {status}; it may be older than this command"
+        return "it requires a key: set ATELIER_KEY"
+    return f"its metrics endpoint answered {status}; it may be older than this command"

@@ -1,4 +1,4 @@
-"""Top: the runs under way now and how their models do, from the catalog alone.
+"""Top: the runs under way and the results of their models, from the catalog alone.
 
 A frame costs the same number of queries however large the catalog is. Only a run that is new is
 read in more detail, once: how many assets it has and how long it was expected to take.

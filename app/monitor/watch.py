@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 
 from app.costs.forecast import forecast_plan
-from app.fleet.prices import price_sheet
+from app.flow.prepare import prepare
 from app.monitor.history import state_of
-from app.plan.expand import count, expand_variants
+from app.plan.expand import count
 from app.plan.schema import Plan
-from app.registry.references import available_models
 from app.settings import Settings
 from app.store.catalog import RunRecord
 from app.store.statistics import run_tally
@@ -137,12 +136,7 @@ def watch_progress(watched: RunWatch) -> Iterator[RunStatus]:
 
 def _expected(plan: Plan, run: RunRecord, store: Store, settings: Settings) -> float | None:
     """Returns images of the whole run: the estimate of what is left, scaled to what it decided."""
-    models = available_models(settings)
-    variants = list(expand_variants(plan, models))
-    ahead = forecast_plan(
-        plan.name, variants, models, store.catalog,
-        workers=1, prices=price_sheet(settings), terms=plan.route,
-    )  # fmt: skip
+    ahead = forecast_plan(prepare(plan, settings), store.catalog, workers=1)
     if ahead.estimate is None or not ahead.to_make:
         return None
     decided = sum(run_tally(store.catalog, run.run_id).values())

@@ -4,7 +4,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.types import GeneratedImage, GenerationRequest, QualityReport, Status, Value
+from app.types import (
+    AssetSpec,
+    GeneratedImage,
+    GenerationRequest,
+    QualityReport,
+    Retry,
+    StageResult,
+    Status,
+    Value,
+)
 
 
 class Outcome(Value):
@@ -35,3 +44,20 @@ class Decision(Value):
     winner: Candidate | None
     report: QualityReport | None
     reasons: tuple[str, ...]
+
+
+class DecidedAsset(Value):
+    """A decided asset, to be finished and published under its own key.
+
+    With several models that may make it, the key is the same whichever made it. `index` is its
+    place in the plan.
+    """
+
+    index: int = 0
+    key: str
+    spec: AssetSpec
+    decision: Decision
+    attempts: int
+    turns: tuple[StageResult, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    explained: str | None = None

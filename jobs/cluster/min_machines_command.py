@@ -37,7 +37,7 @@ def floor_command(
                 "job: ray job submit --no-wait --working-dir . -- atelier floor FILE"
             )
         from jobs.cluster.min_machines import FloorKeeper
-        from jobs.runtime.ray_data import joined_cluster
+        from jobs.runtime.cluster import joined_cluster
 
         stopped = Event()
         with joined_cluster():

@@ -1,7 +1,7 @@
 """Micro-batches: what one row carries from stage to stage, and how requests are grouped."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from math import ceil
 
 from app.engine.fair_share import FairShares
@@ -10,14 +10,14 @@ from app.types import (
     AssetSpec,
     FinishedFile,
     GenerationRequest,
-    Retry,
     Route,
-    StageResult,
     Value,
 )
-from app.types.candidate import Candidate, Decision, Outcome
+from app.types.candidate import Candidate, DecidedAsset, Outcome
 
 REQUESTS_PER_BATCH = 32
+FIRST_REQUESTS = 8
+"""Requests of each worker's first row: the first images are seen after one batch of the engine."""
 
 
 class GenerateRow(Value):
@@ -41,19 +41,6 @@ class ExaminedRow(Value):
 
     name: str
     candidates: tuple[Candidate, ...]
-
-
-class DecidedAsset(Value):
-    """A decided asset, to be finished and published; `index` is its place in the plan."""
-
-    index: int
-    key: str
-    spec: AssetSpec
-    decision: Decision
-    attempts: int
-    turns: tuple[StageResult, ...] = ()
-    retries: tuple[Retry, ...] = ()
-    explained: str | None = None
 
 
 class GenerateBatch(Value):
@@ -110,7 +97,7 @@ def generate_batches(
     """Yields rows that keep every worker busy; teams take turns by their shares of row-steps.
 
     Within a team requests of higher priority come first; within a priority those of one model, size
-    and prompt are adjacent.
+    and prompt are adjacent. The first row of each worker is short, so that images come early.
     """
     ordered = sorted(rows, key=_bucket)
     total = sum(len(item.requests) for item in rows)
@@ -120,10 +107,26 @@ def generate_batches(
         for _, bucket in groupby(ordered, key=lambda item: _bucket(item)[:-1])
         for items in _filled(bucket, limit)
     ]
+    ordered_batches = _in_fair_order(batches, share)
+    halves = [_split(batch, FIRST_REQUESTS) for batch in islice(ordered_batches, workers)]
+    yield from (head for head, _ in halves)
+    yield from (rest for _, rest in halves if rest.items)
+    yield from ordered_batches
+
+
+def _in_fair_order(
+    batches: Sequence[GenerateBatch], share: Callable[[str], float]
+) -> Iterator[GenerateBatch]:
     turns: FairShares[GenerateBatch] = FairShares(team_of)
     for batch in turns.in_fair_order(batches):
         turns.charge(batch, row_steps(batch), share(team_of(batch)))
         yield batch
+
+
+def _split(batch: GenerateBatch, limit: int) -> tuple[GenerateBatch, GenerateBatch]:
+    """Returns the assets of the first requests, up to `limit` of them, and the other assets."""
+    head = len(next(_filled(batch.items, limit)))
+    return batch.replace(items=batch.items[:head]), batch.replace(items=batch.items[head:])
 
 
 def team_of(batch: GenerateBatch) -> str:

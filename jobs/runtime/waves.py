@@ -1,24 +1,34 @@
 """Waves: a plan of any length in parts that the driver can hold; undecided assets carry over."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import islice, pairwise, repeat
 from math import ceil
 
-from app.accept.gate import AcceptanceGate
-from app.check.duplicates import Neighbours
-from app.flow.decide import decide
 from app.refine.attempts import Refiner
 from app.route.cascade import Stage
 from app.route.router import RouteChoice
-from app.route.stages import current_stage, next_requests, retries_of, stage_results
+from app.route.stages import current_stage, next_requests
 from app.types import AssetRecord, AssetSpec, GenerationRequest, Status, Tier
 from app.types.candidate import Candidate, Decision
-from jobs.runtime.batches import DecidedAsset
-from jobs.runtime.summary import Outcomes
 
 WAVE = 4096
 """Assets that join at a time: some 100 MB of the driver's memory with two candidates each."""
+
+
+class ItemState(StrEnum):
+    """Where an asset is in the rounds of a run."""
+
+    NEW = "new"
+    """The catalog was not asked yet: it joined now, or has just switched to its draft."""
+    EXISTING = "existing"
+    """An earlier run decided it; it keeps the round of that decision, so that a resumed run meets
+    the same neighbours in the same order as a run that was never stopped."""
+    OPEN = "open"
+    """Its images of this round are to be made and checked."""
+    ENDED = "ended"
+    """It has its outcome."""
 
 
 @dataclass(slots=True)
@@ -30,20 +40,25 @@ class Item:
     """Its spec for each model that may make it; one where the plan names the model."""
     draft: AssetSpec | None = None
     """The same asset for the plan's draft model, used when no money is left for its own."""
+    refiner: Refiner | None = None
+    """Proposes attempts with a reason, where the plan asks for them."""
     key: str = ""
     choice: RouteChoice | None = None
     """The models it goes to, in order, where the plan leaves that open."""
-    refiner: Refiner | None = None
-    """Proposes attempts with a reason, where the plan asks for them."""
+    state: ItemState = ItemState.NEW
     existing: AssetRecord | None = None
-    """What an earlier run decided; it keeps the round of its decision, so that a resumed run meets
-    the same neighbours in the same order as one that was never stopped.
-    """
+    """What an earlier run decided."""
     candidates: list[Candidate] = field(default_factory=list)
     rounds: int = 0
-    ended: bool = False
     cut_short: str = ""
     """Why an attempt was not started for lack of money; empty when none was refused."""
+
+    def look_up(self, record: AssetRecord | None) -> None:
+        """Takes what the catalog has under the item's key; a failed asset is made again."""
+        if record is None or record.status is Status.FAILED:
+            self.state = ItemState.OPEN
+        else:
+            self.existing, self.state = record, ItemState.EXISTING
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -91,18 +106,13 @@ class Item:
             return self.spec
         return self.spec_after(self.candidates.index(decision.winner))
 
-    @property
-    def just_drafted(self) -> bool:
-        """Returns whether it has just switched to its draft, which was not looked up yet."""
-        return bool(self.cut_short) and not self.candidates and self.existing is None
-
     def switch_to_draft(self) -> bool:
         """Starts again with the draft model; False when there is none. Stored images stay."""
         if self.draft is None:
             return False
         request = self.draft.request.replace(tier=Tier.DRAFT)
         self.variants, self.draft = (self.draft.replace(request=request),), None
-        self.candidates, self.choice = [], None
+        self.candidates, self.choice, self.state = [], None, ItemState.NEW
         return True
 
     @property
@@ -127,56 +137,3 @@ def waves(
     )
     while wave := list(islice(items, size)):
         yield wave
-
-
-def decide_items(
-    pending: Sequence[Item],
-    neighbours: Neighbours,
-    outcomes: Outcomes,
-    *,
-    gate: AcceptanceGate | None = None,
-    last: bool = False,
-) -> Iterator[DecidedAsset]:
-    """Ends every item that can be decided now; existing decisions take their place in order.
-
-    An item that failed for lack of money switches to its draft instead, if it has one. With `last`
-    no further round follows, so every item ends.
-    """
-    for item in pending:
-        item.rounds += 1
-        if item.existing is not None:
-            item.ended = last or not item.decided_later
-            if item.ended:
-                outcomes.reuse(item.index, item.existing)
-                if item.existing.status is Status.ACCEPTED:
-                    neighbours.add(item.existing.phash, item.spec.name)
-            continue
-        decision = decide(
-            item.spec,
-            item.candidates,
-            neighbours,
-            gate=gate,
-            more=item.has_heavier_model,
-            last=last,
-        )
-        refused = [
-            candidate.outcome.error for candidate in item.candidates if candidate.outcome.refused
-        ]
-        item.cut_short = refused[0] if refused else item.cut_short
-        if refused and decision.status is Status.FAILED and item.switch_to_draft():
-            continue
-        if decision.status:
-            item.ended = True
-            spec = item.made_by(decision)
-            yield DecidedAsset(
-                index=item.index,
-                key=item.key,
-                spec=spec,
-                decision=decision,
-                attempts=sum(not candidate.outcome.refused for candidate in item.candidates),
-                turns=stage_results(spec, item.stages, item.candidates, decision),
-                retries=retries_of(
-                    item.spec_after, item.stages, item.candidates, decision, item.refiner
-                ),
-                explained=item.choice.explained if item.choice else None,
-            )

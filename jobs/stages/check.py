@@ -1,5 +1,7 @@
 """The check stage: generated images get their scores and the rules' verdict."""
 
+from importlib import import_module
+
 from app.check.agreement import Critic
 from app.flow.examine import examine
 from app.models.bundled import critic_folder_of
@@ -15,9 +17,12 @@ class CheckStage(StageWorker[GeneratedBatch, ExaminedBatch]):
 
     takes = GeneratedBatch
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, models: tuple[ModelVersion, ...] = ()) -> None:
+        """Opens the store; loads torch when one of the `models` has a critic."""
         self._store = open_store(settings.blobs, settings.catalog)
         self._critics: dict[str, Critic | None] = {}
+        if any(model.critic for model in models):
+            import_module("app.check.networks")  # while the first images are generated
 
     def run(self, value: GeneratedBatch) -> ExaminedBatch:
         """Returns one candidate per outcome."""

@@ -4,8 +4,8 @@ from app.errors import AtelierError
 from app.flow.complete import complete
 from app.settings import Settings
 from app.store.publish import open_store, publish_assets
-from app.types import AssetRecord, Route
-from jobs.runtime.batches import CompletedBatch, DecidedAsset, DecidedBatch
+from app.types import AssetRecord
+from jobs.runtime.batches import CompletedBatch, DecidedBatch
 from jobs.runtime.ray_data import StageWorker
 
 FinishedRecord = tuple[AssetRecord, tuple[bytes, ...]]
@@ -35,24 +35,10 @@ class FinishStage(StageWorker[DecidedBatch, CompletedBatch]):
         errors: dict[str, str] = {}
         for item in value.items:
             try:
-                made.append(self._complete(item, value.route))
+                made.append(complete(item, value.route, self._store, run_id=self._run_id))
             except AtelierError as error:
                 errors[item.spec.name] = str(error)
         return made, errors
-
-    def _complete(self, item: DecidedAsset, route: Route) -> FinishedRecord:
-        return complete(
-            item.spec,
-            route,
-            item.decision,
-            self._store,
-            run_id=self._run_id,
-            attempts=item.attempts,
-            key=item.key,
-            turns=item.turns,
-            retries=item.retries,
-            explained=item.explained,
-        )
 
     def _one_by_one(
         self, made: list[FinishedRecord]

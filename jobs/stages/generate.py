@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from app.backends.base import Backend
-from app.generate.generate import GenerationTerms, Generator
+from app.backends import Backend
+from app.generate.generate import Generator
 from app.generate.renderer import open_renderer, service_renderer, uses_service
+from app.generate.terms import GenerationTerms
 from app.settings import Settings
 from app.store.publish import Store, open_store
 from app.types import GenerationRequest, Route

@@ -3,7 +3,8 @@
 from app.plan.schema import Plan
 from app.settings import Settings
 from app.types import Value
-from jobs.runtime.ray_data import StageWorker, cores
+from jobs.runtime.cluster import cores
+from jobs.runtime.ray_data import StageWorker
 from jobs.stages.check import CheckStage
 from jobs.stages.finish import FinishStage
 from jobs.stages.generate import GenerateStage

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.models.bundled import base_of, folder_of
 from app.types import ModelVersion, Route
 

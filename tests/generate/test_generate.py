@@ -11,12 +11,12 @@ from app.backends.echo import draw_card
 from app.engine.results import FailedRequest, RenderedImage
 from app.errors import NotFinite
 from app.fleet.prices import Price
-from app.generate.generate import MAX_TRIES, GenerationTerms, Generator
+from app.generate.generate import MAX_TRIES, Generator
+from app.generate.terms import GenerationTerms
 from app.models.bundled import ECHO
 from app.store.budgets import Caps
-from app.store.costs import CostGroup
 from app.store.publish import Store, claim, open_store, release_all
-from app.types import GenerationRequest, Route, Tags
+from app.types import CostGroup, GenerationRequest, Route, Tags
 
 ROUTE = Route(backend="echo", model=ECHO, reason="the test names it")
 

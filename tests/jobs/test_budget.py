@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.store.costs import CostGroup
-from app.types import Status, Tier
+from app.types import CostGroup, Status, Tier
 from tests.jobs.test_bulk import Home, plan_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
 def home_with(folder: Path, prices: dict[str, Any]) -> Home:

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -21,7 +20,7 @@ from app.store.catalog import Catalog
 from app.store.publish import Store, open_store
 from app.types import Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 ECHO_RULES = [
     {"check": "sharpness", "at_least": 0},
@@ -89,7 +88,7 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(shared_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """One home that the tests below use one after the other, as a person would."""
     return Home(tmp_path_factory.mktemp("bulk"))
 
@@ -173,7 +172,10 @@ def test_a_plan_that_asks_for_it_repeats_nothing_that_the_catalog_holds(
     assert re.search(rf"nearly repeats potion\.\S+ of run {first['run_id']}", record.reasons[0])
 
 
-def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS")  # it starts Ray itself, and stops it
     home = Home(tmp_path)
     colours = [f"colour {number}" for number in range(120)]
     path = home.write(plan_of(colours))

@@ -10,7 +10,7 @@ from app.types import Status
 from tests.jobs.test_bulk import ECHO_RULES, Home, plan_of
 from tests.jobs.test_routing import ran
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 FOR_PEOPLE = {"check": "coverage", "at_most": 0.01, "otherwise": "review"}
 

@@ -13,6 +13,7 @@ from app.check.duplicates import Neighbours
 from app.digest import digest_bytes
 from app.errors import InvalidRequest
 from app.flow.make import make
+from app.flow.prepare import prepare
 from app.generate.generate import Generator
 from app.generate.renderer import open_renderer
 from app.image.png import read_any_png, read_png
@@ -20,7 +21,7 @@ from app.image.resize import cover
 from app.plan.expand import expand
 from app.plan.read import read_plan
 from app.plan.schema import Plan
-from app.registry.references import available_models, pin_references
+from app.registry.references import available_models
 from app.settings import Settings
 from app.store.sweep import sweep
 from app.store.verify import verify
@@ -50,13 +51,14 @@ class PosterHarness:
         self.models = available_models(self.settings)
 
     def read(self) -> Plan:
-        return pin_references(read_plan(self.plan, models=self.models), self.models, self.settings)
+        return read_plan(self.plan, models=self.models)
 
     def begin(self, plan: Plan) -> Run:
-        return start_run(plan, self.models, self.settings, RunProgress(Console(quiet=True)))
+        prepared = prepare(plan, self.settings, models=self.models)
+        return start_run(prepared, self.settings, RunProgress(Console(quiet=True)))
 
     def generator(self, run: Run) -> Generator:
-        (route,) = run.routes.values()
+        (route,) = run.prepared.routes.values()
         return Generator(route, open_renderer(route, self.settings, run.store), run.store, run.id)
 
 
@@ -73,7 +75,7 @@ def run(harness: PosterHarness) -> Run:
 
 @pytest.fixture(scope="module")
 def spec(harness: PosterHarness, run: Run) -> AssetSpec:
-    return next(expand(run.plan, harness.models))
+    return next(expand(run.prepared.plan, harness.models))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,7 @@ def test_the_picture_is_kept_and_named_before_any_work(run: Run) -> None:
 
 def test_reading_and_pinning_a_plan_writes_nothing(harness: PosterHarness, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
-    pin_references(read_plan(harness.plan, models=harness.models), harness.models, settings)
+    prepare(read_plan(harness.plan, models=harness.models), settings, models=harness.models)
     assert not settings.home.exists()
 
 
@@ -128,7 +130,7 @@ def test_the_same_plan_again_makes_nothing(
     harness: PosterHarness, record: AssetRecord, spec: AssetSpec
 ) -> None:
     again = harness.begin(harness.read())
-    assert next(expand(again.plan, harness.models)).digest == spec.digest
+    assert next(expand(again.prepared.plan, harness.models)).digest == spec.digest
     (outcome,) = harness.generator(again).generate([spec.request])
     assert not outcome.made
     assert outcome.image == record.image
@@ -139,15 +141,17 @@ def test_a_run_that_is_begun_from_its_own_document_needs_no_file(
 ) -> None:
     document = run.store.blobs.get(run.store.catalog.run(run.id).plan_digest)
     again = harness.begin(Plan.model_validate(json.loads(document)))
-    assert list(expand(again.plan, harness.models)) == list(expand(run.plan, harness.models))
+    assert list(expand(again.prepared.plan, harness.models)) == list(
+        expand(run.prepared.plan, harness.models)
+    )
 
 
 def test_a_faulty_picture_leaves_no_run_behind(harness: PosterHarness, tmp_path: Path) -> None:
     other = PosterHarness(tmp_path)
     plan = other.read()
     (other.folder / "pictures" / PICTURE.name).write_bytes(b"something else")
-    with pytest.raises(InvalidRequest, match="is not the picture that was checked"):
+    with pytest.raises(InvalidRequest, match="has changed since the plan was read"):
         other.begin(plan)
     assert not list((tmp_path / "home").glob("blobs/*/*/*"))
-    with pytest.raises(InvalidRequest, match=r"plan\.yaml:\d+: defaults\.background: .*no PNG"):
+    with pytest.raises(InvalidRequest, match=r"plan\.yaml:\d+: defaults\.background: .*not a PNG"):
         other.read()

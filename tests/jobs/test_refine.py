@@ -12,7 +12,7 @@ from app.types import Status
 from tests.jobs.test_bulk import Home
 from tests.jobs.test_routing import ran
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 PLAN: dict[str, Any] = {
     "atelier": 1,

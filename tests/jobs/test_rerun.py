@@ -11,16 +11,11 @@ import pytest
 from app.types import Status
 from tests.jobs.test_bulk import Home, plan_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
 class RerunHome(Home):
-    """A home with a diary of every card the model painted."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.diary = folder / "diary"
-        self.environment |= {"ATELIER_ECHO_DIARY": str(self.diary)}
+    """A home in which single stages run."""
 
     def stage(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         done = subprocess.run(
@@ -32,8 +27,9 @@ class RerunHome(Home):
         return answer
 
     @property
-    def painted(self) -> int:
-        return len(self.diary.read_text().splitlines())
+    def rendered(self) -> int:
+        """How many images the model made, by the ledger."""
+        return len(self.store.catalog.attempt_times("echo/1"))
 
 
 def test_each_stage_runs_alone_and_generates_nothing(tmp_path: Path) -> None:
@@ -67,7 +63,7 @@ def test_each_stage_runs_alone_and_generates_nothing(tmp_path: Path) -> None:
 
     again = home.stage("refinish", checked["run_id"], "--size", "48", "--size", "16x24")
     assert (again["reused"], again["accepted"]) == (6, 0)
-    assert home.painted == 12
+    assert home.rendered == 12
 
 
 @pytest.mark.parametrize(

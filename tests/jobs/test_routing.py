@@ -11,7 +11,7 @@ import pytest
 from app.types import Status
 from tests.jobs.test_bulk import Home
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 ATELIER = (sys.executable, "-c", "from app.cli.main import main; main()")
 

@@ -20,7 +20,8 @@ from app.backends.echo import EchoBackend
 from app.check.duplicates import Neighbours
 from app.fleet.prices import Budgets, Price
 from app.flow.make import make
-from app.generate.generate import GenerationTerms, Generator
+from app.generate.generate import Generator
+from app.generate.terms import GenerationTerms
 from app.monitor.alerts import AlertKind
 from app.monitor.service_metrics import BulkMetrics, parse_metrics, read_service
 from app.monitor.top import RunEstimate, TopReader
@@ -156,7 +157,7 @@ def test_what_a_service_says_is_summed_and_what_it_refuses_is_explained() -> Non
     with answering("", status=401) as url:
         refused = read_service(url)
     assert refused is not None
-    assert refused.problem == "it asks for a key: set ATELIER_KEY"
+    assert refused.problem == "it requires a key: set ATELIER_KEY"
 
 
 def test_a_service_that_says_nothing_is_no_service_that_is_gone(
@@ -166,7 +167,7 @@ def test_a_service_that_says_nothing_is_no_service_that_is_gone(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         snapshot = read_service(f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert snapshot is not None
-    assert "it said nothing within" in snapshot.problem
+    assert "it did not answer within" in snapshot.problem
 
 
 def test_on_a_terminal_frames_come_until_ctrl_c_which_is_no_fault(under_way: Store) -> None:
@@ -228,6 +229,6 @@ def test_a_report_has_the_four_figures_in_words_and_as_json(under_way: Store) ->
     (refused,) = answer["refused"]
     assert (refused["measure"], refused["model"]) == ("coverage", "echo/1")
     output = run("report")
-    assert "$0.100000" in output
+    assert "0.100000" in output
     assert "together" in output
     assert "2026-13" not in run("report", "--since", "20xx", code=2)

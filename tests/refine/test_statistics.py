@@ -13,18 +13,19 @@ from app.flow.complete import complete
 from app.flow.decide import decide
 from app.flow.examine import examine
 from app.flow.make import make
+from app.flow.prepare import prepare
 from app.generate.generate import Generator
 from app.models.bundled import ECHO
 from app.plan.schema import Plan
 from app.refine.attempts import Refiner
 from app.refine.changes import MAX_COST_FACTOR
 from app.refine.statistics import load_statistics
-from app.registry.references import available_models
 from app.route.stages import next_requests
 from app.settings import Settings
 from app.store.publish import Store, open_store, publish_assets
 from app.store.run_statistics import latest_retries
 from app.types import AssetRecord, AssetSpec, Measure, Refine, Rule, Status
+from app.types.candidate import DecidedAsset
 from jobs.runtime.progress import RunProgress
 from jobs.runtime.run import start_run
 from tests.values import ROUTE, spec_with
@@ -97,9 +98,10 @@ def test_a_stopped_plan_finds_its_attempts_though_more_was_learned_since(store: 
         anew += examine(generator_of(store).generate(requests), spec, store, None)
     assert [candidate.outcome.made for candidate in anew] == [False, False, False, True]
     decision = decide(spec, anew, Neighbours())
-    (record,) = publish_assets(
-        store, [complete(spec, ROUTE, decision, store, run_id="r", attempts=len(anew))]
+    decided = DecidedAsset(
+        key=ROUTE.key(spec.digest), spec=spec, decision=decision, attempts=len(anew)
     )
+    (record,) = publish_assets(store, [complete(decided, ROUTE, store, run_id="r")])
     assert record.status is Status.REJECTED
 
 
@@ -114,7 +116,6 @@ def test_refining_by_reason_is_another_asset_and_by_seed_the_same_as_ever() -> N
 
 def test_money_is_set_aside_for_the_dearest_attempt(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    models = available_models(settings)
     plans = [
         Plan.model_validate(
             {
@@ -128,8 +129,9 @@ def test_money_is_set_aside_for_the_dearest_attempt(tmp_path: Path) -> None:
         for refine in Refine
     ]  # fmt: skip
     seed, reason = (
-        start_run(plan, models, settings, RunProgress(Console(quiet=True))) for plan in plans
+        start_run(prepare(plan, settings), settings, RunProgress(Console(quiet=True)))
+        for plan in plans
     )
-    assert (seed.refiner, reason.refiner is None) == (None, False)
+    assert (seed.decisions.refiner, reason.decisions.refiner is None) == (None, False)
     longest = seed.terms["echo/1"].most_seconds
     assert reason.terms["echo/1"].most_seconds == pytest.approx(MAX_COST_FACTOR * longest)

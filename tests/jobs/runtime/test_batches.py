@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.types import Route
-from jobs.runtime.batches import REQUESTS_PER_BATCH, GenerateRow, generate_batches
+from jobs.runtime.batches import (
+    FIRST_REQUESTS,
+    REQUESTS_PER_BATCH,
+    GenerateRow,
+    generate_batches,
+)
 from tests.values import ROUTE, request_with, spec_with
 
 SMALL = ROUTE.model.replace(name="small")
@@ -48,3 +53,10 @@ def test_the_same_text_stands_side_by_side() -> None:
     (batch, *rest) = generate_batches(rows, ROUTES, workers=1)
     prompts = [item.spec.request.prompt for row in (batch, *rest) for item in row.items]
     assert prompts == sorted(prompts)
+
+
+@given(rows=everything, workers=st.integers(1, 4))
+def test_each_worker_starts_with_a_short_row(rows: list[GenerateRow], workers: int) -> None:
+    for batch in list(generate_batches(rows, ROUTES, workers=workers))[:workers]:
+        requests = sum(len(item.requests) for item in batch.items)
+        assert requests <= FIRST_REQUESTS or len(batch.items) == 1

@@ -11,10 +11,10 @@ from app.plan.schema import AcceptPlan
 from app.route.cascade import CascadePlan, Stage
 from app.route.router import RouteChoice
 from app.types import AssetRecord, AssetSpec, Measure, QualityReport, Rule, Status, Tier, Verdict
-from app.types.candidate import Candidate, Outcome
-from jobs.runtime.batches import DecidedAsset
+from app.types.candidate import Candidate, DecidedAsset, Outcome
+from jobs.runtime.decisions import decide_items
 from jobs.runtime.summary import Outcomes
-from jobs.runtime.waves import Item, decide_items, waves
+from jobs.runtime.waves import Item, ItemState, waves
 from tests.values import candidate_with, request_with, spec_with
 
 UNLIKE = Rule(check=Measure.DUPLICATE_DISTANCE, at_least=8, otherwise=Verdict.RETRY)
@@ -58,12 +58,12 @@ def played(
         if not pending:
             return records
         for item in pending:
-            item.existing = standing.get(item.spec.name)
-            if item.existing is None:
+            item.look_up(standing.get(item.spec.name))
+            if item.state is ItemState.OPEN:
                 item.candidates.append(candidate_of(hashes[item.index][item.rounds]))
         for asset in decide_items(pending, neighbours, outcomes):
             records[asset.spec.name] = record_of(asset)
-        pending = [item for item in pending if not item.ended]
+        pending = [item for item in pending if item.state is not ItemState.ENDED]
 
 
 looks = st.lists(
@@ -100,11 +100,12 @@ def test_what_stood_before_is_counted_as_reused_and_keeps_its_round() -> None:
         2,
     ]  # the second looked like the first
     outcomes = Outcomes(2)
-    late = Item(1, (specs_of(2)[1],), existing=done["gem.1"])
+    late = Item(1, (specs_of(2)[1],))
+    late.look_up(done["gem.1"])
     assert list(decide_items([late], Neighbours(), outcomes)) == []
-    assert not late.ended
+    assert late.state is ItemState.EXISTING
     assert list(decide_items([late], Neighbours(), outcomes)) == []
-    assert late.ended
+    assert late.state is ItemState.ENDED
     assert outcomes.before[Status.ACCEPTED] == 1
 
 
@@ -119,7 +120,7 @@ def test_what_no_money_is_left_for_turns_to_its_draft_once_and_then_fails() -> N
     ((item,),) = waves([(spec,)], drafts=[draft])
     item.candidates = [refused()]
     assert list(decide_items([item], Neighbours(), Outcomes(1))) == []
-    assert (item.ended, item.just_drafted, item.spec.model) == (False, True, "draft")
+    assert (item.state, item.spec.model) == (ItemState.NEW, "draft")
     assert item.spec.digest == draft.digest
     assert item.spec.request.tier is Tier.DRAFT
     item.candidates = [refused()]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.backends.echo import EchoBackend, EchoSettings
-from app.generate.generate import GenerationTerms
+from app.generate.terms import GenerationTerms
 from app.models.bundled import ECHO, bundled_models, folder_of
 from app.settings import Settings
 from app.store.publish import open_store
