@@ -32,6 +32,12 @@ def test_the_doors_load_nothing_heavy(module: str) -> None:
     assert run(code) == "[]"
 
 
+def test_help_loads_neither_the_catalog_nor_the_settings() -> None:
+    slow = ("sqlalchemy", "pydantic_settings", "numpy", "cv2", "app.plan.schema")
+    code = f"import app.cli.main, sys; print(sorted(set({slow}) & set(sys.modules)))"
+    assert run(code) == "[]"
+
+
 def test_plans_of_bundled_models_never_load_mlflow(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(
@@ -62,3 +68,41 @@ def test_importing_the_application_touches_nothing_on_disk() -> None:
         "print(list(pathlib.Path(folder).iterdir()))"
     )
     assert run(code) == "[]"
+
+
+def without(package: str, arguments: list[str], home: Path) -> str:
+    """What a command prints where a package of an extra is not installed."""
+    code = (
+        "import importlib.util as util, os, sys\n"
+        f"found, gone = util.find_spec, '{package}'; sys.modules[gone] = None\n"
+        "util.find_spec = lambda name, *rest: None if name == gone else found(name, *rest)\n"
+        f"os.environ['ATELIER_HOME'] = '{home}'; sys.argv = {['atelier', *arguments]}\n"
+    )
+    start = "from app.cli.main import main; main()"
+    if arguments[0] == "serve":
+        start = "from deployments.__main__ import commands; commands()"
+    done = subprocess.run(
+        [sys.executable, "-c", code + start], capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("fastapi", "serve", ["serve"]),
+        ("mlflow", "registry", ["models", "list"]),
+    ],
+)
+def test_a_missing_extra_is_named(
+    package: str, extra: str, arguments: list[str], tmp_path: Path
+) -> None:
+    assert f"pip install 'atelier[{extra}]'" in without(package, arguments, tmp_path)
+
+
+def test_a_run_needs_no_package_of_the_service_or_the_registry() -> None:
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(('fastapi', 'starlette', 'uvicorn', 'mlflow'))\n"
+        "import jobs.bulk, jobs.rerun, jobs.commands, app.models.load; print('loaded')"
+    )
+    assert run(code) == "loaded"

@@ -3,9 +3,9 @@
 risk_model.py             how likely a person refuses an image, learned from labels
 risk_bounds.py            how far a limit may go so that a rate holds with a stated confidence
 labels.py                 people's labels, and random samples for labelling
-calibration.py            labels become a document: the risk model, and counts along it
+calibration.py            a document learned from labels: the risk model, and counts along it
 calibrate.py              labels of the catalog, or of a file, as input for a calibration
-promoted_calibration.py   which calibration decides now
+promoted_calibration.py   which calibration is in use
 gate.py                   the acceptance gate of a run: accept, review, or another attempt
 shift_detector.py         whether images still look as they did when they were labelled
 drift.py                  whether a run differs from earlier runs, measure by measure

@@ -1,8 +1,8 @@
 """Calibration: turns labelled images into a document that gives risk limits for any error rate.
 
 Some labels train the risk model. The others, a uniform random sample of the images that the rules
-accept, are counted along it. The split follows a hash of each key, so the order of the labels does
-not matter.
+accept, are counted by their risk. The split follows a hash of each key, so the order of the labels
+does not matter.
 """
 
 from collections import defaultdict
@@ -87,7 +87,7 @@ class Calibration(Value):
     """Images of at least this risk, and the good ones among them; from the strictest limit on."""
     labels: int
     counted: Annotated[int, Field(ge=0)]
-    """Size of the random sample counted along the risk model; all other labels trained it."""
+    """Size of the random sample counted by their risk; all other labels trained it."""
     errors: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """How often reviewers are assumed to err, in either direction."""
     references: tuple[ReferenceScores, ...]

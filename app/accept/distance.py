@@ -45,8 +45,8 @@ def measure_distance(
     """
     if min(len(first), len(second)) < MIN_IMAGES:
         raise ValueError(
-            f"{len(first)} and {len(second)} pictures are too few to tell apart; "
-            f"give {MIN_IMAGES} each"
+            f"{len(first)} and {len(second)} images are too few to compare; "
+            f"give at least {MIN_IMAGES} each"
         )
     names = sorted(set.intersection(*(set(row) for row in (*first, *second))))
     both = np.array([[row[name] for name in names] for row in (*first, *second)], np.float64)

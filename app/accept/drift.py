@@ -1,4 +1,4 @@
-"""Drift: whether the images of a run differ from earlier ones, followed image by image.
+"""Drift: whether the images of a run differ from earlier ones, image by image.
 
 An exponentially weighted moving average of each measure (EWMA; Roberts 1959, Lucas and Saccucci
 1990) within bands. Scores are not normally distributed, so each is first replaced by its rank in

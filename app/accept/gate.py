@@ -1,4 +1,4 @@
-"""The acceptance gate: decides in a run whether what the rules accept needs a person's review.
+"""The acceptance gate: decides whether an image that the rules accept needs a person's review.
 
 It receives the images in the plan's order, so the same run gives the same decisions again.
 """
@@ -110,15 +110,15 @@ class AcceptanceGate:
         if self._calibration is None or self._limits is None:
             return "a calibration is promoted, see atelier checks"
         if self._calibration.reference(model_style.model, model_style.style) is None:
-            return f"pictures of {model_style} were labelled for {self._name}"
+            return f"images of {model_style} were labelled for {self._name}"
         watch = self._detectors.get(model_style)
         if watch and watch.alarmed:
-            return f"pictures of {model_style} have not shifted since {self._name}"
+            return f"images of {model_style} have not shifted since {self._name}"
         if self._limits.accept is None:
             missing = self._limits.missing
-            more = f"; at least {missing} fair labels more are needed" if missing else ""
+            more = f"; at least {missing} more random labels are needed" if missing else ""
             rate = f"{self._terms.false_accepts:.2%} false accepts"
-            return f"a limit surely keeps {rate}{more}: {self._name}"
+            return f"a limit keeps {rate}{more}: {self._name}"
         return ""
 
     def _observe(

@@ -16,10 +16,10 @@ WINDOW = 1000
 
 
 def latest_run(store: Store) -> str:
-    """Returns the id of the run that decided last. Raises InvalidRequest when there is none."""
+    """Returns the run of the newest decided asset. Raises InvalidRequest when there is none."""
     newest = latest_verdicts(store.catalog, limit=1)
     if not newest:
-        raise InvalidRequest("no run decided anything yet; run a plan first")
+        raise InvalidRequest("no run has decided an asset yet; run a plan first")
     return newest[0].run_id
 
 
@@ -53,7 +53,7 @@ def latest_outputs(store: Store, named: str) -> list[Row]:
     ][:WINDOW]
     if not records:
         raise InvalidRequest(
-            f"{named} is neither a run nor a model version that decided anything; "
+            f"{named} is neither a run nor a model version with a decided asset; "
             "see atelier runs list"
         )
     return score_rows(store, records)

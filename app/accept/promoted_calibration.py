@@ -1,4 +1,4 @@
-"""Stored calibrations, and which of them decides now; every change can be undone."""
+"""Stored calibrations, and the one in use; every change can be undone."""
 
 from app.accept.calibration import Calibration
 from app.errors import InvalidRequest, PromotionRefused
@@ -13,7 +13,7 @@ _NONE = "none"
 
 
 def live_digest(catalog: Catalog) -> str | None:
-    """Returns the digest of the calibration that decides now; None when none does."""
+    """Returns the digest of the calibration in use; None when there is none."""
     return _target(pointer(catalog, _CHECKS, _LIVE))
 
 
@@ -29,26 +29,26 @@ def keep_calibration(catalog: Catalog, calibration: Calibration) -> str:
 
 
 def promote(catalog: Catalog, reference: str) -> str:
-    """Makes a calibration decide from the next run on; returns its digest.
+    """Makes a calibration live from the next run on; returns its digest.
 
-    Raises AssetNotFound, InvalidRequest when it decides already, and PromotionRefused when another
+    Raises AssetNotFound, InvalidRequest when it is in use, and PromotionRefused when another
     process changed the pointer first.
     """
     present = pointer(catalog, _CHECKS, _LIVE)
     wanted, before = documents.digest_of(catalog, CALIBRATION, reference), _target(present)
     if wanted == before:
-        raise InvalidRequest(f"calibration {wanted[:12]} decides already; name another one")
+        raise InvalidRequest(f"calibration {wanted[:12]} is already in use; name another one")
     reason = f"{wanted[:12]} promoted over {before[:12] if before else _NONE}"
     move(catalog, _CHECKS, _LIVE, wanted, present=present, reason=reason)
     return wanted
 
 
 def roll_back(catalog: Catalog) -> str | None:
-    """Restores the calibration that decided before the last change; returns None if none did."""
+    """Restores the calibration in use before the last change; returns None if there was none."""
     present = pointer(catalog, _CHECKS, _LIVE)
     before = _target(present)
     if present is None or before is None:
-        raise PromotionRefused("no calibration decides, there is nothing to go back to")
+        raise PromotionRefused("no calibration is in use; there is nothing to undo")
     reason = f"back from {before[:12]}"
     if present.below is None:
         return _target(move(catalog, _CHECKS, _LIVE, _NONE, present=present, reason=reason))
@@ -56,7 +56,7 @@ def roll_back(catalog: Catalog) -> str | None:
 
 
 def history(catalog: Catalog) -> list[Pointer]:
-    """Returns every change of which calibration decides, the newest first."""
+    """Returns every change of the calibration in use, the newest first."""
     return moves(catalog, _CHECKS, _LIVE)
 
 

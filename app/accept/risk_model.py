@@ -65,7 +65,7 @@ class RiskModel(Value):
 def fit_risk_model(
     rows: Sequence[Scores], refused: Sequence[bool], *, errors: float = 0.0
 ) -> RiskModel:
-    """Fits the model to labels of which the share `errors` is wrong; predicts the true label."""
+    """Fits the model to labels with an error rate of `errors`; predicts the true label."""
     measures = sorted({measure for row in rows for measure in row})
     features = [_feature(measure, [row.get(measure) for row in rows]) for measure in measures]
     traits = tuple(trait for trait in features if trait is not None)

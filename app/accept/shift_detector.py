@@ -3,7 +3,7 @@
 A conformal test martingale (Vovk et al. 2021): while nothing changes, each new image's rank among
 all earlier ones is uniform, and a bet against that cannot win. The bets of all measures are
 averaged. While nothing changes, the probability that they ever reach ALARM within a window is below
-1 / ALARM, however often one looks.
+1 / ALARM, however often it is checked.
 """
 
 from bisect import bisect_left, bisect_right, insort

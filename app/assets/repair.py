@@ -1,11 +1,11 @@
-"""Repair: remakes what `verify` found missing or damaged, where provenance suffices for it.
+"""Repair: remakes what `verify` found missing or damaged, where provenance suffices.
 
 A blob is replaced only when the remade bytes have exactly its digest.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.digest import digest_bytes
 from app.engine.results import FailedRequest
 from app.errors import AtelierError, EngineError
@@ -58,13 +58,13 @@ def _repair_one(
 ) -> str:
     """Repairs one difference; returns why it could not be repaired, or "" when it was."""
     if difference.kind not in BLOB_KINDS:
-        return "a row is not as it was committed; restore the catalog from a backup"
+        return "a catalog row differs from what was committed; restore the catalog from a backup"
     digest = difference.digest
     for named in difference.named_by:
         subject, _, key = named.partition(" ")
         if subject == "page":
             store.blobs.remove(digest)  # so that the next run of its plan packs it again
-            return "an atlas page; run its plan again, which packs it anew"
+            return "an atlas page; run its plan again, which packs it again"
         candidates = _files(subject, key, models, store, backend)
         data = next(
             (candidate for candidate in candidates if digest_bytes(candidate) == digest), None
@@ -72,7 +72,7 @@ def _repair_one(
         if data is not None:
             restore(store, digest, data)
             return ""
-    return "what is made now has other bytes; `atelier replay` says what changed"
+    return "the remade file has other bytes; `atelier replay` shows what changed"
 
 
 def _files(
@@ -110,5 +110,5 @@ def _generated(
     loaded = backend(find_route(provenance.model, models))
     (outcome,) = loaded.generate([provenance.request])
     if isinstance(outcome, FailedRequest):
-        raise EngineError(f"it could not be made again: {outcome.error}") from outcome.error
+        raise EngineError(f"it could not be rendered again: {outcome.error}") from outcome.error
     return png_bytes(outcome.pixels, text=image_text(provenance))

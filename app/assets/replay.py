@@ -10,7 +10,7 @@ from itertools import groupby
 
 import numpy as np
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.engine.pipeline import Pixels
 from app.engine.results import FailedRequest, RenderedImage
 from app.errors import AtelierError

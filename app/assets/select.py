@@ -26,8 +26,7 @@ def select_assets(
             "name one asset, or a set with --where; for all of them use --where 'name=*'"
         )
     if reference is not None:
-        name, _, version = reference.partition("@")
-        return [catalog.asset(name, version or None)]
+        return [find_asset(catalog, reference)]
     given = dict(parse_condition(text, CONDITIONS) for text in where)
     return catalog.find_assets(
         name_glob=given.get("name"),
@@ -39,12 +38,18 @@ def select_assets(
     )
 
 
+def find_asset(catalog: Catalog, reference: str) -> AssetRecord:
+    """Returns the asset of NAME or NAME@VERSION. Raises AssetNotFound."""
+    name, _, version = reference.partition("@")
+    return catalog.asset(name, version or None)
+
+
 def parse_condition(text: str, names: Sequence[str]) -> tuple[str, str]:
     """Splits `name=value`; raises InvalidRequest for a name that is not in `names`."""
     name, equals, value = text.partition("=")
     if name not in names or not equals:
         raise InvalidRequest(
-            f"--where {text!r} is no condition; write one of {_listed(names)} as name=value"
+            f"--where {text!r} is not a condition; write one of {_listed(names)} as name=value"
         )
     return name, value
 
@@ -54,7 +59,7 @@ def _word(kind: type[AssetWord], text: str | None) -> AssetWord | None:
         return None if text is None else kind(text)
     except ValueError as exc:
         raise InvalidRequest(
-            f"{text!r} is no {kind.__name__.lower()}; use {_listed(kind)}"
+            f"{text!r} is not a {kind.__name__.lower()}; use {_listed(kind)}"
         ) from exc
 
 

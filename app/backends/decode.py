@@ -35,12 +35,12 @@ def read_image(data: bytes, request: GenerationRequest, *, host: str) -> Pixels:
     try:
         pictures = _Answer.model_validate_json(data).data
     except ValidationError as exc:
-        raise _bad(host, request, "is no JSON of images") from exc
+        raise _bad(host, request, "is not JSON with images") from exc
     if len(pictures) != 1:
-        raise _bad(host, request, f"holds {len(pictures)} images, not the 1 asked for")
+        raise _bad(host, request, f"holds {len(pictures)} images, not 1")
     if pictures[0].b64_json is None:
         what = (
-            "it gives no b64_json, and addresses of pictures are not fetched; register the version "
+            "its answer has no b64_json, and image URLs are not fetched; register the version "
             "with --option response_format=b64_json"
         )
         raise rejected_error(host, request, what)
@@ -52,9 +52,9 @@ def _decoded(text: str, request: GenerationRequest, host: str) -> Pixels:
         png = b64decode(text, validate=True)
         pixels = read_any_png(png, max_pixels=request.width * request.height)
     except NoBase64 as exc:
-        raise _bad(host, request, "holds an image that is no base64") from exc
+        raise _bad(host, request, "holds an image that is not base64") from exc
     except BadImage as exc:
-        raise _bad(host, request, f"holds no image of the size asked for: {exc}") from exc
+        raise _bad(host, request, f"holds no image of the requested size: {exc}") from exc
     height, width, _ = pixels.shape
     if (width, height) != (request.width, request.height):
         problem = f"holds an image of {width}x{height}, not {request.width}x{request.height}"
@@ -63,4 +63,4 @@ def _decoded(text: str, request: GenerationRequest, host: str) -> Pixels:
 
 
 def _bad(host: str, request: GenerationRequest, what: str) -> BackendRejected:
-    return rejected_error(host, request, f"its answer {what} and is not kept", retryable=True)
+    return rejected_error(host, request, f"its answer {what} and is discarded", retryable=True)

@@ -46,11 +46,11 @@ def error_from_status(
     if status == 429 or (status in (409, 503) and wait is not None):
         return _rate_limited(host, request, code, wait)
     if status >= 500 or status in (408, 425):
-        return unavailable_error(host, request, f"broke down ({code})")
+        return unavailable_error(host, request, f"failed ({code})")
     if 300 <= status < 400:
-        what = f"it answers elsewhere ({code}), where nobody follows; register its address of now"
+        what = f"it redirects ({code}), and redirects are not followed; register its current URL"
     elif status in (401, 403):
-        sent = "it refuses the key it was sent" if keyed else "it wants a key, and has none here"
+        sent = "it rejects its key" if keyed else "it requires a key, and none is set"
         what = f"{sent} ({code}); set {key_setting}"
     else:
         what = (
@@ -63,7 +63,7 @@ def error_from_status(
 def unavailable_error(host: str, request: GenerationRequest, what: str) -> BackendUnavailable:
     """Returns a retryable error; repeat the call under the same idempotency key."""
     return BackendUnavailable(
-        f"{host} {what}; see how it is, and run the same command again",
+        f"{host} {what}; check the service, then run the same command again",
         backend=host,
         request_id=request.id,
         retryable=True,
@@ -73,7 +73,7 @@ def unavailable_error(host: str, request: GenerationRequest, what: str) -> Backe
 def timeout_error(host: str, request: GenerationRequest, seconds: float) -> BackendTimeout:
     """Returns a retryable error; whether the service did the work is not known."""
     return BackendTimeout(
-        f"{host} did not answer within {seconds:g} s; see how it is, or raise "
+        f"{host} did not answer within {seconds:g} s; check the service, or raise "
         "ATELIER_HOSTED_TIMEOUT_SECONDS",
         backend=host,
         request_id=request.id,
@@ -93,9 +93,9 @@ def rejected_error(
 def _rate_limited(
     host: str, request: GenerationRequest, code: str, wait: float | None
 ) -> RateLimited:
-    hint = "" if wait is None else f" and wants to be left alone for {wait:g} s"
+    hint = "" if wait is None else f" and asks for a pause of {wait:g} s"
     return RateLimited(
-        f"{host} is asked too often ({code}){hint}; run the same command again later",
+        f"{host} refuses more requests for now ({code}){hint}; run the same command again later",
         backend=host,
         request_id=request.id,
         retry_after=wait,

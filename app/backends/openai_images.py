@@ -134,7 +134,7 @@ class OpenAIImages:
         except (TimeoutError, TimeoutException) as exc:
             raise timeout_error(host, request, self._timeout_seconds) from exc
         except RequestError as exc:
-            raise unavailable_error(host, request, "broke off its answer") from exc
+            raise unavailable_error(host, request, "ended the connection too early") from exc
         return self._read_answer(data, request, seconds=monotonic() - started)
 
     def _read_answer(
@@ -186,12 +186,12 @@ class OpenAIImages:
         """Returns the raw body; a compressed one is refused because it may expand to any size."""
         host = self._hosted.host
         if answer.headers.get("content-encoding", "identity") != "identity":
-            raise rejected_error(host, request, "its answer is packed, which nobody asked for")
+            raise rejected_error(host, request, "its answer is compressed, which was not requested")
         data = bytearray()
         async for chunk in answer.aiter_raw():
             data += chunk
             if len(data) > most:
-                what = f"its answer is longer than {most} bytes and was not read to its end"
+                what = f"its answer is longer than {most} bytes and was not read completely"
                 raise rejected_error(host, request, what, retryable=True)
         return bytes(data)
 
@@ -202,6 +202,5 @@ def need_httpx() -> None:
         import httpx  # noqa: F401
     except ModuleNotFoundError as exc:
         raise InvalidRequest(
-            "hosted models are asked through httpx, which is not installed; "
-            "run: pip install 'atelier[hosted]'"
+            "hosted models need httpx, which is not installed; run: pip install 'atelier[hosted]'"
         ) from exc

@@ -1,8 +1,8 @@
 """A running Atelier service behind the Backend protocol: its engines render a run's images.
 
-Requests are sent in class `bulk`: their rows come after all interactive ones, and a request that
-finds no room is repeated when the service says. The images are byte for byte those that a worker
-would make by itself.
+Requests are sent in class `bulk`: their rows come after all interactive ones, and a request without
+a free row is repeated after the pause that the service asks for. The images are byte for byte those
+that a worker would make by itself.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ DETERMINISTIC_MODES = frozenset({"reproducible", "exact"})
 
 @dataclass(frozen=True, slots=True)
 class BulkRetryPolicy(RetryPolicy):
-    """Being shed is normal for bulk: only other errors count as tries."""
+    """Counts every error but being shed as a try: shedding is normal for bulk requests."""
 
     def wait_seconds(self, errors: list[BackendError]) -> float | None:
         """Returns the seconds to wait after these errors, or None for no further try."""
@@ -141,7 +141,7 @@ class ServiceBackend(OpenAIImages):
     def _require_sendable(self, request: GenerationRequest) -> None:
         why = residency_refusal(self._route.model, request.tags)
         if why is None and (request.init_image, request.mask_image) != (None, None):
-            why = "it starts from another picture, which only a worker's own model can see"
+            why = "it starts from another image, which only a worker's own model can read"
         if why is not None:
             what = f"nothing was sent: {why}; unset ATELIER_SERVICE to make it"
             raise rejected_error(self._hosted.host, request, what)
@@ -154,7 +154,7 @@ class ServiceBackend(OpenAIImages):
         try:
             (origin,) = _Answer.model_validate_json(data).data
         except (ValidationError, ValueError) as exc:
-            what = "its answer does not say where the image comes from; it may be older than this"
+            what = "its answer has no provenance; the service may be an older version"
             raise rejected_error(host, request, what) from exc
         self._require_same(origin.provenance, request)
         return RenderedImage(
@@ -206,7 +206,7 @@ def _models(url: str, key: SecretStr | None) -> _Models:
         with httpx.Client(trust_env=False, timeout=CONNECT_SECONDS, headers=headers) as client:
             answer = client.get(f"{_base(url)}/models")
             if answer.status_code in (401, 403):
-                raise InvalidRequest(f"ATELIER_SERVICE {url} wants a key; set ATELIER_KEY")
+                raise InvalidRequest(f"ATELIER_SERVICE {url} requires a key; set ATELIER_KEY")
             return _Models.model_validate_json(answer.raise_for_status().content)
     except (httpx.HTTPError, ValidationError) as exc:
         raise InvalidRequest(
@@ -219,7 +219,7 @@ def _base(url: str) -> str:
     """Returns the base URL of the service's API; raises InvalidRequest for an invalid address."""
     parts = urlsplit(url)
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise InvalidRequest(f"ATELIER_SERVICE {url!r} is no address; write http://127.0.0.1:8000")
+        raise InvalidRequest(f"ATELIER_SERVICE {url!r} is not a URL; write http://127.0.0.1:8000")
     return f"{url.rstrip('/')}/v1"
 
 
@@ -228,7 +228,7 @@ def _hosted(url: str, model: ModelVersion) -> HostedEndpoint:
         return HostedEndpoint(url=_base(url), model=model.reference)
     except ValidationError as exc:
         raise InvalidRequest(
-            f"ATELIER_SERVICE {url!r} cannot be asked: {exc.errors()[0]['msg']}"
+            f"ATELIER_SERVICE {url!r} is invalid: {exc.errors()[0]['msg']}"
         ) from exc
 
 
@@ -239,7 +239,7 @@ def _mode(engine: EngineSettings | None) -> str:
     if engine.mode != "exact" or not unproven:
         return f"mode {engine.mode}"
     rows = "/".join(map(str, engine.row_buckets))
-    return f"mode exact at {rows} rows, whose bits are not proven there"
+    return f"mode exact at {rows} rows, which are not proven to give the same bits"
 
 
 def _same_bits(engine: EngineSettings | None, wanted: str) -> bool:

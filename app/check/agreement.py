@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.check.looks import AppearanceModel
-from app.check.network_input import premultiplied
+from app.check.planes import premultiplied
 from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value
-from app.types.prompt_words import words
+from app.types.request import words
 
 if TYPE_CHECKING:
     from torch import Tensor

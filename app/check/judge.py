@@ -9,9 +9,9 @@ _BY_SEVERITY = (Verdict.ACCEPT, Verdict.REVIEW, Verdict.RETRY, Verdict.REJECT)
 
 _MESSAGES: dict[Measure, str] = {
     Measure.DECODES: "not a whole 8-bit RGBA PNG in sRGB",
-    Measure.SIZE_ERROR: "another size than asked",
+    Measure.SIZE_ERROR: "not the requested size",
     Measure.COVERAGE: "fills too little or too much of the frame",
-    Measure.SOFTNESS: "soft at the edges or see-through",
+    Measure.SOFTNESS: "soft at the edges or translucent",
     Measure.FRAGMENTS: "in pieces or with pinholes",
     Measure.BORDER: "cut off at the border",
     Measure.CONTRAST: "flat",
@@ -19,7 +19,7 @@ _MESSAGES: dict[Measure, str] = {
     Measure.FRINGE: "another colour along the edge",
     Measure.HALO: "a halo or haze around it",
     Measure.NOISE: "noisy",
-    Measure.BLOTCHES: "blotched with colour",
+    Measure.BLOTCHES: "patches of colour",
     Measure.BANDING: "shading in bands",
     Measure.BLOCKINESS: "in blocks",
     Measure.CLIPPING: "clipped to white or black",
@@ -29,21 +29,21 @@ _MESSAGES: dict[Measure, str] = {
     Measure.ON_MODEL: "other colours than the prompt names",
     Measure.FINISHED: "looks unfinished",
     Measure.CRISP: "not crisp",
-    Measure.COMPOSITION: "cut, off its middle, or too small or large in the frame",
-    Measure.TEXT_ERROR: "text that is not read as it was written",
-    Measure.TEXT_CONTRAST: "text that hardly stands out",
+    Measure.COMPOSITION: "cut off, off centre, or too small or large in the frame",
+    Measure.TEXT_ERROR: "text that OCR reads wrongly",
+    Measure.TEXT_CONTRAST: "text with too little contrast",
     Measure.DUPLICATE_DISTANCE: "nearly repeats {repeats}",
     Measure.LIKENESS: "unlike its reference",
     Measure.DIFFERENCE: "visibly different from its reference",
     Measure.PALETTE_DISTANCE: "other colours than its reference",
-    Measure.PALETTE_ERROR: "colours beside the brand's",
-    Measure.LIGHT_ERROR: "light from another side than the brand's",
+    Measure.PALETTE_ERROR: "colours too far from the brand's",
+    Measure.LIGHT_ERROR: "light from another direction than the brand's",
     Measure.SUBJECT_SHARE: "subject too small or too large for the brand",
     Measure.MARGIN: "too near the edge for the brand",
-    Measure.OFF_CENTRE: "off the middle for the brand",
-    Measure.GROUND_ERROR: "another ground than the brand's",
+    Measure.OFF_CENTRE: "off centre for the brand",
+    Measure.GROUND_ERROR: "another background than the brand's",
     Measure.RESOLUTION: "smaller than the brand allows",
-    Measure.RISK: "not sure enough to go without a person",
+    Measure.RISK: "too uncertain to accept without a person",
 }
 
 
@@ -77,7 +77,7 @@ def rank(report: QualityReport) -> tuple[int, float, float]:
     return -severity(report.verdict), agreement, sharpness
 
 
-def reasons(report: QualityReport, *, repeats: str = "another picture") -> tuple[str, ...]:
+def reasons(report: QualityReport, *, repeats: str = "another image") -> tuple[str, ...]:
     """Returns the findings as text, in order: what is wrong, the number, and the rule.
 
     `repeats` is the name of the nearest image, for the duplicate finding.

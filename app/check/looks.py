@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from app.environment import use_strict_blas
 from app.errors import ModelNotFound
 from app.types import Measure, Value
-from app.types.prompt_words import words
+from app.types.request import words
 
 if TYPE_CHECKING:
     from app.check.networks import AppearanceNetwork

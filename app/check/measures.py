@@ -37,9 +37,9 @@ def coverage(planes: Planes) -> float:
 
 
 def softness(planes: Planes) -> float:
-    """Returns the share of the visible pixels that are see-through, 0 to 1.
+    """Returns the share of the visible pixels that are translucent, 0 to 1.
 
-    Visible is an alpha above 0.1, see-through one below 0.9. A clean edge is one pixel wide, so
+    Visible is an alpha above 0.1, translucent is one below 0.9. A clean edge is one pixel wide, so
     small and thin objects have a larger share than large ones; a ghost is soft all over.
     """
     visible = cv2.countNonZero(cv2.inRange(planes.alpha, FAINT, 255))

@@ -70,7 +70,7 @@ def palette_distance(pixels: Pixels, reference: Pixels) -> float:
 def _both(pixels: Pixels, reference: Pixels) -> tuple[Plane, Plane]:
     if pixels.shape != reference.shape:
         raise ValueError(
-            f"a picture {list(pixels.shape)} cannot be held against a reference "
+            f"an image {list(pixels.shape)} cannot be compared with a reference "
             f"{list(reference.shape)}; resize one of them first"
         )
     return _on_grey(pixels), _on_grey(reference)

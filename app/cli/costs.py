@@ -1,50 +1,44 @@
 """`atelier costs`: what was spent, by team, run, model or asset."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.cli.input import open_catalog, parse_since
 from app.cli.output import FAILED, AsJson, exit_codes, print_result
 from app.errors import InvalidRequest
-from app.settings import Settings
-from app.store.costs import CostGroup
-
-_DATE = re.compile(r"(\d{4}(-\d\d(-\d\d(T[\d:.]+Z?)?)?)?)?")
+from app.types import CostGroup
 
 
 def costs(
-    by: Annotated[
-        CostGroup, typer.Option(help="What to tell the costs apart by.")
-    ] = CostGroup.TEAM,
+    by: Annotated[CostGroup, typer.Option(help="How the costs are grouped.")] = CostGroup.TEAM,
     since: Annotated[
-        str, typer.Option(help="Only attempts that ended then or later: 2026-11 or 2026-11-21.")
+        str, typer.Option(help="Only attempts that ended at this date or later: 2026-11-21.")
     ] = "",
     bill: Annotated[
-        Path | None, typer.Option(help="Hold a provider's bill against it: CSV with key, usd.")
+        Path | None, typer.Option(help="Compare with a provider's bill: a CSV of key, usd.")
     ] = None,
-    model: Annotated[str, typer.Option(help="With --bill: whose calls, as in poster/1.")] = "",
+    model: Annotated[str, typer.Option(help="With --bill: the model charged: poster/1.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what was spent, per asset and per accepted asset too; the groups add up to the total.
+    """Show the costs by group, per asset and per accepted asset; the groups add up to the total.
 
     With --bill, list the calls of a model for which the provider charged another price than was
-    booked; calls are matched by idempotency key, the image's key. Exit code 1 when any differ.
+    recorded; calls are matched by idempotency key, the image's key. Exit code 1 when any differ.
     """
     from app.cli.render.costs import show_bill, show_costs
     from app.costs.invoice import reconcile
-    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
-        if not _DATE.fullmatch(since):
-            raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
-        catalog = Catalog.open(Settings().catalog)
+        since, catalog = parse_since(since), open_catalog()
         if bill is None:
             print_result(catalog.costs(by, since=since), as_json, show_costs)
             return
         if not model:
-            raise InvalidRequest("--bill needs --model with the version that was charged: poster/1")
+            raise InvalidRequest(
+                "--bill needs --model, the model that was charged: --model poster/1"
+            )
         reconciliation = reconcile(catalog, bill, model, since=since)
         print_result(reconciliation, as_json, show_bill)
     raise typer.Exit(0 if reconciliation.agrees else FAILED)

@@ -1,6 +1,6 @@
-"""Commands that need Ray: they start in a Python process of their own, so help loads nothing.
+"""Commands that need Ray: each replaces this process with `python -m`, so help loads no Ray.
 
-The process is replaced, so signals and exit codes are those of the command itself.
+Signals and exit codes are those of the command itself.
 """
 
 import os
@@ -15,7 +15,7 @@ FORWARDED = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
 }
-"""Settings for typer: every argument, also --help, is passed on to the other program."""
+"""Typer settings that pass every argument, also --help, to the other program."""
 
 
 def forwarded(module: str, name: str, summary: str) -> Callable[[typer.Context], None]:

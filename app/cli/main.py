@@ -1,18 +1,19 @@
-"""`atelier ...`: thin commands; the work is done in the modules they call.
+"""The command `atelier`: every command calls the module that does the work.
 
-Nothing heavy is imported here: help and plans answer without loading a model or Ray.
+Neither models nor Ray are imported here, so help and plans are quick.
 """
 
 import os
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from app.cli.checks import checks
 from app.cli.costs import costs
 from app.cli.forward import FORWARDED, RUNS, SERVICE, forwarded, replace_process
+from app.cli.input import open_catalog, open_store, read_settings
 from app.cli.keys import keys
 from app.cli.models import models
 from app.cli.output import (
@@ -28,12 +29,7 @@ from app.cli.runs import runs
 from app.cli.top import report, top
 from app.environment import use_strict_blas
 from app.errors import InvalidRequest
-from app.plan.json_schema import plan_schema
-from app.settings import Settings
 from app.types import Measure, Status
-
-if TYPE_CHECKING:
-    from app.store.catalog import Catalog
 
 MAKE, LOOK, SERVE = "Make images", "Look at what was made", "Serve previews"
 MODELS, MONEY, CLUSTER = "Models and checks", "Money", "Cluster"
@@ -51,7 +47,7 @@ def _forward(module: str, name: str, summary: str, panel: str) -> None:
 
 @atelier.command(
     rich_help_panel=MAKE,
-    short_help="Check PLAN; say what exists and what the rest costs.",
+    short_help="Check PLAN; show what exists and what the rest costs.",
     epilog="Example: atelier plan jobs/plans/icons.yaml",
 )
 def plan(
@@ -67,12 +63,14 @@ def plan(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what PLAN asks for, what is already made, and what the rest may take. Makes nothing."""
+    """Check PLAN; show which assets exist and estimate the rest's time and cost. Makes nothing."""
     with exit_codes(as_json):
         if schema:
+            from app.plan.json_schema import plan_schema
+
             return print_json(plan_schema())
         if path is None:
-            raise InvalidRequest("no PLAN is named; give a plan file, or --schema")
+            raise InvalidRequest("PLAN is missing; name a plan file, or give --schema")
         if stages:
             options = ["--allow-large"] * allow_large + ["--json"] * as_json
             replace_process(RUNS, "stages", str(path), *options)
@@ -82,33 +80,24 @@ def plan(
 def _print_forecast(path: Path, allow_large: bool, as_json: bool) -> None:
     from app.cli.render.assets import show_forecast
     from app.costs.forecast import forecast_plan
-    from app.fleet.prices import price_sheet
-    from app.plan.expand import expand_variants
+    from app.flow.prepare import prepare
     from app.plan.read import read_plan
-    from app.registry.references import available_models, pin_references
+    from app.registry.references import available_models
 
-    settings = Settings()
+    settings = read_settings()
     models = available_models(settings)
-    read = read_plan(path, allow_large=allow_large, models=models)
-    written = pin_references(read, models, settings)
-    forecast = forecast_plan(
-        written.name,
-        list(expand_variants(written, models)),
-        models,
-        _catalog(settings),
-        workers=os.cpu_count() or 1,
-        prices=price_sheet(settings),
-        budget=written.budget,
-        terms=written.route,
+    prepared = prepare(
+        read_plan(path, allow_large=allow_large, models=models), settings, models=models
     )
+    forecast = forecast_plan(prepared, open_catalog(), workers=os.cpu_count() or 1)
     print_result(forecast, as_json, show_forecast)
 
 
-_forward(RUNS, "run", "Make PLAN; what exists is reused, what was stopped goes on.", MAKE)
-_forward(RUNS, "generate", "Only render PLAN's images; check and finish them later.", MAKE)
+_forward(RUNS, "run", "Make PLAN; reuse what exists, continue a stopped run.", MAKE)
+_forward(RUNS, "generate", "Only render PLAN's first images; do not check or finish.", MAKE)
 _forward(RUNS, "recheck", "Judge the images of RUN again by other rules.", MAKE)
-_forward(RUNS, "refinish", "Finish the images that RUN chose at other sizes.", MAKE)
-_forward(RUNS, "repack", "Pack what RUN accepted with other options.", MAKE)
+_forward(RUNS, "refinish", "Finish the images of RUN at other sizes.", MAKE)
+_forward(RUNS, "repack", "Pack the accepted assets of RUN with other options.", MAKE)
 
 
 @atelier.command(
@@ -117,13 +106,15 @@ _forward(RUNS, "repack", "Pack what RUN accepted with other options.", MAKE)
     epilog="Example: atelier assets --status accepted --team heroes",
 )
 def assets(
-    name: Annotated[str, typer.Option(help="Names by glob: potion.*")] = "*",
-    status: Annotated[Status | None, typer.Option(help="Only those with this fate.")] = None,
-    model: Annotated[str | None, typer.Option(help="Made by this model: starter-icons/1")] = None,
-    rule: Annotated[Measure | None, typer.Option(help="Where this check's rule spoke.")] = None,
-    team: Annotated[str | None, typer.Option(help="Asked for by this team.")] = None,
-    run_id: Annotated[str | None, typer.Option("--run", help="Decided in this run.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 1000,
+    name: Annotated[str, typer.Option(help="Only matching names: potion.*")] = "*",
+    status: Annotated[Status | None, typer.Option(help="Only with this status.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only of this model: starter-icons/1")] = None,
+    rule: Annotated[
+        Measure | None, typer.Option(help="Only with a broken rule of this check.")
+    ] = None,
+    team: Annotated[str | None, typer.Option(help="Only requested by this team.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Only decided in this run.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most assets to list.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
     """List the assets of the catalog, the newest version of each name first."""
@@ -131,7 +122,7 @@ def assets(
     from app.store.pointers import resolved
 
     with exit_codes(as_json):
-        catalog = _catalog(Settings())
+        catalog = open_catalog()
         records = catalog.find_assets(
             name_glob=name, status=status, model=model and resolved(catalog, model), rule=rule,
             team=team, run_id=run_id, limit=limit,
@@ -149,38 +140,35 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one asset: its files, its scores, the rules it broke, and its provenance."""
+    from app.assets.select import find_asset
     from app.cli.render.assets import show_asset
 
     with exit_codes(as_json):
-        name, _, version = reference.partition("@")
-        record = _catalog(Settings()).asset(name, version or None)
-        print_result(record, as_json, show_asset)
+        print_result(find_asset(open_catalog(), reference), as_json, show_asset)
 
 
 @atelier.command(
     rich_help_panel=LOOK,
-    short_help="Copy accepted files out, each verified.",
+    short_help="Copy accepted files to a folder, each verified.",
     epilog="Example: atelier export --to export --name 'potion.*'",
 )
 def export(
-    to: Annotated[Path, typer.Option(help="The folder to write into; made when needed.")],
-    name: Annotated[str, typer.Option(help="Names by glob: potion.*")] = "*",
+    to: Annotated[Path, typer.Option(help="The folder for the copies; created if missing.")],
+    name: Annotated[str, typer.Option(help="Only matching names: potion.*")] = "*",
     as_json: AsJson = False,
 ) -> None:
-    """Copy the accepted assets' newest files out of the store, each verified by its digest."""
+    """Copy the newest files of accepted assets to a folder, each verified by its digest."""
     from app.assets.export import export as export_assets
     from app.cli.render.assets import show_exported
-    from app.store.publish import open_store
 
     with exit_codes(as_json):
-        settings = Settings()
-        store = open_store(settings.blobs, settings.catalog)
+        store = open_store()
         print_result(export_assets(store, to, name_glob=name), as_json, show_exported)
 
 
 @atelier.command(
     rich_help_panel=LOOK,
-    short_help="Render assets again and say what differs, and why.",
+    short_help="Render assets again and show what differs, and why.",
     epilog="Example: atelier replay --where model=starter-icons/1",
 )
 def replay(
@@ -189,10 +177,10 @@ def replay(
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="A set instead: name=GLOB, status=, model=, rule=, team=, run=; repeat."),
+        typer.Option(help="In place of NAME: name=GLOB, status=, model=, rule=, team=, run=."),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Levels of 255 (root mean square) that count as the same.")
+        float, typer.Option(min=0, help="Largest RMS difference, in levels of 255.")
     ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
@@ -206,12 +194,10 @@ def replay(
     from app.cli.render.runs import show_replay
     from app.generate.renderer import open_reproducing_renderer
     from app.registry.references import available_models
-    from app.store.publish import open_store
 
     results: list[ReplayResult] = []
     with exit_codes(as_json):
-        settings = Settings()
-        store = open_store(settings.blobs, settings.catalog)
+        settings, store = read_settings(), open_store()
         records = select_assets(store.catalog, reference, where or [])
         load = partial(open_reproducing_renderer, settings=settings, store=store)
         for result in replay_assets(
@@ -227,30 +213,28 @@ def replay(
 
 @atelier.command(
     rich_help_panel=LOOK,
-    short_help="Hash every file again; --repair makes good what it can.",
+    short_help="Hash every file again; --repair restores damaged files.",
     epilog="Example: atelier verify --repair",
 )
 def verify(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make again what is reproducible and put it back.")
+        bool, typer.Option("--repair", help="Make damaged files again and restore them.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hash every stored file again and compare the catalog with the store.
 
-    Exit code 1 and a list when anything is not as it was committed or, with --repair, when anything
-    could not be repaired.
+    Exit code 1 and a list when anything differs from what was committed or, with --repair, when
+    anything could not be repaired.
     """
     from app.assets.repair import repair as repair_all
     from app.cli.render.runs import show_differences, show_repairs
     from app.generate.renderer import open_reproducing_renderer
     from app.registry.references import available_models
-    from app.store.publish import open_store
     from app.store.verify import verify as verify_all
 
     with exit_codes(as_json):
-        settings = Settings()
-        store = open_store(settings.blobs, settings.catalog)
+        settings, store = read_settings(), open_store()
         differences = verify_all(store)
         if not repair:
             print_results(differences, as_json, show_differences)
@@ -263,24 +247,22 @@ def verify(
 
 @atelier.command(
     rich_help_panel=LOOK,
-    short_help="Remove what dead workers left.",
+    short_help="Remove unfinished files of dead workers.",
     epilog="Example: atelier sweep --dry-run",
 )
 def sweep(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the files.")] = False,
     grace_hours: Annotated[
-        float, typer.Option(min=0, help="Files that nothing names are kept so long.")
+        float, typer.Option(min=0, help="Keep unreferenced files this long.")
     ] = 24.0,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what dead workers left: unfinished files, old leases, files that no row names."""
+    """Remove unfinished files and old leases of dead workers, and files without a catalog row."""
     from app.cli.render.runs import show_sweep
-    from app.store.publish import open_store
     from app.store.sweep import sweep as sweep_store
 
     with exit_codes(as_json):
-        settings = Settings()
-        store = open_store(settings.blobs, settings.catalog)
+        store = open_store()
         swept = sweep_store(store, grace_seconds=grace_hours * 3600, dry_run=dry_run)
         print_result(swept, as_json, show_sweep)
 
@@ -288,12 +270,12 @@ def sweep(
 atelier.add_typer(runs, name="runs", rich_help_panel=LOOK, invoke_without_command=True)
 atelier.command(
     rich_help_panel=LOOK,
-    short_help="Say why an asset was made by its model.",
+    short_help="Show why an asset was made by its model.",
     epilog="Example: atelier explain potion",
 )(explain)
 atelier.command(
     rich_help_panel=LOOK,
-    short_help="Pace, errors, cost and delivery times of runs.",
+    short_help="Show rate, errors, cost and delivery times of runs.",
     epilog="Example: atelier report --since 2026-11",
 )(report)
 atelier.command(
@@ -304,22 +286,16 @@ atelier.command(
 _forward(SERVICE, "serve", "Keep models warm behind HTTP on this machine.", SERVE)
 atelier.add_typer(keys, name="keys", rich_help_panel=SERVE)
 atelier.add_typer(models, name="models", rich_help_panel=MODELS)
-_forward(RUNS, "bench", "Compare models: time, quality, cost, with pictures.", MODELS)
+_forward(RUNS, "bench", "Compare models: time, quality, cost, with images.", MODELS)
 atelier.add_typer(policy, name="policy", rich_help_panel=MODELS)
 atelier.add_typer(checks, name="checks", rich_help_panel=MODELS)
 atelier.command(
     rich_help_panel=MONEY,
-    short_help="Say what was spent, by team, run, model or asset.",
+    short_help="Show the costs by team, run, model or asset.",
     epilog="Example: atelier costs --by model --since 2026-11",
 )(costs)
 _forward(RUNS, "submit", "Make PLAN on a Ray cluster and follow it.", CLUSTER)
 _forward(RUNS, "floor", "Keep machines ready in the windows of a file.", CLUSTER)
-
-
-def _catalog(settings: Settings) -> "Catalog":
-    from app.store.catalog import Catalog
-
-    return Catalog.open(settings.catalog)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from app.cli.input import open_catalog, option_groups, read_settings
 from app.cli.output import AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
-from app.settings import Settings
 from app.types import ModelVersion, Size
 from app.types.registered_version import CHAMPION, RegisteredVersion, Tolerance
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from app.store.pointers import Pointer
 
 models = typer.Typer(
-    help="Models as measured goods: register, measure, compare, promote, roll back.",
+    help="Register, measure, compare, promote and roll back model versions.",
     no_args_is_help=True,
 )
 
@@ -32,31 +33,44 @@ Reference = Annotated[str, typer.Argument(metavar="MODEL", help="NAME/VERSION or
 Alias = Annotated[str, typer.Option(help="The alias to move.")]
 
 
-Name = Annotated[str, typer.Option(help="The model's name: draft")]
-ModelRole = Annotated[str, typer.Option(help="What it is for: draft, final, typography")]
-Sizes = Annotated[list[str] | None, typer.Option("--size", help="Renders 1024x1024; repeat.")]
-DefaultSteps = Annotated[
-    int | None, typer.Option("--steps", min=1, max=200, help="Its default steps.")
-]
-DefaultGuidance = Annotated[float | None, typer.Option(min=0, max=30, help="Its default guidance.")]
+@dataclass(frozen=True)
+class VersionOptions:
+    """The options with which any model version is registered."""
+
+    name: Annotated[str, typer.Option(help="The model's name: draft")]
+    role: Annotated[str, typer.Option(help="Its purpose: draft, final, typography")] = ""
+    licence: Annotated[
+        str, typer.Option(help="The licence of its images, if no version.json names it.")
+    ] = ""
+    size: Annotated[list[str] | None, typer.Option(help="Renders 1024x1024; repeat.")] = None
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=200, help="Its default number of steps.")
+    ] = None
+    guidance_scale: Annotated[
+        float | None, typer.Option(min=0, max=30, help="Its default guidance scale.")
+    ] = None
+
+    @property
+    def sizes(self) -> list[Size]:
+        """Returns the sizes. Raises InvalidRequest."""
+        return [_size(text) for text in self.size or []]
 
 
 @models.command(epilog="Example: atelier models register starter --name draft --role draft")
+@option_groups
 def register(
     folder: Annotated[str, typer.Argument(help="A diffusers folder, or starter or echo.")],
-    name: Name,
-    role: ModelRole = "",
-    licence: Annotated[str, typer.Option(help="Unless the folder's version.json says it.")] = "",
-    source: Annotated[str, typer.Option(help="hub:owner/name@revision, when it is known.")] = "",
-    size: Sizes = None,
-    steps: DefaultSteps = None,
-    guidance_scale: DefaultGuidance = None,
+    options: VersionOptions,
+    source: Annotated[
+        str, typer.Option(help="Where the weights are from: hub:owner/name@revision")
+    ] = "",
     example: Annotated[
-        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture; repeat.")
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="An example image; repeat."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the weights in FOLDER a version of a name; the same weights stay the same version.
+    """Register the weights in FOLDER as a version of a name; equal weights keep their version.
 
     The files stay where they are. Nothing is downloaded, and no code in the folder is run.
     """
@@ -65,13 +79,13 @@ def register(
 
     with exit_codes(as_json):
         if folder in bundled_models() or not Path(folder).is_dir():
-            version = describe_bundled(folder, name)
+            version = describe_bundled(folder, options.name)
         else:
             version = describe(
-                Path(folder), name, licence=licence, source=source, steps=steps,
-                sizes=[_size(text) for text in size or []], guidance_scale=guidance_scale,
+                Path(folder), options.name, licence=options.licence, source=source,
+                sizes=options.sizes, steps=options.steps, guidance_scale=options.guidance_scale,
             )  # fmt: skip
-        _register(version, role, example or [], as_json)
+        _register(version, options.role, example or [], as_json)
 
 
 @models.command(
@@ -79,41 +93,40 @@ def register(
     epilog="Example: atelier models register-hosted https://api.openai.com/v1 --model MODEL "
     "--name poster --licence 'their terms' --size 1024x1024",
 )
+@option_groups
 def register_hosted(
-    url: Annotated[str, typer.Argument(help="A service that speaks OpenAI's images API.")],
-    model: Annotated[str, typer.Option(help="What the service calls the model.")],
-    name: Name,
-    role: ModelRole = "",
-    licence: Annotated[str, typer.Option(help="The terms of its pictures.")] = "",
+    url: Annotated[str, typer.Argument(help="A service with OpenAI's images API.")],
+    model: Annotated[str, typer.Option(help="The service's name for the model.")],
+    options: VersionOptions,
     capability: Annotated[
         list[str] | None,
         typer.Option(help="The service takes: seeded, steps, negative-prompt, transparent, text."),
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="Sent with every call: quality=high; repeat.")
+        list[str] | None, typer.Option(help="A field of every call: quality=high; repeat.")
     ] = None,
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The service's last day.")
     ] = None,
-    size: Sizes = None,
-    steps: DefaultSteps = None,
-    guidance_scale: DefaultGuidance = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a hosted model at URL a version of a name; no request is sent to the service.
+    """Register a hosted model at URL as a version of a name; no request is sent to the service.
 
-    Its price stands in the price sheet (ATELIER_PRICES), its key in ATELIER_HOSTED_KEYS.
+    Its price belongs in the price sheet (ATELIER_PRICES), its key in ATELIER_HOSTED_KEYS.
     """
-    from app.models.describe import describe_hosted
+    from app.models.describe import describe_hosted, hosted_endpoint
 
     with exit_codes(as_json):
-        version = describe_hosted(
-            url, model, name, licence=licence, sizes=[_size(text) for text in size or []],
-            steps=steps, guidance_scale=guidance_scale, capabilities=capability or [],
-            options=[_option(text) for text in option or []],
+        endpoint = hosted_endpoint(
+            url, model, options=[_option(text) for text in option or []],
             until=until.date() if until else None,
         )  # fmt: skip
-        _register(version, role, [], as_json)
+        version = describe_hosted(
+            endpoint, options.name, licence=options.licence, sizes=options.sizes,
+            capabilities=capability or [], steps=options.steps,
+            guidance_scale=options.guidance_scale,
+        )  # fmt: skip
+        _register(version, options.role, [], as_json)
 
 
 def _register(version: ModelVersion, role: str, examples: list[Path], as_json: bool) -> None:
@@ -121,7 +134,7 @@ def _register(version: ModelVersion, role: str, examples: list[Path], as_json: b
     from app.registry.registry import open_registry
 
     pictures = {path.name: path.read_bytes() for path in examples}
-    registered = open_registry(Settings()).register(version, role=role, examples=pictures)
+    registered = open_registry(read_settings()).register(version, role=role, examples=pictures)
     _require_unchanged(registered, version)
     print_result(registered, as_json, show_registered)
 
@@ -142,17 +155,15 @@ def list_models(
     from app.store.pointers import aliases
 
     with exit_codes(as_json):
-        settings = Settings()
         conditions = [parse_condition(text, CONDITIONS) for text in where or []]
-        with _catalog(settings) as catalog:
-            bearing = aliases(catalog)
+        aliases_of = aliases(open_catalog())
         rows = [
             ModelRow(
                 reference=version.reference,
-                aliases=tuple(bearing.get(version.reference, ())),
+                aliases=tuple(aliases_of.get(version.reference, ())),
                 version=version,
             )
-            for version in open_registry(settings).versions(name)
+            for version in open_registry(read_settings()).versions(name)
             if all(_meets(version, field, value) for field, value in conditions)
         ]
         print_results(rows, as_json, show_models)
@@ -168,16 +179,14 @@ def show(reference: Reference, as_json: AsJson = False) -> None:
     from app.store.pointers import aliases, moves
 
     with exit_codes(as_json):
-        settings = Settings()
+        settings, catalog = read_settings(), open_catalog()
         version = find_registered(reference, settings)
-        with _catalog(settings) as catalog:
-            bearing, history = aliases(catalog), moves(catalog, version.model.name, CHAMPION)
         card = ModelCard(
             reference=version.reference,
-            aliases=tuple(bearing.get(version.reference, ())),
+            aliases=tuple(aliases(catalog).get(version.reference, ())),
             version=version,
             measured=tuple(open_registry(settings).history(version.reference)),
-            moves=tuple(history),
+            moves=tuple(moves(catalog, version.model.name, CHAMPION)),
         )
         print_result(card, as_json, show_model)
 
@@ -187,22 +196,23 @@ def measure(
     reference: Reference,
     prompts: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="One prompt a line, not the usual ones."),
+        typer.Option(exists=True, dir_okay=False, help="A file with other prompts, one a line."),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, max=1000, help="Seeds for each prompt.")] = 4,
     tolerance: Annotated[
         list[str] | None,
-        typer.Option(help="How much worse it may be: acceptance=0.05, seconds_share=0.3; repeat."),
+        typer.Option(help="Allowed loss: acceptance=0.05, seconds_share=0.3; repeat."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Render the golden set, check it, and record the result with the version."""
+    """Render and check the golden set, and record the result with the version."""
     from app.cli.render.models import show_measured
-    from app.registry.measure import measure_version as measure_model
+    from app.registry.measure import measure_version
 
     with exit_codes(as_json):
-        result = measure_model(
-            reference, Settings(), prompts=_lines(prompts) if prompts else None, samples=samples,
+        result = measure_version(
+            reference, read_settings(),
+            prompts=_lines(prompts) if prompts else None, samples=samples,
             tolerance=_tolerance(tolerance or []), progress=_images,
         )  # fmt: skip
         print_result(result, as_json, show_measured)
@@ -212,19 +222,19 @@ def measure(
 def compare(
     reference: Reference,
     champion: Annotated[
-        str | None, typer.Argument(metavar="CHAMPION", help="Against this; else NAME@champion.")
+        str | None, typer.Argument(metavar="CHAMPION", help="By default NAME@champion.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a version with the champion, as the gate does. Exit code 1: not promotable."""
+    """Compare a version with the champion by the promotion gate. Exit code 1: not promotable."""
     from app.cli.render.models import Comparison, show_comparison
     from app.registry.promote import gate
     from app.registry.references import find_registered
 
     with exit_codes(as_json):
-        settings = Settings()
+        settings = read_settings()
         candidate = find_registered(reference, settings)
-        against, _ = _champion(candidate, CHAMPION, settings)
+        against, _ = _champion(open_catalog(), candidate, CHAMPION)
         if champion is not None:
             against = find_registered(champion, settings)
         rows = gate(candidate, against)
@@ -240,21 +250,20 @@ def compare(
 
 @models.command(epilog="Example: atelier models promote draft/1")
 def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = False) -> None:
-    """Move the alias to a version, if its golden result is no worse than the champion's."""
+    """Move the alias to a version if its golden result is no worse than the champion's."""
     from app.cli.render.models import show_pointer
     from app.registry.promote import promote_version
     from app.registry.references import find_registered
     from app.registry.registry import open_registry
 
     with exit_codes(as_json):
-        settings = Settings()
+        settings, catalog = read_settings(), open_catalog()
         candidate = find_registered(reference, settings)
-        against, present = _champion(candidate, alias, settings)
-        with _catalog(settings) as catalog:
-            moved = promote_version(
-                catalog, candidate, against, present, alias=alias,
-                mirror=open_registry(settings).mirror,
-            )  # fmt: skip
+        against, present = _champion(catalog, candidate, alias)
+        moved = promote_version(
+            catalog, candidate, against, present, alias=alias,
+            mirror=open_registry(settings).mirror,
+        )  # fmt: skip
         print_result(moved, as_json, show_pointer)
 
 
@@ -262,32 +271,29 @@ def promote(reference: Reference, alias: Alias = CHAMPION, as_json: AsJson = Fal
 def rollback(
     name: Annotated[str, typer.Argument(help="The model's name: draft")],
     alias: Alias = CHAMPION,
-    reason: Annotated[str, typer.Option(help="Kept in the history.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, for the history.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Move the alias back to its previous version; again: one further back. History is kept."""
+    """Move the alias back to its previous version; repeat to go further back. Keeps the history."""
     from app.cli.render.models import show_pointer
-    from app.registry.promote import roll_back_version as roll_back
+    from app.registry.promote import roll_back_version
     from app.registry.registry import open_registry
 
     with exit_codes(as_json):
-        settings = Settings()
-        with _catalog(settings) as catalog:
-            moved = roll_back(
-                catalog, name, alias=alias, reason=reason, mirror=open_registry(settings).mirror
-            )
+        mirror = open_registry(read_settings()).mirror
+        moved = roll_back_version(open_catalog(), name, alias=alias, reason=reason, mirror=mirror)
         print_result(moved, as_json, show_pointer)
 
 
 @models.command(epilog="Example: atelier models ui")
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine only.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's own page over the registry, for this machine only; Ctrl-C ends it."""
+    """Serve MLflow's page over the registry on this machine only, until Ctrl-C."""
     from app.registry.mlflow_ui import ui_command
 
     with exit_codes(as_json=False):
-        settings = Settings()
+        settings = read_settings()
         command, environment = ui_command(settings, port)
         print(f"http://127.0.0.1:{port}" if command else settings.registry, flush=True)
         if command:
@@ -295,14 +301,13 @@ def ui(
 
 
 def _champion(
-    candidate: RegisteredVersion, alias: str, settings: Settings
+    catalog: "Catalog", candidate: RegisteredVersion, alias: str
 ) -> "tuple[RegisteredVersion | None, Pointer | None]":
     from app.registry.registry import open_registry
     from app.store.pointers import pointer
 
-    with _catalog(settings) as catalog:
-        present = pointer(catalog, candidate.model.name, alias)
-    return (open_registry(settings).version(present.target) if present else None), present
+    present = pointer(catalog, candidate.model.name, alias)
+    return (open_registry(read_settings()).version(present.target) if present else None), present
 
 
 @contextmanager
@@ -321,23 +326,23 @@ def _size(text: str) -> Size:
     try:
         return Size(width=int(width), height=int(height or width))
     except ValueError as exc:
-        raise InvalidRequest(f"--size {text!r} is no size; write 1024x1024") from exc
+        raise InvalidRequest(f"--size {text!r} is not a size; write 1024x1024") from exc
 
 
 def _option(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
-        raise InvalidRequest(f"--option {text!r} is no option; write quality=high")
+        raise InvalidRequest(f"--option {text!r} is not NAME=VALUE; write quality=high")
     return name, value
 
 
 def _require_unchanged(known: RegisteredVersion, version: ModelVersion) -> None:
     """Raises InvalidRequest for other sizes or another endpoint: versions never change."""
-    stands, endpoint = known.model, version.hosted
-    if endpoint and (stands.hosted, stands.sizes) != (endpoint, version.sizes):
+    recorded, endpoint = known.model, version.hosted
+    if endpoint and (recorded.hosted, recorded.sizes) != (endpoint, version.sizes):
         raise InvalidRequest(
-            f"{known.reference} stands already with other sizes or another end, and was left as it "
-            "is; what it made is found under another --name too"
+            f"{known.reference} is already registered with other sizes or another last day, and a "
+            "version never changes; register it under another --name: its images are reused there"
         )
 
 
@@ -346,7 +351,7 @@ def _warn_of_ends(models: "list[ModelVersion]", today: date) -> None:
 
     for warning in filter(None, (end_warning(model, today) for model in models)):
         Console(stderr=True, highlight=False).print(
-            f"{warning}: let plans name another model", markup=False, soft_wrap=True
+            f"{warning}: name another model in plans", markup=False, soft_wrap=True
         )
 
 
@@ -365,21 +370,10 @@ def _tolerance(texts: list[str]) -> Tolerance:
         return Tolerance.model_validate(dict(text.split("=", 1) for text in texts))
     except ValueError as exc:
         raise InvalidRequest(
-            f"--tolerance {' '.join(texts)} is not understood; write shares from 0 to 1 of "
+            f"--tolerance {' '.join(texts)} is invalid; write shares from 0 to 1 of "
             f"{', '.join(Tolerance.model_fields)}, as in acceptance=0.05"
         ) from exc
 
 
 def _lines(path: Path) -> list[str]:
     return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-
-
-@contextmanager
-def _catalog(settings: Settings) -> "Iterator[Catalog]":
-    from app.store.catalog import Catalog
-
-    catalog = Catalog.open(settings.catalog)
-    try:
-        yield catalog
-    finally:
-        catalog.close()

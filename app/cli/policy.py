@@ -1,39 +1,42 @@
-"""`atelier policy ...`: learn how models are chosen, try it, promote it, roll it back.
+"""`atelier policy ...`: learn, try, promote and roll back the policy that chooses models.
 
 `atelier explain` shows why one asset was made by its models.
 """
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.input import open_catalog, option_groups, read_settings
 from app.cli.output import AsJson, exit_codes, print_result, print_results
 from app.errors import InvalidRequest
-from app.settings import Settings
-from app.types import Kind
+from app.types import Kind, Size
+
+if TYPE_CHECKING:
+    from app.plan.schema import PlanAsset, RoutePlan
 
 policy = typer.Typer(
-    help="How models are chosen where a plan says model: auto.", no_args_is_help=True
+    help="Learn and choose the policy for assets with model: auto.", no_args_is_help=True
 )
 
 PolicyArgument = Annotated[
-    str, typer.Argument(help="A policy by its digest, or the beginning of it.", metavar="POLICY")
+    str, typer.Argument(help="Its digest, or the first characters.", metavar="POLICY")
 ]
 
 
 @policy.command(epilog="Example: atelier policy learn")
 def learn(as_json: AsJson = False) -> None:
-    """Learn a policy from the catalog's decided assets. It decides nothing until promoted."""
+    """Learn a policy from the catalog's decided assets. It is not used until it is promoted."""
     from app.cli.render.routes import KeptPolicy, show_policy
     from app.route.policy import keep_policy, learn_policy
-    from app.store.catalog import Catalog
     from app.store.run_statistics import latest_verdicts
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         records = latest_verdicts(catalog)
         if not records:
-            raise InvalidRequest("no asset was decided yet, there is nothing to learn; run a plan")
+            raise InvalidRequest("the catalog has no decided asset to learn from; run a plan first")
         learned = learn_policy(records)
         print_result(
             KeptPolicy(digest=keep_policy(catalog, learned), policy=learned), as_json, show_policy
@@ -42,14 +45,13 @@ def learn(as_json: AsJson = False) -> None:
 
 @policy.command(name="list", epilog="Example: atelier policy list")
 def list_policies(as_json: AsJson = False) -> None:
-    """List the policies, which of them decide, and every change of that."""
+    """List the policies, those in use, and every change of the policies in use."""
     from app.cli.render.routes import PolicyList, show_policies
     from app.route.policy import POLICY, history, rollout
-    from app.store.catalog import Catalog
     from app.store.documents import newest
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         listing = PolicyList(
             rollout=rollout(catalog),
             kept=newest(catalog, POLICY),
@@ -60,14 +62,13 @@ def list_policies(as_json: AsJson = False) -> None:
 
 @policy.command(epilog="Example: atelier policy show 3f2a")
 def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
-    """Show what a policy knows of each model: success, time per image, and how well it predicts."""
+    """Show a policy's figures for each model: success, time per image, and prediction quality."""
     from app.cli.render.routes import KeptPolicy, show_policy
     from app.route.policy import POLICY, Policy
-    from app.store.catalog import Catalog
     from app.store.documents import digest_of, get
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         digest = digest_of(catalog, POLICY, reference)
         kept_policy = KeptPolicy(digest=digest, policy=get(catalog, digest, Policy))
         print_result(kept_policy, as_json, show_policy)
@@ -77,108 +78,128 @@ def show(reference: PolicyArgument, as_json: AsJson = False) -> None:
 def try_policy(
     reference: PolicyArgument,
     share: Annotated[
-        float, typer.Option(min=0, max=1, help="For this part of the assets; 0: only noted.")
+        float, typer.Option(min=0, max=1, help="Share of the assets it decides; 0: only recorded.")
     ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Put a policy on trial beside the one that is live."""
+    """Start a trial of a policy beside the live policy."""
     from app.cli.render.routes import show_rollout
     from app.route.policy import start_trial
-    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         print_result(start_trial(catalog, reference, share=share), as_json, show_rollout)
 
 
 @policy.command(epilog="Example: atelier policy compare")
 def compare(as_json: AsJson = False) -> None:
-    """Compare the results of each policy's assets, and for how many the trial would differ."""
+    """Compare each policy's results, and count the assets that the trial would decide otherwise."""
     from app.cli.render.routes import show_arms
     from app.route.explain import policy_arms
-    from app.store.catalog import Catalog
     from app.store.run_statistics import latest_verdicts
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         print_results(policy_arms(catalog, latest_verdicts(catalog)), as_json, show_arms)
 
 
 @policy.command(epilog="Example: atelier policy promote 3f2a")
 def promote(reference: PolicyArgument, as_json: AsJson = False) -> None:
-    """Make a policy decide from the next run on."""
+    """Make a policy live: it decides for all assets, from the next run on."""
     from app.cli.render.routes import show_rollout
     from app.route.policy import promote_policy
-    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
-        catalog = Catalog.open(Settings().catalog)
+        catalog = open_catalog()
         print_result(promote_policy(catalog, reference), as_json, show_rollout)
 
 
 @policy.command(epilog="Example: atelier policy back")
 def back(as_json: AsJson = False) -> None:
-    """Undo the last change of which policies decide."""
+    """Undo the last change of the policies in use."""
     from app.cli.render.routes import show_rollout
-    from app.route.policy import roll_back as step_back
-    from app.store.catalog import Catalog
+    from app.route.policy import roll_back
 
     with exit_codes(as_json):
-        print_result(step_back(Catalog.open(Settings().catalog)), as_json, show_rollout)
+        print_result(roll_back(open_catalog()), as_json, show_rollout)
 
 
-def explain(
-    reference: Annotated[
-        str, typer.Argument(help="NAME or NAME@VERSION of a made asset.", metavar="ASSET")
-    ] = "",
-    request: Annotated[
-        str, typer.Option(help="Instead: this prompt, as if a plan asked for it now.")
-    ] = "",
+@dataclass(frozen=True)
+class RequestOptions:
+    """The options of `atelier explain --request`."""
+
     models: Annotated[
         str, typer.Option(help="With --request: the models to choose from, light to heavy.")
-    ] = "",
-    kind: Annotated[Kind, typer.Option(help="With --request: the asset's kind.")] = Kind.ICON,
-    label: Annotated[list[str] | None, typer.Option(help="With --request: its labels.")] = None,
+    ] = ""
+    kind: Annotated[Kind, typer.Option(help="With --request: the asset's kind.")] = Kind.ICON
+    label: Annotated[
+        list[str] | None, typer.Option(help="With --request: the asset's labels; repeat.")
+    ] = None
     confidence: Annotated[
-        float, typer.Option(min=0.01, max=0.999, help="With --request: how likely it must pass.")
-    ] = 0.9,
+        float, typer.Option(min=0.01, max=0.999, help="With --request: least chance to pass.")
+    ] = 0.9
     seconds: Annotated[
-        float | None, typer.Option(min=0.001, help="With --request: how long it may take.")
-    ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="With --request: it may not leave this place.")
-    ] = False,
+        float | None, typer.Option(min=0.001, help="With --request: longest time in seconds.")
+    ] = None
+    local: Annotated[bool, typer.Option("--local", help="With --request: use no hosted model.")] = (
+        False
+    )
+
+    def terms(self) -> "RoutePlan":
+        """Returns the route of the request. Raises InvalidRequest for no model or too many."""
+        from app.plan.schema import MAX_MODELS, RoutePlan
+
+        named = tuple(name.strip() for name in self.models.split(",") if name.strip())
+        if not 1 <= len(named) <= MAX_MODELS:
+            raise InvalidRequest(
+                f"--models names {len(named)} models; --request needs 1 to {MAX_MODELS} of them, "
+                "light to heavy: --models starter,polish"
+            )
+        return RoutePlan(models=named, confidence=self.confidence, seconds=self.seconds)
+
+    def asset(self, prompt: str) -> "PlanAsset":
+        """Returns the request as an asset of a plan."""
+        from app.plan.schema import AUTO, AssetTags, PlanAsset
+
+        return PlanAsset(
+            name="request",
+            model=AUTO,
+            kind=self.kind,
+            prompt=prompt,
+            sizes=(Size(width=64, height=64),),
+            tags=AssetTags(
+                labels=tuple(self.label or ()), residency="local" if self.local else None
+            ),
+        )
+
+
+@option_groups
+def explain(
+    reference: Annotated[
+        str, typer.Argument(help="A decided asset: NAME or NAME@VERSION.", metavar="ASSET")
+    ] = "",
+    request: Annotated[
+        str, typer.Option(help="A prompt, in place of ASSET: as if a plan requested it now.")
+    ] = "",
+    options: RequestOptions = RequestOptions(),
     as_json: AsJson = False,
 ) -> None:
-    """Explain why an asset was, or would be, made by its models: every cascade compared."""
+    """Show why an asset was, or would be, made by its models, and compare all the cascades."""
+    from app.assets.select import find_asset
     from app.cli.render.routes import show_explanation
     from app.fleet.prices import price_sheet
-    from app.plan.schema import MAX_MODELS, AssetTags, RoutePlan
     from app.registry.references import available_models
     from app.route.explain import explain_asset, explain_request
-    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
         if bool(reference) == bool(request):
-            raise InvalidRequest("name an asset, or give --request with a prompt; one of the two")
-        settings = Settings()
-        catalog = Catalog.open(settings.catalog)
+            raise InvalidRequest("give either an asset, or --request with a prompt")
+        settings, catalog = read_settings(), open_catalog()
         if reference:
-            name, _, version = reference.partition("@")
-            explanation = explain_asset(catalog, catalog.asset(name, version or None))
+            explanation = explain_asset(catalog, find_asset(catalog, reference))
         else:
-            named = tuple(name.strip() for name in models.split(",") if name.strip())
-            if not 1 <= len(named) <= MAX_MODELS:
-                raise InvalidRequest(
-                    f"--models names {len(named)} models; --request needs 1 to {MAX_MODELS} of "
-                    "them to choose from, light to heavy: --models starter,polish"
-                )
             explanation = explain_request(
                 catalog, available_models(settings), price_sheet(settings),
-                RoutePlan(models=named, confidence=confidence, seconds=seconds),
-                prompt=request, kind=kind,
-                tags=AssetTags(
-                    labels=tuple(label or ()), residency="local" if local else None
-                ),
+                options.terms(), options.asset(request),
             )  # fmt: skip
         print_result(explanation, as_json, show_explanation)

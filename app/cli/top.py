@@ -1,4 +1,4 @@
-"""`atelier top` and `atelier report`: what is under way now, and how well runs went."""
+"""`atelier top` and `atelier report`: the runs under way, and the results of earlier runs."""
 
 import os
 import re
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.input import open_catalog, parse_since, read_settings
 from app.cli.output import AsJson, exit_codes, print_json, print_result
 from app.digest import Json
 from app.errors import InvalidRequest
-from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.monitor.service_metrics import ServiceSnapshot
@@ -19,28 +19,27 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1.0
 SERVICE = "http://127.0.0.1:8000"
-_DATE = re.compile(r"(\d{4}(-\d\d(-\d\d(T[\d:.]+Z?)?)?)?)?")
 
 
 def top(
     once: Annotated[bool, typer.Option("--once", help="Show one frame and end.")] = False,
     service: Annotated[
-        str, typer.Option(help="A service to look at too; its key: ATELIER_KEY.", metavar="URL")
+        str, typer.Option(help="Also show this service; its key is ATELIER_KEY.", metavar="URL")
     ] = SERVICE,
     as_json: AsJson = False,
 ) -> None:
-    """Show the runs under way and a service, as they change, until Ctrl-C.
+    """Show the runs under way and a service, updated every second, until Ctrl-C.
 
-    By model: images and their rate, statuses, the rules broken, cost; then budgets and alerts. With
+    By model: images and their rate, statuses, broken rules, cost; then budgets and alerts. With
     --json, or without a terminal, one frame is printed.
     """
     from app.cli.output import make_console
     from app.cli.render.top import screen
-    from app.monitor.top import open_top as look_at
+    from app.monitor.top import open_top
 
     with exit_codes(as_json):
         _check_url(service)
-        watched, out = look_at(Settings()), make_console()
+        watched, out = open_top(read_settings()), make_console()
         if as_json:
             print_json(_document(watched, service))
         elif once or not out.is_terminal:
@@ -51,33 +50,30 @@ def top(
 
 def report(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="One run; else the latest 20.")
+        str | None, typer.Argument(metavar="RUN", help="A run's id; by default the latest 20.")
     ] = None,
     since: Annotated[
-        str, typer.Option(help="Only runs that began then or later: 2026-11 or 2026-11-21.")
+        str, typer.Option(help="Only runs that began at this date or later: 2026-11-21.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show how runs went: images per hour, errors, cost per image, time until delivery.
+    """Show the results of runs: images per hour, errors, cost per image, time until delivery.
 
-    Also what was not accepted, by day, model and rule.
+    Also the assets that were not accepted, by day, model and rule.
     """
     from app.cli.render.top import show_report
     from app.monitor.report import report as report_of
-    from app.store.catalog import Catalog
 
     with exit_codes(as_json):
-        if not _DATE.fullmatch(since):
-            raise InvalidRequest(f"--since {since!r} is no date; write 2026, 2026-11 or 2026-11-21")
-        catalog = Catalog.open(Settings().catalog)
-        print_result(report_of(catalog, run_id, since=since), as_json, show_report)
+        result = report_of(open_catalog(), run_id, since=parse_since(since))
+        print_result(result, as_json, show_report)
 
 
 def _follow(watched: "TopReader", service: str) -> None:
-    """Shows a frame each second on its own screen, until Ctrl-C.
+    """Shows a frame each second on the terminal's alternate screen, until Ctrl-C.
 
-    The signal sets a flag: a KeyboardInterrupt that is raised inside a callback of a library is
-    lost, and the screen would go on.
+    The signal only sets a flag: a KeyboardInterrupt raised inside a callback of a library would be
+    lost, and the display would continue.
     """
     from rich.live import Live
 
@@ -108,4 +104,4 @@ def _served(url: str) -> "ServiceSnapshot | None":
 
 def _check_url(url: str) -> None:
     if not re.match(r"https?://[^/?#]+/?$", url):
-        raise InvalidRequest(f"--service {url!r} is no address; write {SERVICE}")
+        raise InvalidRequest(f"--service {url!r} is not a URL; write {SERVICE}")

@@ -1,4 +1,4 @@
-"""Cleans a cutout: snaps alpha, removes specks, fills colour under transparent pixels."""
+"""Cleans a cutout: snaps alpha, removes specks, trims, fills colour under transparent pixels."""
 
 import cv2
 import numpy as np
@@ -48,6 +48,16 @@ def remove_specks(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     cleaned = pixels.copy()
     cleaned[..., 3][speck[labels]] = 0
     return cleaned
+
+
+def trim_rectangle(pixels: npt.NDArray[np.uint8]) -> Rect:
+    """Returns the smallest rectangle that holds every pixel of the RGBA [h, w, 4] with alpha > 0.
+
+    A fully transparent image gets its top left pixel: engines divide by a frame's size, so a frame
+    without area would become NaN there.
+    """
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(pixels[..., 3]))
+    return Rect(x=x, y=y, width=max(1, width), height=max(1, height))
 
 
 def bleed(pixels: npt.NDArray[np.uint8], trim: Rect) -> npt.NDArray[np.uint8]:

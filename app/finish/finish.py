@@ -15,8 +15,8 @@ from app.finish.cutout import (
     bleed,
     remove_specks,
     snap_alpha,
+    trim_rectangle,
 )
-from app.finish.trim import pivot_in, trim_rectangle
 from app.image.resize import letterbox, resize
 from app.types import GenerationRequest, Pivot, Rect, Size
 
@@ -71,5 +71,20 @@ def _finished(cutout: npt.NDArray[np.uint8], size: Size, pivot: Pivot) -> Finish
     trim = trim_rectangle(sized)
     box = letterbox(Size(width=cutout.shape[1], height=cutout.shape[0]), size)
     return FinishedImage(
-        size=size, pixels=bleed(sized, trim), trim=trim, pivot=pivot_in(pivot, box, size)
+        size=size, pixels=bleed(sized, trim), trim=trim, pivot=_pivot_in(pivot, box, size)
     )
+
+
+def _pivot_in(pivot: Pivot, box: Rect, target: Size) -> Pivot:
+    """Returns the pivot of a frame fitted into this box of the target, as a share of the target.
+
+    It marks the same point of the image at every size; without bars it is the same share.
+    """
+    return Pivot(
+        x=_share(pivot.x, box.x, box.width, target.width),
+        y=_share(pivot.y, box.y, box.height, target.height),
+    )
+
+
+def _share(share: float, start: int, length: int, whole: int) -> float:
+    return share if length == whole else (start + share * length) / whole

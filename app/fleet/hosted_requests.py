@@ -13,10 +13,10 @@ from app.types.hosted_model import HostedEndpoint
 SEEDED, STEPS, NEGATIVE_PROMPT = "seeded", "steps", "negative-prompt"
 TRANSPARENT, TEXT = "transparent", "text"
 SUPPORTED_FIELDS = {
-    SEEDED: "it takes a seed, and the same call gives the same picture",
+    SEEDED: "it takes a seed, and the same call gives the same image",
     STEPS: "it takes steps, guidance and sampler",
     NEGATIVE_PROMPT: "it takes a negative prompt",
-    TRANSPARENT: "it paints on a transparent background",
+    TRANSPARENT: "it renders a transparent background",
     TEXT: "it sets text_layers, as Atelier's own service does",
 }
 """What a hosted version may accept besides a prompt and a size."""

@@ -13,7 +13,7 @@ def resolve(reference: str, fleet: Mapping[str, ModelVersion]) -> ModelVersion:
         return fleet[reference]
     near = get_close_matches(reference, fleet, n=1, cutoff=0)
     raise NoRoute(
-        f"no model stands under {reference!r}; did you mean {near[0]!r}? "
+        f"there is no model {reference!r}; did you mean {near[0]!r}? "
         f"Known: {', '.join(sorted(fleet))}"
     )
 
@@ -22,5 +22,5 @@ def residency_refusal(model: ModelVersion, tags: Tags) -> str | None:
     """Returns why the model may not receive a request with these tags, or None when it may."""
     if tags.residency in ("", model.residency):
         return None
-    place = f"hosted at {model.hosted.host}" if model.hosted else "on one's own machines"
-    return f"{model.reference} stands {place}, and residency is {tags.residency}"
+    place = f"hosted at {model.hosted.host}" if model.hosted else "on your own machines"
+    return f"{model.reference} is {place}, but the residency is {tags.residency}"

@@ -3,15 +3,20 @@
 With latents, a model of the same latent space skips decoding to pixels and encoding again.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from app.engine.pipeline import Start
 from app.errors import BadImage
 from app.image.png import SIGNATURE, read_any_png
+
+if TYPE_CHECKING:
+    import torch
+
+    from app.engine.pipeline import Start
 
 NAME = "latents"
 MAX_NUMBERS = 64 * 512 * 512
@@ -24,7 +29,7 @@ def latents_bytes(latents: NDArray[np.float32]) -> bytes:
     return data
 
 
-def read_init_image(data: bytes) -> Start:
+def read_init_image(data: bytes) -> "Start":
     """Returns the RGBA pixels of an 8-bit PNG, or the latents of a file made by `latents_bytes`.
 
     Safe on untrusted bytes; raises BadImage.
@@ -32,7 +37,9 @@ def read_init_image(data: bytes) -> Start:
     return read_any_png(data) if data.startswith(SIGNATURE) else _latents(data)
 
 
-def _latents(data: bytes) -> torch.Tensor:
+def _latents(data: bytes) -> "torch.Tensor":
+    import torch  # the driver of a run only writes latents
+
     try:
         latents = load(data)[NAME]
     except (SafetensorError, KeyError) as exc:

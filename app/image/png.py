@@ -57,7 +57,7 @@ def read_any_png(data: bytes, *, max_pixels: int = 4096 * 4096) -> Pixels:
     As safe as `read_png`, which takes only what `png_bytes` wrote; raises BadImage.
     """
     if len(data) < 33 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
-        raise BadImage("the file is no PNG; give one PNG of 8 bits a channel")
+        raise BadImage("the file is not a PNG; give one PNG of 8 bits a channel")
     depth, colour = data[24], data[25]
     if depth != 8 or colour not in _MODES:
         raise BadImage(f"the PNG has bit depth {depth} and colour type {colour}; give 8 bits")
@@ -71,7 +71,7 @@ def _decoded(data: bytes, *, max_pixels: int) -> Pixels:
     kinds = list(_chunk_kinds(data))
     whole = kinds[-1] == b"IEND" and [kinds.count(k) for k in (b"IHDR", b"IEND")] == [1, 1]
     if not whole or b"acTL" in kinds:
-        raise BadImage("the PNG is torn, moving or followed by other bytes" + _ADVICE)
+        raise BadImage("the PNG is truncated, animated or followed by other bytes" + _ADVICE)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # makes a copy
@@ -83,7 +83,7 @@ def _decoded(data: bytes, *, max_pixels: int) -> Pixels:
 
 def _check_header(data: bytes) -> None:
     if data[:8] != SIGNATURE or data[12:16] != b"IHDR" or len(data) < 33:
-        raise BadImage("the file is no PNG" + _ADVICE)
+        raise BadImage("the file is not a PNG" + _ADVICE)
     depth, colour = data[24], data[25]
     if (depth, colour) != _RGBA_8_BIT:
         raise BadImage(f"the PNG has bit depth {depth} and colour type {colour}" + _ADVICE)
@@ -96,6 +96,6 @@ def _chunk_kinds(data: bytes) -> Iterator[bytes]:
         end = position + 12 + length
         checksum = data[end - 4 : end]
         if zlib.crc32(data[position + 4 : end - 4]).to_bytes(4, "big") != checksum:
-            raise BadImage("the PNG is torn or altered" + _ADVICE)
+            raise BadImage("the PNG is truncated or altered" + _ADVICE)
         yield kind
         position = end

@@ -72,8 +72,8 @@ def _existing_folder(version: ModelVersion) -> Path:
     folder = Path(version.folder)
     if not folder.is_dir():
         raise ModelNotFound(
-            f"the files of {version.reference} should stand in {folder} and do not; put them back, "
-            f"or say where they are: atelier models register FOLDER --name {version.name}"
+            f"the files of {version.reference} are missing in {folder}; put them back, or register "
+            f"their new folder: atelier models register FOLDER --name {version.name}"
         )
     return folder
 
@@ -96,7 +96,7 @@ def base_of(folder: Path) -> tuple[Path, ModelVersion] | None:
     version = read_version(beside)
     if version.weights_digest != base.weights_digest:
         raise DigestMismatch(
-            f"{folder} goes on from weights {base.weights_digest[:12]}, and {beside} holds "
+            f"{folder} continues from weights {base.weights_digest[:12]}, and {beside} holds "
             f"{version.weights_digest[:12]}; restore those, or make the model again on these"
         )
     return beside, version

@@ -1,4 +1,4 @@
-"""Describes a diffusers folder for the registry without loading its weights."""
+"""Describes a model for the registry: a diffusers folder, without loading it, or a hosted one."""
 
 import json
 import re
@@ -34,7 +34,7 @@ HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[\w.-]+")
 
 
 def describe_bundled(reference: str, name: str) -> ModelVersion:
-    """Returns a model that ships with Atelier under a new name. Raises ModelNotFound."""
+    """Returns a bundled model under a new name. Raises ModelNotFound."""
     _require_free(name)
     models = bundled_models()
     if reference not in models:
@@ -56,15 +56,15 @@ def describe(
 ) -> ModelVersion:
     """Returns the version in a folder: from its `version.json`, else from its configurations.
 
-    Arguments override what is read. Raises ModelNotFound for a folder that is no diffusers model or
-    holds pickles or code, DigestMismatch when the files are not those that its `version.json`
-    names, InvalidRequest for a bundled model's name, a source that is no `hub:owner/name@revision`,
-    or when no licence is given or found.
+    Arguments override what is read. Raises ModelNotFound for a folder that is not a diffusers model
+    or holds pickles or code, DigestMismatch when the files are not those that its `version.json`
+    names, InvalidRequest for a bundled model's name, a source other than
+    `hub:owner/name@revision`, or when no licence is given or found.
     """
     _require_free(name)
     if source and not HUB.fullmatch(source):
         raise InvalidRequest(
-            f"the source {source!r} is not understood; write hub:owner/name@revision, or leave it"
+            f"the source {source!r} is invalid; write hub:owner/name@revision, or leave it out"
         )
     refuse_code(folder)
     parts = _parts(folder)
@@ -80,23 +80,36 @@ def describe(
         guidance_scale=described.guidance_scale if guidance_scale is None else guidance_scale,
     )
     if not model.licence:
-        raise InvalidRequest(
-            f"nothing in {folder} says under which licence {name} may be used; give --licence"
-        )
+        raise InvalidRequest(f"{folder} names no licence for {name}; give --licence")
     _require_critic(model, folder)
     return model
 
 
-def describe_hosted(
+def hosted_endpoint(
     url: str,
     model: str,
+    *,
+    options: Sequence[tuple[str, str]] = (),
+    until: date | None = None,
+) -> HostedEndpoint:
+    """Returns the endpoint of a hosted model; raises InvalidRequest. Does not contact it."""
+    try:
+        return HostedEndpoint(url=url, model=model, options=tuple(options), until=until)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        raise InvalidRequest(
+            f"the hosted model cannot be called: {first['loc'][0]} {first['input']!r}: "
+            f"{first['msg']}"
+        ) from exc
+
+
+def describe_hosted(
+    endpoint: HostedEndpoint,
     name: str,
     *,
     licence: str,
     sizes: Sequence[Size],
     capabilities: Sequence[str] = (),
-    options: Sequence[tuple[str, str]] = (),
-    until: date | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
 ) -> ModelVersion:
@@ -110,39 +123,32 @@ def describe_hosted(
     unknown = sorted(set(capabilities) - SUPPORTED_FIELDS.keys())
     if unknown:
         known = "; ".join(f"{word}: {meaning}" for word, meaning in SUPPORTED_FIELDS.items())
-        raise InvalidRequest(f"--capability {unknown[0]} is none of a hosted model's ({known})")
+        raise InvalidRequest(f"--capability {unknown[0]} is unknown; use one of: {known}")
     if not licence or not sizes:
         raise InvalidRequest(
-            f"{name} needs a --licence, under which its images may be used, and each --size that "
-            "its provider paints"
+            f"{name} has no licence or no size; give --licence, under which its images may be "
+            "used, and each --size that the provider renders"
         )
     if TAKES_STEPS not in capabilities and (steps is not None or guidance_scale is not None):
         raise InvalidRequest(
-            f"--steps and --guidance-scale are never sent to {name}; leave them out, or say that "
-            "it takes them: --capability steps"
+            f"--steps and --guidance-scale are never sent to {name}; leave them out, or add "
+            "--capability steps if the provider accepts them"
         )
-    try:
-        there = HostedEndpoint(url=url, model=model, options=tuple(options), until=until)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        raise InvalidRequest(
-            f"{name} cannot be reached so: {first['loc'][0]} {first['input']!r}: {first['msg']}"
-        ) from exc
-    takes = tuple(sorted(set(capabilities)))
-    known_of_it = [there.url, there.model, [list(option) for option in there.options], list(takes)]
+    accepted = tuple(sorted(set(capabilities)))
+    options = [list(option) for option in endpoint.options]
     return ModelVersion(
         name=name,
         version="0",
         family="hosted",
-        weights_digest=digest(["hosted", *known_of_it]),
+        weights_digest=digest(["hosted", endpoint.url, endpoint.model, options, list(accepted)]),
         licence=licence,
         source="hosted provider",
-        capabilities=("text-to-image", *takes),
+        capabilities=("text-to-image", *accepted),
         sizes=tuple(sizes),
         num_inference_steps=1 if steps is None else steps,
         guidance_scale=0.0 if guidance_scale is None else guidance_scale,
         max_sequence_length=0,
-        hosted=there,
+        hosted=endpoint,
     )
 
 
@@ -150,7 +156,7 @@ def _require_free(name: str) -> None:
     require_name(name)
     if name in bundled_names():
         raise InvalidRequest(
-            f"{name} is the name of a model that ships with Atelier; choose another, such as draft"
+            f"the name {name} belongs to a bundled model; choose another, such as draft"
         )
 
 
@@ -168,15 +174,15 @@ def _own(folder: Path) -> ModelVersion:
         version = read_version(folder)
     except ValidationError as exc:
         raise InvalidRequest(
-            f"version.json in {folder} describes no model: {exc.errors()[0]['msg']}; mend it, or "
-            "remove it to let the folder be described anew"
+            f"version.json in {folder} is invalid: {exc.errors()[0]['msg']}; correct it, or "
+            "remove it to have the folder described again"
         ) from exc
     digest = weights_digest(folder)
     if version.weights_digest != digest:
         raise DigestMismatch(
-            f"the files in {folder} have digest {digest[:12]}, its version.json says "
-            f"{version.weights_digest[:12]}; restore the files, or remove version.json to let "
-            "the folder be described anew"
+            f"the files in {folder} have digest {digest[:12]}, but its version.json names "
+            f"{version.weights_digest[:12]}; restore the files, or remove version.json to have "
+            "the folder described again"
         )
     return version
 
@@ -215,7 +221,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except ValueError as exc:
-        raise InvalidRequest(f"{file} is no JSON ({exc}); save the model again") from exc
+        raise InvalidRequest(f"{file} is not JSON ({exc}); save the model again") from exc
     return document
 
 

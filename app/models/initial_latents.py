@@ -63,7 +63,7 @@ def add_noise(latents: torch.Tensor, drawn: torch.Tensor, sigma: torch.Tensor) -
 
 
 def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint:
-    """Returns what inpainting keeps: the mask is white (red at least half) where to render anew."""
+    """Returns what inpainting keeps: the mask is white (red at least half) to render again."""
     white = torch.from_numpy((mask[:, :, 0] >= 255 * MID).astype(np.float32))
     small = interpolate(white[None, None], size=latents.shape[2:])[0]
     return Repaint(latents=latents[0], noise=drawn[0], mask=small.to(latents))
@@ -72,22 +72,22 @@ def repaint(latents: torch.Tensor, drawn: torch.Tensor, mask: Pixels) -> Repaint
 def check_init_images(request: GenerationRequest, init: Start | None, mask: Pixels | None) -> None:
     """Raises InvalidRequest or OutOfBounds for images that do not belong to the request."""
     if mask is not None and init is None:
-        raise InvalidRequest("mask_image is given without init_image; give the picture to repaint")
+        raise InvalidRequest("mask_image is given without init_image; give the image to repaint")
     if request.strength == 0:
         raise InvalidRequest(
-            "strength 0 leaves the picture as it is, for text to be set over it; add text_layers "
+            "strength 0 only sets text over init_image; add text_layers "
             "and ask a model that sets text, or raise strength"
         )
     if init is None and request.strength < 1:
         raise InvalidRequest(
-            f"strength {request.strength:g} needs init_image; give a picture or leave strength at 1"
+            f"strength {request.strength:g} needs init_image; give an image or leave strength at 1"
         )
     for name, pixels in (("init_image", init), ("mask_image", mask)):
         if isinstance(pixels, np.ndarray) and pixels.shape[:2] != (request.height, request.width):
             height, width = pixels.shape[:2]
             raise OutOfBounds(
                 f"{name} is {width}x{height} and the request {request.width}x{request.height}; "
-                "resize the picture first"
+                "resize the image first"
             )
 
 
@@ -98,7 +98,7 @@ def check_latents(init: Start | None, shape: tuple[int, ...]) -> None:
     if init.shape != shape:
         raise OutOfBounds(
             f"the latents to start from are {list(init.shape)} and the request needs "
-            f"{list(shape)}; ask for the size they were made at"
+            f"{list(shape)}; request the size they were made at"
         )
     if not torch.isfinite(init).all():
-        raise OutOfBounds("the latents to start from are no finite numbers; give others")
+        raise OutOfBounds("the latents to start from are not all finite; give others")

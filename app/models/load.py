@@ -11,6 +11,7 @@ from app.environment import use_strict_blas
 from app.errors import DigestMismatch, InvalidRequest, ModelNotFound
 from app.models.any_diffusers import DiffusersBackend
 from app.models.bundled import base_of, refuse_code, weights_digest
+from app.models.deferred_import import defer_imports
 from app.models.device import Attention, choose_attention, compile_blocks
 from app.models.polish import PolishedPipeline
 from app.models.sd3 import Sd3Pipeline
@@ -19,6 +20,8 @@ from app.models.typeset import TypesetPipeline
 from app.models.upscaler import load_upscaler
 from app.types import ModelVersion
 
+SELDOM_USED = ("scipy.stats", "scipy.integrate", "scipy.ndimage")
+"""What diffusers imports for schedulers that few pipelines use; it takes a second to load."""
 POLISH, TYPOGRAPHY = "polish", "typography"
 """Families that continue from another model."""
 
@@ -107,6 +110,7 @@ def _from_pretrained(folder: Path) -> Any:
 
     transformers_logging.set_verbosity_error()  # it warns about packages that are not used here
     transformers_logging.disable_progress_bar()
+    defer_imports(*SELDOM_USED)
     import diffusers
 
     diffusers.utils.logging.disable_progress_bar()

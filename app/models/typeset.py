@@ -22,7 +22,7 @@ _UNPAINTED = NoiseSchedule(scheduler="none", sigmas_digest=digest([]), steps=0)
 
 
 class TypesetPipeline(ChainedPipeline):
-    """The base renders a square image; it is placed clear of the text, and the text is set.
+    """Renders a square image with the base, places it clear of the text, and sets the text.
 
     At strength 0 nothing is rendered: `init_image` itself fills the canvas, and the text is set
     over it. Such a request has no steps, and no part of the model reads the image.
@@ -82,7 +82,7 @@ def _background(request: GenerationRequest, init: Start | None, mask: Pixels | N
     """Returns the image at the canvas's size."""
     if not isinstance(init, np.ndarray) or mask is not None or not request.text_layers:
         raise InvalidRequest(
-            "strength 0 sets text over a picture as it is; give a PNG as init_image, text_layers "
+            "strength 0 sets text over an unchanged image; give a PNG as init_image, text_layers "
             "and no mask_image, or raise strength"
         )
     return cover(init, Size(width=request.width, height=request.height))

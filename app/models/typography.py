@@ -137,7 +137,7 @@ def _refuse_overlaps(layers: tuple[TextLayer, ...], done: list[TypesetText]) -> 
         if overlap(first.painted, second.painted):
             with _quoting(later):
                 raise InvalidRequest(
-                    f"it paints over the text {_short(' '.join(first.lines))}; give them boxes "
+                    f"it overlaps the text {_short(' '.join(first.lines))}; give them boxes "
                     "that do not overlap"
                 )
 
@@ -146,7 +146,7 @@ def _require_same(font: Font, layer: TextLayer) -> None:
     if layer.font_digest not in ("", font.digest):
         raise InvalidRequest(
             f"font {font.name!r} is not the file it was ({font.digest[:12]}, the request says "
-            f"{layer.font_digest[:12]}); put the old one back, or ask anew"
+            f"{layer.font_digest[:12]}); restore the old file, or send a new request"
         )
 
 

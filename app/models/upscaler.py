@@ -36,7 +36,7 @@ _SURE, _NEAR = 4.0, 20.0
 
 
 class UpscalerConfig(Value):
-    """The shape of the network; its file stands beside the weights."""
+    """The shape of the network; its file lies beside the weights."""
 
     channels: int = Field(32, ge=1, le=256)
     """Features of each pixel of the input."""

@@ -79,7 +79,7 @@ def extract_sprite(
     pixels, wanted = page_pixels[_area(frame)], sprite[_area(trim)]
     if not pixels.shape == wanted.shape == (frame.height, frame.width, 4):
         raise InvalidRequest(
-            f"{placement.name} stands at {_text(frame)}, which is not on this page of "
+            f"{placement.name} is at {_text(frame)}, which is not on this page of "
             f"{page_pixels.shape[1]}x{page_pixels.shape[0]}; take the page its metadata names"
         )
     wanted[:] = pixels
@@ -96,7 +96,7 @@ def _check_settings(max_page_size: int, padding: int, extrude: int) -> None:
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise InvalidRequest(
-            f"max_page_size {max_page_size} is no page side: {reason}; give another"
+            f"max_page_size {max_page_size} is not a valid page side: {reason}; give another"
         ) from error
 
 

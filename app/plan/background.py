@@ -34,7 +34,7 @@ def with_digest(background: Background, folder: Path) -> Background:
     Opens nothing outside the folder, whatever the path or links say. Raises UnusableFile.
     """
     if background.digest or background.folder:
-        message = "says more than a path; the digest is filled in when the plan is read"
+        message = "has keys besides the path; the digest is filled in when the plan is read"
         raise UnusableFile(message, f"write background: {background.file}")
     data = _bytes(background.file, folder)
     _require_png(data)
@@ -51,7 +51,7 @@ def background_bytes(background: Background) -> bytes:
         ) from error
     if digest_bytes(data) != background.digest:
         raise InvalidRequest(
-            f"background {background.file} is not the picture that was checked; run the plan again"
+            f"background {background.file} has changed since the plan was read; run the plan again"
         )
     return data
 

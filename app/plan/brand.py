@@ -21,7 +21,7 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 def _colour(text: str) -> str:
     if not _COLOUR.fullmatch(text.lower()):
-        raise refuse("is no colour", 'write six digits in quotes: "#c62f2f"')
+        raise refuse("is not a colour", 'write six digits in quotes: "#c62f2f"')
     return text.lower()
 
 
@@ -30,7 +30,7 @@ def _ground(text: str) -> str:
         return text
     if not _COLOUR.fullmatch(text.lower()):
         remedy = f'write {", ".join(GROUNDS)}, or a colour in quotes: "#f4efe2"'
-        raise refuse("is no ground", remedy)
+        raise refuse("is not a background", remedy)
     return text.lower()
 
 

@@ -32,12 +32,12 @@ class BrandReader:
         if self.brand is not None and self.brand.file:
             self._read(self.brand)
         elif self.brand is not None and not brand_rules(self.brand):
-            self._add_fault("asks for nothing", 'add palette: {colours: ["#c62f2f"]}, say')
+            self._add_fault("has no rule", 'add a rule, as in palette: {colours: ["#c62f2f"]}')
 
     def _read(self, named: Brand) -> None:
         if named != Brand(file=named.file):
             remedy = "write brand: with the path alone, or without file: and digest:"
-            self._add_fault("names a file and says more", remedy)
+            self._add_fault("names a file and has other keys", remedy)
             return
         try:
             data = _bytes(named.file, self._folder)
@@ -62,8 +62,8 @@ class BrandReader:
             faults += [fault_of(error, document) for error in error.errors(include_url=False)]
         else:
             if brand.file or brand.digest or brand.folder or not brand_rules(brand):
-                remedy = "let it say palette:, light:, framing:, background: or technical: itself"
-                faults.append(PlanFault(_PATH, "is no brand", remedy, named.file))
+                remedy = "write palette:, light:, framing:, background: or technical: in it"
+                faults.append(PlanFault(_PATH, "is not a brand", remedy, named.file))
             place = {"file": named.file, "digest": digest, "folder": str(self._folder.absolute())}
             self.brand = brand.replace(**place)
         self.faults = document.faults(faults, str(self._folder / named.file))
@@ -80,7 +80,7 @@ def brand_bytes(brand: Brand) -> bytes:
         raise InvalidRequest(f"brand {brand.file} {error.message}; {error.remedy}") from error
     if digest_bytes(data) != brand.digest:
         raise InvalidRequest(
-            f"brand {brand.file} is not the file that was checked; run the plan again"
+            f"brand {brand.file} has changed since the plan was read; run the plan again"
         )
     return data
 

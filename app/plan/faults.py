@@ -58,19 +58,19 @@ _CONTAINERS: dict[str, type[BaseModel]] = {
     "an asset": PlanAsset,
 }
 _HOW_TO_ADD = {
-    "angle": "add angle: with where the light comes from, 315 for the upper left",
+    "angle": "add angle: with the direction of the light, 315 for the upper left",
     "assets": "list at least one asset below assets:",
     "atelier": "begin the plan with the line atelier: 1",
     "check": f"add check: with one of {', '.join(Measure)}",
     "colours": 'add colours: ["#c62f2f"] with those of the brand',
-    "false_accepts": "add false_accepts: with the share of bad pictures tolerated, 0.01 say",
-    "height": "write both, 64x64 say",
+    "false_accepts": "add false_accepts: with the tolerated share of bad images, such as 0.01",
+    "height": "write both, as in 64x64",
     "kind": "add kind: icon to the asset or to the defaults",
-    "name": "add name: with a plain name, potion say",
+    "name": "add name: with a plain name, such as potion",
     "prompt": 'add prompt: "a red potion" to the asset or to the defaults',
     "sizes": "add sizes: [64x64] to the asset or to the defaults",
-    "usd": "add usd: with the most that the plan may cost, 5.00 say",
-    "width": "write both, 64x64 say",
+    "usd": "add usd: with the most that the plan may cost, such as 5.00",
+    "width": "write both, as in 64x64",
 }
 _A_LIST = "write a list: [red, green], or one line with a dash for each"
 
@@ -90,7 +90,7 @@ def fault_of(error: ErrorDetails, document: YamlDocument) -> PlanFault:
     path = path_of(error)
     written = document.written(path)
     if error["type"] == "extra_forbidden":
-        return PlanFault(written, "is no known key here", _other_key(path))
+        return PlanFault(written, "is not a known key here", _other_key(path))
     if error["type"] == "plan":
         context = error["ctx"]
         return PlanFault(written, context["message"], context["remedy"])
@@ -141,8 +141,8 @@ def _other_error(error: ErrorDetails, path: Path, written: str) -> MessageAndRem
 def _text(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if isinstance(error["input"], bool | int | float):
         what = "a YAML truth value" if isinstance(error["input"], bool) else "a number"
-        return f"is {what} where text is meant", f'quote it: "{written}"'
-    return "must be text", "write text, in quotes when it holds signs"
+        return f"is {what} where text is expected", f'quote it: "{written}"'
+    return "must be text", "write text, in quotes if it has special characters"
 
 
 def _whole_number(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
@@ -150,7 +150,7 @@ def _whole_number(error: ErrorDetails, path: Path, written: str) -> MessageAndRe
 
 
 def _number(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
-    return "must be a number", "write digits, 4 or 4.5 say, without quotes"
+    return "must be a number", "write digits without quotes, such as 4 or 4.5"
 
 
 def _boolean(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
@@ -159,7 +159,7 @@ def _boolean(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
 
 def _choice(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if path == ("atelier",):
-        return "is no schema version that is read here", "write atelier: 1"
+        return "is not a supported schema version", "write atelier: 1"
     known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
     near = closest_word(str(error["input"]), known)
     hint = f"did you mean {near}? " if near else ""
@@ -168,9 +168,9 @@ def _choice(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
 
 def _keys(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     if path[-2:-1] == ("sizes",):
-        return "is no size", "write 64x64, or 64 for a square"
+        return "is not a size", "write 64x64, or 64 for a square"
     if path[-1] == "background":
-        return "is no path", "write that of a PNG beside the plan: pictures/sky.png"
+        return "is not a path", "write the path of a PNG beside the plan: pictures/sky.png"
     known = (
         sorted(_model_at(path).model_fields)
         if path[-1] != "axes" and path[-2:-1] != ("exclude",)
@@ -203,12 +203,12 @@ def _empty(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
 
 def _too_long(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     longest = error["ctx"]["max_length"]
-    return f"is longer than {longest} signs", f"shorten it to {longest}"
+    return f"is longer than {longest} characters", f"shorten it to {longest}"
 
 
 def _malformed(error: ErrorDetails, path: Path, written: str) -> MessageAndRemedy:
     shape = error["ctx"]["pattern"]
-    return "does not have the form it must have", f"write something that fits {shape}"
+    return "has an invalid form", f"write a value that matches {shape}"
 
 
 _MESSAGES: dict[str, Callable[[ErrorDetails, Path, str], MessageAndRemedy]] = {

@@ -60,12 +60,12 @@ def _slug_or(text: str, example: str) -> str:
 def _name(text: str) -> str:
     better = _slug_or(text, "potion")
     if path_like(text):
-        raise refuse("looks like a path, and a name is none", f"write {better}")
+        raise refuse("looks like a path, which a name must not", f"write {better}")
     if reserved(text):
-        raise refuse("is a name that Windows keeps for its devices", f"write {better}-icon")
+        raise refuse("is a name that Windows reserves for a device", f"write {better}-icon")
     if text != better:
         remedy = f"write {better}: a-z and 0-9 with - or _ between; dots separate axis values"
-        raise refuse("is no plain name", remedy)
+        raise refuse("is not a plain name", remedy)
     return text
 
 
@@ -73,7 +73,7 @@ def _axis_name(text: str) -> str:
     better = _slug_or(text, "colour")
     if text != better or not text[0].isalpha():
         example = better if better[0].isalpha() else "colour"
-        raise refuse("is no plain axis name", f"write {example}: a-z and 0-9, a letter first")
+        raise refuse("is not a plain axis name", f"write {example}: a-z and 0-9, a letter first")
     return text
 
 
@@ -89,7 +89,7 @@ def _axis_value(text: str) -> str:
 def _template(text: str) -> str:
     if has_stray_brace(text):
         remedy = "write {colour} for the value of the axis colour, {{ and }} for braces themselves"
-        raise refuse("has a brace that names no axis", remedy)
+        raise refuse("has a brace that does not name an axis", remedy)
     return text
 
 
@@ -104,7 +104,8 @@ def _limits(low: float | None, high: float | None) -> None:
     if low is None and high is None:
         raise refuse("sets no limit", "add at_least: or at_most: with a number")
     if low is not None and high is not None and low > high:
-        raise refuse("is satisfied by no number", "let at_least be no larger than at_most")
+        remedy = "write an at_least that is not larger than at_most"
+        raise refuse("cannot be satisfied by any number", remedy)
 
 
 def _range(limits: RangeText) -> RangeText:
@@ -115,12 +116,12 @@ def _range(limits: RangeText) -> RangeText:
 def _rule(rule: Rule) -> Rule:
     if rule.check is Measure.RISK:
         remedy = "write accept: {false_accepts: 0.01} at the top of the plan"
-        raise refuse("is not measured but learned, and no rule's to limit", remedy)
+        raise refuse("is learned, not measured, so a rule cannot limit it", remedy)
     if rule.check in BRAND_MEASURES:
-        remedy = "write brand: at the top of the plan with what it is held against"
-        raise refuse("is measured for a brand alone", remedy)
+        remedy = "write brand: at the top of the plan with its reference values"
+        raise refuse("is measured only for a brand", remedy)
     if rule.check in REFERENCE_MEASURES:
-        remedy = "remove it; brand: holds images against a palette, replay against their originals"
+        remedy = "remove it; brand: compares images with a palette, replay with their originals"
         raise refuse("is measured only against a reference image, and plans have none", remedy)
     _limits(rule.at_least, rule.at_most)
     low, high = RANGES[rule.check]

@@ -23,10 +23,10 @@ def read_plan_file(file: str, folder: Path, *, most: int, what: str, example: st
         path = _inside(file, folder.resolve(), beside)
         with open(path, "rb", opener=_descriptor) as opened:
             if not S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise UnusableFile("is no file", f"write the path of {what}")
+                raise UnusableFile("is not a file", f"write the path of {what}")
             data = opened.read(most + 1)
     except FileNotFoundError as error:
-        message = "is not there: the path begins in the plan's folder"
+        message = "does not exist; the path begins in the plan's folder"
         raise UnusableFile(message, f"correct the path, or {beside}") from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
@@ -44,7 +44,7 @@ def _inside(file: str, folder: Path, beside: str) -> Path:
     """Returns the file's path with links resolved; raises UnusableFile when it is elsewhere."""
     parts = Path(file)
     if parts.is_absolute() or ".." in parts.parts or "\\" in file:
-        raise UnusableFile("is no path from the plan's folder down", beside)
+        raise UnusableFile("is not a path below the plan's folder", beside)
     path = Path(os.path.realpath(folder / parts, strict=True))
     if not path.is_relative_to(folder):
         raise UnusableFile("is a link that leaves the plan's folder", beside)

@@ -129,7 +129,7 @@ def _remove(data: Any, path: Path, invalid: set[Path]) -> None:
 
 
 def _placeholder(path: Path) -> Json:
-    """Returns a stand-in for a required value; it is marked invalid, so no check reads it."""
+    """Returns a placeholder for a required value; it is marked invalid, so no check reads it."""
     match path:
         case ("atelier",):
             return 1

@@ -112,7 +112,7 @@ class AssetTags(Value):
 
     team: ShortText | None = None
     labels: Annotated[tuple[ShortText, ...], Field(max_length=16)] | None = None
-    """Free words for the sort of asset; the pass probability is learned per label."""
+    """Free words for the kind of asset; the pass probability is learned per label."""
     residency: Literal["local"] | None = None
     """`local`: only the user's own machines may process it."""
     priority: Priority | None = None
@@ -224,7 +224,7 @@ class Plan(Value):
     brand: Brand | None = None
     """How every image of the plan must look; a path names the file of the brand."""
     unique: Literal["catalog"] | None = None
-    """What assets may not nearly repeat.
+    """The images that an asset may not nearly repeat.
 
     By default each other; with `catalog` also everything accepted before the plan was first
     started.

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 
-from app.types.prompt_words import words
+from app.types.request import words
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<axis>[a-z][a-z0-9_-]*)\}|[{}]")
 _LINE_BREAKS_AND_TABS = "\n\r\t"

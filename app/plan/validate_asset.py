@@ -94,7 +94,7 @@ class AssetView:
 
     @cached_property
     def unknown_variables(self) -> list[tuple[Path, str]]:
-        """Returns the variables of its texts that are no axis, each with its text's path."""
+        """Returns the variables of its texts that are not axes, each with its text's path."""
         return [
             (path, variable)
             for path, text in self.texts()
@@ -120,10 +120,10 @@ def _missing(view: AssetView) -> Iterator[PlanFault]:
 
 def _unknown_variables(view: AssetView) -> Iterator[PlanFault]:
     for path, variable in view.unknown_variables:
-        message = f"asks for {{{variable}}}, and the asset has no such axis"
+        message = f"uses {{{variable}}}, but the asset has no such axis"
         near = closest_word(variable, list(view.asset.axes))
-        hint = f"did you mean {{{near}}}? Else " if near else ""
-        remedy = f"{hint}add {variable}: to its axes, or double the braces that are none"
+        hint = f"did you mean {{{near}}}? Otherwise " if near else ""
+        remedy = f"{hint}add {variable}: to its axes, or double the braces that belong to the text"
         yield PlanFault(path, message, remedy)
 
 
@@ -135,7 +135,7 @@ def _unused_axes(view: AssetView) -> Iterator[PlanFault]:
     used = {variable for _, text in view.texts() for variable in variables(text)}
     for axis in sorted(set(view.asset.axes) - used - CARRIED_AXES - set(view.asset.carry)):
         message = "is an axis that no text of the asset uses"
-        remedy = f"write {{{axis}}} into the prompt, or carry: [{axis}] to have it in names alone"
+        remedy = f"write {{{axis}}} into the prompt, or carry: [{axis}] to have it only in names"
         yield PlanFault(view.own("axes", axis), message, remedy)
 
 
@@ -145,7 +145,7 @@ def _carried(view: AssetView) -> Iterator[PlanFault]:
     for index, axis in enumerate(view.asset.carry):
         if axis not in view.asset.axes:
             remedy = did_you_mean(axis, list(view.asset.axes))
-            yield PlanFault(view.own("carry", index), "is no axis of the asset", remedy)
+            yield PlanFault(view.own("carry", index), "is not an axis of the asset", remedy)
 
 
 def _excluded(view: AssetView) -> Iterator[PlanFault]:
@@ -153,7 +153,7 @@ def _excluded(view: AssetView) -> Iterator[PlanFault]:
         return
     for index, entry in enumerate(view.asset.exclude):
         if not entry:
-            message, remedy = "names no axis and would match everything", "write {colour: red}, say"
+            message, remedy = "names no axis and would match everything", "write {colour: red}"
             yield PlanFault(view.own("exclude", index), message, remedy)
         for axis in entry:
             yield from _excluded_axis(view, index, axis)
@@ -163,7 +163,7 @@ def _excluded_axis(view: AssetView, index: int, axis: str) -> Iterator[PlanFault
     path = view.own("exclude", index, axis)
     if axis not in view.asset.axes:
         remedy = did_you_mean(axis, list(view.asset.axes))
-        yield PlanFault(path, "is no axis of the asset", remedy)
+        yield PlanFault(path, "is not an axis of the asset", remedy)
     elif view.valid("axes", axis):
         known = list(view.asset.axes[axis])
         for at, value in enumerate(view.asset.exclude[index][axis]):
@@ -175,7 +175,7 @@ def _excluded_axis(view: AssetView, index: int, axis: str) -> Iterator[PlanFault
 
 def _nothing_left(view: AssetView) -> Iterator[PlanFault]:
     if view.countable and all(view.asset.exclude) and row_count(view.asset) == 0:
-        message = "leaves nothing of the asset"
+        message = "excludes every row of the asset"
         yield PlanFault(view.own("exclude"), message, "exclude less, or remove the asset")
 
 
@@ -186,7 +186,7 @@ def _same_slugs(view: AssetView) -> Iterator[PlanFault]:
             other = first.setdefault(slug(value), value)
             if other != value:
                 message = f"makes a duplicate name: {other!r} is {slug(value)} in names too"
-                remedy = "spell one of them differently"
+                remedy = "spell one of the two differently"
                 yield PlanFault(view.own("axes", axis, index), message, remedy)
 
 
@@ -198,8 +198,8 @@ def _long_name(view: AssetView) -> Iterator[PlanFault]:
     ]
     name = ".".join([view.asset.name, *longest])
     if len(name) > LONGEST_NAME:
-        message = f"makes names of up to {len(name)} signs"
-        remedy = f"shorten it or the axes' values until {LONGEST_NAME} suffice"
+        message = f"makes names of up to {len(name)} characters"
+        remedy = f"shorten it or the axes' values to at most {LONGEST_NAME} characters"
         yield PlanFault(view.own("name"), message, remedy)
 
 
@@ -212,7 +212,8 @@ def _long_texts(view: AssetView) -> Iterator[PlanFault]:
         length = len(fill(text, values))
         if length > longest:
             message = f"grows to {length} signs with the axes' longest values"
-            yield PlanFault(path, message, f"shorten it or the values until {longest} suffice")
+            remedy = f"shorten it or the values to at most {longest} characters"
+            yield PlanFault(path, message, remedy)
 
 
 def _outside_bounds(view: AssetView) -> Iterator[PlanFault]:
@@ -245,7 +246,7 @@ def _never_refined(view: AssetView) -> Iterator[PlanFault]:
     asset = view.complete
     given = view.all_valid("refine", "attempts", "candidates")
     if given and asset.refine is Refine.REASON and asset.attempts <= asset.candidates:
-        message = "is never asked, for no attempt follows the first round"
+        message = "has no effect: no attempt follows the first round"
         remedy = f"write attempts: {asset.candidates + 1} or more, or remove refine"
         yield PlanFault(view.source("refine"), message, remedy)
 
@@ -256,7 +257,7 @@ def _half_a_frame(view: AssetView) -> Iterator[PlanFault]:
     for field, other in (("width", "height"), ("height", "width")):
         if view.all_valid(field, other) and written[field] is not None and written[other] is None:
             remedy = f"add {other}:, or leave both to the model"
-            yield PlanFault(view.source(field), f"stands without {other}", remedy)
+            yield PlanFault(view.source(field), f"is given without {other}", remedy)
 
 
 _CHECKS = (

@@ -41,9 +41,9 @@ class BackgroundReader:
             yield from self._file_fault(background, path)
             if view.all_valid("text_layers") and not view.asset.text_layers:
                 remedy = f"give {view.asset.name} text_layers:, or remove background"
-                yield PlanFault(path, "is there for text, and none is set over it", remedy)
+                yield PlanFault(path, "is for text, but the asset has no text_layers", remedy)
             elif models is not None and view.all_valid("model") and not _sets_text(view, models):
-                message = f"is there for text, and model: {view.complete.model} sets none"
+                message = f"is for text, but model: {view.complete.model} does not set text"
                 yield PlanFault(path, message, f"give {view.asset.name} model: typography")
 
     def with_digests(self, plan: Plan) -> Plan:

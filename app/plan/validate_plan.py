@@ -30,20 +30,20 @@ def plan_faults(
 
 
 def budget_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
-    """Yields faults of the budget: draft model missing or unused, too much kept for drafts."""
+    """Yields faults of the budget: draft model missing or unused, too much reserved for drafts."""
     budget = written.plan.budget
     if budget is None or not written.valid("budget"):
         return
     model, drafts = budget.draft_model, budget.at_cap == "draft"
     if drafts and model is None:
         remedy = "add draft_model: with the model that takes over, or write at_cap: stop"
-        yield PlanFault(("budget", "at_cap"), "asks for drafts, and no model makes them", remedy)
+        yield PlanFault(("budget", "at_cap"), "needs a draft model, and none is named", remedy)
     if not drafts and (model is not None or budget.draft_usd):
         key = "draft_model" if model is not None else "draft_usd"
         remedy = f"write at_cap: draft, or remove {key}"
-        yield PlanFault(("budget", key), "is never used, for the plan stops at its budget", remedy)
+        yield PlanFault(("budget", key), "is never used: the plan stops at its budget", remedy)
     if drafts and budget.draft_usd > budget.usd:
-        message = f"keeps more for drafts than the budget of {budget.usd:g} holds"
+        message = f"reserves more for drafts than the budget of {budget.usd:g} holds"
         yield PlanFault(("budget", "draft_usd"), message, f"write at most {budget.usd:g}")
 
 
@@ -59,17 +59,17 @@ def route_faults(written: RecoveredPlan) -> Iterator[PlanFault]:
     left_open += [("model",)] if plan.model == AUTO and inherits else []
     if left_open and plan.route is None:
         message = f"is {AUTO}, and no models are named to choose from"
-        remedy = "add route: {models: [starter]} with the models that may be asked, light to heavy"
+        remedy = "add route: {models: [starter]} with the models to choose from, light to heavy"
         yield PlanFault(left_open[0], message, remedy)
     if plan.route is None:
         return
     if not left_open:
         remedy = f"write model: {AUTO} at the top of the plan or in an asset, or remove route"
-        yield PlanFault(("route",), "is never asked, for every asset names its model", remedy)
+        yield PlanFault(("route",), "is never used: every asset names its model", remedy)
     seen: set[str] = set()
     for at, model in enumerate(plan.route.models):
         if model == AUTO or model in seen:
-            message = "is no model" if model == AUTO else "is named twice"
+            message = "is not a model" if model == AUTO else "is named twice"
             yield PlanFault(("route", "models", at), message, "write each model once, by its name")
         seen.add(model)
 
@@ -106,8 +106,8 @@ def _too_many(views: Sequence[AssetView], written: RecoveredPlan) -> Iterator[Pl
         stated = ("max_assets",) if ("max_assets",) in written.document.places else ("assets",)
         yield PlanFault(
             ("max_assets",),
-            f"is less than the {asked} assets the plan asks for",
-            f"write max_assets: {asked} at the top of the plan, or ask for less",
+            f"is less than the {asked} assets of the plan",
+            f"write max_assets: {asked} at the top of the plan, or remove assets",
             value=str(allowed),
             place=written.document.place(stated),
         )
@@ -158,5 +158,5 @@ def _never_finished(written: RecoveredPlan, finished: set[Size]) -> Iterator[Pla
     for index, wanted in enumerate(written.plan.pack.sizes or ()):
         if wanted not in finished:
             known = ", ".join(sorted(map(str, finished)))
-            message = "is a size that no asset is finished at"
+            message = "is not a size of any asset"
             yield PlanFault(("pack", "sizes", index), message, f"use one of {known}")

@@ -29,7 +29,7 @@ _NUMBER = re.compile(
 )
 _MAX_SHOWN = 60
 _SYNTAX = (
-    "look there at indentation (spaces only), quotes, brackets and colons; "
+    "check the indentation (spaces only), quotes, brackets and colons; "
     "quote text that begins with { or [ or holds a colon"
 )
 
@@ -108,7 +108,7 @@ def read_document(text: str) -> YamlDocument:
     root = _composed(text)
     if not isinstance(root, yaml.MappingNode):
         line = root.start_mark.line + 1 if root else 1
-        raise UnreadableYaml(line, "holds no keys with values", "begin with the line atelier: 1")
+        raise UnreadableYaml(line, "has no keys with values", "begin with the line atelier: 1")
     reader = _Reader(text)
     data = reader.value(root, ())
     return YamlDocument(data, reader.places, reader.complaints)
@@ -123,11 +123,11 @@ def _composed(text: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "it cannot be read"
         raise UnreadableYaml(
-            mark.line + 1 if mark else 1, f"is no YAML: {what}", _SYNTAX
+            mark.line + 1 if mark else 1, f"is not YAML: {what}", _SYNTAX
         ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"holds the character {chr(error.character)!a}, which no text file should"
+        message = f"holds the character {chr(error.character)!a}, which is not allowed in text"
         raise UnreadableYaml(line, message, "remove it") from error
     return node
 
@@ -145,14 +145,14 @@ def _guard(text: str) -> None:
                 raise too_many(line)
             if depth > MAX_DEPTH:
                 raise UnreadableYaml(
-                    line, f"nests deeper than {MAX_DEPTH} levels", "write it flatter"
+                    line, f"is nested deeper than {MAX_DEPTH} levels", "use fewer levels"
                 )
             tag = getattr(event, "tag", None)
             if tag is not None:
                 remedy = "remove the tag, or quote the text if the ! is meant"
-                raise UnreadableYaml(line, f"carries the YAML tag {tag}", remedy)
+                raise UnreadableYaml(line, f"has the YAML tag {tag}", remedy)
     except (ValueError, OverflowError) as error:
-        message = "is no YAML: an escape stands for no character"
+        message = "is not YAML: an escape is not a character"
         raise UnreadableYaml(
             max(line, 1), message, "remove the escape on this line or below"
         ) from error
@@ -197,7 +197,7 @@ class _Reader:
             place = self._place(key, item)
             if not isinstance(key, yaml.ScalarNode) or forbidden(key.value):
                 self._add_fault(
-                    (*path, "?"), "is a key that is no plain text", "write a word", place
+                    (*path, "?"), "is a key that is not plain text", "write a word", place
                 )
             elif key.value in data:
                 message, remedy = "is written twice", "keep one of the two"

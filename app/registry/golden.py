@@ -13,7 +13,7 @@ from time import process_time
 
 import numpy as np
 
-from app.backends.base import Backend
+from app.backends import Backend
 from app.check.agreement import Critic
 from app.check.duplicates import perceptual_hash
 from app.check.judge import judge

@@ -15,7 +15,7 @@ from app.types.registered_version import CHAMPION, GoldenResult, RegisteredVersi
 MIN_ACCEPTANCE = 0.5
 """A version with less acceptance is never promoted, whatever the champion is."""
 MAX_DAMAGED_PASSES = 0.1
-"""If more damaged images pass, the checks cannot vouch for the others."""
+"""If more damaged images pass, the result of the checks is not reliable."""
 
 Mirror = Callable[[str, str, str], None]
 """Called with name, alias and version number, to show them elsewhere."""
@@ -74,7 +74,7 @@ def promote_version(
     failing = [str(row) for row in gate(candidate, champion) if not row.holds]
     if failing:
         raise PromotionRefused(
-            f"{candidate.reference} may not become {candidate.model.name}@{alias}:\n"
+            f"{candidate.reference} cannot become {candidate.model.name}@{alias}:\n"
             + "\n".join(f"  {line}" for line in failing)
         )
     over = f"over {champion.reference}" if champion else "as the first"
@@ -108,8 +108,8 @@ def _mirrored(catalog: Catalog, moved: Pointer, mirror: Mirror) -> Pointer:
             mirror(now.name, now.alias, now.target.partition("/")[2])
         except RegistryError as exc:
             raise RegistryError(
-                f"{now.target} is {now.name}@{now.alias} now, but MLflow could not be told so: "
-                f"{exc}; tell it again with: atelier models promote {now.target}"
+                f"{now.target} is {now.name}@{now.alias} now, but MLflow was not updated: "
+                f"{exc}; repeat with: atelier models promote {now.target}"
             ) from exc
         shown, now = now, pointer(catalog, now.name, now.alias)
     return moved

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,8 +47,13 @@ QUIET = {
 def open_registry(settings: Settings) -> "Registry":
     """Returns the registry of the settings; creates a SQLite file when needed, in some seconds.
 
-    Raises RegistryError for another kind of URI, or when the server does not answer.
+    Raises RegistryError for another kind of URI, when no server answers, or without MLflow.
     """
+    if find_spec("mlflow") is None:
+        raise RegistryError(
+            "the registry of models needs mlflow, which is not installed; "
+            "run: pip install 'atelier[registry]'"
+        )
     uri = settings.registry
     scheme = uri.partition(":")[0]
     if scheme not in ("sqlite", "http", "https"):
@@ -87,7 +93,7 @@ class Registry:
             if not standing:
                 made = self._create(model, role)
                 standing = self._with_weights(model)
-                if standing[0].version != made.version:  # another process was faster by a moment
+                if standing[0].version != made.version:  # another process was first
                     self._client.delete_model_version(made.name, str(made.version))
             first = standing[0]
             self._client.set_model_version_tag(
@@ -110,7 +116,7 @@ class Registry:
             name, {version.model.name for version in self.versions()}, n=3, cutoff=0
         )
         advice = f"did you mean {', '.join(near)}?" if near else "register one first"
-        raise ModelNotFound(f"no registered model stands under {reference!r}; {advice}")
+        raise ModelNotFound(f"no registered model {reference!r}; {advice}")
 
     def versions(self, name: str | None = None) -> list[RegisteredVersion]:
         """Returns every version, of one name or of all, by name and number."""
@@ -313,7 +319,7 @@ def _explained(uri: str) -> Iterator[None]:
     except MlflowException as exc:
         what = str(exc).splitlines()[0][:300]
         text = (
-            f"the model registry {uri} failed: {what}; see that its server answers, or that its "
+            f"the model registry {uri} failed: {what}; check that its server answers, or that its "
             "file is writable and of this MLflow (mlflow db upgrade)"
         )
         secret, at, _ = urlsplit(uri).netloc.rpartition("@")
@@ -324,7 +330,7 @@ def _plain(text: str) -> str:
     """Returns a name that is safe in MLflow's query language, which has no escapes."""
     if not set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-/"):
         raise ModelNotFound(
-            f"{text!r} is no model's name; write small letters, digits, dots and dashes"
+            f"{text!r} is not a model's name; write lower-case letters, digits, dots and dashes"
         )
     return text
 

@@ -18,13 +18,13 @@ def route_by_name(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
     outside = residency_refusal(model, spec.request.tags)
     if outside is not None:
         raise NoRoute(
-            f"{spec.name} may not be made so: {outside}; give it a local model (model: starter), "
-            "or take the tag away if it may leave this place"
+            f"{spec.name} cannot use its model: {outside}; give it a local model (model: starter), "
+            "or remove the tag if it may leave this place"
         )
     asked = Size(width=spec.request.width, height=spec.request.height)
     if model.sizes and asked not in model.sizes:
         raise OutOfBounds(
-            f"{spec.name} asks {model.reference} for {asked}, which it was not trained at; "
+            f"{spec.name} needs {asked}, at which {model.reference} was not trained; "
             f"generate at {' or '.join(map(str, model.sizes))} and let finishing resize"
         )
     if spec.request.text_layers and "text" not in model.capabilities:
@@ -34,7 +34,7 @@ def route_by_name(spec: AssetSpec, fleet: Mapping[str, ModelVersion]) -> Route:
         )
     left_out = unsupported_reason(model, spec.request) if model.hosted else None
     if left_out is not None:
-        raise OutOfBounds(f"{spec.name} asks for more than can be sent: {left_out}; leave it out")
+        raise OutOfBounds(f"{spec.name} has fields that cannot be sent: {left_out}; remove them")
     return route_to(model, reason=f"the plan names {spec.model}")
 
 

@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class Tag(StrEnum):
-    """A mark on a prompt."""
+    """A tag of a prompt."""
 
     REQUIRES_TYPOGRAPHY_PRECISION = "requires_typography_precision"
     FAST_PREVIEW = "fast_preview"
@@ -44,7 +44,7 @@ ROLE_FOR = {
 
 
 class RolePreferences(Value):
-    """What a caller asks of routing, the strongest first: a model, text, a constraint, tags.
+    """What a caller requires of routing, the strongest first: a model, text, a constraint, tags.
 
     `sets_text` says that text must be set, which only some models do. `confidence` is how sure the
     caller is that a plain model gets the text right; None counts as not sure at all. `residency`,

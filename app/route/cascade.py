@@ -1,4 +1,4 @@
-"""The cascade: which models are asked for an asset, one after the other, and why.
+"""The cascade: which models make an asset, one after the other, and why.
 
 Pure: the same requirements, models and policy give the same cascade and the same explanation.
 """
@@ -44,7 +44,7 @@ class AssetRequirements(Value):
 
 
 class ModelOption(Value):
-    """A model that may be asked, with the current cost of an image; None: unknown."""
+    """A model that may be used, with the current cost of an image; None: unknown."""
 
     name: str
     """The name in the plan."""
@@ -260,13 +260,13 @@ def _refusal(
     wish: AssetRequirements, least: float, seconds: float | None, usd: float | None
 ) -> str:
     if _exceeds(seconds, wish.seconds):
-        problem = "nobody knows how long it takes" if seconds is None else f"takes {seconds:.3g} s"
-        return f"{problem}, within {wish.seconds:g} s is asked"
+        problem = "its time is unknown" if seconds is None else f"takes {seconds:.3g} s"
+        return f"{problem}, at most {wish.seconds:g} s are allowed"
     if _exceeds(usd, wish.usd):
-        problem = "nobody knows what it costs" if usd is None else f"costs ${usd:.3g}"
-        return f"{problem}, ${wish.usd:g} at most is asked"
+        problem = "its cost is unknown" if usd is None else f"costs ${usd:.3g}"
+        return f"{problem}, at most ${wish.usd:g} is allowed"
     if least < wish.confidence:
-        return f"its chance is surely {least:.2f} only, {wish.confidence:g} is asked"
+        return f"it passes with at least {least:.2f}, {wish.confidence:g} is required"
     return ""
 
 
@@ -279,7 +279,7 @@ def _ranked(wish: AssetRequirements, plans: Sequence[CascadePlan]) -> tuple[list
     fit = sorted((plan for plan in plans if not plan.refused), key=_cost_key)
     unfit = sorted((plan for plan in plans if plan.refused), key=lambda plan: -plan.least)
     if fit:
-        price = f"the cheapest of {len(fit)} ways that surely pass at {wish.confidence:g}"
+        price = f"the cheapest of {len(fit)} cascades that pass with at least {wish.confidence:g}"
         return [*fit, *unfit], price
     inside = [
         plan
@@ -288,7 +288,8 @@ def _ranked(wish: AssetRequirements, plans: Sequence[CascadePlan]) -> tuple[list
     ]
     best = (inside or unfit)[0]
     others = [plan for plan in unfit if plan is not best]
-    return [best, *others], f"no way surely passes at {wish.confidence:g}: the likeliest is taken"
+    reason = f"no cascade passes with at least {wish.confidence:g}: the likeliest is used"
+    return [best, *others], reason
 
 
 def _cost_key(plan: CascadePlan) -> tuple[float, float]:

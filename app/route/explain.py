@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from app.fleet.prices import PriceSheet
 from app.plan.expand import expand_variants
-from app.plan.schema import AUTO, AssetTags, Plan, PlanAsset, RoutePlan
+from app.plan.schema import Plan, PlanAsset, RoutePlan
 from app.route.cascade import Explanation
 from app.route.router import ModelRouter, asset_key
 from app.store import documents
 from app.store.catalog import Catalog
-from app.types import AssetRecord, Kind, ModelVersion, Retry, Size, StageResult, Status, Value
-
-SIZE = Size(width=64, height=64)
+from app.types import AssetRecord, ModelVersion, Retry, StageResult, Status, Value
 
 
 class AssetExplanation(Value):
@@ -89,31 +87,15 @@ def explain_request(
     models: Mapping[str, ModelVersion],
     prices: PriceSheet,
     terms: RoutePlan,
-    *,
-    prompt: str,
-    kind: Kind = Kind.ICON,
-    sizes: Sequence[Size] = (SIZE,),
-    tags: AssetTags | None = None,
-    candidates: int = 1,
-    attempts: int = 3,
+    asset: PlanAsset,
 ) -> AssetExplanation:
-    """Returns why such an asset would take its cascade now; makes and stores nothing.
+    """Returns why an asset with `model: auto` would get its cascade now; generates nothing.
 
     Raises NoRoute when none of the models can make it.
     """
-    asset = PlanAsset(
-        name="request",
-        model=AUTO,
-        kind=kind,
-        prompt=prompt,
-        sizes=tuple(sizes),
-        tags=tags or AssetTags(),
-        candidates=candidates,
-        attempts=attempts,
-    )
-    plan = Plan(atelier=1, name="request", route=terms, assets=(asset,))
+    plan = Plan(atelier=1, name=asset.name, route=terms, assets=(asset,))
     (variants,) = expand_variants(plan, models)
     routing = ModelRouter(terms, models, catalog, prices, keeps=False)
     explanation = routing.explain(variants, asset_key(variants, models))
     first = explanation.chosen.rungs[0].model
-    return AssetExplanation(asset="request", model=first, named=False, explanation=explanation)
+    return AssetExplanation(asset=asset.name, model=first, named=False, explanation=explanation)

@@ -1,4 +1,4 @@
-"""Policies: statistics of models as stored documents, and which document decides now.
+"""Policies: statistics of models as stored documents, and which document is in use.
 
 A policy never changes and is identified by its digest. A rollout says which policy is live and
 which one is on trial; the catalog's pointer names the current rollout and can be moved back.
@@ -98,7 +98,7 @@ def start_trial(catalog: Catalog, reference: str, *, share: float) -> Rollout:
     live = _rollout(present).live
     trial = _digest(catalog, reference)
     if trial == live:
-        raise InvalidRequest(f"policy {trial[:12]} is live already; try another one beside it")
+        raise InvalidRequest(f"policy {trial[:12]} is live already; try another policy")
     wanted = Rollout(live=live, trial=trial, share=share)
     return _moved(catalog, wanted, present, f"{trial[:12]} on trial for {share:.0%}")
 
@@ -120,9 +120,9 @@ def roll_back(catalog: Catalog) -> Rollout:
     """
     present = pointer(catalog, _ROUTING, _LIVE)
     if present is None or _rollout(present) == Rollout():
-        raise PromotionRefused("no policy decides, there is nothing to go back to")
+        raise PromotionRefused("no policy is in use; there is nothing to undo")
     if present.below is None:
-        return _moved(catalog, Rollout(), present, "back to the built-in way")
+        return _moved(catalog, Rollout(), present, "back to the built-in cascade")
     return _rollout(step_back(catalog, present, reason=f"back from {_rollout(present)}"))
 
 

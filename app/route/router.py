@@ -128,7 +128,7 @@ class ModelRouter:
     def _known(self, label: str) -> str:
         """Returns the label, or ? where no policy knows it.
 
-        Unknown labels need not be told apart, and a plan may have as many labels as assets.
+        Unknown labels need not be distinguished, and a plan may have as many labels as assets.
         """
         family, equals, _ = label.partition("=")
         return label if label in self._labels else family + "=?" if equals else "?"

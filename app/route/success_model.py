@@ -61,7 +61,7 @@ class Observation(Value):
     kind: Kind
     labels: tuple[str, ...] = ()
     after: str = ""
-    """What had failed on the same asset before; empty when the model was asked first."""
+    """What had failed on the same asset before; empty when the model was used first."""
     tried: Attempts
     """Images judged; stopping at the first pass does not bias what is learned."""
     passed: Annotated[int, Field(ge=0)]
@@ -102,7 +102,7 @@ class Posterior(Value):
 
 
 class SuccessFit(Value):
-    """What was learned of one model version, asked first or `after` something failed."""
+    """What was learned of one model version, used first or `after` something failed."""
 
     model: str
     after: str = ""
@@ -243,7 +243,7 @@ class Reliability(Value):
 
     bins: tuple[CalibrationBin, ...]
     ece: Share
-    """Expected calibration error: the bins' mean |predicted - came|, weighted by their counts."""
+    """Expected calibration error: the mean |predicted - observed| of the bins, by their counts."""
 
 
 def reliability(
@@ -258,7 +258,9 @@ def reliability(
     """
     chances, truths = np.asarray(predicted, float), np.asarray(passed, bool)
     if not len(chances) or chances.shape != truths.shape:
-        raise ValueError(f"{len(chances)} predictions and {len(truths)} outcomes are no pairs")
+        raise ValueError(
+            f"{len(chances)} predictions and {len(truths)} outcomes are not pairs; give some"
+        )
     edges = np.quantile(chances, np.linspace(0, 1, bins + 1)[1:-1], method="lower")
     place = np.searchsorted(np.unique(edges), chances, side="left")
     binned = [

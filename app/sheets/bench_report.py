@@ -144,12 +144,12 @@ def _panels(benchmark: BenchmarkResult) -> Iterator[Panel]:
         marks=[figure.p95_seconds for figure in benchmark.figures],
     )  # fmt: skip
     yield _panel(
-        "Accepted", "share of all that were asked for",
+        "Accepted", "share of all requested images",
         [figure.acceptance for figure in benchmark.figures], benchmark, percent, whole=1.0,
     )  # fmt: skip
     if any(figure.legibility is not None for figure in benchmark.figures):
         yield _panel(
-            "Text read as written", "by OCR; the line is what people say",
+            "Text read as written", "by OCR; the line is people's rating",
             [figure.legibility for figure in benchmark.figures], benchmark, percent, whole=1.0,
             marks=[figure.human_score for figure in benchmark.figures],
         )  # fmt: skip
@@ -204,7 +204,7 @@ def _labels(benchmark: BenchmarkResult) -> Iterator[Panel]:
             )
             for (row, label_figures), value in zip(rows, worth, strict=True)
         )  # fmt: skip
-        hint = "accepted images a second" if benchmark.free else "what one accepted image costs"
+        hint = "accepted images a second" if benchmark.free else "cost of one accepted image"
         yield Panel(label, hint, tuple(bars))
 
 

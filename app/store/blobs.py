@@ -72,7 +72,7 @@ def is_digest(name: str) -> bool:
 def blob_path(digest: str) -> str:
     """Returns a blob's path below the store's root: `ab/cd/abcd...`. Raises StoreError."""
     if not is_digest(digest):
-        raise StoreError(f"{digest!r} is no digest; give 64 lower-case hex digits")
+        raise StoreError(f"{digest!r} is not a digest; give 64 lower-case hex digits")
     return f"{digest[:2]}/{digest[2:4]}/{digest}"
 
 

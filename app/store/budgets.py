@@ -16,7 +16,7 @@ from app.store.ledger import NANO, Account, account_of, nano, scopes
 
 Scope = tuple[str, str]
 _ANY = "0000-00-00"
-"""A day that stands for all: every decision about a team or a day locks the same name."""
+"""One name for every day: every decision about a team or a day locks the same name."""
 
 
 @dataclass(frozen=True, slots=True)

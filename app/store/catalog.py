@@ -8,28 +8,47 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Select, case, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select, update
 
-from app.check.duplicates import KnownImage
 from app.digest import Json, canonical_json
 from app.errors import AssetNotFound, CatalogError
-from app.store import (
-    costs,
-    database,
-    fingerprints,
-    inserts,
-    mapping,
-    tables,
-)
-from app.store.costs import AttemptTime, CostGroup, Costs, RunSpending
+from app.store import costs, database, inserts, mapping, tables
+from app.store.costs import AttemptTime, Costs, RunSpending
 from app.store.database import Database, open_database
-from app.types import AssetRecord, AtlasPage, Digest, GeneratedImage, Measure, Status, Value
+from app.types import (
+    AssetRecord,
+    AtlasPage,
+    CostGroup,
+    Digest,
+    GeneratedImage,
+    Measure,
+    Status,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from app.check.duplicates import KnownImage
 
 _NEIGHBOURS = 500
 """Names examined on either side of an unknown name, to suggest the nearest."""
+
+
+class ProvenanceFields(TypedDict, total=False):
+    """The fields of provenance by which images are found."""
+
+    request_id: str
+    prompt_digest: str
+    prompt_embedding_digest: str
+    negative_prompt: str
+    seed: int
+    schedule_digest: str
+    """The schedule's sigmas_digest."""
+    model: str
+    weights_digest: str
+    processor: str
 
 
 class RunRecord(Value):
@@ -98,38 +117,13 @@ class Catalog:
         return self.read(lambda connection: mapping.records_by_key(connection, wanted))
 
     def find_images(
-        self,
-        *,
-        request_id: str | None = None,
-        prompt_digest: str | None = None,
-        prompt_embedding_digest: str | None = None,
-        negative_prompt: str | None = None,
-        seed: int | None = None,
-        schedule_digest: str | None = None,
-        model: str | None = None,
-        weights_digest: str | None = None,
-        processor: str | None = None,
-        limit: int | None = None,
+        self, *, limit: int | None = None, **provenance: Unpack[ProvenanceFields]
     ) -> list[GeneratedImage]:
-        """Returns the images whose provenance matches all of this, by key.
-
-        `schedule_digest` is the schedule's sigmas_digest.
-        """
-        column = tables.provenance.c
-        conditions = _equal(
-            (column.request_id, request_id),
-            (column.prompt_digest, prompt_digest),
-            (column.prompt_embedding_digest, prompt_embedding_digest),
-            (column.negative_prompt, negative_prompt),
-            (column.seed, seed),
-            (column.schedule_digest, schedule_digest),
-            (column.model, model),
-            (column.weights_digest, weights_digest),
-            (column.processor, processor),
-        )
-        query = (
-            mapping.select_images().where(*conditions).order_by(tables.images.c.key).limit(limit)
-        )
+        """Returns the images whose provenance has all of these values, by key."""
+        columns = tables.provenance.c
+        conditions = [columns[name] == value for name, value in provenance.items()]
+        query = mapping.select_images().where(*conditions).order_by(tables.images.c.key)
+        query = query.limit(limit)
         return self.read(lambda connection: mapping.read_images(connection, query))
 
     def find_assets(
@@ -162,11 +156,14 @@ class Catalog:
         query = query.order_by(column.name, column.sequence.desc()).limit(limit)
         return self.read(lambda connection: mapping.read_records(connection, query))
 
-    def accepted_before(self, plan_digest: str) -> list[KnownImage]:
-        """Returns the assets accepted before a plan's first run: see `app/store/fingerprints`."""
-        return self.read(
-            lambda connection: fingerprints.earlier_fingerprints(connection, plan_digest)
-        )
+    def accepted_before(self, plan_digest: str) -> "list[KnownImage]":
+        """Returns the assets accepted before a plan's first run, in the order of their commits.
+
+        If the plan never ran, all accepted assets. The bound makes a verdict repeatable: however
+        often the plan is rerun or resumed, it is compared with the same images, unless a person
+        changed the verdict of one since.
+        """
+        return self.read(lambda connection: _accepted_before(connection, plan_digest))
 
     def asset(self, name: str, version: str | None = None) -> AssetRecord:
         """Returns one asset: the given version, or the newest that was accepted or is in review.
@@ -230,6 +227,23 @@ def _like_glob(column: ColumnElement[str], glob: str) -> list[ColumnElement[bool
     # BETWEEN: PostgreSQL does not accept a bound value with a collation there.
     first, last = column >= beginning, column <= beginning + "\U0010ffff"
     return [first, last, column.like(pattern, escape="\\")]
+
+
+def _accepted_before(connection: Connection, plan_digest: str) -> "list[KnownImage]":
+    from app.check.duplicates import KnownImage  # with OpenCV, which lists do not need
+
+    assets, runs = tables.assets.c, tables.runs.c
+    begun = select(func.min(runs.started_at)).where(runs.plan_digest == plan_digest)
+    moment = begun.scalar_subquery()
+    query = select(assets.name, assets.run_id, assets.fingerprint).where(
+        assets.status == Status.ACCEPTED.value,
+        assets.fingerprint.is_not(None),
+        or_(moment.is_(None), assets.created_at < moment),
+    )
+    return [
+        KnownImage(int(row.fingerprint, 16), row.name, row.run_id)
+        for row in connection.execute(query.order_by(assets.sequence))
+    ]
 
 
 def _newest_usable(connection: Connection, name: str, version: str | None) -> AssetRecord:

@@ -1,6 +1,5 @@
 """Costs: sums of the ledger by team, run, model or asset."""
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import computed_field
@@ -8,18 +7,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, distinct, f
 
 from app.store import tables
 from app.store.ledger import NANO, AttemptEnding
-from app.types import Status, Value
+from app.types import CostGroup, Status, Value
 
 RECENT = 200
-
-
-class CostGroup(StrEnum):
-    """What costs are grouped by."""
-
-    TEAM = "team"
-    RUN = "run"
-    MODEL = "model"
-    ASSET = "asset"
 
 
 class Cost(Value):

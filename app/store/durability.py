@@ -47,7 +47,7 @@ def commit_with_blobs(
             names=digests,
         )
     raise StoreError(
-        "the blobs were swept away as fast as they were put; sweep with a longer grace"
+        "a sweep removed the blobs as fast as they were stored; sweep with a longer grace"
     )
 
 

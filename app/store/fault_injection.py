@@ -46,7 +46,7 @@ def _configured_fault() -> dict[str, tuple[Iterator[int], int]]:
     for point, _, number in named:
         if point not in POINTS or not number.isdecimal():
             raise StoreError(
-                f"ATELIER_FAULT={text!r} names no point; give one of {', '.join(POINTS)} "
+                f"ATELIER_FAULT={text!r} names no fault point; give one of {', '.join(POINTS)} "
                 "and the number of the passing, as in blob.linked:2, or unset it"
             )
     return {point: (count(1), int(number)) for point, _, number in named}

@@ -13,7 +13,7 @@ def insert_run(connection: Connection, run_id: str, *, plan: str, plan_digest: s
     """Records that a run begins now. Raises CatalogError when the id is taken."""
     runs = tables.runs
     if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first():
-        raise CatalogError(f"there is a run {run_id!r} already; begin this one as another")
+        raise CatalogError(f"a run {run_id!r} exists already; use another id")
     cells: mapping.Cells = {
         "run_id": run_id,
         "plan": plan,
@@ -71,7 +71,7 @@ def override_record(connection: Connection, record: AssetRecord, *, good: bool) 
     standing = mapping.records_by_key(connection, [record.key]).get(record.key)
     if standing is None or _picture(standing) != _picture(record):
         raise CatalogError(
-            f"asset {record.name}@{record.version} changed while it was decided upon; look again"
+            f"asset {record.name}@{record.version} changed in the meantime; look at it again"
         )
     record = record.replace(image=standing.image, created_at=standing.created_at)
     traced = [record.provenance] if record.provenance else []

@@ -153,7 +153,7 @@ def _disk_errors(root: Path) -> Iterator[None]:
     except OSError as exc:
         raise StoreError(
             f"the blob store {root} failed: {exc.strerror}; "
-            "see that the disk is writable and has space, then run the same command again"
+            "check that the disk is writable and has space, then run the same command again"
         ) from exc
 
 

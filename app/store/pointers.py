@@ -25,7 +25,7 @@ class Pointer(Value):
     target: str
     """The resolved reference: draft/7."""
     below: int | None
-    """The move that a step back returns to; None: there is nothing to go back to."""
+    """The move that a step back returns to; None: there is none."""
     reason: str
     moved_at: str
 
@@ -80,7 +80,7 @@ def step_back(catalog: Catalog, present: Pointer, *, reason: str) -> Pointer:
     )
     if before is None:
         raise PromotionRefused(
-            f"{present.target} was the first to be {name}@{alias}, there is nothing to go back to; "
+            f"{present.target} is the first {name}@{alias}, there is nothing to go back to; "
             "promote another version instead"
         )
     return _append(
@@ -137,7 +137,7 @@ def _overtaken(
 ) -> PromotionRefused:
     then, now = (move.target if move else "nothing" for move in (present, newest))
     return PromotionRefused(
-        f"{name}@{alias} points at {now} now, it was {then} when this promotion was judged; "
+        f"{name}@{alias} points at {now} now, it was {then} when this promotion was evaluated; "
         f"compare with {now} and promote again"
     )
 

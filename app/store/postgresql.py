@@ -29,7 +29,7 @@ class PostgreSQL:
     """The PostgreSQL dialect; see `database.Dialect`."""
 
     clock = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
-    remedy = "see that the server runs, can be reached, and lets this user in"
+    remedy = "check that the server runs, can be reached, and lets this user in"
 
     def open(self, url: URL) -> Engine:
         """Returns an engine for the database, which must exist; makes no connection yet."""

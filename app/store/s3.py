@@ -79,11 +79,11 @@ def _cause(exc: Exception) -> str:
     if code == "NoSuchBucket":
         return "there is no such bucket; create it, it is never created here"
     if status in (401, 403):
-        return f"{status} {code}; see that the AWS credentials may read and write this bucket"
+        return f"{status} {code}; check that the AWS credentials may read and write this bucket"
     if status:
-        return f"the server answers {status} {code}; run the same command again when it is well"
+        return f"the server answers {status} {code}; run the same command again when it works"
     return (
-        f"{type(exc).__name__}; see that AWS_ENDPOINT_URL, AWS_REGION and the AWS credentials "
+        f"{type(exc).__name__}; check that AWS_ENDPOINT_URL, AWS_REGION and the AWS credentials "
         "are set and that the server can be reached"
     )
 

@@ -23,7 +23,7 @@ class Sqlite:
     """The SQLite dialect; see `database.Dialect`. One writer at a time; readers never wait."""
 
     clock = "SELECT (julianday('now') - 2440587.5) * 86400.0"
-    remedy = "see that its folder is writable and has space and that no other program locks it"
+    remedy = "check that its folder is writable and has space and that no other program locks it"
 
     def open(self, url: URL) -> Engine:
         """Returns an engine for the file, which is created with its folder if needed."""

@@ -224,9 +224,9 @@ _ATTEMPT_COLUMNS: tuple[ColumnElement[Any], ...] = (
 )
 # Not IN: a database would then use the index on the status, through all rows.
 _ACCEPTED_AUTOMATICALLY = '},"verdict":"accept"}'
-"""In an asset's canonical JSON only the end of an accepting report has this text.
+"""This text occurs in an asset's canonical JSON only at the end of an accepting report.
 
-No finding and no free text does.
+Findings and free texts never contain it.
 """
 _IS_FINAL = tables.assets.c.status != Status.FAILED.value
 

@@ -160,7 +160,7 @@ swept = Table(
     Column("digest", String(64), primary_key=True),
     Column("swept_at", Float, nullable=False),
 )
-"""Blobs that a sweep may have removed: whoever would name one stores it again first."""
+"""Blobs that a sweep may have removed: a writer that names one stores it again first."""
 
 runs = Table(
     "runs",

@@ -1,4 +1,4 @@
-"""Validate: what a row must bring: exactly its bytes, complete provenance, all its parts."""
+"""Validate: what a row must come with: exactly its bytes, complete provenance, all its parts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -28,13 +28,13 @@ def require_image(image: GeneratedImage) -> None:
 
 
 def require_files(images: Sequence[GeneratedImage], files: Sequence[bytes]) -> None:
-    """Raises DigestMismatch for a file that is no image's input and no image's latents."""
+    """Raises DigestMismatch for a file that is neither an input nor the latents of an image."""
     requests = [image.provenance.request for image in images]
     named = {digest for request in requests for digest in (request.init_image, request.mask_image)}
     named |= {image.latents for image in images}
     strange = [digest for digest in map(digest_bytes, files) if digest not in named]
     if strange:
-        raise DigestMismatch(f"the files {_short(strange)} are named by no image; leave them out")
+        raise DigestMismatch(f"the files {_short(strange)} belong to no image; leave them out")
 
 
 def require_record(record: AssetRecord) -> None:

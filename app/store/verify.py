@@ -56,7 +56,7 @@ _Check: TypeAlias = Callable[[Connection, str], Iterator[Difference]]
 def verify(store: Store) -> list[Difference]:
     """Returns every difference between the rows and the store; empty when all is well.
 
-    Safe while others write. Raises StoreError and CatalogError only when it cannot go on reading.
+    Safe while others write. Raises StoreError and CatalogError only when it cannot read on.
     """
     return [
         *_of_blobs(store),
@@ -175,7 +175,7 @@ def _mismatched(named: str, row: Any, cells: mapping.Cells) -> Iterator[Differen
     stored = row._mapping
     wrong = [name for name, cell in cells.items() if stored[name] != cell]
     if wrong:
-        detail = f"its value says otherwise than {', '.join(wrong)}"
+        detail = f"its value differs from its columns {', '.join(wrong)}"
         yield Difference(kind=DifferenceKind.MISMATCHED, named_by=(named,), detail=detail)
 
 
@@ -186,7 +186,7 @@ def _misnamed(
     query = select(held.digest).where(held.subject == subject, held.key == key)
     noted = set(connection.execute(query).scalars())
     for digest in sorted(noted ^ {str(cell["digest"]) for cell in cells}):
-        detail = "noted, not held" if digest in noted else "held, not noted"
+        detail = "only in the holdings" if digest in noted else "not in the holdings"
         yield Difference(
             kind=DifferenceKind.UNNAMED, named_by=(named,), digest=digest, detail=detail
         )

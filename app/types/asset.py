@@ -87,7 +87,7 @@ class Retry(Value):
         """Returns the attempt in one line: steps changed on 1f2e3d4c for agreement: passed."""
         on = f" on {self.parent[:12]}" if self.parent else ""
         wrong = f" for {', '.join(self.after)}" if self.after else ""
-        outcome = "passed" if self.passed else "not passed" if self.image else "came to no image"
+        outcome = "passed" if self.passed else "not passed" if self.image else "made no image"
         return f"{self.change} changed{on}{wrong}: {outcome}, {self.seconds:.2f} s"
 
 

@@ -53,6 +53,15 @@ class Refine(StrEnum):
     """By the change that has most often fixed the broken rule, relative to its cost."""
 
 
+class CostGroup(StrEnum):
+    """Names what costs can be grouped by."""
+
+    TEAM = "team"
+    RUN = "run"
+    MODEL = "model"
+    ASSET = "asset"
+
+
 class Status(StrEnum):
     """The final status of an asset."""
 

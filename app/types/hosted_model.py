@@ -42,7 +42,7 @@ class HostedEndpoint(Value):
         about.
         """
         if not _URL.fullmatch(url):
-            raise ValueError("it is no plain URL; write it as in https://api.openai.com/v1")
+            raise ValueError("it is not a plain URL; write it as in https://api.openai.com/v1")
         if url.startswith("http:") and not _loopback(urlsplit(url).hostname or ""):
             raise ValueError("keys would travel unencrypted; write https://")
         return url.rstrip("/")

@@ -78,6 +78,6 @@ def require_name(text: str) -> None:
         TypeAdapter(Name).validate_python(text)
     except ValidationError as exc:
         raise InvalidRequest(
-            f"{text!r} cannot be a name here; write small letters, digits, dots and dashes, "
+            f"{text!r} cannot be a name here; write lower-case letters, digits, dots and dashes, "
             "as in draft or poster-xl"
         ) from exc

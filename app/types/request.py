@@ -1,5 +1,6 @@
-"""One requested image, and the tags of its caller."""
+"""One requested image, the words of its prompt, and the tags of its caller."""
 
+import re
 from functools import cached_property
 from typing import Annotated
 
@@ -33,7 +34,7 @@ class GenerationRequest(Value):
     sampler: Sampler = Sampler.EULER
     seed: Seed = 0
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much of `init_image` is rendered anew; at 0 it is kept and only text is set over it."""
+    """How much of `init_image` is rendered again; at 0 it is kept and only text is set over it."""
     init_image: Digest | None = None
     mask_image: Digest | None = None
     text_layers: tuple[TextLayer, ...] = ()
@@ -49,3 +50,8 @@ class GenerationRequest(Value):
     def prompt_digest(self) -> str:
         """Returns the sha256 of the prompt's UTF-8 bytes."""
         return digest_bytes(self.prompt.encode())
+
+
+def words(prompt: str) -> list[str]:
+    """Returns the lower-case words of a prompt: runs of letters in any script."""
+    return re.findall(r"[^\W\d_]+", prompt.lower())

@@ -68,12 +68,12 @@ def test_a_calibration_is_promoted_and_taken_back(catalog: Catalog) -> None:
     first, second = calibration(catalog, 1), calibration(catalog, 2)
     assert live_digest(catalog) is None
     assert promote(catalog, first[:12]) == live_digest(catalog) == first
-    with pytest.raises(InvalidRequest, match="decides already"):
+    with pytest.raises(InvalidRequest, match="already in use"):
         promote(catalog, first)
     assert promote(catalog, second) == second
     assert roll_back(catalog) == first
     assert roll_back(catalog) is None
-    with pytest.raises(PromotionRefused, match="nothing to go back to"):
+    with pytest.raises(PromotionRefused, match="nothing to undo"):
         roll_back(catalog)
     with pytest.raises(AssetNotFound, match="no calibration 'nothing'"):
         promote(catalog, "nothing")
@@ -105,7 +105,7 @@ def test_what_is_sure_is_accepted_and_what_is_not_goes_to_people_with_the_reason
     review = decide(spec_with(), [candidate(doubtful)], neighbours, gate=gate)
     assert review.status is Status.REVIEW
     assert review.winner is not None
-    assert review.reasons[0].startswith("not sure enough to go without a person: ")
+    assert review.reasons[0].startswith("too uncertain to accept without a person: ")
     assert digest[:12] in review.reasons[0]
     assert neighbours.nearest(0) is None
 
@@ -161,7 +161,7 @@ def test_labels_become_a_calibration_at_the_door(catalog: Catalog) -> None:
     store = open_store(Settings().blobs, Settings().catalog)
     for at in range(4):
         publish(store, at, QualityReport(scores={Measure.HALO: at / 4}, verdict=Verdict.ACCEPT))
-    assert "no picture is labelled" in run_json("checks", "calibrate", code=2)["message"]
+    assert "the catalog has no labelled image" in run_json("checks", "calibrate", code=2)["message"]
     waiting = run_json("checks", "due", "--share", "1")
     assert {asset["name"] for asset in waiting} == {f"gem-{at}" for at in range(4)}
     for asset in waiting[:3]:

@@ -61,7 +61,7 @@ def test_a_run_is_held_against_the_earlier_ones_of_its_plan(store: Store) -> Non
     assert (answer["report"]["reference"], answer["report"]["images"]) == (EARLIER, NOW)
     left = {measure["measure"]: measure["left_at"] for measure in answer["report"]["wanders"]}
     assert 1 <= left["agreement"] <= NOW
-    assert "wanders from the runs before it" in run("checks", "drift", "run-3", code=1)
+    assert "drifts from earlier runs" in run("checks", "drift", "run-3", code=1)
 
 
 def test_too_few_earlier_pictures_are_told(store: Store) -> None:

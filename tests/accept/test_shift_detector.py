@@ -92,4 +92,4 @@ def test_a_new_version_or_style_without_labels_goes_to_people(sort: ModelStyle) 
     watching = guard(2)
     reports = [admitted(watching, picture, sort) for picture in SimulatedWorld(2).pictures(20)]
     assert {report.verdict for report in reports} == {Verdict.REVIEW}
-    assert f"pictures of {sort} were labelled" in reports[0].findings[-1].rule
+    assert f"images of {sort} were labelled" in reports[0].findings[-1].rule

@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.backends.openai_images import OpenAIImages
 from app.backends.retry import RetryPolicy
-from app.models.describe import describe_hosted
+from app.models.describe import describe_hosted, hosted_endpoint
 from app.types import GenerationRequest, ModelVersion, Route, Size
 
 SIDE = 16
@@ -118,9 +118,9 @@ def answer_of(*files: bytes) -> bytes:
 def model_at(url: str, *capabilities: str, **changes: Any) -> ModelVersion:
     """A version that the provider renders."""
     fields: dict[str, Any] = {"licence": "their terms", "sizes": [Size(width=SIDE, height=SIDE)]}
-    return describe_hosted(
-        url, "painter-1", "painter", capabilities=capabilities, **(fields | changes)
-    )
+    fixed = {name: changes.pop(name) for name in ("options", "until") if name in changes}
+    endpoint = hosted_endpoint(url, "painter-1", **fixed)
+    return describe_hosted(endpoint, "painter", capabilities=capabilities, **(fields | changes))
 
 
 def route_to(model: ModelVersion) -> Route:

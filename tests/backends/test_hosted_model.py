@@ -21,8 +21,9 @@ from app.engine.results import FailedRequest, RenderedImage
 from app.errors import NoRoute
 from app.fleet.prices import price_sheet
 from app.flow.make import make
-from app.generate.generate import GenerationTerms, Generator
+from app.generate.generate import Generator
 from app.generate.renderer import find_route, open_renderer, open_reproducing_renderer
+from app.generate.terms import GenerationTerms
 from app.image.png import read_png
 from app.models.sd3 import Sd3Pipeline
 from app.plan.expand import expand
@@ -33,11 +34,11 @@ from app.route.by_role import Role
 from app.settings import Settings
 from app.store.publish import open_store
 from app.types import AssetRecord, Status, Tags
-from deployments.calls.call_service import CallService
+from deployments.preview_service import PreviewService
 from tests.backends.provider import Provider, Reply, asked, backend_of, model_at
 from tests.cli.test_main import run, run_json, written
 from tests.deployments.http.browser import Lock, served
-from tests.deployments.workers import DRAFT, call_service_of, worker_of
+from tests.deployments.workers import DRAFT, service_of, worker_of
 from tests.engine.engines import LENGTH
 from tests.registries import settings_in
 from tests.values import ROUTE, spec_with
@@ -213,7 +214,7 @@ def test_the_same_address_is_the_same_version_and_is_never_altered(
     assert register(hosting)["model"]["version"] == "1"
     assert register(hosting)["model"]["version"] == "1"
     refused = register(hosting, "--until", "2999-01-01", code=2)
-    assert "stands already" in refused["message"]
+    assert "is already registered" in refused["message"]
     assert register(hosting, "--option", "quality=high")["model"]["version"] == "2"
     for faulty in ([hosting.url, "--name", "poster"], ["--model", "x", "--name", "poster"], []):
         refusal = CliRunner().invoke(commands, ["models", "register-hosted", *faulty])
@@ -251,11 +252,11 @@ def atelier(stock: Any, tmp_path: Path) -> Iterator[str]:
     """Our own service over the tiny model, at an address of this machine."""
 
     @asynccontextmanager
-    async def desks() -> AsyncGenerator[CallService]:
+    async def services() -> AsyncGenerator[PreviewService]:
         async with worker_of(Sd3Pipeline(stock, max_sequence_length=LENGTH)) as (worker, _):
-            yield call_service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
+            yield service_of({Role.DRAFT: worker}, (DRAFT,), tmp_path)
 
-    with served(desks, Lock()) as url:
+    with served(services, Lock()) as url:
         yield url
 
 

@@ -98,7 +98,7 @@ def test_what_this_runs_own_worker_would_not_have_made_is_refused(
 def test_an_answer_without_provenance_is_none_of_ours(hosting: Provider) -> None:
     (failed,) = backend(hosting).generate([asked()])
     assert isinstance(failed, FailedRequest)
-    assert "does not say where the image comes from" in str(failed.error)
+    assert "has no provenance" in str(failed.error)
 
 
 def test_what_starts_from_a_picture_is_not_sent(hosting: Provider) -> None:
@@ -136,8 +136,8 @@ def test_the_patience_of_bulk_ends_before_a_worker_counts_as_stuck() -> None:
 def test_nothing_begins_where_the_service_is_not_there_or_another() -> None:
     for url, message in (
         ("http://127.0.0.1:1", "does not answer"),
-        ("file:///etc/passwd", "no address"),
-        ("http://user:secret@127.0.0.1:1", "no address"),
+        ("file:///etc/passwd", "not a URL"),
+        ("http://user:secret@127.0.0.1:1", "not a URL"),
     ):
         with pytest.raises(InvalidRequest, match=message):
             require_service_models(url, None, [MODEL])

@@ -12,10 +12,10 @@ from hypothesis.extra.numpy import arrays
 from safetensors.torch import save_file
 
 from app.check.agreement import CONFIG_FILE, WEIGHTS_FILE, Critic
-from app.check.network_input import premultiplied
 from app.check.networks import CriticNetwork
+from app.check.planes import premultiplied
 from app.errors import ModelNotFound
-from app.types.prompt_words import words
+from app.types.request import words
 
 VOCABULARY = ("a", "blue", "red", "shield", "sword")
 NEUTRAL = ("of", "the")

@@ -9,7 +9,7 @@ from app.check.agreement import Critic
 from app.check.judge import judge
 from app.check.limits import LIMITS
 from app.check.looks import APPEARANCE_MEASURES, AppearanceModel
-from app.check.network_input import premultiplied
+from app.check.planes import premultiplied
 from app.check.scores import score_image
 from app.errors import ModelNotFound
 from app.models.bundled import FOLDERS

@@ -8,7 +8,8 @@ import pytest
 from app.backends.echo import EchoBackend
 from app.costs.estimate import Band, Estimate
 from app.fleet.prices import Price
-from app.generate.generate import GenerationTerms, Generator
+from app.generate.generate import Generator
+from app.generate.terms import GenerationTerms
 from app.settings import Settings
 from app.store.publish import Store, begin_run, open_store
 from tests.cli.test_main import PLAN, home, run, run_json, written
@@ -59,7 +60,7 @@ def test_costs_are_told_by_team_run_model_and_asset() -> None:
     assert "(no team)" in run("costs")
     assert "(no asset)" in run("costs", "--by", "asset")
     assert run_json("costs", "--since", "2999")["groups"] == []
-    assert "no date" in run_json("costs", "--since", "yesterday", code=2)["message"]
+    assert "not a date" in run_json("costs", "--since", "yesterday", code=2)["message"]
 
 
 @pytest.mark.usefixtures("spent")

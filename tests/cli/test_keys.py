@@ -69,5 +69,5 @@ def test_a_faulty_command_changes_nothing(home: Path, command: list[str]) -> Non
 def test_a_torn_file_is_said_in_words_and_in_json(home: Path) -> None:
     home.mkdir()
     (home / FILE).write_text("team-a " + "0" * 64)
-    assert "keys:1 is no key" in run_json("keys", "list", code=2)["message"]
+    assert "keys:1 is not a key" in run_json("keys", "list", code=2)["message"]
     run("keys", "add", "team-b", code=2)

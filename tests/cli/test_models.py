@@ -113,7 +113,7 @@ def test_a_rollback_goes_one_back(champion: str) -> None:
 def test_faulty_calls_name_the_remedy(home: Path) -> None:
     named = {
         ("register", "nowhere", "--name", "draft"): "neither a folder nor a bundled model",
-        ("register", "echo", "--name", "starter"): "ships with Atelier",
+        ("register", "echo", "--name", "starter"): "belongs to a bundled model",
         ("show", "draft/1"): "no registered model",
         ("promote", "draft@champion"): "points nowhere",
     }

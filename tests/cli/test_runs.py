@@ -58,7 +58,7 @@ def test_replay_that_differs_ends_with_exit_code_1(home: Any) -> None:
         ((), "name one asset"),
         (("potion.red", "--where", "status=accepted"), "name one asset"),
         (("--where", "colour=red"), "write one of name, status"),
-        (("--where", "status=nice"), "'nice' is no status"),
+        (("--where", "status=nice"), "'nice' is not a status"),
         (("potion.rad",), "did you mean potion.red"),
     ],
 )

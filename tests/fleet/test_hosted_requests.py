@@ -19,7 +19,7 @@ from app.fleet.hosted_requests import (
 )
 from app.generate.renderer import load_engine, open_renderer
 from app.models.bundled import ECHO, bundled_models
-from app.models.describe import describe_hosted
+from app.models.describe import describe_hosted, hosted_endpoint
 from app.route.by_name import route_by_name
 from app.settings import Settings
 from app.store.publish import open_store
@@ -31,8 +31,10 @@ SIZES = (Size(width=64, height=64),)
 
 
 def described(*capabilities: str, url: str = URL, **changes: Any) -> ModelVersion:
+    fixed = {name: changes.pop(name) for name in ("options", "until") if name in changes}
+    endpoint = hosted_endpoint(url, changes.pop("model", "painter-1"), **fixed)
     fields = {"licence": "theirs", "sizes": SIZES, "capabilities": capabilities}
-    return describe_hosted(url, changes.pop("model", "painter-1"), "poster", **(fields | changes))
+    return describe_hosted(endpoint, "poster", **(fields | changes))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def described(*capabilities: str, url: str = URL, **changes: Any) -> ModelVersio
 def test_an_address_is_encrypted_or_on_this_machine_and_read_alike_by_everybody(url: str) -> None:
     with pytest.raises(ValidationError):
         HostedEndpoint(url=url, model="painter")
-    with pytest.raises(InvalidRequest, match="poster cannot be reached"):
+    with pytest.raises(InvalidRequest, match="the hosted model cannot be called: url"):
         described(url=url)
 
 

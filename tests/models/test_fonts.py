@@ -59,7 +59,7 @@ def test_a_name_that_stands_twice_is_refused_when_asked_for(folder: Path) -> Non
     write_square_font(folder / f"{DEFAULT_FONT}.ttf", "a")
     fonts = Fonts(folder)
     assert fonts.find("Squares").name == "Squares"
-    with pytest.raises(InvalidRequest, match="stands twice"):
+    with pytest.raises(InvalidRequest, match="exists twice"):
         fonts.find("")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.check.agreement import Critic
 from app.models.bundled import CARD_FILES, FOLDERS, read_version, weights_digest
-from app.types.prompt_words import words
+from app.types.request import words
 from jobs.train.starter import damage
 from jobs.train.starter.captions import NEUTRAL, plain, vocabulary
 from jobs.train.starter.drawings import COLOURS, KINDS, Label, draw

@@ -166,7 +166,7 @@ def test_another_size_is_covered_by_the_middle_of_the_picture(pipeline: TypesetP
 @pytest.mark.parametrize(
     ("changes", "images", "words"),
     [
-        ({"text_layers": ()}, None, "sets text over a picture"),
+        ({"text_layers": ()}, None, "sets text over an unchanged image"),
         ({"mask_image": "m"}, None, "no mask_image"),
         ({}, torch.zeros(4, 2, 2), "give a PNG"),
         ({"init_image": None}, None, "give a PNG as init_image"),

@@ -204,7 +204,7 @@ def test_every_layer_is_checked_before_any_is_set() -> None:
         ({"text": "Hi", "min_size_px": 60, "max_size_px": 50}, "max_size_px 50 is below 60"),
         (
             {"text": "Hi", "box": {"x": 200, "y": 0, "width": 101, "height": 50}},
-            "101x50.200.0 sticks out of the 300x200 picture",
+            "101x50.200.0 exceeds the 300x200 image",
         ),
         ({"text": " \n "}, "no ink"),
         ({"text": "\u200d"}, "no ink"),
@@ -295,7 +295,7 @@ def test_layers_are_set_in_order_and_each_says_what_it_did() -> None:
 
 def test_layers_that_paint_over_each_other_are_refused() -> None:
     layers = TextLayer(text="One"), TextLayer(text="Two", plate="auto")
-    with pytest.raises(InvalidRequest, match=r"text 'Two': .*paints over the text 'One'"):
+    with pytest.raises(InvalidRequest, match=r"text 'Two': .*overlaps the text 'One'"):
         typeset(plain(), layers, FONTS)
 
 

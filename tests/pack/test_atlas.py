@@ -204,5 +204,5 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], message: str)
 
 def test_a_placement_of_another_page_is_refused() -> None:
     (page,) = pack([sprite("a")], name="icons")
-    with pytest.raises(InvalidRequest, match=r"a stands at 64x64\+1\+1, which is not on"):
+    with pytest.raises(InvalidRequest, match=r"a is at 64x64\+1\+1, which is not on"):
         extract_sprite(page.pixels[:40], page.placements[0])

@@ -126,5 +126,5 @@ def test_rotated_frames_are_refused() -> None:
 )
 def test_a_broken_sheet_is_refused(old: bytes, new: bytes) -> None:
     sheet = texturepacker_json(page_of(POTION), image="a.png")
-    with pytest.raises(InvalidRequest, match="no TexturePacker JSON hash"):
+    with pytest.raises(InvalidRequest, match="not a TexturePacker JSON hash"):
         read_texturepacker(sheet.replace(old, new))

@@ -30,13 +30,13 @@ ASSETS: dict[str, Broken] = {
     "unknown key": Broken(
         "- {name: gem, kind: icon, sizes: 64,\n   promt: a gem} #!",
         "promt",
-        "no known key",
+        "not a known key",
         "did you mean prompt?",
     ),
     "key of another level": Broken(
         GEM + "max_assets: 3 #!",
         "max_assets",
-        "no known key",
+        "not a known key",
         "move max_assets to the top of the plan",
     ),
     "key twice": Broken(
@@ -96,7 +96,7 @@ ASSETS: dict[str, Broken] = {
     "name with capitals and spaces": Broken(
         NAMELESS + "name: Big Gem #!",
         "name",
-        "no plain name",
+        "not a plain name",
         "write big-gem",
     ),
     "name is a number": Broken(
@@ -109,8 +109,8 @@ ASSETS: dict[str, Broken] = {
         f"- kind: icon\n  sizes: 64\n  prompt: a {{v}}\n  axes: {{v: [{'x' * 60}]}}\n"
         f"  name: {'g' * 70} #!",
         "name",
-        "131 signs",
-        "until 120 suffice",
+        "131 characters",
+        "to at most 120 characters",
     ),
     "nothing behind a key": Broken(
         BARE + "prompt: #!",
@@ -133,7 +133,7 @@ ASSETS: dict[str, Broken] = {
     "no size": Broken(
         "- name: gem\n  kind: icon\n  prompt: a gem\n  sizes: big #!",
         "sizes",
-        "no size",
+        "not a size",
         "write 64x64",
     ),
     "size twice": Broken(
@@ -175,14 +175,14 @@ ASSETS: dict[str, Broken] = {
     "colour in words": Broken(
         GEM + "text_layers: [{text: Sale, colour: red}] #!",
         "text_layers[0].colour",
-        "does not have the form",
+        "has an invalid form",
         "#[0-9a-f]{6}",
     ),
     "endless number": Broken(
         GEM + "guidance_scale: 1e999 #!",
         "guidance_scale",
         "a number",
-        "4.5 say",
+        "such as 4 or 4.5",
     ),
     "text for a list": Broken(
         BARE + "prompt: a {c}\n  axes: {c: red} #!",
@@ -235,19 +235,19 @@ ASSETS: dict[str, Broken] = {
     "axis name with capitals": Broken(
         BARE + "prompt: a {colour}\n  axes:\n    Colour: [red] #!",
         "axes.Colour",
-        "no plain axis name",
+        "not a plain axis name",
         "write colour",
     ),
     "template without axis": Broken(
         BARE + "axes: {colour: [red]}\n  prompt: a {color} gem #!",
         "prompt",
-        "asks for {color}",
+        "uses {color}",
         "did you mean {colour}?",
     ),
     "format tricks": Broken(
         BARE + "prompt: 'a {c.__class__} gem' #!",
         "prompt",
-        "names no axis",
+        "does not name an axis",
         "write {colour}",
     ),
     "axis that changes nothing": Broken(
@@ -259,13 +259,13 @@ ASSETS: dict[str, Broken] = {
     "carried axis that is none": Broken(
         GEM + "axes: {locale: [de]}\n  carry: [local] #!",
         "carry[0]",
-        "no axis",
+        "not an axis",
         "did you mean locale?",
     ),
     "excluded axis that is none": Broken(
         TWO + "  exclude:\n  - {color: red} #!",
         "exclude[0].color",
-        "no axis",
+        "not an axis",
         "did you mean colour?",
     ),
     "excluded value that is none": Broken(
@@ -277,7 +277,7 @@ ASSETS: dict[str, Broken] = {
     "exclusion of everything": Broken(
         BARE + "prompt: a {c}\n  axes: {c: [red, blue]}\n  exclude: [{c: red}, {c: blue}] #!",
         "exclude",
-        "leaves nothing",
+        "excludes every row",
         "exclude less",
     ),
     "exclusion without axis": Broken(
@@ -313,8 +313,8 @@ ASSETS: dict[str, Broken] = {
     "rule that nothing satisfies": Broken(
         BARE + "prompt: a gem\n  rules:\n  - {check: coverage, at_least: 0.5, at_most: 0.1} #!",
         "rules[0]",
-        "no number",
-        "no larger than at_most",
+        "cannot be satisfied by any number",
+        "not larger than at_most",
     ),
     "unknown verdict": Broken(
         BARE + "prompt: a gem\n"
@@ -369,7 +369,7 @@ ASSETS: dict[str, Broken] = {
         BARE + f"axes: {{c: [{'y' * 40}]}}\n  prompt: '{'x' * 1990} {{c}}' #!",
         "prompt",
         "grows to 2031",
-        "until 2000 suffice",
+        "to at most 2000 characters",
     ),
     "control character": Broken(
         '- name: gem\n  kind: icon\n  sizes: 64\n  prompt: "a \\x07 gem" #!',
@@ -431,20 +431,20 @@ PLANS: dict[str, Broken] = {
     "misspelt section": Broken(
         f"atelier: 1\nname: test\npakc: {{padding: 3}} #!\nassets:\n{A_GEM}",
         "pakc",
-        "no known key",
+        "not a known key",
         "did you mean pack?",
     ),
     "defaults at the top": Broken(
         f"atelier: 1\nname: test\nsizes: [64] #!\nassets:\n{A_GEM}",
         "sizes",
-        "no known key",
+        "not a known key",
         "move sizes to the defaults or an asset",
     ),
     "reversed bounds": Broken(
         f"atelier: 1\nname: test\nbounds:\n  width: [9, 3] #!\nassets:\n{A_GEM}",
         "bounds.width",
-        "no number",
-        "no larger",
+        "cannot be satisfied by any number",
+        "not larger",
     ),
     "default out of bounds": Broken(
         "atelier: 1\nname: test\nbounds: {attempts: {at_most: 4}}\ndefaults:\n  attempts: 5 #!\n"
@@ -494,7 +494,7 @@ PLANS: dict[str, Broken] = {
         f"atelier: 1\nname: test\nbudget: {{}} #!\nassets:\n{A_GEM}",
         "budget.usd",
         "missing",
-        "5.00 say",
+        "such as 5.00",
     ),
     "budget below nothing": Broken(
         f"atelier: 1\nname: test\nbudget: {{usd: -1}} #!\nassets:\n{A_GEM}",
@@ -517,7 +517,7 @@ PLANS: dict[str, Broken] = {
     "drafts without a model": Broken(
         f"atelier: 1\nname: test\nbudget:\n  usd: 5\n  at_cap: draft #!\nassets:\n{A_GEM}",
         "budget.at_cap",
-        "no model makes them",
+        "needs a draft model",
         "add draft_model",
     ),
     "draft model that is never asked": Broken(
@@ -542,7 +542,7 @@ PLANS: dict[str, Broken] = {
     "unknown key of a budget": Broken(
         f"atelier: 1\nname: test\nbudget: {{usd: 5, eur: 5}} #!\nassets:\n{A_GEM}",
         "budget.eur",
-        "no known key",
+        "not a known key",
         "usd",
     ),
     "open model without a choice": Broken(
@@ -554,7 +554,7 @@ PLANS: dict[str, Broken] = {
     "choice that is never asked": Broken(
         f"atelier: 1\nname: test\nroute: {{models: [starter]}} #!\nassets:\n{A_GEM}",
         "route",
-        "never asked",
+        "never used",
         "write model: auto",
     ),
     "model named twice to choose from": Broken(
@@ -567,7 +567,7 @@ PLANS: dict[str, Broken] = {
     "open model to choose from": Broken(
         f"atelier: 1\nname: test\nmodel: auto\nroute:\n  models: [auto] #!\nassets:\n{A_GEM}",
         "route.models[0]",
-        "is no model",
+        "is not a model",
         "each model once",
     ),
     "confidence that nothing reaches": Broken(
@@ -581,7 +581,7 @@ PLANS: dict[str, Broken] = {
         "atelier: 1\nname: test\nmodel: auto\n"
         f"route: {{models: [starter], confidance: 0.9}} #!\nassets:\n{A_GEM}",
         "route.confidance",
-        "no known key",
+        "not a known key",
         "confidence",
     ),
     "rate of false accepts that is missing": Broken(
@@ -600,39 +600,39 @@ PLANS: dict[str, Broken] = {
     "unknown key of acceptance": Broken(
         f"atelier: 1\nname: test\naccept: {{false_accept: 0.01}} #!\nassets:\n{A_GEM}",
         "accept.false_accept",
-        "no known key",
+        "not a known key",
         "false_accepts",
     ),
     "rule on what is learned": Broken(
         "atelier: 1\nname: test\ndefaults:\n  rules: [{check: risk, at_most: 0.1}] #!\n"
         f"assets:\n{A_GEM}",
         "defaults.rules[0]",
-        "not measured but learned",
+        "learned, not measured",
         "accept: {false_accepts: 0.01}",
     ),
     "packed size that is never made": Broken(
         f"atelier: 1\nname: test\npack:\n  sizes: [64, 32] #!\nassets:\n{A_GEM}",
         "pack.sizes[1]",
-        "no asset",
+        "not a size of any asset",
         "use one of 64x64",
     ),
     "bad indentation": Broken(
         "atelier: 1\nname: test\nassets:\n  - name: gem\n   kind: icon #!",
         "plan",
-        "no YAML",
+        "not YAML",
         "indentation",
     ),
-    "tabs": Broken("atelier: 1\nassets:\n\t- name: gem #!", "plan", "no YAML", "spaces only"),
+    "tabs": Broken("atelier: 1\nassets:\n\t- name: gem #!", "plan", "not YAML", "spaces only"),
     "unquoted brace": Broken(
         "atelier: 1\nassets:\n- prompt: {colour} gem #!",
         "plan",
-        "no YAML",
+        "not YAML",
         "quote text",
     ),
     "two documents": Broken(
         f"atelier: 1\nname: test\nassets:\n{A_GEM}--- #!\nname: more",
         "plan",
-        "no YAML",
+        "not YAML",
         "",
     ),
     "python object": Broken(
@@ -646,10 +646,12 @@ PLANS: dict[str, Broken] = {
     "list as key": Broken(
         f"atelier: 1\nname: test\nassets:\n{A_GEM}? [a, b] #!\n: c",
         "?",
-        "no plain text",
+        "not plain text",
         "a word",
     ),
-    "too deep": Broken("atelier: 1\nname: " + "[" * 40 + " #!", "plan", "nests deeper", "flatter"),
+    "too deep": Broken(
+        "atelier: 1\nname: " + "[" * 40 + " #!", "plan", "nested deeper", "fewer levels"
+    ),
 }
 
 

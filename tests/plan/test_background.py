@@ -113,10 +113,10 @@ def test_a_picture_that_changes_after_it_was_checked_is_refused(plan_folder: Pla
     plan = plan_folder.read(poster(), poster(name="more"))
     assert len(background_files(plan)) == 1
     plan_folder.put("pictures/sky.png", png(colour=8))
-    with pytest.raises(InvalidRequest, match=r"sky\.png is not the picture that was checked"):
+    with pytest.raises(InvalidRequest, match=r"sky\.png has changed since the plan was read"):
         background_files(plan)
     (plan_folder.folder / "pictures" / "sky.png").unlink()
-    with pytest.raises(InvalidRequest, match=r"sky\.png is not there"):
+    with pytest.raises(InvalidRequest, match=r"sky\.png does not exist"):
         background_files(plan)
 
 
@@ -181,28 +181,28 @@ def nothing(_: PlanFolder) -> None:
 @pytest.mark.parametrize(
     ("prepare", "file", "message", "remedy"),
     [
-        (nothing, "bad.png", "is not there", "correct the path"),
-        (nothing, "../secret.png", "no path from the plan's folder", "into the plan's folder"),
-        (nothing, "pictures/../../a.png", "no path from the plan's folder", "plan's folder"),
-        (nothing, "/etc/passwd", "no path from the plan's folder", "into the plan's folder"),
-        (nothing, "C:\\sky.png", "no path from the plan's folder", "into the plan's folder"),
+        (nothing, "bad.png", "does not exist", "correct the path"),
+        (nothing, "../secret.png", "not a path below the plan's folder", "into the plan's folder"),
+        (nothing, "pictures/../../a.png", "not a path below the plan's folder", "plan's folder"),
+        (nothing, "/etc/passwd", "not a path below the plan's folder", "into the plan's folder"),
+        (nothing, "C:\\sky.png", "not a path below the plan's folder", "into the plan's folder"),
         (outside_link, "bad.png", "a link that leaves", "into the plan's folder"),
         (outside_folder, "away/sky.png", "a link that leaves", "into the plan's folder"),
         (circle, "bad.png", "cannot be read", "into the plan's folder"),
-        (pipe, "bad.png", "is no file", "path of a PNG"),
+        (pipe, "bad.png", "is not a file", "path of a PNG"),
         (nothing, "pictures", "cannot be read: is a directory", "plan's folder"),
-        (bad(jpeg()), "bad.png", "the file is no PNG", "PNG of 8 bits"),
+        (bad(jpeg()), "bad.png", "the file is not a PNG", "PNG of 8 bits"),
         (bad(deep()), "bad.png", "bit depth 16", "8 bits"),
-        (bad(png()[:-9]), "bad.png", "torn", "one whole"),
+        (bad(png()[:-9]), "bad.png", "truncated", "one whole"),
         (bad(png("L", (4097, 4096))), "bad.png", "4097x4096", "pixels"),
         (huge, "bad.png", "is larger than 64 MiB", "smaller"),
-        (bad(b""), "bad.png", "no PNG", "8 bits"),
+        (bad(b""), "bad.png", "not a PNG", "8 bits"),
         (nothing, "", "is empty", "remove the key"),
-        (nothing, 7, "is a number where text is meant", "quote it"),
-        (nothing, ["a.png"], "is no path", "pictures/sky.png"),
+        (nothing, 7, "is a number where text is expected", "quote it"),
+        (nothing, ["a.png"], "is not a path", "pictures/sky.png"),
         (nothing, "x" * 201, "longer than 200", "shorten"),
-        (bad(png()), {"file": "bad.png", "digest": "0" * 64}, "more than a path", "bad.png"),
-        (bad(png()), {"file": "bad.png", "folder": "/"}, "more than a path", "bad.png"),
+        (bad(png()), {"file": "bad.png", "digest": "0" * 64}, "keys besides the path", "bad.png"),
+        (bad(png()), {"file": "bad.png", "folder": "/"}, "keys besides the path", "bad.png"),
     ],
 )
 def test_a_faulty_background_is_a_fault_of_the_plan(
@@ -235,7 +235,7 @@ def test_a_faulty_default_is_told_once(plan_folder: PlanFolder) -> None:
 def test_a_background_without_text_is_a_fault(plan_folder: PlanFolder) -> None:
     plan_folder.put("sky.png", png())
     (fault,) = plan_folder.faults({"name": "bare", "background": "sky.png"})
-    assert "none is set over it" in fault.message
+    assert "the asset has no text_layers" in fault.message
     assert "give bare text_layers:" in fault.remedy
 
 
@@ -248,7 +248,7 @@ def test_a_model_that_sets_no_text_is_a_fault(
     plan_folder.put("pictures/sky.png", png())
     (fault,) = plan_folder.faults(poster(model=model), **top)
     assert (fault.field, fault.value) == ("assets[0].background", "pictures/sky.png")
-    assert f"model: {model} sets none" in fault.message
+    assert f"model: {model} does not set text" in fault.message
     assert "model: typography" in fault.remedy
 
 

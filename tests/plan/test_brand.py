@@ -98,13 +98,13 @@ def test_faults_in_the_brands_file_are_told_by_its_own_lines(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("brand", "message"),
     [
-        ("brands/none.yaml", "is not there"),
-        ("../brands/tavern.yaml", "no path from the plan's folder down"),
-        ({"file": "brands/tavern.yaml", "light": {"angle": 0}}, "says more"),
-        ({"otherwise": "review"}, "asks for nothing"),
-        ({"palette": {"colours": ["red"]}}, "is no colour"),
+        ("brands/none.yaml", "does not exist"),
+        ("../brands/tavern.yaml", "not a path below the plan's folder"),
+        ({"file": "brands/tavern.yaml", "light": {"angle": 0}}, "has other keys"),
+        ({"otherwise": "review"}, "has no rule"),
+        ({"palette": {"colours": ["red"]}}, "is not a colour"),
         ({"palette": {}}, "is missing"),
-        ({"framing": {"share": [0.9, 0.5]}}, "satisfied by no number"),
+        ({"framing": {"share": [0.9, 0.5]}}, "cannot be satisfied by any number"),
         ([1], "must be keys with values"),
     ],
 )
@@ -159,8 +159,8 @@ def test_the_file_must_be_what_was_checked(tmp_path: Path) -> None:
     assert brand is not None
     assert brand_bytes(brand) == TAVERN.encode()
     write_brand(tmp_path, TAVERN + "# changed\n")
-    with pytest.raises(InvalidRequest, match="not the file that was checked"):
+    with pytest.raises(InvalidRequest, match="has changed since the plan was read"):
         brand_bytes(brand)
     shutil.rmtree(tmp_path / "brands")
-    with pytest.raises(InvalidRequest, match="not there"):
+    with pytest.raises(InvalidRequest, match="does not exist"):
         brand_bytes(brand)

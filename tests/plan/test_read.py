@@ -96,8 +96,8 @@ def test_the_error_says_all_faults_one_per_line_as_editors_read_them(tmp_path: P
     with pytest.raises(PlanError) as caught:
         read_plan(path)
     assert str(caught.value).splitlines() == [
-        f"{path}:2: name: is a name that Windows keeps for its devices (CON); write con-icon",
-        f"{path}:3: asets: is no known key here ([]); did you mean assets?",
+        f"{path}:2: name: is a name that Windows reserves for a device (CON); write con-icon",
+        f"{path}:3: asets: is not a known key here ([]); did you mean assets?",
     ]
 
 

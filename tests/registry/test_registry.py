@@ -95,7 +95,7 @@ def test_what_is_no_model_is_refused_with_the_remedy(tiny: Path, tmp_path: Path)
         describe(tiny, "draft")
     with pytest.raises(InvalidRequest, match="hub:owner/name@revision"):
         describe(tiny, "draft", licence="MIT", source="hub:owner/name")
-    with pytest.raises(InvalidRequest, match="ships with Atelier"):
+    with pytest.raises(InvalidRequest, match="belongs to a bundled model"):
         describe(tiny, "starter", licence="MIT")
     with pytest.raises(ModelNotFound, match="neither a folder nor a bundled model"):
         describe_bundled("strter", "draft")
@@ -106,7 +106,7 @@ def test_files_that_are_not_what_their_description_names_are_refused(tmp_path: P
     (tmp_path / "a.safetensors").write_bytes(b"other weights")
     version = read_version(FOLDERS["starter"])
     (tmp_path / "version.json").write_text(version.model_dump_json())
-    with pytest.raises(DigestMismatch, match=r"version\.json says"):
+    with pytest.raises(DigestMismatch, match=r"version\.json names"):
         describe(tmp_path, "draft")
 
 
@@ -154,7 +154,7 @@ def test_files_that_moved_are_found_where_they_were_registered_last(registry: Re
     assert registry.register(DRAFT.replace(folder="/models/b")).reference == "draft/1"
     model = registry.version("draft/1").model
     assert model.folder == "/models/b"
-    with pytest.raises(ModelNotFound, match="should stand in /models/b"):
+    with pytest.raises(ModelNotFound, match="are missing in /models/b"):
         folder_of(model)
 
 
@@ -171,7 +171,7 @@ def test_an_unknown_version_is_answered_with_what_there_is(registry: Registry) -
         registry.version("draft/7")
     with pytest.raises(ModelNotFound, match="did you mean draft"):
         registry.version("draught/1")
-    with pytest.raises(ModelNotFound, match="no model's name"):
+    with pytest.raises(ModelNotFound, match="not a model's name"):
         registry.version("draft' or '1'='1/1")
 
 

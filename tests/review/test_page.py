@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 from app.models.text.contrast import luminance
-from app.review.page import MEDIA_TYPES, POLICY, page_html, static_file
+from app.review import MEDIA_TYPES, POLICY, page_html, static_file
 
 STATIC = {file.name for file in (files("app.review") / "static").iterdir()}
 HTML = page_html().decode()
@@ -42,7 +42,7 @@ def test_every_file_is_served_with_its_type() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../page.py", "previews.html", "main", "MAIN.js", "main.js/", "./main.js"],
+    ["", ".", "..", "../__init__.py", "previews.html", "main", "MAIN.js", "main.js/", "./main.js"],
 )
 def test_no_other_name_is_a_file(name: str) -> None:
     assert static_file(name) is None

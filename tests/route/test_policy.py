@@ -42,13 +42,13 @@ def test_a_policy_is_tried_promoted_and_taken_back(catalog: Catalog) -> None:
     assert roll_back(catalog) == Rollout(live=first, trial=second, share=0.25)
     assert roll_back(catalog) == Rollout(live=first)
     assert roll_back(catalog) == Rollout() == rollout(catalog)
-    with pytest.raises(PromotionRefused, match="nothing to go back to"):
+    with pytest.raises(PromotionRefused, match="nothing to undo"):
         roll_back(catalog)
     assert [change.number for change in history(catalog)] == [6, 5, 4, 3, 2, 1]
 
 
 def test_there_is_nothing_to_go_back_to_before_the_first(catalog: Catalog) -> None:
-    with pytest.raises(PromotionRefused, match="nothing to go back to"):
+    with pytest.raises(PromotionRefused, match="nothing to undo"):
         roll_back(catalog)
 
 

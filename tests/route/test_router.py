@@ -15,7 +15,7 @@ from app.errors import InvalidRequest, NoRoute
 from app.fleet.prices import Price, PriceSheet
 from app.models.bundled import ECHO
 from app.plan.expand import expand, expand_variants, model_variants
-from app.plan.schema import AssetTags, Plan, RoutePlan
+from app.plan.schema import AUTO, AssetTags, Plan, PlanAsset, RoutePlan
 from app.route.cascade import Explanation
 from app.route.explain import explain_asset, explain_request, policy_arms
 from app.route.policy import keep_policy, learn_policy, promote_policy, recorded_stages, start_trial
@@ -29,6 +29,7 @@ from app.types import (
     AssetRecord,
     AssetSpec,
     HostedEndpoint,
+    Kind,
     ModelVersion,
     Size,
     StageResult,
@@ -264,7 +265,7 @@ def test_models_that_cannot_make_an_asset_are_removed_and_named(store: Store) ->
         variants, asset_key(variants, fleet)
     )
     assert names(explanation) == ["heavy"]
-    assert "which it was not trained at" in explanation.removed["light"]
+    assert "was not trained" in explanation.removed["light"]
     alone = ModelRouter(RoutePlan(models=("light",)), fleet, store.catalog, PRICES)
     with pytest.raises(NoRoute, match=r"no model of the plan's route can make potion.red: light:"):
         alone.explain(variants[:1], "0" * 64)
@@ -272,10 +273,18 @@ def test_models_that_cannot_make_an_asset_are_removed_and_named(store: Store) ->
         routes_of([variants[0].replace(model="ligth")], fleet)
 
 
+def requested(tags: AssetTags) -> PlanAsset:
+    """An asset that a plan could hold."""
+    return PlanAsset(
+        name="request", model=AUTO, kind=Kind.ICON, prompt="a red potion", tags=tags,
+        sizes=(Size(width=64, height=64),),
+    )  # fmt: skip
+
+
 def test_a_request_is_explained_without_anything_being_kept(store: Store) -> None:
     explanation = explain_request(
         store.catalog, MODELS, PRICES, RoutePlan(models=("light", "abroad")),
-        prompt="a red potion", tags=AssetTags(labels=("bottle",), residency="local"),
+        requested(AssetTags(labels=("bottle",), residency="local")),
     )  # fmt: skip
     assert explanation.explanation is not None
     assert explanation.explanation.wish.labels == ("?",), "what no policy knows is not told apart"
@@ -331,8 +340,7 @@ def test_an_explanation_is_said_to_a_person(
             MODELS,
             PRICES,
             RoutePlan(models=("light", "heavy", "abroad")),
-            prompt="a red potion",
-            tags=AssetTags(residency="local"),
+            requested(AssetTags(residency="local")),
         )
     )
     output = " ".join(capsys.readouterr().out.split())
@@ -345,11 +353,11 @@ def test_a_request_without_models_or_an_asset_is_refused(
 ) -> None:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
     for arguments, message in (
-        (["explain"], "one of the two"),
-        (["explain", "x", "--request", "y"], "one of the two"),
+        (["explain"], "give either an asset, or --request"),
+        (["explain", "x", "--request", "y"], "give either an asset, or --request"),
         (["explain", "--request", "y"], "names 0 models"),
         (["explain", "--request", "y", "--models", "a,b,c,d,e,f,g"], "names 7 models"),
-        (["policy", "learn"], "nothing to learn"),
+        (["policy", "learn"], "no decided asset to learn from"),
     ):
         done = CliRunner().invoke(atelier, [*arguments, "--json"])
         assert done.exit_code == 2

@@ -351,7 +351,7 @@ def test_reliability_has_bins_of_like_size_and_no_order() -> None:
     result = reliability(*zip(*pairs, strict=True), bins=10)
     assert [bucket.count for bucket in result.bins] == pytest.approx([100] * 10, abs=2)
     assert reliability(*zip(*sorted(pairs), strict=True), bins=10).ece == pytest.approx(result.ece)
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="not pairs"):
         reliability([], [])
 
 

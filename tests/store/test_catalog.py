@@ -254,7 +254,7 @@ def test_a_run_has_a_beginning_and_an_end(store: Store) -> None:
 
 def test_a_run_is_begun_once_and_ended_only_when_begun(store: Store) -> None:
     store.catalog.begin_run("first", plan="icons", plan_digest=digest("plan"))
-    with pytest.raises(CatalogError, match="'first' already"):
+    with pytest.raises(CatalogError, match="'first' exists already"):
         store.catalog.begin_run("first", plan="icons", plan_digest=digest("plan"))
     with pytest.raises(CatalogError, match="no run 'second'"):
         store.catalog.end_run("second", {})

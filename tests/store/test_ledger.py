@@ -10,10 +10,11 @@ from sqlalchemy import Connection, delete, select
 
 from app.errors import KeyConflict
 from app.store import database, ledger, tables
-from app.store.costs import Cost, CostGroup
+from app.store.costs import Cost
 from app.store.ledger import Account, Attempt, AttemptCost, AttemptEnding
 from app.store.publish import Store, claim, publish_assets, publish_images, release, release_all
 from app.store.sweep import sweep
+from app.types import CostGroup
 from tests.store.values import image_of, key_of, record_of, request_for
 
 ART = Account(who="ann", plan="icons", team="art", model="starter/1", asset="red-potion")

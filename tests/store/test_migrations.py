@@ -12,8 +12,9 @@ from sqlalchemy import select, text
 from app.errors import CatalogError
 from app.store import migrate, tables
 from app.store.catalog import Catalog
-from app.store.costs import AttemptTime, CostGroup
+from app.store.costs import AttemptTime
 from app.store.publish import publish_assets, publish_images, publish_pages
+from app.types import CostGroup
 from tests.store.places import BOTH, Place, Places
 from tests.store.values import image_of, page_of, record_of, request_for
 
@@ -206,7 +207,7 @@ def test_a_file_that_is_no_catalog_is_refused(tmp_path: Path) -> None:
 
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/atelier"
-    with pytest.raises(CatalogError, match=r"atelier on 127.0.0.1 failed.*see that the server"):
+    with pytest.raises(CatalogError, match=r"atelier on 127.0.0.1 failed.*check that the server"):
         Catalog.open(url)
 
 

@@ -332,7 +332,7 @@ def test_files_that_an_image_was_drawn_from_are_kept_with_it_and_no_others(store
         init_image=digest_bytes(sketch), mask_image=digest_bytes(mask), strength=0.5
     )
     image = image_of(7, b"drawn", request=request)
-    with pytest.raises(DigestMismatch, match="named by no image"):
+    with pytest.raises(DigestMismatch, match="belong to no image"):
         publish_images(store, [(image, b"drawn")], owner="ann", files=[sketch, b"other"])
     assert not store.catalog.images([image.key])
     publish_images(store, [(image, b"drawn")], owner="ann", files=[sketch, mask])

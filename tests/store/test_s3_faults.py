@@ -150,7 +150,7 @@ def test_other_bytes_under_the_name_are_not_taken_for_kept(
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
-        (Answer(403, "AccessDenied"), "403 AccessDenied; see that the AWS credentials"),
+        (Answer(403, "AccessDenied"), "403 AccessDenied; check that the AWS credentials"),
         (Answer(404, "NoSuchBucket"), "no such bucket; create it"),
         (Answer(400, "InvalidRequest"), "400 InvalidRequest"),
     ],

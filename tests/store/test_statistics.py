@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event, update
 
 from app.store import tables
-from app.store.costs import CostGroup
 from app.store.ledger import Account
 from app.store.publish import Store, begin_run, claim, publish_assets, publish_images, release
 from app.store.statistics import Statistics, StatisticsReader
-from app.types import Status
+from app.types import CostGroup, Status
 from tests.store.values import agreement_spoke, image_of, key_of, record_of
 
 ART = Account(who="ann", plan="icons", team="art", model="starter/1", asset="red-potion")

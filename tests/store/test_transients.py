@@ -81,7 +81,7 @@ def test_what_never_passes_ends_after_a_finite_number_of_tries(
     waits: list[float] = []
     database = database_of(postgresql, waits)
     work = Failing(trouble, 100)
-    with pytest.raises(CatalogError, match="see that the server runs"):
+    with pytest.raises(CatalogError, match="check that the server runs"):
         database.write(work, names=["k"])
     assert work.begun == TRIES
     assert len(waits) == TRIES - 1
@@ -161,9 +161,9 @@ def publish_within(blobs_url: str, catalog_url: str, most_bytes: int, size: int)
     try:
         publish_images(store, [(image_of(1, data), data)], owner="ann")
     except StoreError as error:
-        os._exit(10 if "see that the disk is writable and has space" in str(error) else 1)
+        os._exit(10 if "check that the disk is writable and has space" in str(error) else 1)
     except CatalogError as error:
-        os._exit(11 if "see that its folder is writable and has space" in str(error) else 1)
+        os._exit(11 if "check that its folder is writable and has space" in str(error) else 1)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Fonts:
     def find(self, name: str) -> Font:
         """Returns the font of this name; the empty name is the default font.
 
-        Raises InvalidRequest for an unknown or duplicate name and for a file that is no font.
+        Raises InvalidRequest for an unknown or duplicate name and for a file that is not a font.
         """
         name = name or DEFAULT_FONT
         if name not in self._read:
@@ -68,7 +68,7 @@ class Fonts:
         files = self._listing.get(name, [])
         if len(files) > 1:
             places = " and ".join(str(file) for file in files)
-            raise InvalidRequest(f"font {name!r} stands twice, as {places}; rename the second")
+            raise InvalidRequest(f"font {name!r} exists twice, as {places}; rename the second")
         if not files:
             near = get_close_matches(name, self.names, n=3, cutoff=0.5) or list(self.names)
             raise InvalidRequest(f"no font is named {name!r}; the nearest are {', '.join(near)}")
@@ -94,7 +94,7 @@ def _read(name: str, file: Path) -> Font:
     except Exception as exc:  # fontTools raises whatever a broken table makes Python raise
         raise InvalidRequest(
             f"font {name!r} cannot be read ({str(exc) or type(exc).__name__}); "
-            f"replace {file.name} by a whole font"
+            f"replace {file.name} with an intact font"
         ) from exc
 
 
@@ -102,9 +102,9 @@ def _parsed(name: str, data: bytes) -> Font:
     ImageFont.truetype(BytesIO(data))  # the shaper must be able to open it as well
     tables = TTFont(BytesIO(data), lazy=True)
     if tables.flavor:
-        raise ValueError(f"it is packed as {tables.flavor}")
+        raise ValueError(f"it is compressed as {tables.flavor}")
     if any(entry.offset + entry.length > len(data) for entry in tables.reader.tables.values()):
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     style, em = tables["OS/2"], tables["head"].unitsPerEm
     return Font(
         name=name,

@@ -48,7 +48,7 @@ def box_of(layer: TextLayer, width: int, height: int) -> Rect:
     )
     if box.x + box.width > width or box.y + box.height > height:
         raise InvalidRequest(
-            f"its box {_box_text(box)} sticks out of the {width}x{height} picture; "
+            f"its box {_box_text(box)} exceeds the {width}x{height} image; "
             "move it inside or make it smaller"
         )
     return box

@@ -106,7 +106,7 @@ class Face:
             yield
         except OSError as exc:
             raise InvalidRequest(
-                f"font {self.font.name!r} holds a broken glyph ({exc}); replace it by a whole font"
+                f"font {self.font.name!r} has a broken glyph ({exc}); replace it by an intact one"
             ) from exc
 
     @cached_property

@@ -90,7 +90,7 @@ def read_texturepacker(data: bytes) -> tuple[Placement, ...]:
         placements = tuple(_placement(name, frame) for name, frame in frames.items())
     except ValidationError as error:
         raise InvalidRequest(
-            f"this is no TexturePacker JSON hash: {error.errors()[0]['msg']} at "
+            f"this is not a TexturePacker JSON hash: {error.errors()[0]['msg']} at "
             f"{'.'.join(map(str, error.errors()[0]['loc']))}; export it in that format"
         ) from error
     rotated = [name for name, frame in frames.items() if frame.rotated]
