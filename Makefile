@@ -12,14 +12,14 @@ help: ## show these lines
 demo: .venv/installed ## make the example icons: plan -> images -> checks -> atlas
 	$(BIN)/atelier run jobs/plans/icons.yaml
 
-serve: .venv/installed ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
+serve: .venv/installed-serve ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
 	$(BIN)/atelier serve
 
 test: programs ## the whole test suite but for the long proofs, a process for each core
 	$(PYTEST)
 
-test-deep: programs ## the long proofs; what is skipped is listed with its reason
-	$(PYTEST) -m deep -rs --no-fold-skipped
+test-deep: programs ## the long proofs, and the whole form of others; lists what is skipped
+	$(PYTEST) --deep -m "deep or scaled" -rs --no-fold-skipped
 
 lint: .venv/installed-dev ## format, lint, import contracts, types
 	$(BIN)/ruff format --check .
@@ -41,9 +41,13 @@ clean: ## forget everything made here: images, catalog, pages
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python .ci/install.py .
+	touch $@
+
+.venv/installed-serve: .venv/installed
+	$(BIN)/python .ci/install.py '.[serve]'
 	touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python .ci/install.py '.[dev]'
 	touch $@
