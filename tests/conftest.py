@@ -1,7 +1,7 @@
 """What every test may rely on: one tiny SD3 pipeline, and properties that never time anything."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,13 @@ from app.types import GenerationRequest
 from tests.processors import PROCESSORS, processor_of
 from tests.programs import PROGRAMS, NotInstalled
 
-settings.register_profile(
-    "atelier",
-    deadline=None,  # machines are busy; tests count, benchmarks measure
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+for profile, examples in (("atelier", 40), ("deep", 300)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,  # machines are busy; tests count, benchmarks measure
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
 settings.load_profile("atelier")
 
 
@@ -28,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail where a test is skipped for want of a program that is required",
     )
     parser.addoption(
+        "--deep", action="store_true", help="run the whole form of the tests that have a small one"
+    )
+    parser.addoption(
         "--processor",
         choices=[processor.name for processor in PROCESSORS],
         help="run as on another processor, by what torch's libraries are told to leave out",
@@ -36,6 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before torch computes anything, here and in the processes that tests start."""
+    if config.getoption("--deep"):
+        os.environ["ATELIER_TEST_DEEP"] = "1"
+        settings.load_profile("deep")
     if name := config.getoption("--processor"):
         os.environ.update(processor_of(name).environment)
     use_strict_blas()
@@ -71,6 +79,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: one that began last would leave the other cores idle."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("scaled")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -84,6 +95,26 @@ def stock() -> Any:
 
     torch.set_num_threads(1)
     return random_sd3(Sd3Shape())
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray that all files of this worker process share."""
+    import ray
+
+    from jobs.runtime.cluster import start_ray
+
+    start_ray()
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def shared_ray(ray_address: str) -> Iterator[None]:
+    """Makes the commands that this file starts join the shared Ray: starting one takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", ray_address)
+        yield
 
 
 @pytest.fixture
