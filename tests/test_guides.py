@@ -76,13 +76,19 @@ each_guide = pytest.mark.parametrize("guide", GUIDES, ids=_named)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("guide", RUNNABLE, ids=_named)
 def test_the_commands_of_a_guide_run_in_their_order(guide: Path, tmp_path: Path) -> None:
-    """Typed into one shell, in a folder that has all that the repository's root has."""
+    """Typed into one shell, in a folder that has all that the repository's root has.
+
+    Those of the front page start their own Ray, the others join one.
+    """
     here = _linked_root(tmp_path / "here")
+    ray = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+    environment = _environment(tmp_path) | (ray if guide != ROOT / "README.md" else {})
     done = subprocess.run(
         ["bash", "-exc", "".join(_blocks(guide, "sh"))],
-        cwd=here, env=_environment(tmp_path), capture_output=True, text=True, check=False,
+        cwd=here, env=environment, capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-8000:]}"

@@ -177,7 +177,7 @@ def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS")  # it starts Ray itself, and stops it
     home = Home(tmp_path)
-    colours = [f"colour {number}" for number in range(120)]
+    colours = [f"colour {number}" for number in range(60)]
     path = home.write(plan_of(colours))
     with home.start(path) as process:
         while not home.images and process.poll() is None:
@@ -187,12 +187,12 @@ def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(
     assert process.returncode == 130
     assert "go on" in json.loads(output)["message"]
     kept = home.images
-    assert 0 < kept < 720
+    assert 0 < kept < 360
     done = home.run(path)
     summary = json.loads(done.stdout)
-    assert (done.returncode, summary["accepted"]) == (0, 360)
-    assert summary["made"] == 720 - kept  # nothing that was committed is made again
-    assert home.images == 720
+    assert (done.returncode, summary["accepted"]) == (0, 180)
+    assert summary["made"] == 360 - kept  # nothing that was committed is made again
+    assert home.images == 360
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from jobs.bench.cluster.pool import IDLE_SECONDS, MAX_MACHINES, run_pool
 from tests.programs import need
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_machines_with_gpus_come_when_a_run_asks_for_them_and_go_after_it(tmp_path: Path) -> None:
     need("bash")
     lines: list[str] = []

@@ -96,7 +96,7 @@ def test_without_a_cluster_the_command_says_what_to_do(tmp_path: Path) -> None:
     assert "RAY_ADDRESS names no cluster" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.deep  # a window is some minutes long
 def test_machines_are_there_before_a_window_and_gone_after_it(tmp_path: Path) -> None:
     need("bash")
     result = run_scheduled_floor(tmp_path, print)

@@ -304,7 +304,7 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
 
     large = tmp_path / "large"
     large.mkdir()
-    colours = [f"tone{number}" for number in range(60)]
+    colours = [f"tone{number}" for number in range(30)]
     file = str(write(large, plan_of(colours, name="large")))
     leaving = head.start("submit", file)
     job = await_job(leaving)
@@ -328,7 +328,7 @@ def test_a_plan_is_made_on_a_cluster_reused_left_stopped_and_gone_on_with(
     assert "has stopped already" in refused["message"]
     rest, summary = head.run("submit", file)
     assert f"{job[:-1]}2" in summary
-    assert (rest["asked"], rest["failed"], rest["asked"] * 2 - kept) == (180, 0, rest["made"])
+    assert (rest["asked"], rest["failed"], rest["asked"] * 2 - kept) == (90, 0, rest["made"])
 
 
 def await_job(process: subprocess.Popen[str]) -> str:
