@@ -15,7 +15,9 @@ from app.errors import Fault, PlanError
 from app.plan.expand import count
 from app.plan.read import MAX_BYTES, read_plan
 from app.plan.yaml_document import MAX_VALUES
-from tests.plan.broken import ASSETS, GEM, PLANS, TOP, Broken, asset_text, marked_line
+from tests.plan.broken import ASSETS, GEM, TOP, Broken, asset_text, marked_line
+from tests.plan.broken_axes import AXES
+from tests.plan.broken_files import PLANS
 from tests.plan.plans import faults, read
 
 
@@ -27,9 +29,12 @@ def expect(fault: Fault, broken: Broken, *, field: str, line: int) -> None:
     assert "pydantic" not in str(fault)
 
 
-@pytest.mark.parametrize("name", ASSETS)
+BROKEN_ASSETS = ASSETS | AXES
+
+
+@pytest.mark.parametrize("name", BROKEN_ASSETS)
 def test_a_broken_asset_is_refused_with_line_field_and_remedy(name: str) -> None:
-    broken = ASSETS[name]
+    broken = BROKEN_ASSETS[name]
     text = asset_text(broken)
     (fault,) = faults(text)
     expect(fault, broken, field=f"assets[0].{broken.field}".rstrip("."), line=marked_line(text))
@@ -51,12 +56,13 @@ def test_a_rule_may_use_the_whole_range_of_its_measure(rule: str) -> None:
 
 
 def test_no_fault_hides_another_and_all_come_in_the_order_of_the_file() -> None:
-    parts = [broken.text + "\n" for broken in ASSETS.values()]
+    parts = [broken.text + "\n" for broken in BROKEN_ASSETS.values()]
     plan_faults = faults(TOP + "".join(parts))
     starts = [TOP.count("\n") + "".join(parts[:at]).count("\n") for at in range(len(parts))]
     lines = [start + marked_line(part) for start, part in zip(starts, parts, strict=True)]
     expected = [
-        f"assets[{at}].{broken.field}".rstrip(".") for at, broken in enumerate(ASSETS.values())
+        f"assets[{at}].{broken.field}".rstrip(".")
+        for at, broken in enumerate(BROKEN_ASSETS.values())
     ]
     assert [(fault.field, fault.line) for fault in plan_faults] == list(
         zip(expected, lines, strict=True)
