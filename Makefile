@@ -15,7 +15,7 @@ demo: .venv/installed ## make the example icons: plan -> images -> checks -> atl
 serve: .venv/installed-serve ## previews over HTTP at http://127.0.0.1:8000; Ctrl-C stops it
 	$(BIN)/atelier serve
 
-test: programs ## the whole test suite but for the long proofs, a process for each core
+test: programs ## the whole test suite but for the long proofs
 	$(PYTEST)
 
 test-deep: programs ## the long proofs, and the whole form of others; lists what is skipped
