@@ -30,8 +30,8 @@ def test_without_credentials_only_health_and_what_is_written_down_is_answered() 
     with tempfile.TemporaryDirectory(prefix="at-", ignore_cleanup_errors=True) as folder:
         result = scan_exposure(Path(folder), lines.append)
     assert result.holds, lines
-    spoken = {door.process: door.speaks for door in result.doors}
-    assert spoken.items() >= EXPECTED.items()
+    spoken = {(door.process, door.speaks) for door in result.doors}  # some listen on two ports
+    assert spoken >= set(EXPECTED.items())
     assert result.routes > 400
     for door in result.doors:
         if door.speaks == "grpc":
