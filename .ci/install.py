@@ -13,7 +13,7 @@ UNITS = {"kB": 1e-6, "MB": 1e-3, "GB": 1.0}
 FILE = re.compile(r"(?:Downloading|Using cached) \S+ \(([\d.]+) (kB|MB|GB)\)")
 
 
-def main(requirement: str) -> int:
+def main(requirement: str = ".") -> int:
     """Runs pip on an editable requirement; returns its exit status."""
     print(
         f"installing {requirement} and its libraries: about 2 GB on disk with the CPU build of "
@@ -45,4 +45,4 @@ def shown(lines: Iterable[str]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:2]))
