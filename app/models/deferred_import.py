@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,14 @@ class _DeferredModule(ModuleType):
 def defer_imports(*packages: str) -> None:
     """Loads installed packages at their first use instead; `import` and `from` work as before."""
     for package in packages:
-        if package in sys.modules or (spec := find_spec(package)) is None:
+        if package in sys.modules or (spec := _spec(package)) is None:
             continue
         sys.modules[package] = module = _DeferredModule(package)
         module.__spec__ = spec
+
+
+def _spec(package: str) -> ModuleSpec | None:
+    try:
+        return find_spec(package)
+    except ModuleNotFoundError:  # `find_spec` imports what the package is a part of
+        return None
