@@ -106,3 +106,61 @@ def test_a_run_needs_no_package_of_the_service_or_the_registry() -> None:
         "import jobs.bulk, jobs.rerun, jobs.commands, app.models.load; print('loaded')"
     )
     assert run(code) == "loaded"
+
+
+CORE_ONLY = """
+import re, sys
+from importlib.machinery import PathFinder
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from packaging.requirements import Requirement
+
+def core(name, extras, seen):
+    if (name, extras) in seen:
+        return seen
+    seen.add((name, extras))
+    try:
+        requires = distribution(name).requires or []
+    except PackageNotFoundError:
+        return seen
+    for need in map(Requirement, requires):
+        if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in ("", *extras)):
+            core(re.sub("[-_.]+", "-", need.name).lower(), tuple(sorted(need.extras)), seen)
+    return seen
+
+names = {name for name, _ in core("atelier", (), set())}
+owners = packages_distributions().items()
+tidy = lambda name: re.sub("[-_.]+", "-", name).lower()
+left_out = {package for package, of in owners if not names & set(map(tidy, of))}
+
+class CorePaths:
+    find_distributions = staticmethod(PathFinder.find_distributions)
+
+    def find_spec(self, name, path=None, target=None):
+        hidden = name.partition(".")[0] in left_out
+        return None if hidden else PathFinder.find_spec(name, path, target)
+
+sys.meta_path = [CorePaths() if finder is PathFinder else finder for finder in sys.meta_path]
+"""
+"""Hides every package that the extras bring, as if only the core were installed."""
+
+
+def test_the_starter_makes_and_checks_an_image_with_the_core_alone(tmp_path: Path) -> None:
+    code = CORE_ONLY + (
+        "import importlib.util as util\n"
+        "assert not any(map(util.find_spec, ('mlflow', 'fastapi', 'scipy', 'httpx')))\n"
+        "from app.settings import Settings\n"
+        "from app.fleet.versions import resolve\n"
+        "from app.generate.renderer import load_engine\n"
+        "from app.models.bundled import bundled_models, critic_folder_of\n"
+        "from app.check.agreement import Critic\n"
+        "from app.types import GenerationRequest\n"
+        "import jobs.bulk, jobs.rerun\n"
+        f"from pathlib import Path; settings = Settings(home=Path('{tmp_path}'))\n"
+        "model = resolve('starter', bundled_models())\n"
+        "engine = load_engine(model, settings, mode='reproducible', images=None)\n"
+        "request = GenerationRequest(prompt='a red key', width=64, height=64,"
+        " num_inference_steps=1, guidance_scale=1)\n"
+        "(image,) = engine.generate([request]); Critic.load(critic_folder_of(model))\n"
+        "print(image.pixels.shape)"
+    )
+    assert run(code) == "(64, 64, 4)"
