@@ -21,7 +21,9 @@ def main(requirement: str = ".") -> int:
         flush=True,
     )
     command = [*PIP, "--constraint", "constraints.txt", "--editable", requirement]
-    with subprocess.Popen(command, stdout=-1, stderr=subprocess.STDOUT, text=True) as pip:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as pip:
         assert pip.stdout is not None
         lines = list(shown(pip.stdout))
     if pip.returncode:

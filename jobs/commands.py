@@ -11,7 +11,6 @@ from rich.console import Console
 
 from app.cli.output import FAILED, AllowLarge, AsJson, PlanFile, exit_codes, print_result
 from app.environment import use_strict_blas
-from app.plan.read import read_plan
 from app.settings import Settings
 from jobs.cluster.command import stop_command, submit_command
 from jobs.cluster.min_machines_command import floor_command
@@ -139,13 +138,9 @@ def _progress() -> "RunProgress":
 
 
 def _prepare(plan: Path, allow_large: bool) -> "PreparedPlan":
-    from app.flow.prepare import prepare
-    from app.registry.references import available_models
+    from app.flow.prepare import prepare_file
 
-    settings = Settings()
-    models = available_models(settings)
-    written = read_plan(plan, allow_large=allow_large, models=models)
-    return prepare(written, settings, models=models)
+    return prepare_file(plan, Settings(), allow_large=allow_large)
 
 
 def _run(prepared: "PreparedPlan", workers: int | None) -> Summary:

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from app.cli.output import make_console
+from app.cli.tables import Table, escape
 from jobs.runtime.summary import Summary
 
 if TYPE_CHECKING:
@@ -56,10 +54,10 @@ def _near(path: str) -> str:
 
 def show_stages(graph: "StageGraph") -> None:
     """Prints one row per stage in the order of the flow, then where an undecided asset goes."""
-    table = Table("", "stage", "runs in", "workers", "CPU each", "GPU each", "does", box=None)
+    table = Table("", "stage", "runs in", "workers", "CPU each", "GPU each", "does")
     for number, stage in enumerate(graph.stages, 1):
-        table.add_row(
-            str(number), stage.name, stage.runs_in, stage.workers or "-",
+        table.add(
+            number, stage.name, stage.runs_in, stage.workers or "-",
             f"{stage.num_cpus:g}" if stage.workers else "-", stage.num_gpus or "-", stage.does,
         )  # fmt: skip
     out = make_console()

@@ -80,15 +80,9 @@ def plan(
 def _print_forecast(path: Path, allow_large: bool, as_json: bool) -> None:
     from app.cli.render.assets import show_forecast
     from app.costs.forecast import forecast_plan
-    from app.flow.prepare import prepare
-    from app.plan.read import read_plan
-    from app.registry.references import available_models
+    from app.flow.prepare import prepare_file
 
-    settings = read_settings()
-    models = available_models(settings)
-    prepared = prepare(
-        read_plan(path, allow_large=allow_large, models=models), settings, models=models
-    )
+    prepared = prepare_file(path, read_settings(), allow_large=allow_large)
     forecast = forecast_plan(prepared, open_catalog(), workers=os.cpu_count() or 1)
     print_result(forecast, as_json, show_forecast)
 

@@ -6,12 +6,14 @@ A run, a rerun, a forecast and a watch of the same plan start from the same valu
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from app.errors import InvalidRequest
 from app.fleet.prices import Budgets, PriceSheet, budgets, price_sheet
 from app.fleet.versions import resolve
 from app.generate.terms import GenerationTerms, max_attempt_seconds
 from app.plan.expand import count, draft_plan, expand, expand_variants
+from app.plan.read import read_plan
 from app.plan.schema import Plan, PlanAsset
 from app.refine.changes import MAX_COST_FACTOR
 from app.registry.references import available_models, pin_references
@@ -113,6 +115,16 @@ def prepare(
         prices=price_sheet(settings),
         budgets=budgets(settings),
     )
+
+
+def prepare_file(path: Path, settings: Settings, *, allow_large: bool = False) -> PreparedPlan:
+    """Reads a plan's file and prepares it; no alias is looked up twice.
+
+    Raises PlanError with every fault of the file, and what `prepare` raises.
+    """
+    models = available_models(settings)
+    plan = read_plan(path, allow_large=allow_large, models=models)
+    return prepare(plan, settings, models=models)
 
 
 def _entry_specs(

@@ -41,15 +41,10 @@ def submit_command(
     it continues where the job stopped. Exit codes: those of `bulk`.
     """
     with exit_codes(as_json):
-        from app.flow.prepare import prepare
-        from app.plan.read import read_plan
-        from app.registry.references import available_models
+        from app.flow.prepare import prepare_file
         from jobs.cluster.submit import follow_to_end, submit
 
-        settings = Settings()
-        models = available_models(settings)
-        read = read_plan(plan, allow_large=allow_large, models=models)
-        written = prepare(read, settings, models=models).plan
+        written = prepare_file(plan, Settings(), allow_large=allow_large).plan
         options = ["--allow-large"] if allow_large else []
         options += [f"--workers={workers}"] if workers else []
         submission = submit(written, plan, cluster, options, _say)
