@@ -6,7 +6,7 @@ from app.costs.estimate import Estimate, Estimator
 from app.flow.prepare import PreparedPlan
 from app.plan.schema import Plan
 from app.plan.templates import unknown_words
-from app.route.router import ModelRouter, asset_key, routes_of
+from app.route.router import ModelRouter, asset_key
 from app.store.catalog import Catalog
 from app.types import AssetSpec, ModelVersion, Status, Value, version_of
 
@@ -40,10 +40,7 @@ class PlanForecast(Value):
 
 
 def forecast_plan(prepared: PreparedPlan, catalog: Catalog, *, workers: int) -> PlanForecast:
-    """Looks up every asset in the catalog and forecasts the rest.
-
-    Makes nothing. Raises NoRoute and OutOfBounds as a run would.
-    """
+    """Looks up every asset in the catalog and forecasts the rest. Makes nothing."""
     plan, models, prices = prepared.plan, prepared.models, prepared.prices
     forecast = Estimator(models, catalog, prices)
     routing = ModelRouter(plan.route, models, catalog, prices, keeps=False) if plan.route else None
@@ -74,7 +71,6 @@ def _planned(
     routing: ModelRouter | None,
 ) -> tuple[PlannedAsset, ...]:
     """Returns the rows of the list; adds what is still to be made to the forecast."""
-    _refuse_impossible(expanded, models)
     keys = [asset_key(variants, models) for variants in expanded]
     records = catalog.asset_records(keys)
     assets = []
@@ -86,15 +82,6 @@ def _planned(
         version = version_of(key)
         assets.append(PlannedAsset(name=spec.name, version=version, status=status, spec=spec))
     return tuple(assets)
-
-
-def _refuse_impossible(
-    expanded: Sequence[tuple[AssetSpec, ...]], models: Mapping[str, ModelVersion]
-) -> None:
-    for variants in expanded:
-        possible, refused = routes_of(variants, models)
-        if not possible:
-            raise refused[variants[-1].model]
 
 
 def _forecast(
