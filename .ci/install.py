@@ -15,9 +15,9 @@ FILE = re.compile(r"(?:Downloading|Using cached) \S+ \(([\d.]+) (kB|MB|GB)\)")
 
 def main(requirement: str = ".") -> int:
     """Runs pip on an editable requirement; returns its exit status."""
+    size = ": about 2 GB on disk with the CPU build of PyTorch, some minutes, once"
     print(
-        f"installing {requirement} and its libraries: about 2 GB on disk with the CPU build of "
-        "PyTorch, some minutes, once",
+        f"installing {requirement} and its libraries{size if requirement == '.' else ''}",
         flush=True,
     )
     command = [*PIP, "--constraint", "constraints.txt", "--editable", requirement]
